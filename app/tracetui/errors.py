@@ -1,0 +1,58 @@
+"""The errors a user can meet.
+
+    TracetuiError
+    ├── UsageError            what was typed cannot be meant; exit status 2
+    │   └── InvalidRule       which field of a TRACE rule is wrong, and why
+    └── Failure               what was asked for could not be done; exit status 1
+        ├── NotPermitted      a privilege is missing
+        ├── CommandFailed     an iptables command ended badly
+        └── CollectorGone     the privileged process ended
+
+Whoever raises writes one sentence with the remedy in it; only ``cli`` prints and exits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+class TracetuiError(Exception):
+    """Something a user can act on; its text is one plain sentence."""
+
+
+class UsageError(TracetuiError):
+    """What was typed cannot be meant."""
+
+
+class InvalidRule(UsageError):
+    """A TRACE rule with at least one field that no command may be run with."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        self.fields = dict(fields)
+        """Field name to the reason it is wrong."""
+        super().__init__("; ".join(f"{name}: {why}" for name, why in self.fields.items()))
+
+
+class Failure(TracetuiError):
+    """What was asked for could not be done."""
+
+
+class NotPermitted(Failure):
+    """A privilege is missing."""
+
+
+class CommandFailed(Failure):
+    """A command ended with a status other than 0, or not at all."""
+
+    def __init__(self, argv: Sequence[str], status: int | None, stderr: str) -> None:
+        self.argv = tuple(argv)
+        self.status = status
+        """Exit status; None when the command was stopped by our time limit."""
+        self.stderr = stderr
+        ended = "did not end in time" if status is None else f"exit status {status}"
+        said = f": {stderr.strip().splitlines()[-1]}" if stderr.strip() else ""
+        super().__init__(f"{' '.join(argv)}: {ended}{said}")
+
+
+class CollectorGone(Failure):
+    """The privileged process ended while it was still needed."""

@@ -1,0 +1,35 @@
+"""A packet's header fields, as far as TRACE shows them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Optional
+
+
+class Header(NamedTuple):
+    """The fields of one packet at one hop; None for every field the source did not show."""
+
+    family: int
+    """4 or 6."""
+    proto: Optional[str]
+    """Lower case (``tcp``, ``udp``, ``icmp``, ``icmpv6``, ``sctp`` …) or the number as text."""
+    src: Optional[str]
+    dst: Optional[str]
+    sport: Optional[int] = None
+    dport: Optional[int] = None
+    length: Optional[int] = None
+    """Bytes from the start of the IP header (IPv6: payload length + 40)."""
+    ip_id: Optional[int] = None
+    ttl: Optional[int] = None
+    """TTL, or hop limit."""
+    flags: Optional[str] = None
+    """TCP flags in LOG's order, blank between: ``ACK PSH``; None for other protocols."""
+    tcp_seq: Optional[int] = None
+    tcp_ack: Optional[int] = None
+    icmp_type: Optional[int] = None
+    icmp_code: Optional[int] = None
+    icmp_id: Optional[int] = None
+    icmp_seq: Optional[int] = None
+    fragment: Optional[int] = None
+    """Fragment offset in bytes; None for a first or only fragment."""
+    spi: Optional[int] = None
+    """Security parameters index of AH or ESP."""

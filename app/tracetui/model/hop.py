@@ -1,0 +1,48 @@
+"""One TRACE event: a packet at one place of one chain."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Optional
+
+from tracetui.model.header import Header
+
+HOOKS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
+"""The hooks in the kernel's numbering (``enum nf_inet_hooks``, include/uapi/linux/netfilter.h)."""
+
+
+class Hop(NamedTuple):
+    """What the kernel reported once about one packet."""
+
+    backend: str
+    """``legacy`` (x_tables) or ``nft`` (nf_tables)."""
+    family: str
+    """The table's family in nft's words: ip, ip6, inet, bridge, netdev or arp."""
+    table: str
+    chain: str
+    type: str
+    """``rule``, ``return`` (end of a user chain) or ``policy`` (end of a base chain)."""
+    rulenum: Optional[int] = None
+    """The kernel's 1-based rule number (legacy)."""
+    handle: Optional[int] = None
+    """The nft rule handle."""
+    verdict: Optional[str] = None
+    """What the kernel said, in nft's words: ``accept``, ``jump KUBE-SERVICES``; None on legacy."""
+    hook: Optional[str] = None
+    """One of HOOKS where the source says it (nflog) or the chain is a built-in one; else None."""
+    iif: Optional[str] = None
+    oif: Optional[str] = None
+    mark: Optional[int] = None
+    time: Optional[float] = None
+    """Seconds since the epoch; None where the source has none."""
+    trace_id: Optional[int] = None
+    """The nft trace id: neither unique to a packet nor constant over one (FORMATS 10)."""
+    header: Optional[Header] = None
+    """The packet as this hop saw it; None where the kernel sent none."""
+
+    @property
+    def place(self) -> str:
+        """``table:chain:type:number`` as the kernel prints it, for grep; the handle on nft."""
+        if self.backend == "legacy":
+            return f"{self.table}:{self.chain}:{self.type}:{self.rulenum}"
+        number = "" if self.handle is None else f":{self.handle}"
+        return f"{self.table}:{self.chain}:{self.type}{number}"

@@ -1,0 +1,78 @@
+"""TRACE rules as they stand in the kernel."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from typing import Any, Optional
+
+TAG = "tracetui:"
+"""What the comment of a rule of ours begins with; the owner follows."""
+
+
+@dataclass(frozen=True)
+class InstalledRule:
+    """One rule with target TRACE in a raw table, ours or foreign."""
+
+    backend: str
+    """``legacy`` or ``nft``."""
+    family: int
+    """4 or 6."""
+    chain: str
+    words: tuple[str, ...]
+    """The specification as iptables prints it: everything after ``-A CHAIN``."""
+    packets: int
+    """How often the kernel matched it."""
+    bytes: int
+    comment: Optional[str]
+    """The comment that holds our tag, else None: the rule is foreign."""
+    expires: Optional[float]
+    """Seconds since the epoch at which it stops matching; None for never."""
+    mine: bool = False
+    """Whether the collector that listed it also installed it."""
+
+    @property
+    def id(self) -> str:
+        """Six hex digits that name the rule as long as its specification stands."""
+        text = "\0".join((self.backend, str(self.family), self.chain, *self.words))
+        return hashlib.sha256(text.encode()).hexdigest()[:6]
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it bears our tag, whoever owns it."""
+        return self.comment is not None
+
+    @property
+    def owner(self) -> str | None:
+        """The tag's owner; None for a foreign rule."""
+        return self.comment[len(TAG) :] if self.comment is not None else None
+
+    @property
+    def text(self) -> str:
+        """The rule as one line, without what every rule of ours carries."""
+        return " ".join(_without_safety(self.words)) if self.is_ours else " ".join(self.words)
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields by name; ``from_json`` is the way back."""
+        return {"id": self.id, **asdict(self), "words": list(self.words)}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> InstalledRule:
+        """Build a rule from :meth:`to_json`."""
+        known = {name: value[name] for name in cls.__dataclass_fields__}
+        return cls(**{**known, "words": tuple(known["words"])})
+
+
+def _without_safety(words: tuple[str, ...]) -> list[str]:
+    """Drop our comment, the expiry and the target: they are shown in columns of their own."""
+    kept: list[str] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if word in ("-j", "--comment", "--datestop"):
+            rest = rest[1:]
+        elif word == "-m" and rest and rest[0] in ("comment", "time"):
+            rest = rest[1:]
+        else:
+            kept.append(word)
+    return kept

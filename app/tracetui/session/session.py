@@ -1,0 +1,145 @@
+"""What a screen, or a headless command, knows of a trace: live or replayed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Optional, Protocol
+
+from tracetui.model.guard import DEFAULT_THRESHOLD
+from tracetui.model.installed import InstalledRule
+from tracetui.model.rule import TraceRule
+from tracetui.session.store import PacketStore
+
+
+@dataclass(frozen=True)
+class SourceState:
+    """One place hops come from."""
+
+    name: str
+    """``nftrace``, ``nflog``, ``kmsg`` or a file's name."""
+    state: str
+    """``on``, ``waiting`` (opens with the first rule), ``off`` or ``failed``."""
+    detail: str = ""
+    """Why it is not on, or what it needs."""
+
+
+@dataclass(frozen=True)
+class GuardState:
+    """The rate guard as the collector last told it."""
+
+    threshold: int = DEFAULT_THRESHOLD
+    """Hops per second."""
+    reason: Optional[str] = None
+    """Why it tripped; None while armed."""
+    at: Optional[float] = None
+    """When it tripped, seconds since the epoch."""
+    removed: tuple[str, ...] = ()
+    """The rules it removed, one line each."""
+
+    @property
+    def tripped(self) -> bool:
+        """Whether it has tripped and was not armed since."""
+        return self.reason is not None
+
+
+@dataclass(frozen=True)
+class Node:
+    """What the collector found on the node; counts are of rules, by ``backend``."""
+
+    backends: tuple[str, ...] = ()
+    """Those whose commands are installed."""
+    backend: str = "nft"
+    """The one that holds the node's rules; what ``auto`` means."""
+    why: str = ""
+    """What that choice rests on."""
+    commands: dict[str, str] = field(default_factory=dict)
+    """``backend/family`` (``nft/4``) to the command's name (``iptables-nft``)."""
+    rules: dict[str, int] = field(default_factory=dict)
+    """``backend`` to the number of rules in its largest table."""
+    tag: str = ""
+    """The comment of the rules this collector installs."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """Everything of a session that is neither a packet nor a rule, at one moment."""
+
+    host: str = ""
+    netns: Optional[str] = None
+    """The traced namespace as it was named; None for the host's own."""
+    why_not: Optional[str] = None
+    """Why rules can't be added here, with the remedy; None when they can."""
+    node: Node = Node()
+    sources: tuple[SourceState, ...] = ()
+    rate: int = 0
+    """Hops per second over the last second."""
+    hops: int = 0
+    """Hops received in all."""
+    lost: int = 0
+    """Records the kernel dropped before we could read them."""
+    unshown: int = 0
+    """Hops the collector dropped because this side did not take them in time."""
+    skipped: int = 0
+    """Lines or datagrams that were no TRACE hop or could not be read."""
+    guard: GuardState = GuardState()
+
+    def with_(self, **changes: object) -> Status:
+        """A copy with some fields replaced."""
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One sentence for the user."""
+
+    time: float
+    """Seconds since the epoch."""
+    severity: str
+    """``information``, ``warning`` or ``error``."""
+    text: str
+
+
+class Session(Protocol):
+    """One trace. Nothing here blocks for longer than a screen's refresh."""
+
+    packets: PacketStore
+    status: Status
+    rules: tuple[InstalledRule, ...]
+    """TRACE rules of the node's raw tables as last listed, ours and foreign."""
+    ended: bool
+    """Whether no more packets can come."""
+
+    def poll(self) -> bool:
+        """Take in what arrived since the last call, for a bounded time; True if anything changed."""
+        ...
+
+    def take_notices(self) -> list[Notice]:
+        """What is to be told to the user since the last call, oldest first."""
+        ...
+
+    def add_rule(self, rule: TraceRule, backend: str, override: bool = False) -> None:
+        """Have the rule installed for each of its families; the outcome is a notice.
+
+        ``override`` accepts a cost that :func:`tracetui.model.cost.worst_case` refuses.
+        """
+        ...
+
+    def delete_rule(self, rule_id: str) -> None:
+        """Have one rule of ours removed, by :attr:`InstalledRule.id`; the outcome is a notice."""
+        ...
+
+    def flush(self) -> None:
+        """Have all rules of this session removed at once; a notice names them."""
+        ...
+
+    def arm(self) -> None:
+        """Arm the guard again after a trip."""
+        ...
+
+    def set_threshold(self, hops_per_second: int) -> None:
+        """Change the guard's threshold."""
+        ...
+
+    def close(self) -> None:
+        """End the trace; when this returns nothing of ours is left on the node."""
+        ...
