@@ -1,7 +1,7 @@
 """What a TRACE rule can cost the node at worst.
 
-On legacy, ``trace_packet()`` (net/ipv4/netfilter/ip_tables.c) scans the hop's table from its start to
-find the number of the rule, for every hop and whatever logger listens. nf_tables has no such scan.
+On legacy, ``trace_packet()`` (net/ipv4/netfilter/ip_tables.c) scans the hop's table from its start
+to find the number of the rule, for every hop and whatever logger listens. nf_tables does not.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Optional
 
 TAG = "tracetui:"
-"""What the comment of a rule of ours begins with; the owner follows."""
+"""What the comment of a rule of ours begins with; the owner, / and the rule's digest follow."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ class InstalledRule:
     @property
     def owner(self) -> str | None:
         """The tag's owner; None for a foreign rule."""
-        return self.comment[len(TAG) :] if self.comment is not None else None
+        return self.comment[len(TAG) :].partition("/")[0] if self.comment is not None else None
 
     @property
     def text(self) -> str:
         """The rule as one line, without what every rule of ours carries."""
-        return " ".join(_without_safety(self.words)) if self.is_ours else " ".join(self.words)
+        return " ".join(essence(self.words)) if self.is_ours else " ".join(self.words)
 
     def to_json(self) -> dict[str, Any]:
         """The fields by name; ``from_json`` is the way back."""
@@ -63,15 +63,14 @@ class InstalledRule:
         return cls(**{**known, "words": tuple(known["words"])})
 
 
-def _without_safety(words: tuple[str, ...]) -> list[str]:
-    """Drop our comment, the expiry and the target: they are shown in columns of their own."""
+def essence(words: tuple[str, ...]) -> list[str]:
+    """A specification without comment, expiry and target: they have columns of their own."""
     kept: list[str] = []
     rest = list(words)
     while rest:
         word = rest.pop(0)
-        if word in ("-j", "--comment", "--datestop"):
-            rest = rest[1:]
-        elif word == "-m" and rest and rest[0] in ("comment", "time"):
+        is_match = word == "-m" and rest[:1] in (["comment"], ["time"])
+        if is_match or word in ("-j", "--comment", "--datestop"):
             rest = rest[1:]
         else:
             kept.append(word)

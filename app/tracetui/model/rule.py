@@ -6,6 +6,7 @@ rule becomes a list of arguments, and every value was validated before.
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -89,14 +90,19 @@ class TraceRule:
         return words
 
     def specification(self, family: int, tag: str) -> list[str]:
-        """Everything after ``-I CHAIN 1`` or ``-D CHAIN``: the rule's exact specification."""
+        """Everything after ``-I CHAIN 1`` or ``-D CHAIN``: the rule's exact specification.
+
+        The comment is the owner's ``tag`` and a digest of the rule, by which a listed rule is
+        known again: iptables prints some words in another form than they were given.
+        """
         words = self.matches(family)
         if self.limit is not None:
             words += ["-m", "limit", "--limit", f"{self.limit}/sec", "--limit-burst", str(BURST)]
         if self.expires is not None:
             stop = datetime.fromtimestamp(self.expires, timezone.utc)
             words += ["-m", "time", "--datestop", stop.strftime("%Y-%m-%dT%H:%M:%S")]
-        return [*words, "-m", "comment", "--comment", tag, "-j", "TRACE"]
+        digest = hashlib.sha256(" ".join([self.chain, *words]).encode()).hexdigest()[:6]
+        return [*words, "-m", "comment", "--comment", f"{tag}/{digest}", "-j", "TRACE"]
 
     def mirrored(self) -> tuple[TraceRule, ...]:
         """The rules that trace the answers to what this rule traces.
@@ -153,7 +159,9 @@ class TraceRule:
         expire = fields.get("expire", "").strip()
         seconds = _try(errors, "expire", _duration, expire) if expire else DEFAULT_EXPIRY
         values["expires"] = None if seconds is None else int(now) + seconds
-        rule = cls(**{k: v for k, v in values.items() if v is not None or k in ("limit", "expires")})
+        rule = cls(
+            **{k: v for k, v in values.items() if v is not None or k in ("limit", "expires")}
+        )
         if rule.family is None:
             rule = replace(rule, family=_implied_family(rule))
         errors = {**_cross_checks(rule), **errors}

@@ -110,7 +110,7 @@ class Session(Protocol):
     """Whether no more packets can come."""
 
     def poll(self) -> bool:
-        """Take in what arrived since the last call, for a bounded time; True if anything changed."""
+        """Take in what arrived, for a bounded time; True if anything changed."""
         ...
 
     def take_notices(self) -> list[Notice]:

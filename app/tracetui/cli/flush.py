@@ -1,0 +1,16 @@
+"""``tracetui flush``: removes our TRACE rules, whoever left them."""
+
+from __future__ import annotations
+
+import argparse
+
+from tracetui.cli.rules import complain, enter
+from tracetui.collector import flushing
+
+
+def run(options: argparse.Namespace) -> int:
+    """Remove and name them; the exit status."""
+    enter(options)
+    lines = flushing.flush(options.all, complain)
+    print("\n".join(lines) if lines else "nothing to remove")
+    return 0

@@ -1,0 +1,114 @@
+"""``tracetui rules``: the TRACE rules of the raw tables, without a collector."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from datetime import datetime, timezone
+
+from tracetui.cli import options as shared
+from tracetui.collector import owner
+from tracetui.collector.keeper import choose_backend
+from tracetui.collector.rulebook import RuleBook, tag_of
+from tracetui.errors import Failure, InvalidRule
+from tracetui.kernel import netns, privileges
+from tracetui.model.cost import worst_case
+from tracetui.model.installed import InstalledRule
+
+
+def run(options: argparse.Namespace) -> int:
+    """List, add or delete; the exit status."""
+    enter(options)
+    book = RuleBook(tag_of(owner.unattended()), complain)
+    {"list": _list, "add": _add, "delete": _delete}[options.action](options, book)
+    return 0
+
+
+def enter(options: argparse.Namespace) -> None:
+    """Check that rules may be touched and go to the namespace that is meant; raises Failure."""
+    if not privileges.may_trace():
+        raise Failure("TRACE rules need root: try again with sudo")
+    if options.netns:
+        netns.enter(netns.resolve(options.netns))
+
+
+def complain(text: str) -> None:
+    """Say on standard error what went wrong on the way."""
+    print(f"tracetui: {text}", file=sys.stderr)
+
+
+def _list(_: argparse.Namespace, book: RuleBook) -> None:
+    rules = book.listing()
+    if not rules:
+        print("no TRACE rules")
+        return
+    rows = [("ID", "WHOSE", "BACKEND", "CHAIN", "PACKETS", "EXPIRES", "RULE")]
+    rows += [_row(rule) for rule in rules]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]) - 1)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths)]
+        print("  ".join([*cells, row[-1]]).rstrip())
+
+
+def _row(rule: InstalledRule) -> tuple[str, ...]:
+    backend = f"{rule.backend} IPv{rule.family}"
+    packets = str(rule.packets)
+    return (rule.id, _whose(rule), backend, rule.chain, packets, _expiry(rule), rule.text)
+
+
+def _whose(rule: InstalledRule) -> str:
+    if rule.owner is None:
+        return "foreign"
+    if rule.owner.startswith(owner.UNATTENDED):
+        return "ours"
+    known = owner.Owner.parse(rule.owner)
+    return f"pid {known.pid}" if known and not owner.is_dead(rule.owner) else "ours, left behind"
+
+
+def _expiry(rule: InstalledRule) -> str:
+    if rule.expires is None:
+        return "never"
+    left = int(rule.expires - time.time())
+    return f"{left // 60}:{left % 60:02d}" if left >= 0 else "over"
+
+
+def _add(options: argparse.Namespace, book: RuleBook) -> None:
+    rules = shared.rules(options)
+    if any(rule.expires is None for rule in rules):
+        raise InvalidRule({"--expire": "no process watches this rule, so it needs an end"})
+    counts = book.counts()
+    backend = getattr(options, "backend", "auto")
+    if backend == "auto":
+        backend, why = choose_backend(counts, book.xtables.backends)
+        complain(f"backend {backend}: {why}")
+    largest = counts[backend].largest if backend in counts else 0
+    for rule in rules:
+        cost = worst_case(rule, backend, largest)
+        if cost.refusal and not getattr(options, "force", False):
+            raise Failure(f"{cost.refusal}; narrow or limit the rule, or add --force")
+    added = []
+    try:
+        for rule in rules:
+            added += book.insert(rule, backend, book.families(rule, backend))
+    except Failure:
+        book.remove(added)
+        raise
+    for one in added:
+        print(f"added {one.text}")
+    ends = datetime.fromtimestamp(rules[0].expires or 0, timezone.utc)
+    print(f"no process watches it; the kernel ends it at {ends:%H:%M:%S} UTC")
+    if backend == "legacy":
+        print("its hops go to the kernel log (dmesg), or to a tracetui that is running")
+
+
+def _delete(options: argparse.Namespace, book: RuleBook) -> None:
+    found = [rule for rule in book.listing() if rule.id == options.id]
+    if not found:
+        raise Failure(f"no TRACE rule {options.id}; `tracetui rules` lists them")
+    if not found[0].is_ours:
+        raise Failure(f"{options.id} is not ours; `tracetui flush --all` removes foreign rules too")
+    removed = book.remove_listed(found[:1])
+    if not removed:
+        raise Failure(f"{options.id} was not removed")
+    print(f"removed {removed[0].text}")

@@ -1,0 +1,258 @@
+"""The receive loop: hops up, commands down, the guard between them.
+
+The loop's thread receives and counts; whatever can block (iptables, listings) runs in two workers,
+one of which is kept for removing rules. Nothing here decodes a packet.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Optional
+
+from tracetui.collector import frames
+from tracetui.collector.keeper import Keeper
+from tracetui.collector.mailbox import Mailbox
+from tracetui.collector.outbox import Outbox
+from tracetui.collector.reception import Reception
+from tracetui.collector.sources import Source
+from tracetui.collector.worker import Worker
+from tracetui.errors import Failure
+from tracetui.kernel.kmsg import KernelLog
+from tracetui.kernel.netlink import LinkEvents, NftTrace, interface_names
+from tracetui.model.guard import DEFAULT_THRESHOLD, Guard
+
+BUSY_SECONDS = 0.25
+"""Between two status frames while hops arrive."""
+IDLE_SECONDS = 1.0
+REFRESH_SECONDS = 2.0
+"""Between two listings while a rule of ours stands."""
+IDLE_REFRESH_SECONDS = 10.0
+FAREWELL_SECONDS = 1.0
+"""How long the last frames may take to leave."""
+JOB_SECONDS = 20.0
+"""How long a job under way may take to end when leaving."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a collector is started."""
+
+    netns: Optional[str] = None
+    """The name its namespace was asked for by; it is there already."""
+    source: str = "auto"
+    """One of ``sources.CHOICES``."""
+    threshold: int = DEFAULT_THRESHOLD
+
+
+class Collector:
+    """One run, from the first sweep to the last rule removed."""
+
+    def __init__(self, options: Options, stdin: int, stdout: int) -> None:
+        self._options = options
+        self._stdin = stdin
+        self._commands = frames.CommandReader()
+        self._outbox = Outbox(stdout)
+        self._selector = selectors.DefaultSelector()
+        self._mailbox = Mailbox()
+        self._guard = Guard(options.threshold)
+        self._reception = Reception(self._selector, self._outbox, self._guard, self._trip)
+        self._keeper = Keeper(self, options.source)
+        self._worker = Worker("rules", self._job_failed)
+        self._remover = Worker("removal", self._job_failed)
+        self._links = LinkEvents()
+        self._tripped_at: float | None = None
+        self._removed: tuple[str, ...] = ()
+        self._leaving = self._refreshing = False
+        self._next_status = 0.0
+        self._next_refresh = time.monotonic() + REFRESH_SECONDS
+
+    def run(self) -> None:
+        """Serve until told to leave, or until the other end of a pipe is gone."""
+        self._start()
+        try:
+            while not self._leaving and not self._outbox.broken:
+                self._turn()
+        finally:
+            self._end()
+
+    def say(self, severity: str, text: str) -> None:
+        """Tell the user one sentence; safe from every thread."""
+        self.send(frames.NOTICE, {"severity": severity, "text": text})
+
+    def send(self, kind: int, value: Mapping[str, Any]) -> None:
+        """Send a JSON frame; safe from every thread."""
+        self._mailbox.post(partial(self._outbox.put, kind, value))
+
+    def listen(self, source: Source) -> None:
+        """Listen to a source from now on; safe from every thread."""
+        self._mailbox.post(partial(self._reception.add, source))
+
+    def drop(self, source: Source) -> None:
+        """Take what a source still holds and close it; safe from every thread."""
+        self._mailbox.post(partial(self._reception.drop, source))
+
+    def _start(self) -> None:
+        os.set_blocking(self._stdin, False)
+        self._mailbox.wake_on_signals()
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, self._leave)
+        for thing, job in (
+            (self._stdin, self._read_commands),
+            (self._mailbox, self._mailbox.run),
+            (self._links, self._send_links),
+        ):
+            self._selector.register(thing, selectors.EVENT_READ, job)
+        me = {"host": socket.gethostname(), "netns": self._options.netns, "pid": os.getpid()}
+        self._outbox.put(frames.HELLO, me)
+        self._send_links()
+        self._open_sources()
+        self._worker.submit(self._keeper.begin)
+
+    def _open_sources(self) -> None:
+        """Open what is listened to from the start; nflog waits for a rule of ours."""
+        for name, receiver, choices in (
+            ("nftrace", NftTrace, ("auto", "nftrace")),
+            ("kmsg", KernelLog, ("kmsg",)),
+        ):
+            if self._options.source in choices and (why := self._reception.open(name, receiver)):
+                self.say("error", why)
+
+    def _turn(self) -> None:
+        self._tick(time.monotonic())
+        self._watch_writing()
+        due = min(self._next_status, self._next_refresh) - time.monotonic()
+        for key, _ in self._selector.select(min(max(due, 0.0), IDLE_SECONDS)):
+            key.data()
+
+    def _tick(self, now: float) -> None:
+        self._reception.tick(now)
+        if now >= self._next_status:
+            rate = self._guard.rate(now)
+            self._next_status = now + (BUSY_SECONDS if rate else IDLE_SECONDS)
+            self._outbox.put(frames.STATUS, self._status(rate))
+        if now >= self._next_refresh:
+            busy = self._keeper.has_rules
+            self._next_refresh = now + (REFRESH_SECONDS if busy else IDLE_REFRESH_SECONDS)
+            self._refresh()
+
+    def _watch_writing(self) -> None:
+        self._outbox.write()
+        writing = self._outbox.fd in self._selector.get_map()
+        if self._outbox.is_empty and writing:
+            self._selector.unregister(self._outbox.fd)
+        elif not self._outbox.is_empty and not writing:
+            self._selector.register(self._outbox.fd, selectors.EVENT_WRITE, self._outbox.write)
+
+    def _status(self, rate: int) -> dict[str, Any]:
+        return {
+            "rate": rate,
+            "hops": self._reception.hops,
+            "lost": self._reception.lost,
+            "unshown": self._outbox.dropped,
+            "sources": [*self._reception.states(), *self._keeper.route_states()],
+            "guard": {
+                "threshold": self._guard.threshold,
+                "reason": self._guard.reason,
+                "at": self._tripped_at,
+                "removed": self._removed,
+            },
+        }
+
+    def _send_links(self) -> None:
+        while self._links.receive() is not None:
+            pass
+        names = {str(index): name for index, name in interface_names().items()}
+        self._outbox.put(frames.LINKS, names)
+
+    def _refresh(self) -> None:
+        """Have the rules listed, unless the last listing is still under way."""
+        if not self._refreshing:
+            self._refreshing = True
+            self._worker.submit(self._refresh_job)
+
+    def _refresh_job(self) -> None:
+        try:
+            self._keeper.refresh()
+        finally:
+            self._refreshing = False
+
+    def _trip(self) -> None:
+        self._tripped_at = time.time()
+        self._keeper.refuse(f"the guard tripped ({self._guard.reason}); arm it first")
+        self._remover.submit(self._remove_after_trip)
+        self._next_status = 0.0
+
+    def _remove_after_trip(self) -> None:
+        removed = tuple(self._keeper.remove_mine())
+        self._mailbox.post(partial(self._tell_trip, removed))
+
+    def _tell_trip(self, removed: tuple[str, ...]) -> None:
+        self._removed = removed
+        what = f"removed {len(removed)}" if removed else "no rule of ours was there to remove"
+        self.say("error", f"guard tripped: {self._guard.reason}; {what}")
+        self._next_status = self._next_refresh = 0.0
+
+    def _flush(self) -> None:
+        self._keeper.flush()
+        self._mailbox.post(self._refresh)
+
+    def _read_commands(self) -> None:
+        try:
+            data = os.read(self._stdin, 65536)
+        except BlockingIOError:
+            return
+        if not data:
+            self._leaving = True
+        for command in self._commands.feed(data):
+            self._obey(command)
+
+    def _obey(self, command: Mapping[str, Any]) -> None:
+        keeper, worker = self._keeper, self._worker
+        orders: dict[str, Callable[[], None]] = {
+            "add": lambda: worker.submit(partial(keeper.add, command)),
+            "delete": lambda: worker.submit(partial(keeper.delete, str(command.get("id")))),
+            "count": lambda: worker.submit(keeper.count),
+            "flush": lambda: self._remover.submit(self._flush),
+            "arm": self._arm,
+            "threshold": partial(self._set_threshold, command.get("value")),
+            "quit": self._leave,
+        }
+        if order := orders.get(command["do"]):
+            order()
+
+    def _arm(self) -> None:
+        self._guard.arm()
+        self._tripped_at, self._removed = None, ()
+        self._keeper.refuse(None)
+        self._next_status = 0.0
+
+    def _set_threshold(self, value: object) -> None:
+        if isinstance(value, int) and value > 0:
+            self._guard.threshold = value
+            self._next_status = 0.0
+
+    def _leave(self, *_: object) -> None:
+        self._leaving = True
+
+    def _job_failed(self, error: Exception) -> None:
+        self.say("error", str(error) if isinstance(error, Failure) else f"internal: {error!r}")
+
+    def _end(self) -> None:
+        """Remove what is ours, whatever else goes on, and say good-bye if anybody listens."""
+        self._keeper.refuse("leaving")
+        removed = self._keeper.remove_mine()
+        for worker in (self._worker, self._remover):
+            worker.stop(JOB_SECONDS)
+        removed += self._keeper.remove_mine()
+        self._mailbox.run()
+        bye = {"hops": self._reception.hops, "lost": self._reception.lost, "removed": removed}
+        self._outbox.put(frames.BYE, bye)
+        self._outbox.farewell(FAREWELL_SECONDS)

@@ -1,0 +1,38 @@
+"""Removing TRACE rules without a collector: the sweep after a crash, and ``tracetui flush``."""
+
+from __future__ import annotations
+
+import time
+
+from tracetui.collector.nf_log_binding import NfLogBinding
+from tracetui.collector.owner import Owner
+from tracetui.collector.rulebook import RuleBook, Say, tag_of
+
+
+def sweep(say: Say = print) -> list[str]:
+    """Remove rules of dead owners, and expired ones, and restore nf_log; one line for each."""
+    me = str(Owner.this_process())
+    lines = [f"removed {one.text}" for one in RuleBook(tag_of(me), say).swept(time.time())]
+    if NfLogBinding(me).sweep():
+        lines.append("restored nf_log")
+    return lines
+
+
+def flush(everything: bool, say: Say) -> list[str]:
+    """Remove every rule with our tag, or every TRACE rule at all; one line for each.
+
+    Rules of a tracetui that is still running go too: that is what the command is for.
+    """
+    me = str(Owner.this_process())
+    book = RuleBook(tag_of(me), say)
+    doomed = [rule for rule in book.listing() if everything or rule.is_ours]
+    foreign = {
+        (rule.backend, rule.family, rule.chain, rule.words) for rule in doomed if not rule.is_ours
+    }
+    lines = [
+        f"removed {'foreign ' if one[:4] in foreign else ''}{one.text}"
+        for one in book.remove_listed(doomed)
+    ]
+    if NfLogBinding(me).sweep():
+        lines.append("restored nf_log")
+    return lines

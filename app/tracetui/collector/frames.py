@@ -1,0 +1,103 @@
+"""What runs through the two pipes: frames up from the collector, commands down to it.
+
+A frame is 13 bytes (payload length, kind, seconds since the epoch) and its payload: a raw datagram,
+a kernel log record, or a JSON object. A command is one JSON object on a line.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from tracetui.errors import Failure
+
+NFLOG, NFTRACE, KMSG = 1, 2, 3
+"""Payload: one datagram of the source, or one /dev/kmsg record."""
+HELLO, STATUS, RULES, NOTICE, LINKS, NODE, BYE = 16, 17, 18, 19, 20, 21, 22
+"""Payload: a JSON object."""
+HOP_KINDS = frozenset((NFLOG, NFTRACE, KMSG))
+
+MAX_PAYLOAD = 16 << 20
+"""Bytes; a longer one means that the stream is not ours."""
+
+_HEAD = struct.Struct("<IBd")
+
+
+class Frame(NamedTuple):
+    """One message from the collector."""
+
+    kind: int
+    time: float
+    """Seconds since the epoch at which the payload reached the collector."""
+    payload: bytes
+
+    def json(self) -> dict[str, Any]:
+        """The payload as the object it holds."""
+        value = json.loads(self.payload)
+        if not isinstance(value, dict):
+            raise Failure("the collector sent something that is not an object")
+        return value
+
+
+def encode(kind: int, time: float, payload: bytes) -> bytes:
+    """One frame as bytes."""
+    return _HEAD.pack(len(payload), kind, time) + payload
+
+
+def encode_json(kind: int, time: float, value: Mapping[str, Any]) -> bytes:
+    """One frame whose payload is a JSON object."""
+    return encode(kind, time, json.dumps(value, separators=(",", ":")).encode())
+
+
+class FrameReader:
+    """Cuts a byte stream into frames."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """The frames that ``data`` completes; raises Failure if the stream is not ours."""
+        buffer = self._rest + data if self._rest else data
+        frames: list[Frame] = []
+        at, end = 0, len(buffer)
+        while end - at >= _HEAD.size:
+            length, kind, time = _HEAD.unpack_from(buffer, at)
+            if length > MAX_PAYLOAD:
+                raise Failure("the collector's stream is broken")
+            start = at + _HEAD.size
+            if end - start < length:
+                break
+            frames.append(Frame(kind, time, buffer[start : start + length]))
+            at = start + length
+        self._rest = buffer[at:]
+        return frames
+
+
+def encode_command(name: str, **values: Any) -> bytes:
+    """One command as a line."""
+    return json.dumps({"do": name, **values}).encode() + b"\n"
+
+
+class CommandReader:
+    """Cuts a byte stream into commands; what is no command is left out."""
+
+    MAX_LINE = 64 << 10
+    """Bytes of an unfinished line after which it is thrown away."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Iterator[dict[str, Any]]:
+        """The commands that ``data`` completes."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > self.MAX_LINE:
+            self._rest = b""
+        for line in lines:
+            try:
+                value = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(value, dict) and isinstance(value.get("do"), str):
+                yield value

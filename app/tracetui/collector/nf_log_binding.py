@@ -1,0 +1,113 @@
+"""Routes legacy TRACE to nflog while somebody of ours needs it, and puts everything back.
+
+The loggers found at first are written to a state file before they are changed, so that whoever of
+ours leaves last, or sweeps after a crash, can restore them. One file per network namespace.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tracetui.collector import owner
+from tracetui.errors import Failure
+from tracetui.kernel import netns, nf_log
+
+STATE = Path("/run/tracetui")
+"""0700 and root's own; /run is a tmpfs, so nothing outlives the kernel it describes."""
+
+
+class NfLogBinding:
+    """The nf_log binding of the namespace this process is in, shared by every collector there."""
+
+    def __init__(self, owner_text: str, state: Path = STATE) -> None:
+        self._owner = owner_text
+        self._state = state
+        self._path = state / f"nf_log-{netns.inode()}.json"
+
+    def take(self) -> None:
+        """Bind IPv4 and IPv6 to nfnetlink_log; raises Failure and changes nothing if it can't."""
+        with self._locked() as record:
+            if not record:
+                record["saved"] = {str(f): nf_log.read(f) for f in nf_log.FAMILIES}
+                record["owners"] = []
+            if self._owner not in record["owners"]:
+                record["owners"].append(self._owner)
+            self._save(record)
+            try:
+                for family in nf_log.FAMILIES:
+                    if record["saved"].get(str(family)) is not None:
+                        nf_log.write(family, nf_log.NETLINK_LOGGER)
+            except Failure:
+                self._leave(record)
+                raise
+
+    def give_back(self) -> None:
+        """Restore what was found at first, unless another live collector needs the binding."""
+        if not self._path.exists():
+            return
+        with self._locked() as record:
+            self._leave(record)
+
+    def sweep(self) -> bool:
+        """Restore after collectors that died; True if something was restored."""
+        if not self._path.exists():
+            return False
+        with self._locked() as record:
+            before = list(record.get("owners", ()))
+            return bool(before) and self._leave(record)
+
+    def _leave(self, record: dict[str, Any]) -> bool:
+        """Take this owner and dead ones off the record; the last one restores."""
+        alive = [one for one in record.get("owners", ()) if one != self._owner]
+        alive = [one for one in alive if not owner.is_dead(one)]
+        if alive:
+            record["owners"] = alive
+            self._save(record)
+            return False
+        for family in nf_log.FAMILIES:
+            saved = record.get("saved", {}).get(str(family))
+            # Somebody who bound another logger meanwhile meant it.
+            if saved is not None and nf_log.read(family) == nf_log.NETLINK_LOGGER:
+                nf_log.write(family, saved)
+        self._path.unlink(missing_ok=True)
+        return True
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[dict[str, Any]]:
+        """The state record, with every other collector kept out."""
+        try:
+            self._state.mkdir(mode=0o700, exist_ok=True)
+            if self._state.is_symlink() or self._state.stat().st_uid != os.geteuid():
+                raise Failure(f"{self._state} is not ours; remove it")
+            fd = os.open(self._state, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            raise Failure(f"{self._state}: {error.strerror}") from None
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield self._load()
+        finally:
+            os.close(fd)
+
+    def _load(self) -> dict[str, Any]:
+        try:
+            value = json.loads(self._path.read_text())
+        except (OSError, ValueError):
+            return {}
+        sound = isinstance(value, dict) and isinstance(value.get("saved"), dict)
+        return value if sound and isinstance(value.get("owners"), list) else {}
+
+    def _save(self, record: dict[str, Any]) -> None:
+        fresh = self._path.with_suffix(".new")
+        try:
+            fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(fd, "w") as file:
+                json.dump(record, file)
+            fresh.replace(self._path)
+        except OSError as error:
+            raise Failure(f"{self._path}: {error.strerror}") from None

@@ -1,0 +1,52 @@
+"""Whose a rule is: the tag in its comment names one process for ever."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from typing import NamedTuple
+
+from tracetui.kernel import process
+
+UNATTENDED = "unattended"
+"""Owner of rules that no process watches: their expiry ends them."""
+
+
+class Owner(NamedTuple):
+    """A live collector, by pid, start time (clock ticks after boot) and pid namespace (inode)."""
+
+    pid: int
+    start: int
+    pid_namespace: int
+
+    @classmethod
+    def this_process(cls) -> Owner:
+        """The owner that rules of this process bear."""
+        pid = os.getpid()
+        return cls(pid, process.start_time(pid) or 0, process.pid_namespace())
+
+    @classmethod
+    def parse(cls, text: str) -> Owner | None:
+        """The owner a tag names; None for one that names no process."""
+        found = re.fullmatch(r"([0-9]+)\.([0-9]+)\.([0-9]+)", text)
+        return cls(*(int(part) for part in found.groups())) if found else None
+
+    def __str__(self) -> str:
+        return f"{self.pid}.{self.start}.{self.pid_namespace}"
+
+
+def is_dead(text: str) -> bool:
+    """Whether a tag's owner is known to be gone.
+
+    A process of another pid namespace can't be looked up, so it counts as alive; its rules expire.
+    """
+    owner = Owner.parse(text)
+    if owner is None or owner.pid_namespace != process.pid_namespace():
+        return False
+    return process.start_time(owner.pid) != owner.start
+
+
+def unattended() -> str:
+    """A new owner for one rule that outlives this command."""
+    return f"{UNATTENDED}.{secrets.token_hex(3)}"

@@ -1,0 +1,108 @@
+"""Everything that is received: counted, watched by the guard, and handed on unread."""
+
+from __future__ import annotations
+
+import selectors
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from tracetui.collector.outbox import Outbox
+from tracetui.collector.sources import Source
+from tracetui.errors import Failure
+from tracetui.model.guard import Guard
+
+LOSS_SECONDS = 0.1
+"""Between two looks at what the kernel dropped."""
+
+
+class Reception:
+    """The open sources; used by the receive loop's thread only."""
+
+    def __init__(
+        self,
+        selector: selectors.BaseSelector,
+        outbox: Outbox,
+        guard: Guard,
+        tripped: Callable[[], None],
+    ) -> None:
+        self.guard = guard
+        self.hops = 0
+        """Hops received in all."""
+        self._selector = selector
+        self._outbox = outbox
+        self._tripped = tripped
+        self._sources: list[Source] = []
+        self._failed: dict[str, str] = {}
+        self._lost_before = 0
+        self._next_look = 0.0
+
+    @property
+    def lost(self) -> int:
+        """Records the kernel dropped in all, closed sources included."""
+        return self._lost_before + sum(source.lost for source in self._sources)
+
+    def open(self, name: str, receiver: Callable[[], Any]) -> str | None:
+        """Open a source and listen to it; the reason if that can't be done."""
+        try:
+            self.add(Source(name, receiver()))
+        except Failure as error:
+            self._failed[name] = str(error)
+            return str(error)
+        return None
+
+    def add(self, source: Source) -> None:
+        """Listen to an open source."""
+        self._sources.append(source)
+        self._selector.register(source, selectors.EVENT_READ, partial(self._receive, source))
+
+    def drop(self, source: Source) -> None:
+        """Take what a source still holds and close it."""
+        if source not in self._sources:
+            return
+        while batch := source.take():
+            self._count(batch)
+        self.look_for_losses()
+        self._forget(source)
+
+    def states(self) -> list[Mapping[str, str]]:
+        """Name, state and detail of each source that is open or could not be opened."""
+        states = [{"name": source.name, "state": "on", "detail": ""} for source in self._sources]
+        return [
+            *states,
+            *({"name": n, "state": "failed", "detail": why} for n, why in self._failed.items()),
+        ]
+
+    def tick(self, now: float) -> None:
+        """Look for losses when it is time to; ``now`` is monotonic seconds."""
+        if now >= self._next_look:
+            self._next_look = now + LOSS_SECONDS
+            self.look_for_losses()
+
+    def look_for_losses(self) -> None:
+        """Ask every source what the kernel dropped; any loss trips the guard."""
+        for source in self._sources:
+            if self.guard.lose(source.name, source.newly_lost()):
+                self._tripped()
+
+    def _receive(self, source: Source) -> None:
+        try:
+            self._count(source.take())
+        except OSError as error:
+            self._failed[source.name] = error.strerror or "broken"
+            self._forget(source)
+
+    def _count(self, batch: list[bytes]) -> None:
+        if not batch:
+            return
+        self.hops += len(batch)
+        self._outbox.put_hops(batch)
+        if self.guard.count(time.monotonic(), len(batch)):
+            self._tripped()
+
+    def _forget(self, source: Source) -> None:
+        self._selector.unregister(source)
+        self._sources.remove(source)
+        self._lost_before += source.lost
+        source.close()

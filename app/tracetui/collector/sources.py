@@ -1,0 +1,74 @@
+"""The sources a collector listens to, all at once, and what each of them lost."""
+
+from __future__ import annotations
+
+import time
+from typing import Optional, Protocol
+
+from tracetui.collector import frames
+from tracetui.kernel import kmsg
+
+CHOICES = ("auto", "nftrace", "nflog", "kmsg")
+BATCH = 256
+"""Records taken from one source before the others have their turn: keeps their order close."""
+
+
+class Receiver(Protocol):
+    """What hands out raw records without blocking."""
+
+    def fileno(self) -> int:
+        """The descriptor to select on."""
+        ...
+
+    def receive(self) -> Optional[bytes]:
+        """The next record; None when there is none."""
+        ...
+
+    def lost(self) -> int:
+        """Records lost since the last call."""
+        ...
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        ...
+
+
+class Source:
+    """One open source: its records as frames, its losses added up."""
+
+    def __init__(self, name: str, receiver: Receiver) -> None:
+        self.name = name
+        """``nftrace``, ``nflog`` or ``kmsg``."""
+        self.lost = 0
+        """Records lost since it was opened."""
+        self._receiver = receiver
+        self._kind = _KINDS[name]
+
+    def fileno(self) -> int:
+        """The descriptor to select on."""
+        return self._receiver.fileno()
+
+    def take(self, limit: int = BATCH) -> list[bytes]:
+        """At most ``limit`` records that have arrived, as frames."""
+        batch: list[bytes] = []
+        receive, encode, kind = self._receiver.receive, frames.encode, self._kind
+        for _ in range(limit):
+            record = receive()
+            if record is None:
+                break
+            if kind != frames.KMSG or kmsg.is_kernel_trace(record):
+                batch.append(encode(kind, time.time(), record))
+        return batch
+
+    def newly_lost(self) -> int:
+        """Records the kernel dropped since the last call."""
+        new = self._receiver.lost()
+        self.lost += new
+        return new
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        self._receiver.close()
+
+
+_KINDS = {"nflog": frames.NFLOG, "nftrace": frames.NFTRACE, "kmsg": frames.KMSG}

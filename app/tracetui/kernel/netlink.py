@@ -1,0 +1,166 @@
+"""Netlink sockets that carry TRACE: the nft trace group and the nflog group 0.
+
+They move bytes; ``tracetui.parse`` reads them. Constants are the kernel's
+(include/uapi/linux/netfilter/{nfnetlink,nfnetlink_log}.h, include/uapi/linux/netlink.h).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import socket
+import struct
+
+from tracetui.errors import Failure, NotPermitted
+
+RECEIVE_BUFFER = 64 << 20
+"""Bytes asked of the kernel: room for about 160,000 nflog or 104,000 nft records."""
+DATAGRAM = 8192
+"""Bytes; no TRACE record is longer (payload is cut to COPY_RANGE)."""
+COPY_RANGE = 128
+"""Bytes of a packet that nflog hands out: IPv6, extension headers and a whole TCP header."""
+
+_NETLINK_NETFILTER = 12
+_SOL_NETLINK = 270
+_ADD_MEMBERSHIP = 1
+_NFNLGRP_NFTRACE = 9
+_RTMGRP_LINK = 1
+_SO_RCVBUFFORCE = 33
+_SO_MEMINFO = 55
+_MEMINFO_DROPS = 8
+
+_NFULNL_MSG_CONFIG = 0x401
+_NLM_REQUEST_ACK = 5
+_NLMSG_ERROR = 2
+_CFG_CMD, _CFG_MODE, _CFG_FLAGS = 1, 2, 6
+_CMD_BIND = 1
+_COPY_PACKET = 2
+_FLAG_SEQ = 1
+_ACK_SECONDS = 2.0
+
+
+class NetlinkSource:
+    """A netlink socket with a big buffer, read without blocking."""
+
+    def __init__(self, protocol: int = _NETLINK_NETFILTER, groups: int = 0) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
+        self._socket.setblocking(False)
+        self._seen_drops = 0
+        try:
+            self._enlarge()
+            self._socket.bind((0, groups))
+        except OSError:
+            self._socket.close()
+            raise
+
+    def fileno(self) -> int:
+        """The descriptor to select on."""
+        return self._socket.fileno()
+
+    def receive(self) -> bytes | None:
+        """The next datagram; None when there is none.
+
+        ENOBUFS only reports an overrun, which :meth:`lost` counts exactly; reading goes on.
+        """
+        while True:
+            try:
+                return self._socket.recv(DATAGRAM)
+            except BlockingIOError:
+                return None
+            except OSError as error:
+                if error.errno not in (errno.ENOBUFS, errno.EINTR):
+                    raise
+
+    def lost(self) -> int:
+        """Datagrams the kernel dropped since the last call (SO_MEMINFO, exact)."""
+        info = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36)
+        drops = int(struct.unpack_from("=9I", info)[_MEMINFO_DROPS])
+        new = (drops - self._seen_drops) & 0xFFFFFFFF
+        self._seen_drops = drops
+        return new
+
+    def close(self) -> None:
+        """Give the socket back; the kernel forgets what it was bound to."""
+        self._socket.close()
+
+    def _enlarge(self) -> None:
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER)
+        except PermissionError:
+            with contextlib.suppress(OSError):
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+
+
+class NftTrace(NetlinkSource):
+    """The trace events of nf_tables (NFNLGRP_NFTRACE)."""
+
+    def __init__(self) -> None:
+        try:
+            super().__init__()
+        except OSError as error:
+            raise Failure(f"no nftrace: {os.strerror(error.errno or 0)}") from None
+        try:
+            self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _NFNLGRP_NFTRACE)
+        except PermissionError:
+            self.close()
+            raise NotPermitted("nftrace needs CAP_NET_ADMIN: run as root") from None
+        except OSError as error:
+            self.close()
+            raise Failure(f"no nftrace: {os.strerror(error.errno or 0)}") from None
+
+
+class NfLog(NetlinkSource):
+    """Group 0 of nfnetlink_log, where legacy TRACE goes when nf_log is bound to it."""
+
+    GROUP = 0
+
+    def __init__(self) -> None:
+        try:
+            super().__init__()
+        except OSError as error:
+            raise Failure(f"no nflog: {os.strerror(error.errno or 0)}") from None
+        try:
+            self._configure(_CFG_CMD, struct.pack("B", _CMD_BIND))
+            self._configure(_CFG_MODE, struct.pack(">IBx", COPY_RANGE, _COPY_PACKET))
+            self._configure(_CFG_FLAGS, struct.pack(">H", _FLAG_SEQ))
+        except OSError as error:
+            self.close()
+            raise Failure(self._refusal(error)) from None
+
+    @staticmethod
+    def _refusal(error: OSError) -> str:
+        # nfulnl_recv_config() answers EPERM when another socket owns the group (and for a missing
+        # CAP_NET_ADMIN), EBUSY when it is bound at the same moment.
+        if error.errno in (errno.EPERM, errno.EBUSY):
+            return "nflog group 0 is taken by another program (ulogd?) or CAP_NET_ADMIN is missing"
+        return f"no nflog: {os.strerror(error.errno or 0)}"
+
+    def _configure(self, attribute: int, value: bytes) -> None:
+        """Send one NFULNL_MSG_CONFIG and wait for its acknowledgement; raises OSError."""
+        body = struct.pack(">BBH", socket.AF_UNSPEC, 0, self.GROUP)
+        body += struct.pack("=HH", 4 + len(value), attribute) + value
+        body += bytes(-len(body) % 4)
+        head = struct.pack("=IHHII", 16 + len(body), _NFULNL_MSG_CONFIG, _NLM_REQUEST_ACK, 0, 0)
+        self._socket.send(head + body)
+        while select.select([self._socket], [], [], _ACK_SECONDS)[0]:
+            answer = self._socket.recv(DATAGRAM)
+            if len(answer) >= 20 and struct.unpack_from("=H", answer, 4)[0] == _NLMSG_ERROR:
+                code = -struct.unpack_from("=i", answer, 16)[0]
+                if code:
+                    raise OSError(code, os.strerror(code))
+                return
+        raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+
+
+class LinkEvents(NetlinkSource):
+    """Says that interfaces came, went or were renamed; the datagrams themselves are not needed."""
+
+    def __init__(self) -> None:
+        super().__init__(socket.NETLINK_ROUTE, _RTMGRP_LINK)
+
+
+def interface_names() -> dict[int, str]:
+    """Interface index to name in the namespace of this thread."""
+    return dict(socket.if_nameindex())

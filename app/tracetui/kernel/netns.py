@@ -1,0 +1,62 @@
+"""Network namespaces: which one is meant, and going there."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from pathlib import Path
+
+from tracetui.errors import Failure, NotPermitted
+
+NAMED = Path("/run/netns")
+"""Where ``ip netns add`` keeps them (ip-netns(8))."""
+_CLONE_NEWNET = 0x40000000
+
+
+def resolve(name: str) -> Path:
+    """The namespace file that NAME, PATH or PID means; raises Failure if there is none."""
+    if name.isascii() and name.isdigit() and not (NAMED / name).exists():
+        path = Path("/proc", name, "ns", "net")
+        remedy = f"no process {name}"
+    elif "/" in name:
+        path = Path(name)
+        remedy = f"no file {name}"
+    else:
+        path = NAMED / name
+        remedy = f"no network namespace {name!r}; `ip netns list` shows the named ones"
+    try:
+        path.stat()
+    except PermissionError:
+        raise NotPermitted(f"namespace {name}: run as root") from None
+    except (OSError, ValueError):
+        raise Failure(remedy) from None
+    return path
+
+
+def enter(path: Path) -> None:
+    """Move this thread, and what it starts, into the namespace; raises Failure."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise Failure(f"namespace {path}: {error.strerror}") from None
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.setns(fd, _CLONE_NEWNET) != 0:
+            code = ctypes.get_errno()
+            kind = NotPermitted if code == 1 else Failure
+            raise kind(f"namespace {path}: {os.strerror(code)}")
+    finally:
+        os.close(fd)
+
+
+def inode() -> int:
+    """The inode that names the network namespace this process is in."""
+    return os.stat("/proc/self/ns/net").st_ino  # noqa: PTH116 - a magic link, no path
+
+
+def is_initial() -> bool:
+    """Whether this process is in the network namespace of pid 1."""
+    try:
+        return os.stat("/proc/1/ns/net").st_ino == inode()  # noqa: PTH116 - as above
+    except OSError:
+        return False

@@ -1,0 +1,147 @@
+"""The iptables commands: found, run with a time limit, their text handed back unread."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tracetui.errors import CommandFailed, Failure
+from tracetui.model.rule import BACKENDS
+
+LOCK_SECONDS = 5
+"""How long one call waits for the xtables lock (``-w``)."""
+CALL_SECONDS = 15.0
+"""After this a call is stopped; more than the lock's wait and a slow listing together."""
+LOCKED = 4
+"""The commands' exit status when the lock was not to be had (RESOURCE_PROBLEM, xtables.h)."""
+
+_FAMILY_NAMES = {4: "iptables", 6: "ip6tables"}
+_SBIN = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
+_TABLE_NAMES = {4: "/proc/net/ip_tables_names", 6: "/proc/net/ip6_tables_names"}
+
+
+class Command(NamedTuple):
+    """The pair of programs that serves one backend and family."""
+
+    backend: str
+    family: int
+    name: str
+    """``iptables-nft`` and its like, as it is typed."""
+    path: str
+    save_path: str
+
+
+class Xtables:
+    """The node's iptables commands, by backend and family (4 or 6)."""
+
+    def __init__(self) -> None:
+        self.commands = {
+            (backend, family): command
+            for backend in BACKENDS
+            for family in _FAMILY_NAMES
+            if (command := _find(backend, family)) is not None
+        }
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """The backends that have at least their IPv4 command."""
+        return tuple(backend for backend in BACKENDS if (backend, 4) in self.commands)
+
+    def insert(self, backend: str, family: int, chain: str, specification: Sequence[str]) -> None:
+        """Insert a rule at position 1 of a raw chain; raises CommandFailed."""
+        self._raw(backend, family, ["-I", chain, "1", *specification])
+
+    def delete(self, backend: str, family: int, chain: str, specification: Sequence[str]) -> None:
+        """Delete the one rule of a raw chain that has exactly this specification."""
+        self._raw(backend, family, ["-D", chain, *specification])
+
+    def save_raw(self, backend: str, family: int) -> str:
+        """The raw table as iptables-save prints it, with counters; empty if there is none.
+
+        A legacy table is only looked at where it is registered: listing would register it.
+        """
+        command = self.commands.get((backend, family))
+        if command is None or (backend == "legacy" and "raw" not in legacy_tables(family)):
+            return ""
+        return _run([command.save_path, "-c", "-t", "raw"])
+
+    def save_lines(self, backend: str, family: int) -> Iterator[str]:
+        """Every table as iptables-save prints it, line by line, for counting.
+
+        Without ``-t`` it reads only registered tables (iptables-save(8)).
+        """
+        command = self.commands.get((backend, family))
+        if command is None:
+            return
+        with subprocess.Popen(
+            [command.save_path],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            errors="replace",
+        ) as process:
+            assert process.stdout is not None  # noqa: S101 - what stdout=PIPE promises
+            yield from process.stdout
+
+    def _raw(self, backend: str, family: int, words: list[str]) -> None:
+        command = self.commands.get((backend, family))
+        if command is None:
+            name = f"{_FAMILY_NAMES[family]}-{backend}"
+            raise Failure(f"{name} is not installed; install the iptables package")
+        _run([command.path, "-w", str(LOCK_SECONDS), "-t", "raw", *words])
+
+
+def legacy_tables(family: int) -> tuple[str, ...]:
+    """The legacy tables registered in this namespace: those that print hops."""
+    try:
+        return tuple(Path(_TABLE_NAMES[family]).read_text().split())
+    except OSError:
+        return ()
+
+
+def _run(argv: list[str]) -> str:
+    """Standard output of a command; raises CommandFailed."""
+    try:
+        done = subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=CALL_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise CommandFailed(argv, None, "") from None
+    except OSError as error:
+        raise Failure(f"{argv[0]}: {error.strerror}") from None
+    if done.returncode:
+        raise CommandFailed(argv, done.returncode, done.stderr)
+    return done.stdout
+
+
+def _find(backend: str, family: int) -> Command | None:
+    """The backend's own command, or the plain one if its version says that it is this backend."""
+    plain = _FAMILY_NAMES[family]
+    for name in (f"{plain}-{backend}", plain):
+        path, save = _which(name), _which(f"{name}-save")
+        if path and save and (name != plain or _backend_of(path) == backend):
+            return Command(backend, family, name, path, save)
+    return None
+
+
+def _which(name: str) -> str | None:
+    # A user's PATH often lacks sbin, and sudo's may too.
+    return shutil.which(name) or shutil.which(name, path=_SBIN)
+
+
+def _backend_of(path: str) -> str | None:
+    """What ``iptables --version`` says; versions before 1.8 say nothing and are legacy."""
+    try:
+        return "nft" if "nf_tables" in _run([path, "--version"]) else "legacy"
+    except Failure:
+        return None

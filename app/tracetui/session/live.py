@@ -1,0 +1,200 @@
+"""A live trace: what the collector sends becomes packets, rules and notices."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Optional
+
+from tracetui.collector import frames
+from tracetui.collector.frames import Frame
+from tracetui.errors import CollectorGone
+from tracetui.model.assemble import Assembler
+from tracetui.model.guard import DEFAULT_THRESHOLD
+from tracetui.model.hop import Hop
+from tracetui.model.installed import InstalledRule
+from tracetui.model.rule import TraceRule
+from tracetui.parse import kmsg, nflog, nftrace
+from tracetui.session.client import CollectorClient
+from tracetui.session.session import GuardState, Node, Notice, SourceState, Status
+from tracetui.session.store import PacketStore
+
+POLL_SECONDS = 0.04
+"""How long one poll may work: less than half of a screen's refresh at 10 Hz."""
+LOOK_AT_CLOCK = 256
+"""Frames between two looks at the clock."""
+
+
+class LiveSession:
+    """A trace of this node, or of one of its namespaces; see :class:`Session`."""
+
+    def __init__(
+        self,
+        netns: Optional[str] = None,
+        source: str = "auto",
+        threshold: int = DEFAULT_THRESHOLD,
+        packets: Optional[PacketStore] = None,
+    ) -> None:
+        """Start the collector; raises Failure."""
+        self.packets = packets or PacketStore()
+        self.status = Status(netns=netns, guard=GuardState(threshold))
+        self.rules: tuple[InstalledRule, ...] = ()
+        self.ended = False
+        self.is_ready = False
+        """Whether the node was looked at: the first listing of its rules is here."""
+        self._assembler = Assembler()
+        self._links: dict[int, str] = {}
+        self._notices: deque[Notice] = deque()
+        self._sweep: threading.Thread | None = None
+        arguments = ["--source", source, "--guard", str(threshold)]
+        if netns:
+            arguments += ["--netns", netns]
+        self._client = CollectorClient(arguments)
+        self._takers: dict[int, Callable[[Frame], None]] = {
+            frames.NFLOG: lambda f: self._hop(nflog.parse(f.payload, self._links, f.time)),
+            frames.NFTRACE: lambda f: self._hop(nftrace.parse(f.payload, self._links, f.time)),
+            frames.KMSG: lambda f: self._hop(kmsg.parse(f.payload, f.time)),
+            frames.HELLO: lambda f: self._set_status(host=str(f.json().get("host", ""))),
+            frames.LINKS: self._take_links,
+            frames.STATUS: self._take_status,
+            frames.NODE: self._take_node,
+            frames.RULES: self._take_rules,
+            frames.NOTICE: self._take_notice,
+            frames.BYE: self._take_bye,
+        }
+
+    @property
+    def collector_pid(self) -> int:
+        """The process id of the collector."""
+        return self._client.pid
+
+    def poll(self) -> bool:
+        """Take in what arrived, for a bounded time; True if anything changed."""
+        until = time.monotonic() + POLL_SECONDS
+        taken = 0
+        while (frame := self._client.take()) is not None:
+            self._take(frame)
+            taken += 1
+            if taken % LOOK_AT_CLOCK == 0 and time.monotonic() > until:
+                break
+        if self._client.gone and not self.ended:
+            self._mourn()
+            return True
+        return taken > 0
+
+    def take_notices(self) -> list[Notice]:
+        """What is to be told to the user since the last call, oldest first."""
+        taken = []
+        while self._notices:
+            taken.append(self._notices.popleft())
+        return taken
+
+    def add_rule(self, rule: TraceRule, backend: str, override: bool = False) -> None:
+        """Have the rule installed; the outcome is a notice."""
+        self._order("add", rule=rule.to_json(), backend=backend, override=override)
+
+    def delete_rule(self, rule_id: str) -> None:
+        """Have one rule of ours removed; the outcome is a notice."""
+        self._order("delete", id=rule_id)
+
+    def flush(self) -> None:
+        """Have all rules of this session removed at once; a notice names them."""
+        self._order("flush")
+
+    def arm(self) -> None:
+        """Arm the guard again after a trip."""
+        self._order("arm")
+
+    def set_threshold(self, hops_per_second: int) -> None:
+        """Change the guard's threshold."""
+        self._order("threshold", value=hops_per_second)
+
+    def close(self) -> None:
+        """End the trace; when this returns nothing of ours is left on the node."""
+        for frame in self._client.close():
+            self._take(frame)
+        if self._sweep is not None:
+            self._sweep.join()
+        self.ended = True
+
+    def _order(self, name: str, **values: Any) -> None:
+        try:
+            self._client.send(name, **values)
+        except CollectorGone as error:
+            self._say("error", f"{error}; start tracetui again")
+
+    def _take(self, frame: Frame) -> None:
+        taker = self._takers.get(frame.kind)
+        if taker is not None:
+            taker(frame)
+
+    def _hop(self, hop: Hop | None) -> None:
+        if hop is None:
+            self._set_status(skipped=self.status.skipped + 1)
+        else:
+            self.packets.took(self._assembler.add(hop))
+
+    def _take_links(self, frame: Frame) -> None:
+        # Interfaces that went away keep their name: their hops may still be on the way.
+        self._links.update({int(index): str(name) for index, name in frame.json().items()})
+
+    def _take_status(self, frame: Frame) -> None:
+        value = frame.json()
+        guard = value["guard"]
+        self._set_status(
+            rate=value["rate"],
+            hops=value["hops"],
+            lost=value["lost"],
+            unshown=value["unshown"],
+            sources=tuple(SourceState(**source) for source in value["sources"]),
+            guard=GuardState(
+                guard["threshold"], guard["reason"], guard["at"], tuple(guard["removed"])
+            ),
+        )
+
+    def _take_node(self, frame: Frame) -> None:
+        value = frame.json()
+        node = Node(**{**value, "backends": tuple(value["backends"])})
+        why_not = (
+            None if node.backends else "no iptables command here; install the iptables package"
+        )
+        self._set_status(node=node, why_not=why_not)
+
+    def _take_rules(self, frame: Frame) -> None:
+        self.rules = tuple(InstalledRule.from_json(rule) for rule in frame.json()["rules"])
+        self.is_ready = True
+
+    def _take_notice(self, frame: Frame) -> None:
+        value = frame.json()
+        self._notices.append(Notice(frame.time, str(value["severity"]), str(value["text"])))
+
+    def _take_bye(self, frame: Frame) -> None:
+        value = frame.json()
+        self.rules = ()
+        self._set_status(hops=value["hops"], lost=value["lost"])
+        for text in value["removed"]:
+            self._say("information", f"removed {text}")
+
+    def _set_status(self, **changes: Any) -> None:
+        self.status = self.status.with_(**changes)
+
+    def _say(self, severity: str, text: str) -> None:
+        self._notices.append(Notice(time.time(), severity, text))
+
+    def _mourn(self) -> None:
+        """The collector ended unasked: sweep its rules and say what happened."""
+        self.ended = True
+        words = self._client.last_words()
+        why = f"the collector ended{f' ({words})' if words else ''}"
+        self._set_status(why_not=f"{why}; start tracetui again", rate=0)
+        self._say("error", f"{why}: its rules are being removed")
+
+        def sweep() -> None:
+            for line in self._client.sweep() or ["nothing was left on the node"]:
+                self._say("warning", line)
+            self.rules = ()
+
+        self._sweep = threading.Thread(target=sweep, name="sweep")
+        self._sweep.start()

@@ -1,0 +1,68 @@
+"""The two pipes: frames up, commands down."""
+
+from __future__ import annotations
+
+import os
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracetui.collector import frames
+from tracetui.collector.frames import CommandReader, Frame, FrameReader
+from tracetui.collector.outbox import HOP_BOUND, Outbox
+from tracetui.errors import Failure
+
+
+@given(st.lists(st.tuples(st.integers(1, 30), st.binary(max_size=300))), st.integers(1, 64))
+def test_frames_survive_any_cutting_of_the_stream(sent, size):
+    expected = [Frame(kind, 1.5, payload) for kind, payload in sent]
+    stream = b"".join(frames.encode(*frame[:2], frame.payload) for frame in expected)
+    reader = FrameReader()
+    got = [f for at in range(0, len(stream), size) for f in reader.feed(stream[at : at + size])]
+    assert got == expected
+
+
+def test_a_stream_that_is_not_ours_is_refused():
+    with pytest.raises(Failure):
+        FrameReader().feed(struct.pack("<IBd", 1 << 30, 1, 0.0))
+
+
+def test_commands_survive_noise_between_them():
+    reader = CommandReader()
+    stream = b'noise\n{"no": 1}\n[]\n' + frames.encode_command("add", rule={"a": 1}) + b'{"do": "qu'
+    assert list(reader.feed(stream)) == [{"do": "add", "rule": {"a": 1}}]
+    assert list(reader.feed(b'it"}\n')) == [{"do": "quit"}]
+
+
+def test_a_pipe_nobody_reads_drops_hops_and_counts_them_but_keeps_the_rest():
+    out, into = os.pipe()
+    box = Outbox(into)
+    hop = frames.encode(frames.NFLOG, 0.0, bytes(1 << 20))
+    for _ in range(40):
+        box.put_hops([hop])
+        box.write()
+    kept = HOP_BOUND // len(hop) + 1
+    assert 40 - kept - 1 <= box.dropped <= 40 - kept + 1
+    box.put(frames.STATUS, {"hops": 40})
+    reader, got = FrameReader(), []
+    while not box.is_empty:
+        got += reader.feed(os.read(out, 1 << 20))
+        box.write()
+    os.close(into)
+    while data := os.read(out, 1 << 20):
+        got += reader.feed(data)
+    os.close(out)
+    assert [frame.kind for frame in got].count(frames.NFLOG) == 40 - box.dropped
+    assert got[-1].json() == {"hops": 40}
+
+
+def test_a_pipe_whose_reader_left_is_broken():
+    out, into = os.pipe()
+    os.close(out)
+    box = Outbox(into)
+    box.put(frames.STATUS, {})
+    box.write()
+    os.close(into)
+    assert box.broken

@@ -1,0 +1,104 @@
+"""Fixtures for tests on the real kernel: namespaces of their own, and a look at what is left."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+IN_CI = bool(os.environ.get("CI"))
+TOOLS = ("ip", "iptables-legacy", "iptables-nft", "ip6tables-legacy", "ip6tables-nft", "ping")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip kernel tests where they can't run; in CI they run and fail instead."""
+    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    if IN_CI or (os.geteuid() == 0 and not missing):
+        return
+    why = f"missing: {', '.join(missing)}" if missing else "needs root"
+    for item in items:
+        if item.get_closest_marker("kernel"):
+            item.add_marker(pytest.mark.skip(reason=why))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """In CI a skipped test is a failure."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if IN_CI and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+class Namespace:
+    """A network namespace of one test."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def run(self, *argv: str, check: bool = True) -> str:
+        """Run a command inside; what it printed."""
+        done = subprocess.run(
+            ["ip", "netns", "exec", self.name, *argv],
+            capture_output=True, text=True, timeout=30, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        if check and done.returncode:
+            raise AssertionError(f"{argv}: {done.returncode} {done.stderr}")
+        return done.stdout
+
+    def trace_rules(self) -> list[str]:
+        """Every TRACE rule of either backend and family, as iptables-save prints it."""
+        text = "".join(
+            self.run(f"{tool}-{backend}-save", "-t", "raw", check=False)
+            for tool in ("iptables", "ip6tables")
+            for backend in self._backends(tool)
+        )
+        return [line for line in text.splitlines() if "-j TRACE" in line]
+
+    def loggers(self) -> dict[int, str]:
+        """The nf_log binding of IPv4 and IPv6."""
+        lines = [
+            line.split() for line in self.run("cat", "/proc/net/netfilter/nf_log").splitlines()
+        ]
+        return {int(line[0]): line[1] for line in lines if line[0] in ("2", "10")}
+
+    def ping(self, count: int = 1, address: str = "127.0.0.1") -> None:
+        """Send echo requests over loopback."""
+        self.run("ping", "-q", "-c", str(count), "-i", "0.01", "-W", "1", address)
+
+    def _backends(self, tool: str) -> list[str]:
+        # Listing a legacy table that is not registered would register it.
+        names = f"/proc/net/{tool.removesuffix('s')}_names".replace("iptable_", "ip_tables_")
+        names = names.replace("ip6table_", "ip6_tables_")
+        return ["nft", *(["legacy"] if "raw" in self.run("cat", names).split() else [])]
+
+
+@pytest.fixture
+def namespace() -> Iterator[Namespace]:
+    """An empty namespace with loopback up; deleted after the test."""
+    name = f"tt-test-{os.getpid()}-{time.monotonic_ns() % 1_000_000}"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    made = Namespace(name)
+    try:
+        made.run("ip", "link", "set", "lo", "up")
+        yield made
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=True)
+        assert not list(Path("/run/tracetui").glob("nf_log-*")), "an nf_log state file was left"
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], object], float], None]:
+    """Wait until something is true, for at most so many seconds."""
+
+    def wait(is_true: Callable[[], object], seconds: float = 5.0) -> None:
+        end = time.monotonic() + seconds
+        while not is_true():
+            assert time.monotonic() < end, f"not true within {seconds} s"
+            time.sleep(0.02)
+
+    return wait

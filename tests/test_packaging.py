@@ -1,0 +1,29 @@
+"""The wheel holds what the program needs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.wheel
+def test_the_wheel_holds_the_stylesheet_and_the_command(tmp_path):
+    """``force-include`` brings screens.tcss in; package data with ../ would be left out silently."""
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        cwd=ROOT, check=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    (wheel,) = tmp_path.glob("tracetui-*.whl")
+    with zipfile.ZipFile(wheel) as file:
+        names = file.namelist()
+        assert file.read("tracetui/screens.tcss") == (ROOT / "screens.tcss").read_bytes()
+        (entry_points,) = [name for name in names if name.endswith("entry_points.txt")]
+        assert b"tracetui = tracetui.cli:main" in file.read(entry_points)
+    assert "tracetui/collector/__main__.py" in names
+    assert not [name for name in names if name.startswith("tests")]
