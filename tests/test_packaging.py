@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.mark.wheel
 def test_the_wheel_holds_the_stylesheet_and_the_command(tmp_path):
-    """``force-include`` brings screens.tcss in; package data with ../ would be left out silently."""
+    """``force-include`` brings screens.tcss in; package data with ../ would silently not."""
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
         cwd=ROOT, check=True, capture_output=True, timeout=60,

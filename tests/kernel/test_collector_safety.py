@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -92,7 +93,7 @@ def test_every_safety_layer_is_in_the_rule_and_it_stands_first(namespace):
 
 
 def test_legacy_hops_print_nothing_to_the_kernel_log(namespace):
-    with open("/dev/kmsg", "rb", buffering=0) as log:
+    with Path("/dev/kmsg").open("rb", buffering=0) as log:
         os.set_blocking(log.fileno(), False)
         os.lseek(log.fileno(), 0, os.SEEK_END)
         with live(namespace) as session:
@@ -171,7 +172,7 @@ def test_when_the_ui_dies_the_collector_cleans_up(namespace, eventually: Wait, b
     ui.wait(5)
     eventually(lambda: not namespace.trace_rules(), 2.0)
     eventually(lambda: namespace.loggers() == LOGGERS, 2.0)
-    eventually(lambda: not os.path.exists(f"/proc/{collector}"), 2.0)
+    eventually(lambda: not Path(f"/proc/{collector}").exists(), 2.0)
     ui.stdout.close()
 
 

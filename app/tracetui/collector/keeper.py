@@ -57,6 +57,7 @@ class Keeper:
         self._counts: dict[str, TableCounts] = {}
         self._refusal: str | None = None
         self._removals = 0
+        self._adding = 0
         self._lock = threading.Lock()
 
     @property
@@ -156,8 +157,14 @@ class Keeper:
         removals = self._removals
         if self._refusal is not None:
             raise Failure(self._refusal)
-        self._open_route(backend)
-        added = self.book.insert(rule, backend, families)
+        with self._lock:
+            self._adding += 1
+        try:
+            self._open_route(backend)
+            added = self.book.insert(rule, backend, families)
+        finally:
+            with self._lock:
+                self._adding -= 1
         if removals != self._removals or self._refusal is not None:
             # A flush or a trip overtook the insertion: it wins.
             self.remove_mine()
@@ -186,7 +193,7 @@ class Keeper:
 
     def _close_route_if_idle(self) -> None:
         with self._lock:
-            if self.book.standing:
+            if self.book.standing or self._adding:
                 return
             source = self._route.close()
         if source is not None:

@@ -32,6 +32,8 @@ class NfLogBinding:
 
     def take(self) -> None:
         """Bind IPv4 and IPv6 to nfnetlink_log; raises Failure and changes nothing if it can't."""
+        if all(nf_log.read(family) is None for family in nf_log.FAMILIES):
+            raise Failure("this kernel has no net.netfilter.nf_log to bind")
         with self._locked() as record:
             if not record:
                 record["saved"] = {str(f): nf_log.read(f) for f in nf_log.FAMILIES}

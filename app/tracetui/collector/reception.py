@@ -15,6 +15,8 @@ from tracetui.model.guard import Guard
 
 LOSS_SECONDS = 0.1
 """Between two looks at what the kernel dropped."""
+DRAIN_BATCHES = 1000
+"""Batches taken from a source that is to be closed; others may still feed it."""
 
 
 class Reception:
@@ -61,7 +63,9 @@ class Reception:
         """Take what a source still holds and close it."""
         if source not in self._sources:
             return
-        while batch := source.take():
+        for _ in range(DRAIN_BATCHES):
+            if not (batch := source.take()):
+                break
             self._count(batch)
         self.look_for_losses()
         self._forget(source)

@@ -52,6 +52,7 @@ class RuleBook:
         self.xtables = xtables or Xtables()
         self._say = say
         self._standing: list[Standing] = []
+        self._unlisted: dict[tuple[str, int], str] = {}
         self._lock = threading.Lock()
 
     @property
@@ -61,15 +62,18 @@ class RuleBook:
             return tuple(self._standing)
 
     def listing(self) -> list[InstalledRule]:
-        """Every TRACE rule of every raw table; what can't be listed is left out and said."""
+        """Every TRACE rule of every raw table; what can't be listed is left out and said once."""
         rules: list[InstalledRule] = []
-        for backend, family in self.xtables.commands:
+        for place in self.xtables.commands:
             try:
-                text = self.xtables.save_raw(backend, family)
+                text = self.xtables.save_raw(*place)
             except Failure as error:
-                self._say(f"could not list raw rules: {error}")
+                if self._unlisted.get(place) != str(error):
+                    self._unlisted[place] = str(error)
+                    self._say(f"raw rules can't be listed: {error}")
                 continue
-            rules += listing.trace_rules(text, backend, family, self.tag)
+            self._unlisted.pop(place, None)
+            rules += listing.trace_rules(text, *place, self.tag)
         return rules
 
     def counts(self) -> dict[str, TableCounts]:
@@ -143,11 +147,18 @@ class RuleBook:
         return removed
 
     def forget_missing(self, listed: Iterable[InstalledRule]) -> None:
-        """Forget rules of this process that somebody else removed, and say so."""
+        """Forget rules of this process that somebody else removed, and say so.
+
+        Where the last listing failed nothing is forgotten.
+        """
         there = {(rule.backend, rule.family, rule.chain, rule.comment) for rule in listed}
         with self._lock:
-            gone = [one for one in self._standing if one.identity not in there]
-            self._standing[:] = [one for one in self._standing if one.identity in there]
+            gone = [
+                one
+                for one in self._standing
+                if one.identity not in there and one.identity[:2] not in self._unlisted
+            ]
+            self._standing[:] = [one for one in self._standing if one not in gone]
         for one in gone:
             self._say(f"somebody else removed our rule: {one.text}")
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple, Optional, Union
 
 from tracetui.model.header import Header
 from tracetui.model.hop import Hop
+from tracetui.model.path import position, table_rank
+
+SINCE_EPOCH = 1e8
+"""Seconds; a smaller time counts from boot, as in plain dmesg."""
+
+Value = Union[str, int, None]
+_NAT_FIELDS = ("src", "sport", "dst", "dport")
+_HEADER_FIELDS = (*_NAT_FIELDS, "ttl")
 
 
 class TableHops(NamedTuple):
@@ -24,3 +32,136 @@ class HookHops(NamedTuple):
     hook: Optional[str]
     """One of ``hop.HOOKS``; None where it is not known."""
     tables: tuple[TableHops, ...]
+
+
+class Packet:
+    """The hops of one traversal; it grows while they arrive."""
+
+    __slots__ = ("_hooks", "header", "hops", "id", "iif", "oif")
+
+    def __init__(self, packet_id: int) -> None:
+        self.id = packet_id
+        """Counts from 1 in the order in which packets began."""
+        self.hops: list[Hop] = []
+        """In path order."""
+        self.header: Optional[Header] = None
+        """Of the first hop that shows one."""
+        self.iif: Optional[str] = None
+        """The first in-interface seen."""
+        self.oif: Optional[str] = None
+        """The last out-interface seen."""
+        self._hooks: list[Optional[str]] = []
+
+    def add(self, hop: Hop, hook: Optional[str]) -> None:
+        """Put a hop at its place: after all of its backend, before later ones of the other.
+
+        The two backends are read from two sockets, so the order between them is not that of arrival.
+        """
+        at = len(self.hops)
+        here = position(hook, hop)
+        while here is not None and at and self.hops[at - 1].backend != hop.backend:
+            there = position(self._hooks[at - 1], self.hops[at - 1])
+            if there is None or there <= here:
+                break
+            at -= 1
+        self.hops.insert(at, hop)
+        self._hooks.insert(at, hook)
+        if hop.header is not None and (self.header is None or at == 0):
+            self.header = hop.header
+        self.iif = self.iif or hop.iif
+        self.oif = hop.oif or self.oif
+
+    @property
+    def time(self) -> Optional[float]:
+        """Seconds since the epoch at the first hop; None if not known."""
+        time = self.hops[0].time
+        return time if time is not None and time >= SINCE_EPOCH else None
+
+    def hook_of(self, index: int) -> Optional[str]:
+        """The hook of a hop, also of one in a user chain; None where it is not known."""
+        return self._hooks[index]
+
+    def us(self, index: int) -> Optional[int]:
+        """Microseconds from the first hop; None without times. It never runs backwards."""
+        start = self.hops[0].time
+        times = [hop.time for hop in self.hops[: index + 1] if hop.time is not None]
+        if start is None or self.hops[index].time is None:
+            return None
+        return max(0, round((max(times) - start) * 1e6))
+
+    def changed(self, index: int) -> dict[str, Value]:
+        """The fields first seen with a new value at a hop: src sport dst dport ttl mark in out."""
+        return self._changes()[index]
+
+    @property
+    def mark(self) -> Optional[int]:
+        """The mark at the first hop; None for none."""
+        return self.hops[0].mark
+
+    @property
+    def nat(self) -> Optional[dict[str, Value]]:
+        """The rewrite of src, sport, dst and dport over the whole path; None if there is none."""
+        found: dict[str, Value] = {}
+        for changes in self._changes():
+            found.update((name, changes[name]) for name in _NAT_FIELDS if name in changes)
+        return found or None
+
+    @property
+    def verdict(self) -> str:
+        """``accept``, ``drop``, ``reject`` or ``unknown``: only what needs no ruleset to be known.
+
+        nft says it. Legacy says nothing, but from nat there is no way to drop, and after the last
+        table of POSTROUTING there is no more to come.
+        """
+        for hop in self.hops:
+            if hop.backend == "nft" and hop.verdict == "drop":
+                return "drop"
+        last, hook = self.hops[-1], self._hooks[-1]
+        if hook not in ("POSTROUTING", "INPUT"):
+            return "unknown"
+        if last.backend == "nft":
+            return "accept" if last.verdict == "accept" else "unknown"
+        is_end = last.type == "policy" and (hook == "POSTROUTING" or last.table == "security")
+        return "accept" if last.table == "nat" or is_end else "unknown"
+
+    @property
+    def complete(self) -> bool:
+        """Whether the path has both ends: it starts in raw, and the verdict is known."""
+        hook = self._hooks[0]
+        starts = hook in ("PREROUTING", "OUTPUT") and table_rank(hook, self.hops[0].table) == 0
+        return starts and self.verdict != "unknown"
+
+    def hops_at(self) -> tuple[HookHops, ...]:
+        """The hops grouped by hook and then by table, in path order."""
+        groups: list[tuple[Optional[str], list[TableHops]]] = []
+        for index, hop in enumerate(self.hops):
+            hook = self._hooks[index]
+            if not groups or groups[-1][0] != hook:
+                groups.append((hook, []))
+            tables = groups[-1][1]
+            key = (hop.backend, hop.family, hop.table)
+            if tables and tables[-1][:3] == key:
+                tables[-1] = tables[-1]._replace(hops=(*tables[-1].hops, (index, hop)))
+            else:
+                tables.append(TableHops(*key, ((index, hop),)))
+        return tuple(HookHops(hook, tuple(tables)) for hook, tables in groups)
+
+    def _changes(self) -> list[dict[str, Value]]:
+        seen: dict[str, set[Any]] = {}
+        mark = self.hops[0].mark or 0
+        result: list[dict[str, Value]] = []
+        for hop in self.hops:
+            changes: dict[str, Value] = {}
+            values: dict[str, Value] = {"in": hop.iif, "out": hop.oif}
+            if hop.header is not None:
+                values.update((name, getattr(hop.header, name)) for name in _HEADER_FIELDS)
+            for name, value in values.items():
+                known = seen.setdefault(name, set())
+                if value is not None and value not in known:
+                    if known:
+                        changes[name] = value
+                    known.add(value)
+            if (hop.mark or 0) != mark:
+                mark = changes["mark"] = hop.mark or 0
+            result.append(changes)
+        return result

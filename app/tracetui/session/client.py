@@ -10,6 +10,7 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from tracetui.collector import frames
@@ -148,6 +149,6 @@ class CollectorClient:
 
 def _environment() -> dict[str, str]:
     """Ours, with this very package first: a checkout need not be installed for root."""
-    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    package = str(Path(__file__).resolve().parents[2])
     path = os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": f"{package}{os.pathsep}{path}" if path else package}

@@ -1,0 +1,176 @@
+"""Hops to packets.
+
+The kernel gives no packet number. A legacy hop shows the whole header each time; an nft event has a
+trace id, which later packets of a flow bear again and which can change on the way of one packet, and
+shows the header only when a base chain is entered. So packets are known by what no rule changes on
+the way, and a hop joins one only where the way of that packet allows it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from functools import lru_cache
+from typing import Optional
+
+from tracetui.model.header import Header
+from tracetui.model.hop import Hop
+from tracetui.model.packet import Packet
+from tracetui.model.path import Track
+
+IDLE_SECONDS = 5.0
+"""A packet that had no hop for so long gets no more: slow consoles stretch one over half a second."""
+OPEN_PACKETS = 8192
+"""Packets that may still get hops; beyond, the one idle for longest is closed."""
+
+
+class Assembler:
+    """Gives each hop to its packet; it has no clock but the hops' own."""
+
+    def __init__(self) -> None:
+        self._last_id = 0
+        self._open: OrderedDict[int, _Open] = OrderedDict()
+        self._by_identity: dict[Hashable, list[_Open]] = {}
+        self._by_trace_id: dict[int, _Open] = {}
+
+    def add(self, hop: Hop) -> Packet:
+        """Put a hop into its packet, a new one or one that is open; the packet."""
+        one = self._find(hop) or self._start(hop)
+        one.add(hop)
+        self._open.move_to_end(one.packet.id)
+        if hop.trace_id is not None:
+            if self._by_trace_id.get(hop.trace_id) is not one:
+                self._by_trace_id[hop.trace_id] = one
+                one.trace_ids.append(hop.trace_id)
+        return one.packet
+
+    def _find(self, hop: Hop) -> Optional[_Open]:
+        current = None
+        if hop.trace_id is not None:
+            current = self._by_trace_id.get(hop.trace_id)
+            if current is not None and self._belongs(current, hop):
+                return current
+        if hop.header is None:
+            return None
+        fitting = [
+            one
+            for one in self._by_identity.get(identity(hop.header), ())
+            if one is not current and one.accepts(hop)
+        ]
+        return max(fitting, key=lambda one: one.nearness(hop), default=None)
+
+    @staticmethod
+    def _belongs(current: _Open, hop: Hop) -> bool:
+        """Whether an nft event goes on with the packet its trace id last stood for."""
+        if hop.header is None:
+            return True
+        same = current.header is None or _lasting(current.header) == _lasting(hop.header)
+        return same and current.accepts(hop)
+
+    def _start(self, hop: Hop) -> _Open:
+        self._last_id += 1
+        one = _Open(Packet(self._last_id), hop.header)
+        self._open[one.packet.id] = one
+        if hop.header is not None:
+            self._by_identity.setdefault(identity(hop.header), []).append(one)
+        if len(self._open) > OPEN_PACKETS:
+            self._close(next(iter(self._open.values())))
+        return one
+
+    def _close(self, one: _Open) -> None:
+        del self._open[one.packet.id]
+        for trace_id in one.trace_ids:
+            if self._by_trace_id.get(trace_id) is one:
+                del self._by_trace_id[trace_id]
+        if one.header is not None:
+            key = identity(one.header)
+            others = [other for other in self._by_identity[key] if other is not one]
+            if others:
+                self._by_identity[key] = others
+            else:
+                del self._by_identity[key]
+
+
+class _Open:
+    """A packet that may still get hops."""
+
+    __slots__ = ("_tracks", "header", "packet", "time", "trace_ids")
+
+    def __init__(self, packet: Packet, header: Optional[Header]) -> None:
+        self.packet = packet
+        self.header = header
+        """The header it is known by."""
+        self.time: Optional[float] = None
+        """Of the hop that came last."""
+        self.trace_ids: list[int] = []
+        self._tracks = {"legacy": Track(), "nft": Track()}
+
+    def accepts(self, hop: Hop) -> bool:
+        """Whether the hop can be one of this packet's."""
+        track = self._tracks[hop.backend]
+        return (
+            track.accepts(hop)
+            and self._in_time(hop)
+            and self._came_from(hop)
+            and self._goes_to(hop, track)
+        )
+
+    def nearness(self, hop: Hop) -> tuple[bool, float, int]:
+        """For choosing among packets that accept a hop: at the same hook, moved last, newest."""
+        same_hook = self._tracks[hop.backend].hook in (hop.hook, None)
+        return same_hook, self.time or 0.0, self.packet.id
+
+    def add(self, hop: Hop) -> None:
+        """Take the hop in."""
+        track = self._tracks[hop.backend]
+        hook = track.hook_of(hop)
+        if hook is None and hop.backend == "legacy":
+            hook = self._tracks["nft"].hook
+        self.packet.add(hop, hook)
+        track.advance(hop)
+        self.time = hop.time if hop.time is not None else self.time
+
+    def _in_time(self, hop: Hop) -> bool:
+        if hop.time is None or self.time is None:
+            return True
+        return abs(hop.time - self.time) <= IDLE_SECONDS
+
+    def _came_from(self, hop: Hop) -> bool:
+        return hop.iif is None or self.packet.iif is None or hop.iif == self.packet.iif
+
+    def _goes_to(self, hop: Hop, track: Track) -> bool:
+        """Whether the destination is one this packet had, or can have got since."""
+        if hop.header is None:
+            return True
+        other = self._tracks["nft" if hop.backend == "legacy" else "legacy"]
+        if (hop.header.dst, hop.header.dport) == other.destination:
+            return True
+        if track.is_empty:
+            # The other backend may be ahead of this one, or behind it.
+            return True
+        return track.accepts_destination(hop)
+
+
+@lru_cache(maxsize=8192)
+def identity(header: Header) -> Hashable:
+    """What no rule changes before the last table of the way."""
+    return (header.src, header.sport, _lasting(header))
+
+
+@lru_cache(maxsize=8192)
+def _lasting(header: Header) -> Hashable:
+    """What no rule changes at all: source NAT rewrites the source before some nft chains."""
+    return (
+        header.family,
+        header.proto,
+        header.length,
+        header.ip_id,
+        header.flags,
+        header.tcp_seq,
+        header.tcp_ack,
+        header.icmp_type,
+        header.icmp_code,
+        header.icmp_seq,
+        header.fragment,
+        header.spi,
+    )

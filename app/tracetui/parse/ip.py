@@ -1,0 +1,172 @@
+"""Raw IP packets, whole or cut, to headers."""
+
+from __future__ import annotations
+
+import ipaddress
+import struct
+from functools import lru_cache
+from typing import NamedTuple, Optional
+
+from tracetui.model.header import Header
+
+PROTOCOLS = {
+    1: "icmp", 2: "igmp", 4: "ipip", 6: "tcp", 17: "udp", 33: "dccp", 41: "ipv6", 47: "gre",
+    50: "esp", 51: "ah", 58: "icmpv6", 103: "pim", 112: "vrrp", 132: "sctp", 136: "udplite",
+}  # fmt: skip
+"""IANA protocol numbers to the names iptables uses; others are shown as numbers."""
+
+_FLAGS = ("CWR", "ECE", "URG", "ACK", "PSH", "RST", "SYN", "FIN")
+_WITH_PORTS = frozenset((6, 17, 33, 132, 136))
+_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AH, _DESTINATION = 0, 43, 44, 51, 60
+_ECHO = {"icmp": (0, 8), "icmpv6": (128, 129)}
+
+
+@lru_cache(maxsize=4096)
+def parse(packet: bytes) -> Optional[Header]:
+    """The header of a packet that begins with its IP header; None if that is not whole.
+
+    All hops of one hook carry the same bytes, so the latest results are kept.
+    """
+    version = packet[0] >> 4 if packet else 0
+    if version == 4:
+        return _parse4(packet)
+    return _parse6(packet) if version == 6 else None
+
+
+@lru_cache(maxsize=4096)
+def parse_parts(network: bytes, transport: bytes) -> Optional[Header]:
+    """The header of a packet whose network and transport headers come apart, as nft sends them.
+
+    Of IPv6 only the fixed header is sent (nf_tables_trace.c, NFT_TRACETYPE network header size), so
+    behind extension headers the protocol is not known.
+    """
+    if network[:1] and network[0] >> 4 == 4:
+        length = (network[0] & 15) * 4
+        return _parse4(network[:20] + bytes(max(0, length - 20)) + transport)
+    if network[:1] and network[0] >> 4 == 6:
+        return _parse6(network[:40] + transport, walk=False)
+    return None
+
+
+class _Transport(NamedTuple):
+    sport: Optional[int] = None
+    dport: Optional[int] = None
+    flags: Optional[str] = None
+    tcp_seq: Optional[int] = None
+    tcp_ack: Optional[int] = None
+    icmp_type: Optional[int] = None
+    icmp_code: Optional[int] = None
+    icmp_id: Optional[int] = None
+    icmp_seq: Optional[int] = None
+    spi: Optional[int] = None
+
+
+_NOTHING = _Transport()
+
+
+def _parse4(packet: bytes) -> Optional[Header]:
+    if len(packet) < 20:
+        return None
+    length, ip_id, fragment, ttl, proto = struct.unpack_from(">HHHBB", packet, 2)
+    offset = (fragment & 0x1FFF) * 8
+    inner = _NOTHING if offset else _transport(proto, packet[(packet[0] & 15) * 4 :])
+    return Header(
+        family=4,
+        proto=PROTOCOLS.get(proto, str(proto)),
+        src=_dotted(packet[12:16]),
+        dst=_dotted(packet[16:20]),
+        length=length,
+        ip_id=ip_id,
+        ttl=ttl,
+        fragment=offset or None,
+        **inner._asdict(),
+    )
+
+
+def _parse6(packet: bytes, walk: bool = True) -> Optional[Header]:
+    if len(packet) < 40:
+        return None
+    payload, proto, limit = struct.unpack_from(">HBB", packet, 4)
+    rest, fragment_id, offset = packet[40:], None, 0
+    if walk:
+        proto, rest, fragment_id, offset = _skip_extensions(proto, rest)
+    inner = _NOTHING if offset else _transport(proto, rest)
+    return Header(
+        family=6,
+        proto=PROTOCOLS.get(proto, str(proto)),
+        src=address6(packet[8:24]),
+        dst=address6(packet[24:40]),
+        length=payload + 40,
+        ip_id=fragment_id,
+        ttl=limit,
+        fragment=offset or None,
+        **inner._asdict(),
+    )
+
+
+def _skip_extensions(proto: int, rest: bytes) -> tuple[int, bytes, Optional[int], int]:
+    """The transport protocol behind extension headers, its bytes, and the fragment's id and offset.
+
+    RFC 8200; a chain that is cut ends at the extension header that is not whole.
+    """
+    fragment_id, offset = None, 0
+    while proto in (_HOP_BY_HOP, _ROUTING, _FRAGMENT, _DESTINATION) and len(rest) >= 8:
+        if proto == _FRAGMENT:
+            field, fragment_id = struct.unpack_from(">HI", rest, 2)
+            offset, size = field & 0xFFF8, 8
+        else:
+            size = (rest[1] + 1) * 8
+        proto, rest = rest[0], rest[size:]
+        if offset:
+            break
+    return proto, rest, fragment_id, offset
+
+
+def _transport(proto: int, data: bytes) -> _Transport:
+    """What can be read of a transport header that may be cut."""
+    if proto in _WITH_PORTS:
+        if len(data) < 8:
+            return _NOTHING
+        sport, dport, first = struct.unpack_from(">HHI", data)
+        if proto != 6:
+            return _Transport(sport, dport)
+        if len(data) < 14:
+            return _Transport(sport, dport, None, first)
+        return _Transport(sport, dport, _flags(data[12], data[13]), first, _be32(data, 8))
+    if proto in (1, 58) and len(data) >= 2:
+        return _icmp(PROTOCOLS[proto], data)
+    if proto in (50, 51):
+        at = 0 if proto == 50 else 4
+        return _Transport(spi=_be32(data, at)) if len(data) >= at + 4 else _NOTHING
+    return _NOTHING
+
+
+def _icmp(proto: str, data: bytes) -> _Transport:
+    if data[0] in _ECHO[proto] and len(data) >= 8:
+        number, sequence = struct.unpack_from(">HH", data, 4)
+        return _Transport(
+            icmp_type=data[0], icmp_code=data[1], icmp_id=number, icmp_seq=sequence
+        )
+    return _Transport(icmp_type=data[0], icmp_code=data[1])
+
+
+@lru_cache(maxsize=512)
+def _flags(reserved: int, bits: int) -> str:
+    """TCP flags in the order nf_log prints them; AE is the lowest reserved bit (RFC 9768)."""
+    names = [name for at, name in enumerate(_FLAGS) if bits & (0x80 >> at)]
+    return " ".join(["AE", *names] if reserved & 1 else names)
+
+
+@lru_cache(maxsize=4096)
+def _dotted(address: bytes) -> str:
+    return ".".join(map(str, address))
+
+
+@lru_cache(maxsize=4096)
+def address6(address: bytes) -> str:
+    """An IPv6 address of 16 bytes in its compressed form (RFC 5952)."""
+    return ipaddress.IPv6Address(address).compressed
+
+
+def _be32(data: bytes, at: int) -> int:
+    return int.from_bytes(data[at : at + 4], "big")

@@ -1,0 +1,35 @@
+"""Records of /dev/kmsg (Documentation/ABI/testing/dev-kmsg)."""
+
+from __future__ import annotations
+
+import re
+from typing import Optional, Union
+
+from tracetui.model.hop import Hop
+from tracetui.parse import logline
+
+_ESCAPE = re.compile(r"\\x([0-9a-fA-F]{2})")
+
+
+def parse(record: Union[bytes, str], received: Optional[float]) -> Optional[Hop]:
+    """The hop of one record; None if it holds none or no kernel printed it.
+
+    A program that writes to /dev/kmsg can't use facility 0. The stamp of a record counts from boot,
+    so the hop's time is ``received``, seconds since the epoch.
+    """
+    text = record.decode(errors="backslashreplace") if isinstance(record, bytes) else record
+    head, semicolon, message = text.partition(";")
+    priority = head.partition(",")[0]
+    if not semicolon or not priority.isdigit() or int(priority) >= 8:
+        return None
+    return logline.parse(unescape(message.partition("\n")[0]), received)
+
+
+def unescape(message: str) -> str:
+    r"""The message with the kernel's ``\xNN`` undone; control characters stay escaped."""
+
+    def character(found: re.Match[str]) -> str:
+        code = int(found[1], 16)
+        return chr(code) if 0x20 <= code < 0x7F else found[0]
+
+    return _ESCAPE.sub(character, message)

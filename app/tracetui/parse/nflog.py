@@ -1,0 +1,72 @@
+"""TRACE records of legacy tables as nfnetlink_log sends them (net/netfilter/nfnetlink_log.c)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Optional
+
+from tracetui.model.hop import HOOKS, Hop
+from tracetui.parse import ip, netlink
+
+_PACKET = 4 << 8
+_HDR, _MARK, _TIMESTAMP, _INDEV, _OUTDEV, _PAYLOAD, _PREFIX = 1, 2, 3, 4, 5, 9, 10
+_FAMILIES = {2: "ip", 10: "ip6"}
+_TRACE = re.compile(rb"TRACE: ([^:\s]+):(\S+):(rule|return|policy):(\d+) ?\0?$")
+
+
+def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optional[Hop]:
+    """The hop of one datagram; None if it holds none (group 0 carries other logs too).
+
+    ``links`` gives interface names by index; ``received`` is seconds since the epoch. The kernel's own
+    time stamp is taken where there is one: not in OUTPUT and POSTROUTING.
+    """
+    message = netlink.first_message(datagram)
+    if message is None or message.type != _PACKET or message.family not in _FAMILIES:
+        return None
+    found = message.attributes
+    place = _place(found.get(_PREFIX, b""))
+    if place is None:
+        return None
+    table, chain, kind, number = place
+    head = found.get(_HDR, b"")
+    mark = found.get(_MARK)
+    return Hop(
+        backend="legacy",
+        family=_FAMILIES[message.family],
+        table=table,
+        chain=chain,
+        type=kind,
+        rulenum=number,
+        hook=HOOKS[head[2]] if len(head) > 2 and head[2] < len(HOOKS) else None,
+        iif=link_name(found.get(_INDEV), links),
+        oif=link_name(found.get(_OUTDEV), links),
+        mark=int.from_bytes(mark, "big") if mark else None,
+        time=_stamp(found.get(_TIMESTAMP)) or received,
+        header=ip.parse(found.get(_PAYLOAD, b"")),
+    )
+
+
+def link_name(index: Optional[bytes], links: Mapping[int, str]) -> Optional[str]:
+    """The name of an interface given as a big-endian index; ``#7`` where it is not known."""
+    if index is None:
+        return None
+    number = int.from_bytes(index, "big")
+    return links.get(number) or f"#{number}"
+
+
+@lru_cache(maxsize=4096)
+def _place(prefix: bytes) -> Optional[tuple[str, str, str, int]]:
+    found = _TRACE.match(prefix)
+    if found is None:
+        return None
+    table, chain, kind = (part.decode(errors="backslashreplace") for part in found.groups()[:3])
+    return table, chain, kind, int(found[4])
+
+
+def _stamp(value: Optional[bytes]) -> Optional[float]:
+    if value is None or len(value) < 16:
+        return None
+    seconds = int.from_bytes(value[:8], "big")
+    return seconds + int.from_bytes(value[8:16], "big") / 1e6

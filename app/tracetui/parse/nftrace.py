@@ -1,0 +1,93 @@
+"""Trace events of nf_tables (net/netfilter/nf_tables_trace.c, NFT_MSG_TRACE)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Optional
+
+from tracetui.model.hop import HOOKS, Hop
+from tracetui.parse import ip, netlink
+from tracetui.parse.nflog import link_name
+
+_TRACE = 10 << 8 | 17
+_TABLE, _CHAIN, _HANDLE, _TYPE, _VERDICT, _ID = 1, 2, 3, 4, 5, 6
+_NETWORK, _TRANSPORT, _IIF, _OIF, _MARK, _POLICY = 8, 9, 10, 12, 14, 16
+_TYPES = {1: "policy", 2: "return", 3: "rule"}
+_VERDICT_CODE, _VERDICT_CHAIN = 1, 2
+_VERDICTS = {
+    0: "drop", 1: "accept", 2: "stolen", 3: "queue", 4: "repeat", 5: "stop",
+    -1: "continue", -2: "break", -3: "jump", -4: "goto", -5: "return",
+}  # fmt: skip
+_FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
+_BUILT_IN_TABLES = frozenset(("raw", "mangle", "nat", "filter", "security"))
+
+
+def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optional[Hop]:
+    """The hop of one datagram; None if it is no trace event.
+
+    ``links`` gives interface names by index. nf_tables stamps nothing, so the hop's time is
+    ``received``, seconds since the epoch.
+    """
+    message = netlink.first_message(datagram)
+    if message is None or message.type != _TRACE:
+        return None
+    found = message.attributes
+    kind = _TYPES.get(_number(found.get(_TYPE)) or 0)
+    if kind is None or _TABLE not in found or _CHAIN not in found:
+        return None
+    table, chain = _text(found[_TABLE]), _text(found[_CHAIN])
+    handle = _number(found.get(_HANDLE))
+    verdict = _verdict(found)
+    if kind == "rule" and handle is None and verdict == "continue":
+        # Newer kernels send the implicit end of a chain as a rule event without a rule.
+        kind = "return"
+    family = _FAMILIES.get(message.family, str(message.family))
+    identity = found.get(_ID)
+    return Hop(
+        backend="nft",
+        family=family,
+        table=table,
+        chain=chain,
+        type=kind,
+        handle=handle,
+        verdict=verdict,
+        hook=_hook(family, table, chain),
+        iif=link_name(found.get(_IIF), links),
+        oif=link_name(found.get(_OIF), links),
+        mark=_number(found.get(_MARK)),
+        time=received,
+        trace_id=int.from_bytes(identity, "big") if identity else None,
+        header=_header(found),
+    )
+
+
+def _verdict(found: Mapping[int, bytes]) -> Optional[str]:
+    if _VERDICT in found:
+        parts = netlink.attributes(found[_VERDICT])
+        code = int.from_bytes(parts.get(_VERDICT_CODE, b""), "big", signed=True)
+        # A queue verdict carries its number in the upper half (NF_QUEUE_NR).
+        word = _VERDICTS.get(code if code < 0 else code & 0xFF)
+        if word in ("jump", "goto") and _VERDICT_CHAIN in parts:
+            return f"{word} {_text(parts[_VERDICT_CHAIN])}"
+        return word
+    policy = _number(found.get(_POLICY))
+    return None if policy is None else _VERDICTS.get(policy)
+
+
+def _hook(family: str, table: str, chain: str) -> Optional[str]:
+    """The hook of a chain that iptables-nft makes; another chain's name proves nothing."""
+    built_in = family in ("ip", "ip6") and table in _BUILT_IN_TABLES and chain in HOOKS
+    return chain if built_in else None
+
+
+def _header(found: Mapping[int, bytes]) -> Optional[ip.Header]:
+    network = found.get(_NETWORK)
+    return None if network is None else ip.parse_parts(network, found.get(_TRANSPORT, b""))
+
+
+def _number(value: Optional[bytes]) -> Optional[int]:
+    return None if value is None else int.from_bytes(value, "big")
+
+
+def _text(value: bytes) -> str:
+    return value.rstrip(b"\0").decode(errors="backslashreplace")

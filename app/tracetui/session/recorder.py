@@ -1,0 +1,69 @@
+"""A trace without a screen: packets are handed on once no hop of theirs came for a moment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Optional
+
+from tracetui.model.packet import Packet
+from tracetui.session.live import LiveSession
+
+QUIET_SECONDS = 0.3
+"""After this long without a new hop a packet is handed on; if more come, it is again."""
+STEP_SECONDS = 0.05
+
+
+class Recorder:
+    """Hands a session's packets to ``write`` until told to stop."""
+
+    def __init__(self, session: LiveSession, write: Callable[[Packet], None]) -> None:
+        self._session = session
+        self._write = write
+        self._restless: dict[int, tuple[Packet, float]] = {}
+        self._written: set[int] = set()
+
+    @property
+    def packets(self) -> int:
+        """Packets handed on so far."""
+        return len(self._written)
+
+    def run(
+        self,
+        seconds: Optional[float],
+        packets: Optional[int],
+        stopped: Callable[[], bool],
+        tell: Callable[[], None],
+    ) -> None:
+        """Record for so long, or so many packets, or until ``stopped`` or the session's end.
+
+        ``tell`` is called after every look at the session, for its notices.
+        """
+        end = None if seconds is None else time.monotonic() + seconds
+        while not (stopped() or self._session.ended):
+            now = time.monotonic()
+            if (end is not None and now >= end) or (packets is not None and self.packets >= packets):
+                break
+            self._session.poll()
+            tell()
+            self._note(now)
+            self._hand_on(now - QUIET_SECONDS, packets)
+            time.sleep(STEP_SECONDS)
+
+    def finish(self, packets: Optional[int]) -> None:
+        """Hand on what is left, after the session was closed."""
+        self._note(0.0)
+        self._hand_on(float("inf"), packets)
+
+    def _note(self, now: float) -> None:
+        for packet in self._session.packets.take_changed():
+            self._restless[packet.id] = (packet, now)
+
+    def _hand_on(self, quiet_since: float, limit: Optional[int]) -> None:
+        for packet, moved in list(self._restless.values()):
+            if moved > quiet_since:
+                continue
+            del self._restless[packet.id]
+            if limit is None or packet.id in self._written or len(self._written) < limit:
+                self._written.add(packet.id)
+                self._write(packet)
