@@ -9,6 +9,9 @@ from tracetui.model.header import Header
 HOOKS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
 """The hooks in the kernel's numbering (``enum nf_inet_hooks``, include/uapi/linux/netfilter.h)."""
 
+SINCE_EPOCH = 1e8
+"""Seconds; a smaller time counts from boot, as in plain dmesg."""
+
 
 class Hop(NamedTuple):
     """What the kernel reported once about one packet."""
@@ -33,7 +36,7 @@ class Hop(NamedTuple):
     oif: Optional[str] = None
     mark: Optional[int] = None
     time: Optional[float] = None
-    """Seconds since the epoch; None where the source has none."""
+    """Seconds since the epoch, or since boot (then below ``SINCE_EPOCH``); None without a stamp."""
     trace_id: Optional[int] = None
     """The nft trace id: neither unique to a packet nor constant over one (FORMATS 10)."""
     header: Optional[Header] = None

@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple, Optional, Union
 
 from tracetui.model.header import Header
-from tracetui.model.hop import Hop
+from tracetui.model.hop import SINCE_EPOCH, Hop
 from tracetui.model.path import position, table_rank
-
-SINCE_EPOCH = 1e8
-"""Seconds; a smaller time counts from boot, as in plain dmesg."""
 
 Value = Union[str, int, None]
 _NAT_FIELDS = ("src", "sport", "dst", "dport")

@@ -14,15 +14,18 @@ _ESCAPE = re.compile(r"\\x([0-9a-fA-F]{2})")
 def parse(record: Union[bytes, str], received: Optional[float]) -> Optional[Hop]:
     """The hop of one record; None if it holds none or no kernel printed it.
 
-    A program that writes to /dev/kmsg can't use facility 0. The stamp of a record counts from boot,
-    so the hop's time is ``received``, seconds since the epoch.
+    A program that writes to /dev/kmsg can't use facility 0. The record's own stamp counts from boot,
+    so it is the hop's time only where ``received``, seconds since the epoch, is not known.
     """
     text = record.decode(errors="backslashreplace") if isinstance(record, bytes) else record
     head, semicolon, message = text.partition(";")
-    priority = head.partition(",")[0]
-    if not semicolon or not priority.isdigit() or int(priority) >= 8:
+    fields = head.split(",")
+    if not semicolon or not fields[0].isdigit() or int(fields[0]) >= 8:
         return None
-    return logline.parse(unescape(message.partition("\n")[0]), received)
+    time = received
+    if time is None and len(fields) > 2 and fields[2].isdigit():
+        time = int(fields[2]) / 1e6
+    return logline.parse(unescape(message.partition("\n")[0]), time)
 
 
 def unescape(message: str) -> str:

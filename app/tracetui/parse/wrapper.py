@@ -36,16 +36,18 @@ def parse_line(line: str) -> Optional[Hop]:
 
 
 def time_of(prefix: str) -> Optional[float]:
-    """Seconds since the epoch; None where the wrapper has no date.
+    """Seconds since the epoch, or since boot where the wrapper has only that; else None.
 
-    Local times are read as UTC: a log does not tell its zone, and differences stay right. Seconds
-    since boot, and dates without a year, can't be placed, so they give None.
+    Local times are read as UTC: a log does not tell its zone, and differences stay right. A date
+    without a year can't be placed, so it gives None.
     """
     if found := _ISO.search(prefix):
         return _iso(found)
     if found := _CTIME.search(prefix):
         return _ctime(found)
     if found := _EPOCH.match(prefix):
+        return float(found[1])
+    if found := _UPTIME.search(prefix):
         return float(found[1])
     return None
 
