@@ -38,11 +38,19 @@ class Assembler:
         one = self._find(hop) or self._start(hop)
         one.add(hop)
         self._open.move_to_end(one.packet.id)
-        if hop.trace_id is not None:
-            if self._by_trace_id.get(hop.trace_id) is not one:
-                self._by_trace_id[hop.trace_id] = one
-                one.trace_ids.append(hop.trace_id)
+        if hop.trace_id is not None and self._by_trace_id.get(hop.trace_id) is not one:
+            self._by_trace_id[hop.trace_id] = one
+            one.trace_ids.append(hop.trace_id)
         return one.packet
+
+    @property
+    def next_id(self) -> int:
+        """The id of the next packet that begins."""
+        return self._last_id + 1
+
+    def skip_id(self) -> None:
+        """Leave the next id to a packet that came in one piece."""
+        self._last_id += 1
 
     def _find(self, hop: Hop) -> Optional[_Open]:
         current = None

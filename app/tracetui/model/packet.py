@@ -68,6 +68,13 @@ class Packet:
         self.iif = self.iif or hop.iif
         self.oif = hop.oif or self.oif
 
+    def replace(self, other: Packet) -> int:
+        """Become what another packet is, all but the id; the number of hops gained."""
+        gained = len(other.hops) - len(self.hops)
+        self.hops, self._hooks = other.hops, other._hooks
+        self.header, self.iif, self.oif = other.header, other.iif, other.oif
+        return gained
+
     @property
     def time(self) -> Optional[float]:
         """Seconds since the epoch at the first hop; None if not known."""
@@ -79,12 +86,16 @@ class Packet:
         return self._hooks[index]
 
     def us(self, index: int) -> Optional[int]:
-        """Microseconds from the first hop; None without times. It never runs backwards."""
+        """Microseconds from the first hop; None without stamps finer than a second.
+
+        It never runs backwards: some sources are stamped by the kernel, others on arrival.
+        """
         start = self.hops[0].time
-        times = [hop.time for hop in self.hops[: index + 1] if hop.time is not None]
-        if start is None or self.hops[index].time is None:
+        times = [hop.time for hop in self.hops if hop.time is not None]
+        if start is None or self.hops[index].time is None or all(time % 1 == 0 for time in times):
             return None
-        return max(0, round((max(times) - start) * 1e6))
+        until = [hop.time for hop in self.hops[: index + 1] if hop.time is not None]
+        return max(0, round((max(until) - start) * 1e6))
 
     def changed(self, index: int) -> dict[str, Value]:
         """The fields first seen with a new value at a hop: src sport dst dport ttl mark in out."""

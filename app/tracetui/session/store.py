@@ -39,13 +39,13 @@ class PacketStore:
         index = packet_id - self.first_id
         return self._packets[index] if 0 <= index < len(self._packets) else None
 
-    def took(self, packet: Packet) -> None:
-        """Note that ``packet``, new or known, has one more hop."""
+    def took(self, packet: Packet, hops: int = 1) -> None:
+        """Note that ``packet``, new or known, has so many more hops."""
         if not self._packets or packet.id > self._packets[-1].id:
             self._packets.append(packet)
         elif packet.id < self.first_id:
             return
-        self.hops += 1
+        self.hops += hops
         self._changed[packet.id] = packet
         while self.hops > self.capacity and len(self._packets) > 1:
             gone = self._packets.popleft()

@@ -1,0 +1,138 @@
+"""A replay: lines of files become packets, a bounded piece at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO, Optional
+
+from tracetui.model.assemble import Assembler
+from tracetui.model.installed import InstalledRule
+from tracetui.model.packet import Packet
+from tracetui.model.rule import TraceRule
+from tracetui.parse import wrapper
+from tracetui.session import recording
+from tracetui.session.session import Notice, SourceState, Status
+from tracetui.session.store import PacketStore
+
+POLL_SECONDS = 0.04
+"""How long one poll may work: less than half of a screen's refresh at 10 Hz."""
+LOOK_AT_CLOCK = 128
+"""Lines between two looks at the clock."""
+LONGEST_LINE = 64 << 10
+"""Bytes; a longer line is cut there and its rest is a line of its own: it is no log."""
+NO_NODE = "this is a replay: there is no node to trace"
+
+
+class ReplaySession:
+    """Packets out of files; see :class:`Session`. The format of each line is found by looking."""
+
+    def __init__(
+        self,
+        files: Iterable[tuple[str, BinaryIO]],
+        packets: Optional[PacketStore] = None,
+        why_not: str = NO_NODE,
+    ) -> None:
+        """Replay open files, each with its name, one after the other."""
+        self._files = list(files)
+        self.packets = packets or PacketStore()
+        sources = tuple(SourceState(name, "on") for name, _ in self._files)
+        self.status = Status(why_not=why_not, sources=sources)
+        self.rules: tuple[InstalledRule, ...] = ()
+        self.ended = not self._files
+        self._why_not = why_not
+        self._assembler = Assembler()
+        self._recorded: dict[int, Packet] = {}
+        self._notices: list[Notice] = []
+        self._lines = self._read()
+
+    def poll(self) -> bool:
+        """Read on, for a bounded time; True if anything changed."""
+        if self.ended:
+            return False
+        until = time.monotonic() + POLL_SECONDS
+        hops, skipped, taken = self.status.hops, self.status.skipped, 0
+        for line in self._lines:
+            new = self._take(line)
+            hops += new
+            skipped += not new and bool(line.strip()) and not recording.is_ours(line)
+            taken += 1
+            if taken % LOOK_AT_CLOCK == 0 and time.monotonic() > until:
+                break
+        else:
+            self.ended = True
+        self.status = self.status.with_(hops=hops, skipped=skipped)
+        return True
+
+    def read_all(self) -> None:
+        """Read to the end."""
+        while not self.ended:
+            self.poll()
+
+    def take_notices(self) -> list[Notice]:
+        """What is to be told to the user since the last call, oldest first."""
+        taken, self._notices = self._notices, []
+        return taken
+
+    def add_rule(self, rule: TraceRule, backend: str, override: bool = False) -> None:
+        """Say that there is no node."""
+        self._refuse()
+
+    def delete_rule(self, rule_id: str) -> None:
+        """Say that there is no node."""
+        self._refuse()
+
+    def flush(self) -> None:
+        """Say that there is no node."""
+        self._refuse()
+
+    def arm(self) -> None:
+        """Say that there is no node."""
+        self._refuse()
+
+    def set_threshold(self, hops_per_second: int) -> None:
+        """Say that there is no node."""
+        self._refuse()
+
+    def close(self) -> None:
+        """Close the files."""
+        self.ended = True
+        for _, file in self._files:
+            file.close()
+
+    def _refuse(self) -> None:
+        self._notices.append(Notice(time.time(), "warning", self._why_not))
+
+    def _read(self) -> Iterator[str]:
+        for name, file in self._files:
+            try:
+                while line := file.readline(LONGEST_LINE):
+                    yield line.decode(errors="backslashreplace")
+            except (OSError, ValueError) as error:
+                self._notices.append(Notice(time.time(), "error", f"{name}: {error}"))
+
+    def _take(self, line: str) -> int:
+        """Take in one line; the number of hops it brought."""
+        if recording.is_ours(line):
+            return self._take_recorded(line)
+        hop = wrapper.parse_line(line)
+        if hop is None:
+            return 0
+        self.packets.took(self._assembler.add(hop))
+        return 1
+
+    def _take_recorded(self, line: str) -> int:
+        """Take in a line of our own record; a packet written again replaces what it was."""
+        found = recording.read_packet(line, self._assembler.next_id)
+        if found is None:
+            return 0
+        recorded_id, packet = found
+        known = self._recorded.get(recorded_id)
+        if known is None:
+            self._assembler.skip_id()
+            self._recorded[recorded_id] = known = packet
+            new = len(packet.hops)
+        else:
+            new = known.replace(packet)
+        self.packets.took(known, new)
+        return new

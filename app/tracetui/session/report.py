@@ -1,0 +1,184 @@
+"""Packets as JSON objects (DESIGN section 7) and as plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from typing import Any, Optional
+
+from tracetui import __version__
+from tracetui.model.header import Header
+from tracetui.model.hop import Hop
+from tracetui.model.packet import Packet
+from tracetui.session.session import Status
+
+VERSION = 1
+"""Of the record format; a reader ignores keys and kinds it does not know."""
+
+_NO_HEADER = Header(family=0, proto=None, src=None, dst=None)
+
+
+def hello(status: Status) -> dict[str, Any]:
+    """The object a stream begins with."""
+    return {
+        "kind": "hello",
+        "version": VERSION,
+        "program": f"tracetui {__version__}",
+        "host": status.host or None,
+        "netns": status.netns,
+        "sources": [source.name for source in status.sources],
+    }
+
+
+def packet_json(packet: Packet) -> dict[str, Any]:
+    """One packet with its hops; times are seconds since the epoch, null where not known."""
+    header = packet.header or _NO_HEADER
+    return {
+        "kind": "packet",
+        "id": packet.id,
+        "time": packet.time,
+        "family": header.family or None,
+        "proto": header.proto,
+        "src": header.src,
+        "sport": header.sport,
+        "dst": header.dst,
+        "dport": header.dport,
+        "length": header.length,
+        "ip_id": header.ip_id,
+        "ttl": header.ttl,
+        "flags": header.flags,
+        "icmp_type": header.icmp_type,
+        "icmp_code": header.icmp_code,
+        "mark": packet.mark,
+        "in": packet.iif,
+        "out": packet.oif,
+        "hops": [_hop_json(packet, index) for index in range(len(packet.hops))],
+        "nat": packet.nat,
+        "verdict": packet.verdict,
+        "complete": packet.complete,
+    }
+
+
+def packet_text(packet: Packet) -> Iterator[str]:
+    """The packet on one line and each hop on one, indented."""
+    nat = f"  ⇒ {destination(packet)}" if packet.nat else ""
+    yield (
+        f"{clock(packet.time)}  {protocol(packet.header)}  {endpoints(packet.header)}{nat}"
+        f"  {packet.iif or '-'} → {packet.oif or '-'}  {len(packet.hops)} hops  {packet.verdict}"
+    )
+    for index, hop in enumerate(packet.hops):
+        us = packet.us(index)
+        when = "" if us is None else f"+{us} µs"
+        says = "  ".join(part for part in (hop.verdict, change_text(packet, index)) if part)
+        yield f"  {when:>12}  {hop.backend:6} {hop.place:44} {says}".rstrip()
+
+
+def clock(time: Optional[float]) -> str:
+    """The time of day in UTC with milliseconds; dashes where it is not known."""
+    if time is None:
+        return "--:--:--.---"
+    moment = datetime.fromtimestamp(time, timezone.utc)
+    return f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}"
+
+
+def protocol(header: Optional[Header]) -> str:
+    """The protocol with what tells its packets apart: TCP flags, ICMP type."""
+    if header is None or header.proto is None:
+        return "?"
+    if header.flags:
+        return f"{header.proto} {header.flags}"
+    if header.icmp_type is not None:
+        return f"{header.proto} {icmp_name(header)}"
+    return header.proto
+
+
+def icmp_name(header: Header) -> str:
+    """The ICMP type in a word where it is a common one, else as ``type/code``."""
+    names = _ICMP if header.proto == "icmp" else _ICMPV6
+    plain = f"{header.icmp_type}/{header.icmp_code if header.icmp_code is not None else '?'}"
+    return names.get(header.icmp_type or 0, plain) if header.icmp_type is not None else "?"
+
+
+def endpoints(header: Optional[Header]) -> str:
+    """Source and destination with their ports; IPv6 in brackets."""
+    if header is None:
+        return "no header seen"
+    return f"{endpoint(header.src, header.sport)} → {endpoint(header.dst, header.dport)}"
+
+
+def endpoint(address: Optional[str], port: Optional[int]) -> str:
+    """An address and, where there is one, its port."""
+    shown = address or "?"
+    if port is None:
+        return shown
+    return f"[{shown}]:{port}" if ":" in shown else f"{shown}:{port}"
+
+
+def destination(packet: Packet) -> str:
+    """Where the packet goes after NAT."""
+    header, nat = packet.header or _NO_HEADER, packet.nat or {}
+    port = nat.get("dport", header.dport)
+    return endpoint(str(nat.get("dst", header.dst)), port if isinstance(port, int) else None)
+
+
+def change_text(packet: Packet, index: int) -> str:
+    """What is new at a hop, in words: ``dst 10.96.0.10:80 → 10.244.0.7:8080``."""
+    changes = dict(packet.changed(index))
+    before = _before(packet, index)
+    parts = []
+    for side, port in (("src", "sport"), ("dst", "dport")):
+        if side in changes or port in changes:
+            old = endpoint(before.get(side), before.get(port))
+            new = endpoint(
+                changes.pop(side, before.get(side)), changes.pop(port, before.get(port))
+            )  # fmt: skip
+            parts.append(f"{side} {old} → {new}")
+    for name, value in changes.items():
+        old = before.get(name)
+        if name == "mark":
+            parts.append(f"mark {old or 0:#x} → {value:#x}")
+        else:
+            parts.append(f"{name} {old} → {value}")
+    return ", ".join(parts)
+
+
+def _before(packet: Packet, index: int) -> dict[str, Any]:
+    """The newest values of the fields before a hop."""
+    known: dict[str, Any] = {}
+    for hop in packet.hops[:index]:
+        known.update({"in": hop.iif or known.get("in"), "out": hop.oif or known.get("out")})
+        known["mark"] = hop.mark
+        if hop.header is not None:
+            known.update({n: getattr(hop.header, n) for n in ("src", "sport", "dst", "dport", "ttl")})
+    return known
+
+
+def _hop_json(packet: Packet, index: int) -> dict[str, Any]:
+    hop: Hop = packet.hops[index]
+    value: dict[str, Any] = {
+        "us": packet.us(index),
+        "backend": hop.backend,
+        "family": hop.family,
+        "table": hop.table,
+        "chain": hop.chain,
+        "hook": packet.hook_of(index),
+        "type": hop.type,
+        "rulenum": hop.rulenum,
+        "handle": hop.handle,
+        "in": hop.iif,
+        "out": hop.oif,
+        "verdict": hop.verdict,
+        "rule": None,
+    }
+    changed = packet.changed(index)
+    if changed:
+        value["changed"] = changed
+    return value
+
+
+_ICMP = {0: "echo-reply", 3: "unreachable", 5: "redirect", 8: "echo-request", 11: "time-exceeded"}
+_ICMPV6 = {
+    1: "unreachable", 2: "too-big", 3: "time-exceeded", 128: "echo-request", 129: "echo-reply",
+    133: "router-solicit", 134: "router-advert", 135: "neighbour-solicit", 136: "neighbour-advert",
+    143: "mld-report",
+}  # fmt: skip
