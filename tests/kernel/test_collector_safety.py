@@ -59,7 +59,10 @@ def test_a_rule_shows_packets_and_leaves_nothing(namespace, backend):
         add(session, expiring(), backend)
         assert len(namespace.trace_rules()) == 1
         namespace.ping()
-        wait_for(session, lambda: len(session.packets) >= 4)
+        # Request and reply; loopback makes two traversals of each, but nft has no chain at
+        # PREROUTING here, so the second ones meet nothing that could be traced.
+        packets = {"legacy": 4, "nft": 2}[backend]
+        wait_for(session, lambda: len(session.packets) >= packets)
         rule = session.rules[0]
         assert rule.mine
         assert rule.backend == backend
@@ -71,8 +74,8 @@ def test_a_rule_shows_packets_and_leaves_nothing(namespace, backend):
         namespace.ping()
         time.sleep(0.3)
         session.poll()
-        assert sum(len(packet.hops) for packet in session.packets) >= seen
-        assert len(session.packets) == 4
+        assert sum(len(packet.hops) for packet in session.packets) == seen
+        assert len(session.packets) == packets
     assert namespace.loggers() == LOGGERS
 
 
@@ -188,7 +191,7 @@ def test_when_the_collector_dies_the_ui_cleans_up(namespace, eventually: Wait, b
             return not namespace.trace_rules() and namespace.loggers() == LOGGERS
 
         eventually(is_clean, 2.0)
-        assert session.status.why_not
+        wait_for(session, lambda: session.status.why_not, 2.0)
     assert namespace.loggers() == LOGGERS
 
 

@@ -46,6 +46,7 @@ class CollectorClient:
                 env=_environment(),
             )
         except OSError as error:
+            self._errors.close()
             raise Failure(f"could not start the collector: {error.strerror}") from None
         self._reader = threading.Thread(target=self._read, name="frames", daemon=True)
         self._reader.start()
@@ -99,6 +100,8 @@ class CollectorClient:
             self._process.kill()
             self._process.wait()
         self._reader.join(LEAVE_SECONDS)
+        assert self._process.stdout is not None  # noqa: S101 - as above
+        self._process.stdout.close()
         last = []
         while (frame := self.take()) is not None:
             last.append(frame)
