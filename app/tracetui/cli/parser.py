@@ -79,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_replay(commands: argparse._SubParsersAction[Parser]) -> None:
     replay = _command(commands, "replay", "show hops from files or standard input", REPLAY)
     replay.add_argument("files", nargs="+", metavar="FILE", help="a log or recording; - is stdin")
     replay.add_argument(
@@ -87,7 +87,7 @@ def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
 
 
-def _add_record(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_record(commands: argparse._SubParsersAction[Parser]) -> None:
     record = _command(
         commands, "record", "trace without a screen and write NDJSON", RECORD,
         options.tracing(True), options.rule(),
@@ -97,7 +97,7 @@ def _add_record(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     record.add_argument("--packets", type=options.positive, metavar="N", help="end after so many")
 
 
-def _add_rules(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_rules(commands: argparse._SubParsersAction[Parser]) -> None:
     about = "list, add or delete TRACE rules of the raw tables"
     rules = _command(commands, "rules", about, RULES, options.netns(True))
     rules.set_defaults(action="list")
@@ -119,13 +119,13 @@ def _add_rules(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    commands: argparse._SubParsersAction[Parser],
     name: str,
     about: str,
     epilog: str,
     *parents: argparse.ArgumentParser,
-) -> argparse.ArgumentParser:
-    made: argparse.ArgumentParser = commands.add_parser(
+) -> Parser:
+    made: Parser = commands.add_parser(
         name,
         help=about,
         description=about,

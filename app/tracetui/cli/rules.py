@@ -43,7 +43,9 @@ def _list(_: argparse.Namespace, book: RuleBook) -> None:
     if not rules:
         print("no TRACE rules")
         return
-    rows = [("ID", "WHOSE", "BACKEND", "CHAIN", "PACKETS", "EXPIRES", "RULE")]
+    rows: list[tuple[str, ...]] = [
+        ("ID", "WHOSE", "BACKEND", "CHAIN", "PACKETS", "EXPIRES", "RULE")
+    ]
     rows += [_row(rule) for rule in rules]
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]) - 1)]
     for row in rows:

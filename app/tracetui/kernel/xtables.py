@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tracetui.errors import CommandFailed, Failure
-from tracetui.model.rule import BACKENDS
+from tracetui.model.rule import BACKENDS, LOCK_SECONDS
 
-LOCK_SECONDS = 5
-"""How long one call waits for the xtables lock (``-w``)."""
 CALL_SECONDS = 15.0
 """After this a call is stopped; more than the lock's wait and a slow listing together."""
 LOCKED = 4

@@ -27,6 +27,8 @@ MAX_LIMIT = 10_000
 """xt_limit counts in 1/10,000 s (XT_LIMIT_SCALE, include/uapi/linux/netfilter/xt_limit.h)."""
 MAX_EXPIRY = 24 * 3600
 BURST = 20
+LOCK_SECONDS = 5
+"""How long one iptables call waits for the xtables lock (``-w``)."""
 MAX_INTERFACE = 15
 """IFNAMSIZ - 1 (include/uapi/linux/if.h)."""
 
@@ -103,6 +105,11 @@ class TraceRule:
             words += ["-m", "time", "--datestop", stop.strftime("%Y-%m-%dT%H:%M:%S")]
         digest = hashlib.sha256(" ".join([self.chain, *words]).encode()).hexdigest()[:6]
         return [*words, "-m", "comment", "--comment", f"{tag}/{digest}", "-j", "TRACE"]
+
+    def insertion(self, family: int, tag: str) -> list[str]:
+        """The arguments that make iptables insert the rule where nothing stands before it."""
+        words = ["-w", str(LOCK_SECONDS), "-t", "raw", "-I", self.chain, "1"]
+        return [*words, *self.specification(family, tag)]
 
     def mirrored(self) -> tuple[TraceRule, ...]:
         """The rules that trace the answers to what this rule traces.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Optional
 
+from tracetui.model.header import Header
 from tracetui.model.hop import HOOKS, Hop
 from tracetui.parse import ip, netlink
 from tracetui.parse.nflog import link_name
@@ -80,7 +81,7 @@ def _hook(family: str, table: str, chain: str) -> Optional[str]:
     return chain if built_in else None
 
 
-def _header(found: Mapping[int, bytes]) -> Optional[ip.Header]:
+def _header(found: Mapping[int, bytes]) -> Optional[Header]:
     network = found.get(_NETWORK)
     return None if network is None else ip.parse_parts(network, found.get(_TRANSPORT, b""))
 

@@ -129,16 +129,17 @@ def change_text(packet: Packet, index: int) -> str:
     for side, port in (("src", "sport"), ("dst", "dport")):
         if side in changes or port in changes:
             old = endpoint(before.get(side), before.get(port))
-            new = endpoint(
-                changes.pop(side, before.get(side)), changes.pop(port, before.get(port))
-            )  # fmt: skip
+            now: dict[str, Any] = {**before, **changes}
+            new = endpoint(now.get(side), now.get(port))
+            changes.pop(side, None)
+            changes.pop(port, None)
             parts.append(f"{side} {old} → {new}")
     for name, value in changes.items():
-        old = before.get(name)
+        was = before.get(name)
         if name == "mark":
-            parts.append(f"mark {old or 0:#x} → {value:#x}")
+            parts.append(f"mark {was or 0:#x} → {value:#x}")
         else:
-            parts.append(f"{name} {old} → {value}")
+            parts.append(f"{name} {was} → {value}")
     return ", ".join(parts)
 
 

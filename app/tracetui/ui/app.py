@@ -1,0 +1,74 @@
+"""The application: a session, a clock, and the screen that shows them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Callable
+from typing import Optional
+
+from textual.app import App
+
+from tracetui.session.session import Notice, Session
+from tracetui.ui import stylesheet
+from tracetui.ui.commands import bindings
+from tracetui.ui.inert import inert
+from tracetui.ui.screens.main import MainScreen
+
+POLL_SECONDS = 0.1
+NOTICE_SECONDS = 8.0
+
+_SEVERITIES = {"information": "information", "warning": "warning", "error": "error"}
+
+
+class TraceApp(App[None]):
+    """Shows one session until the user leaves; whoever made the session closes it."""
+
+    CSS_PATH = stylesheet.find()
+    TITLE = "tracetui"
+    BINDINGS = bindings("anywhere")
+    ENABLE_COMMAND_PALETTE = False
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012 - as Textual has it
+
+    def __init__(
+        self,
+        session: Session,
+        read_modules: Callable[[], Optional[str]],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Show ``session``; ``clock`` gives seconds since the epoch for countdowns and expiries."""
+        super().__init__()
+        self.session = session
+        self.notices: list[Notice] = []
+        """Everything the user was told."""
+        self._main = MainScreen(session, read_modules, clock)
+
+    def on_mount(self) -> None:
+        """Open the screen and begin to look at the session."""
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            # Without a main thread (in tests) signals can't be caught.
+            with contextlib.suppress(ValueError, RuntimeError):
+                asyncio.get_running_loop().add_signal_handler(number, self.exit)
+        self.push_screen(self._main)
+        self.set_interval(POLL_SECONDS, self._poll)
+
+    def action_flush(self) -> None:
+        """Remove our rules at once."""
+        self.session.flush()
+
+    def _poll(self) -> None:
+        self.session.poll()
+        for notice in self.session.take_notices():
+            self._tell(notice)
+        self._main.update()
+
+    def _tell(self, notice: Notice) -> None:
+        self.notices.append(notice)
+        self.notify(
+            inert(notice.text),
+            severity=_SEVERITIES.get(notice.severity, "information"),  # type: ignore[arg-type]
+            timeout=NOTICE_SECONDS,
+            markup=False,
+        )

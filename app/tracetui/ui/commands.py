@@ -1,0 +1,82 @@
+"""Every key, declared once: bindings, footer and the list behind ``?`` all come from here."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from textual.binding import Binding, BindingType
+
+
+class Command(NamedTuple):
+    """Something a user can do with a key."""
+
+    scope: str
+    """``anywhere``, ``main`` (no dialog open), ``timeline``, ``rules`` or ``form``."""
+    keys: str
+    """Textual's names of the keys, comma between."""
+    action: str
+    label: str
+    """For the footer; short."""
+    help: str
+    """For the list of keys."""
+    shown: str = ""
+    """How the keys are written for people; empty if as they are."""
+    footer: bool = False
+    priority: bool = False
+    """Whether it works while text is typed."""
+
+
+COMMANDS = (
+    Command("main", "a", "add_rule", "add rule", "add a TRACE rule", footer=True),
+    Command("main", "slash", "filter", "filter", "filter packets as you type", "/", footer=True),
+    Command("anywhere", "F", "app.flush", "FLUSH", "remove our rules at once", footer=True),
+    Command(
+        "anywhere", "ctrl+f", "app.flush", "flush", "the same, also while typing", priority=True
+    ),
+    Command("main", "A", "arm", "arm", "arm the guard again after it tripped"),
+    Command("main", "T", "threshold", "threshold", "set the guard's threshold"),
+    Command("main", "m", "modules", "modules", "show or fold the modules", footer=True),
+    Command("main", "1", "pane('modules')", "modules", "go to the modules"),
+    Command("main", "2", "pane('rules')", "rules", "go to the TRACE rules"),
+    Command("main", "3", "pane('timeline')", "packets", "go to the packets"),
+    Command("main", "backslash", "maximise", "maximise", "one pane on the whole screen", "\\"),
+    Command("timeline", "enter", "turn", "hops", "show or hide a packet's hops", footer=True),
+    Command("timeline", "right,l", "unfold", "unfold", "show the packet's hops", "→ l"),
+    Command("timeline", "left,h", "fold", "fold", "hide the packet's hops", "← h"),
+    Command("timeline", "up,k", "move(-1)", "up", "up; stops following", "↑ k"),
+    Command("timeline", "down,j", "move(1)", "down", "down", "↓ j"),
+    Command("timeline", "pageup", "page(-1)", "page up", "a page up", "PgUp"),
+    Command("timeline", "pagedown", "page(1)", "page down", "a page down", "PgDn"),
+    Command("timeline", "home", "first", "first", "the oldest packet", "Home"),
+    Command("timeline", "end,G", "follow", "follow", "the newest packet, and follow", "End G"),
+    Command("timeline", "space", "pause", "pause", "hold the picture; nothing is lost", footer=True),
+    Command("rules", "d,delete", "delete", "delete", "delete the rule", "d Del", footer=True),
+    Command("main", "escape", "clear", "clear", "clear the filter", "Esc"),
+    Command("main", "question_mark", "help", "keys", "this list", "?", footer=True),
+    Command("main", "q", "app.quit", "quit", "remove our rules and quit", footer=True),
+    Command("anywhere", "ctrl+c", "app.quit", "quit", "the same, anywhere", priority=True),
+)
+
+SCOPES = {
+    "main": "Everywhere",
+    "anywhere": "Also in dialogs",
+    "timeline": "In the packets",
+    "rules": "In the TRACE rules",
+}
+
+
+def bindings(scope: str) -> list[BindingType]:
+    """Textual's bindings of one scope."""
+    return [
+        Binding(
+            command.keys,
+            command.action,
+            command.label,
+            show=command.footer,
+            key_display=command.shown.split()[0] if command.shown else None,
+            priority=command.priority,
+            tooltip=command.help,
+        )
+        for command in COMMANDS
+        if command.scope == scope
+    ]

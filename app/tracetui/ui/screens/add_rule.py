@@ -1,0 +1,167 @@
+"""The form that adds a TRACE rule: it shows what will run, and what it can cost, before it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Optional
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Button, Checkbox, Input, Label, Static
+
+from tracetui.errors import InvalidRule
+from tracetui.model.rule import CHAINS, TraceRule
+from tracetui.session import preview
+from tracetui.session.session import Node
+from tracetui.ui.commands import bindings
+from tracetui.ui.inert import inert
+from tracetui.ui.widgets.choice import Choice
+
+REFRESH_SECONDS = 10.0
+"""Between two looks at the clock, for the expiry in the command shown."""
+
+_TEXTS = (
+    ("proto", "protocol", "tcp udp icmp …"),
+    ("src", "source", "ADDR or ADDR/N"),
+    ("sport", "source port", "PORT or PORT:PORT"),
+    ("dst", "destination", "before any DNAT"),
+    ("dport", "dest. port", "before any DNAT"),
+    ("iif", "in iface", "PREROUTING only"),
+    ("oif", "out iface", "OUTPUT only"),
+    ("limit", "limit", "20/second, or none"),
+    ("expire", "expires", "10m, 2h, or none"),
+)
+_DEFAULTS = {"limit": "20/second", "expire": "10m"}
+
+
+class Wanted(NamedTuple):
+    """What the form was left with."""
+
+    rules: tuple[TraceRule, ...]
+    backend: str
+    override: bool
+
+
+class AddRuleScreen(ModalScreen[Optional[Wanted]]):
+    """Fields with their errors beside them, the exact commands, the worst case, and Add."""
+
+    BINDINGS = [  # noqa: RUF012 - as Textual has it
+        *bindings("anywhere"),
+        Binding("escape", "dismiss(None)", "cancel"),
+        Binding("enter", "submit", "add", show=False),
+        Binding("down", "app.focus_next", "next field", show=False),
+        Binding("up", "app.focus_previous", "previous field", show=False),
+    ]
+
+    def __init__(self, node: Node, clock: Callable[[], float]) -> None:
+        super().__init__()
+        self._node = node
+        self._clock = clock
+        self._wanted: Optional[Wanted] = None
+
+    def compose(self) -> ComposeResult:
+        """Lay out the fields above what comes of them."""
+        others = tuple(one for one in self._node.backends if one != self._node.backend)
+        with Vertical(id="form") as box:
+            box.border_title = "Add a TRACE rule"
+            box.border_subtitle = "Tab next field · ← → choose · Enter adds · Esc cancels"
+            with VerticalScroll(id="fields", can_focus=False):
+                yield from _row("chain", "chain", Choice(CHAINS, "chain"))
+                yield from _row("family", "family", Choice(("both", "4", "6"), "family"))
+                for name, label, hint in _TEXTS:
+                    field = Input(
+                        _DEFAULTS.get(name, ""), placeholder=hint, id=name, compact=True, max_length=64
+                    )
+                    yield from _row(name, label, field)
+                backends = Choice((self._node.backend, *others), "backend")
+                yield from _row("backend", "backend", backends)
+                with Horizontal(classes="row", id="boxes"):
+                    yield Checkbox("SYN only", id="syn", compact=True)
+                    yield Checkbox("answers too", id="both", compact=True)
+                    yield Label("", id="syn-wrong", classes="wrong", markup=False)
+            yield Static("", id="commands", markup=False)
+            yield Static("", id="cost", markup=False)
+            with Horizontal(id="buttons"):
+                yield Button("Add", id="add", compact=True, variant="primary")
+                yield Button("Cancel", id="cancel", compact=True)
+                yield Checkbox("I accept this cost", id="override", compact=True)
+
+    def on_mount(self) -> None:
+        """Say where the backend comes from and check what is there."""
+        self.query_one("#backend-wrong", Label).update(inert(self._node.why))
+        self.query_one("#backend-wrong").set_class(True, "-hint")
+        self.query_one("#proto").focus()
+        self.check()
+        self.set_interval(REFRESH_SECONDS, self.check)
+
+    @on(Input.Changed)
+    @on(Choice.Changed)
+    @on(Checkbox.Changed)
+    def check(self) -> None:
+        """Look at all fields: show what is wrong, or what will be done."""
+        fields = self._fields()
+        try:
+            rule = TraceRule.from_fields(fields, self._clock())
+        except InvalidRule as error:
+            self._show_wrong(error.fields)
+            self._show_outcome((), "")
+            return
+        self._show_wrong({})
+        mirrored = rule.mirrored() if self.query_one("#both", Checkbox).value else ()
+        self._show_outcome((rule, *mirrored), self.query_one("#backend", Choice).value)
+
+    @on(Button.Pressed, "#add")
+    @on(Input.Submitted)
+    def action_submit(self) -> None:
+        """Leave with the rules shown, if they may be added."""
+        if self._wanted is not None:
+            self.dismiss(self._wanted)
+
+    @on(Button.Pressed, "#cancel")
+    def _cancel(self) -> None:
+        self.dismiss(None)
+
+    def _fields(self) -> dict[str, str]:
+        fields = {name: self.query_one(f"#{name}", Input).value for name, _, _ in _TEXTS}
+        family = self.query_one("#family", Choice).value
+        return {
+            **fields,
+            "chain": self.query_one("#chain", Choice).value,
+            "family": "" if family == "both" else family,
+            "syn": "yes" if self.query_one("#syn", Checkbox).value else "",
+        }
+
+    def _show_wrong(self, wrong: dict[str, str]) -> None:
+        for name in (*(name for name, _, _ in _TEXTS), "chain", "family", "syn"):
+            reason = wrong.get(name, "")
+            self.query_one(f"#{name}-wrong", Label).update(f"✗ {reason}" if reason else "")
+            self.query_one(f"#{name}").set_class(bool(reason), "-wrong")
+
+    def _show_outcome(self, rules: tuple[TraceRule, ...], backend: str) -> None:
+        """Show commands and cost of valid rules, or that nothing will run."""
+        lines = [line for rule in rules for line in preview.commands(rule, backend, self._node)]
+        self.query_one("#commands", Static).update("\n".join(lines) or "nothing will run")
+        costs = [preview.cost(rule, backend, self._node) for rule in rules]
+        refusal = next((cost.refusal for cost in costs if cost.refusal), None)
+        override = self.query_one("#override", Checkbox)
+        override.display = refusal is not None
+        may_add = bool(lines) and (refusal is None or override.value)
+        self._wanted = Wanted(rules, backend, refusal is not None) if may_add else None
+        text = f"each: {costs[0].text}" if len(costs) > 1 else costs[0].text if costs else ""
+        warning = f"✗ {refusal}: narrow or limit it, or accept the cost" if refusal else text
+        if not refusal and rules and rules[0].is_wide:
+            warning = f"every packet matches; {text}"
+        cost = self.query_one("#cost", Static)
+        cost.update(warning)
+        cost.set_class(refusal is not None, "-refused")
+        self.query_one("#add", Button).disabled = not may_add
+
+
+def _row(name: str, label: str, field: Input | Choice) -> ComposeResult:
+    with Horizontal(classes="row"):
+        yield Label(label, classes="label")
+        yield field
+        yield Label("", id=f"{name}-wrong", classes="wrong", markup=False)

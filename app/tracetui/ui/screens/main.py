@@ -1,0 +1,186 @@
+"""The one screen: status, modules, TRACE rules, filter and packets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Optional
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.widgets import Footer
+
+from tracetui.session.filtered import FilteredView
+from tracetui.session.session import Session
+from tracetui.ui.commands import bindings
+from tracetui.ui.screens.add_rule import AddRuleScreen, Wanted
+from tracetui.ui.screens.help import HelpScreen
+from tracetui.ui.screens.threshold import ThresholdScreen
+from tracetui.ui.widgets.filter_bar import FilterBar
+from tracetui.ui.widgets.modules_pane import ModulesPane
+from tracetui.ui.widgets.rules_pane import RulesPane
+from tracetui.ui.widgets.status_bar import StatusBar
+from tracetui.ui.widgets.timeline import Timeline
+
+SECOND = 1.0
+
+
+class MainScreen(Screen[None]):
+    """Three panes over one session."""
+
+    BINDINGS = bindings("main")
+
+    def __init__(
+        self,
+        session: Session,
+        read_modules: Callable[[], Optional[str]],
+        clock: Callable[[], float],
+    ) -> None:
+        super().__init__()
+        self._session = session
+        self._read_modules = read_modules
+        self._clock = clock
+        self._view = FilteredView(session.packets)
+
+    def compose(self) -> ComposeResult:
+        """Lay out the panes."""
+        yield StatusBar()
+        with Horizontal(id="body"):
+            with Vertical(id="side"):
+                yield ModulesPane(self._read_modules, "modules")
+                yield RulesPane(self._clock, "rules")
+            with Vertical(id="packets"):
+                yield FilterBar()
+                yield Timeline(self._view, "timeline")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Start in the packets."""
+        self.query_one("#packets").border_title = "Packets"
+        self.query_one(Timeline).focus()
+        self.update()
+        self._each_second()
+        self.set_interval(SECOND, self._each_second)
+
+    def update(self) -> None:
+        """Show what the session has now."""
+        if not self.is_mounted:
+            return
+        self.query_one(StatusBar).status = self._session.status
+        timeline = self.query_one(Timeline)
+        timeline.refresh_rows()
+        timeline.empty_text = self._empty_text()
+        self._show_title()
+
+    def action_add_rule(self) -> None:
+        """Open the form, where rules can be added at all."""
+        why_not = self._session.status.why_not
+        if why_not:
+            self.notify(why_not, severity="warning", markup=False)
+            return
+        form = AddRuleScreen(self._session.status.node, self._clock)
+        self.app.push_screen(form, self._add)
+
+    def action_arm(self) -> None:
+        """Arm the guard again."""
+        self._session.arm()
+
+    def action_threshold(self) -> None:
+        """Ask for another threshold."""
+        present = self._session.status.guard.threshold
+        self.app.push_screen(ThresholdScreen(present), self._set_threshold)
+
+    def action_filter(self) -> None:
+        """Go to the filter."""
+        self.query_one(FilterBar).focus_first()
+
+    def action_clear(self) -> None:
+        """Clear the filter and go back to the packets."""
+        self.query_one(FilterBar).clear()
+        self.query_one(Timeline).focus()
+
+    def action_modules(self) -> None:
+        """Show the modules where they are folded, or fold them where they are shown."""
+        self.toggle_class("-modules")
+        if self.query_one("#tree").display and self.has_class("-modules"):
+            self.query_one("#tree").focus()
+        else:
+            self.query_one(Timeline).focus()
+
+    def action_pane(self, name: str) -> None:
+        """Go to a pane."""
+        if name == "modules" and not self.query_one("#tree").display:
+            self.add_class("-modules")
+        self.query_one("#tree" if name == "modules" else f"#{name}").focus()
+
+    def action_maximise(self) -> None:
+        """Give the pane with the cursor the whole screen, or take it back."""
+        if self.maximized is not None:
+            self.minimize()
+            return
+        for name in _PANES:
+            pane = self.query_one(f"#{name}")
+            if pane.has_focus_within:
+                self.maximize(pane, container=False)
+
+    def action_help(self) -> None:
+        """Show every key."""
+        self.app.push_screen(HelpScreen())
+
+    @on(FilterBar.Changed)
+    def _filter(self, event: FilterBar.Changed) -> None:
+        self._view.set_filter(event.view_filter)
+        self.query_one(Timeline).filter_changed()
+        self.update()
+
+    @on(FilterBar.Left)
+    def _leave_filter(self) -> None:
+        self.query_one(Timeline).focus()
+
+    @on(RulesPane.Delete)
+    def _delete(self, event: RulesPane.Delete) -> None:
+        self._session.delete_rule(event.rule.id)
+
+    @on(Timeline.StateChanged)
+    def _show_title(self) -> None:
+        timeline = self.query_one(Timeline)
+        shown, total = len(self._view.rows), self._view.total
+        count = f"{shown:,} of {total:,}" if self._view.is_filtered else f"{total:,}"
+        if timeline.paused:
+            state = "PAUSED · space goes on"
+        elif timeline.following:
+            state = "following"
+        else:
+            state = "stopped here · End follows"
+        gone = f" · {self._session.packets.evicted:,} dropped" if self._session.packets.evicted else ""
+        self.query_one("#packets").border_subtitle = f"{count}{gone} · {state}"
+
+    def _add(self, wanted: Optional[Wanted]) -> None:
+        if wanted is not None:
+            for rule in wanted.rules:
+                self._session.add_rule(rule, wanted.backend, wanted.override)
+
+    def _set_threshold(self, value: Optional[int]) -> None:
+        if value is not None:
+            self._session.set_threshold(value)
+
+    def _each_second(self) -> None:
+        self.query_one(StatusBar).sample()
+        self.query_one(RulesPane).show(self._session.rules)
+
+    def _empty_text(self) -> str:
+        """What to do while there is no packet to see."""
+        status = self._session.status
+        if self._view.total:
+            return f"0 of {self._view.total:,} packets match\n\nEsc clears the filter"
+        if status.why_not:
+            return status.why_not
+        if status.guard.tripped:
+            return "The guard removed our rules\n\nA arms it again, then a adds a narrower rule"
+        if any(rule.is_ours for rule in self._session.rules):
+            return "Waiting for packets that match the rule\n\nits packet counter is in the rules pane"
+        return "No TRACE rule yet\n\nPress a to add one, ? for all keys"
+
+
+_PANES = ("modules", "rules", "packets")

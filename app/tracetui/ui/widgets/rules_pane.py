@@ -1,0 +1,94 @@
+"""The TRACE rules of the node's raw tables, ours and foreign."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Optional
+
+from rich.text import Text
+from textual.message import Message
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from tracetui.model.installed import InstalledRule
+from tracetui.ui.commands import bindings
+from tracetui.ui.inert import inert
+
+
+class RulesPane(OptionList):
+    """Each rule with its packets and the time to its expiry."""
+
+    BINDINGS = bindings("rules")
+
+    class Delete(Message):
+        """The user wants a rule removed."""
+
+        def __init__(self, rule: InstalledRule) -> None:
+            super().__init__()
+            self.rule = rule
+
+    def __init__(self, clock: Callable[[], float], widget_id: str) -> None:
+        super().__init__(markup=False, id=widget_id)
+        self.border_title = "TRACE rules"
+        self._clock = clock
+        self._rules: dict[str, InstalledRule] = {}
+
+    @property
+    def selected(self) -> Optional[InstalledRule]:
+        """The rule under the cursor."""
+        if self.highlighted is None or not self._rules:
+            return None
+        return self._rules.get(self.get_option_at_index(self.highlighted).id or "")
+
+    def show(self, rules: Sequence[InstalledRule]) -> None:
+        """List these rules; the cursor stays on the one it is on."""
+        keyed = _keyed(rules)
+        if list(keyed) == list(self._rules):
+            self._rules = keyed
+            for key, rule in keyed.items():
+                self.replace_option_prompt(key, self._prompt(rule))
+        else:
+            self._relist(keyed)
+        ours = sum(rule.is_ours for rule in rules)
+        foreign = len(rules) - ours
+        self.border_subtitle = f"{ours} ours" + (f" · {foreign} foreign" if foreign else "")
+
+    def action_delete(self) -> None:
+        """Ask for the rule under the cursor to be removed."""
+        if self.selected is not None:
+            self.post_message(self.Delete(self.selected))
+
+    def _relist(self, keyed: dict[str, InstalledRule]) -> None:
+        kept = self.get_option_at_index(self.highlighted).id if self.highlighted is not None else ""
+        self.clear_options()
+        self._rules = keyed
+        if not keyed:
+            self.add_option(Option("none yet: a adds one", disabled=True))
+            return
+        self.add_options(Option(self._prompt(rule), id=key) for key, rule in keyed.items())
+        self.highlighted = list(keyed).index(kept) if kept in keyed else 0
+
+    def _prompt(self, rule: InstalledRule) -> Text:
+        whose = "ours" if rule.mine else "ours, other" if rule.is_ours else "FOREIGN"
+        head = f"{whose} · {rule.backend} IPv{rule.family} {rule.chain}"
+        tail = f"{rule.packets:,} packets · {self._expiry(rule)}"
+        text = Text(f"{inert(head)}\n")
+        text.append(f"  {inert(rule.text) or 'every packet'}\n")
+        return text.append(f"  {tail}", style="dim")
+
+    def _expiry(self, rule: InstalledRule) -> str:
+        if rule.expires is None:
+            return "never expires"
+        left = int(rule.expires - self._clock())
+        return f"expires in {left // 60}:{left % 60:02d}" if left >= 0 else "expired"
+
+
+def _keyed(rules: Sequence[InstalledRule]) -> dict[str, InstalledRule]:
+    """Rules by a key of their own: a foreign one may stand twice, word for word."""
+    seen: Counter[str] = Counter()
+    keyed: dict[str, InstalledRule] = {}
+    for rule in rules:
+        keyed[f"{rule.id}-{seen[rule.id]}"] = rule
+        seen[rule.id] += 1
+    return keyed

@@ -1,0 +1,99 @@
+"""The line at the top: is it safe, is it live, what is traced."""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import datetime, timezone
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import RenderResult
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from tracetui.session.session import Status
+from tracetui.ui.inert import inert
+
+SAMPLES = 20
+"""Rates in the sparkline, one a second."""
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+class StatusBar(Widget):
+    """Where, from what sources, how fast, what was lost, and the guard; a trip takes a line more."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "status-bar--name",
+        "status-bar--bad",
+        "status-bar--good",
+    }
+
+    status: reactive[Status] = reactive(Status(), layout=True)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rates: deque[int] = deque([0] * SAMPLES, maxlen=SAMPLES)
+
+    def sample(self) -> None:
+        """Take the present rate into the sparkline; to be called once a second."""
+        self._rates.append(self.status.rate)
+        self.refresh()
+
+    def watch_status(self, status: Status) -> None:
+        """Mark a trip."""
+        self.set_class(status.guard.tripped, "-tripped")
+
+    def render(self) -> RenderResult:
+        """Draw the line, the right side whole and the left side as far as it fits."""
+        width = self.size.width
+        right = self._right(width)
+        left = self._left()
+        left.truncate(max(0, width - right.cell_len - 2), overflow="ellipsis")
+        gap = " " * max(1, width - left.cell_len - right.cell_len)
+        line = left + Text(gap) + right
+        if self.status.guard.tripped:
+            line += Text("\n") + self._trip(width)
+        return line
+
+    def _left(self) -> Text:
+        status = self.status
+        parts = [f"netns {status.netns}" if status.netns else "host netns"]
+        if status.node.backends:
+            parts.append(status.node.backend)
+        # A source that only waits for a rule is not worth the room.
+        named = [f"{s.name}!" if s.state == "failed" else s.name for s in status.sources]
+        if named:
+            parts.append(" ".join(named))
+        name = Text(" tracetui", style=self.get_component_rich_style("status-bar--name"))
+        where = f"  {status.host} · " if status.host else "  "
+        return name + Text(inert(where + " · ".join(parts)))
+
+    def _right(self, width: int) -> Text:
+        status, guard = self.status, self.status.guard
+        bad = self.get_component_rich_style("status-bar--bad")
+        good = self.get_component_rich_style("status-bar--good")
+        text = Text(f"{self._sparkline()} " if width >= 100 else "")
+        text.append(f"{status.rate:,}/{guard.threshold:,} hops/s  ")
+        text.append(f"lost {status.lost:,}", style=bad if status.lost else "")
+        if status.unshown:
+            text.append(f"  unshown {status.unshown:,}", style=bad)
+        if guard.tripped:
+            text.append("  guard TRIPPED ", style=bad)
+        elif status.why_not:
+            text.append("  no guard ")
+        else:
+            text.append("  guard ARMED ", style=good)
+        return text
+
+    def _trip(self, width: int) -> Text:
+        guard = self.status.guard
+        at = datetime.fromtimestamp(guard.at or 0, timezone.utc)
+        removed = f"{len(guard.removed)} rules removed" if guard.removed else "no rule of ours was in"
+        words = f" ✗ GUARD TRIPPED {at:%H:%M:%S} UTC: {guard.reason}; {removed} · A arms it again"
+        text = Text(inert(words), style=self.get_component_rich_style("status-bar--bad"))
+        text.truncate(width, overflow="ellipsis", pad=True)
+        return text
+
+    def _sparkline(self) -> str:
+        top = max(*self._rates, self.status.guard.threshold // 4, 1)
+        return "".join(_BARS[min(7, rate * 8 // (top + 1))] for rate in self._rates)

@@ -1,0 +1,270 @@
+"""The packets: a list drawn line by line, so that its cost is that of what is in sight."""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple, Optional
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.events import Click
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from tracetui.model.packet import Packet
+from tracetui.session.filtered import FilteredView
+from tracetui.ui.commands import bindings
+from tracetui.ui.widgets.timeline_lines import Columns, Line, hop_lines, packet_line
+
+
+class Spot(NamedTuple):
+    """A line by what it shows, so that it stays the same while rows come and go."""
+
+    packet_id: int
+    line: int
+    """0 for the packet itself, then its hops from 1."""
+
+
+class Timeline(ScrollView, can_focus=True):
+    """Packets as rows that unfold into their hops; follows the newest until the user moves up."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        f"timeline--{role}"
+        for role in (
+            *("fold", "time", "proto", "endpoints", "nat", "device", "hops", "accept", "drop"),
+            *("reject", "unknown", "hook", "table", "hop", "jump", "change", "us", "cursor", "empty"),
+        )
+    }
+    BINDINGS = bindings("timeline")
+
+    following = reactive(True)
+    """Whether the newest packet is kept in sight."""
+    paused = reactive(False)
+    """Whether the picture is held; the session goes on."""
+    empty_text = reactive("")
+    """What is said while there is no row."""
+
+    class StateChanged(Message):
+        """What the title tells has changed: following, paused, or the number of rows."""
+
+    def __init__(self, view: FilteredView, widget_id: str) -> None:
+        super().__init__(id=widget_id)
+        self._view = view
+        self._unfolded: dict[int, int] = {}
+        self._cursor: Optional[Spot] = None
+
+    @property
+    def rows(self) -> list[Packet]:
+        """The packets listed."""
+        return self._view.rows
+
+    @property
+    def selected(self) -> Optional[Packet]:
+        """The packet the cursor is on."""
+        at = self._view.index_of(self._cursor.packet_id) if self._cursor else None
+        return None if at is None else self.rows[at]
+
+    def text_of(self, y: int) -> str:
+        """The text of one line, counted from the first one of the list."""
+        found = self._line_at(y)
+        return "" if found is None else "".join(piece.text for piece in found)
+
+    @property
+    def line_count(self) -> int:
+        """The lines of all rows, unfolded ones counted whole."""
+        return self.virtual_size.height
+
+    def refresh_rows(self) -> None:
+        """Show what came since the last call, unless the picture is held."""
+        if self.paused or not self._view.refresh():
+            return
+        self._relayout()
+
+    def filter_changed(self) -> None:
+        """Show the rows of another filter."""
+        self._relayout()
+
+    def on_mount(self) -> None:
+        """Show what is there already."""
+        self._view.refresh()
+        self._relayout()
+
+    def on_resize(self) -> None:
+        """Fit the columns anew."""
+        self._relayout()
+
+    def render_line(self, y: int) -> Strip:
+        """Draw one line of the screen."""
+        width = self.size.width
+        if not self.rows:
+            return self._empty_line(y, width)
+        at = self.scroll_offset.y + y
+        line = self._line_at(at)
+        if line is None:
+            return Strip.blank(width, self.rich_style)
+        on_cursor = at == self._line_of(self._cursor) and self.has_focus
+        cursor = self.get_component_rich_style("timeline--cursor") if on_cursor else Style()
+        segments = [
+            Segment(piece.text, self.get_component_rich_style(f"timeline--{piece.role}") + cursor)
+            for piece in line
+        ]
+        return Strip(segments).adjust_cell_length(width, self.rich_style + cursor)
+
+    def action_move(self, lines: int) -> None:
+        """Move the cursor by so many lines."""
+        self._go_to((self._line_of(self._cursor) or 0) + lines)
+
+    def action_page(self, pages: int) -> None:
+        """Move the cursor by so many screenfuls."""
+        self.action_move(pages * max(1, self.size.height - 1))
+
+    def action_first(self) -> None:
+        """Go to the oldest packet."""
+        self._go_to(0)
+
+    def action_follow(self) -> None:
+        """Go to the newest packet and keep it in sight."""
+        self.paused = False
+        self._view.refresh()
+        self.following = True
+        self._relayout()
+
+    def action_pause(self) -> None:
+        """Hold the picture, or let it go on."""
+        self.paused = not self.paused
+        self.refresh_rows()
+        self.post_message(self.StateChanged())
+
+    def action_turn(self) -> None:
+        """Show or hide the hops of the packet under the cursor."""
+        packet = self.selected
+        if packet is not None:
+            self._fold(packet) if packet.id in self._unfolded else self._unfold(packet)
+
+    def action_unfold(self) -> None:
+        """Show the hops of the packet under the cursor."""
+        if self.selected is not None:
+            self._unfold(self.selected)
+
+    def action_fold(self) -> None:
+        """Hide the hops of the packet under the cursor."""
+        if self.selected is not None:
+            self._fold(self.selected)
+
+    def on_click(self, event: Click) -> None:
+        """Put the cursor where the mouse is; on a packet that has it, show or hide the hops."""
+        at = self.scroll_offset.y + event.y
+        spot = self._spot_at(at)
+        if spot is None:
+            return
+        if spot == self._cursor and spot.line == 0:
+            self.action_turn()
+        else:
+            self._go_to(at)
+
+    def watch_empty_text(self) -> None:
+        """Draw the new text."""
+        self.refresh()
+
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """Draw the cursor, or take it away."""
+        super().watch_has_focus(has_focus)
+        self.refresh()
+
+    def _unfold(self, packet: Packet) -> None:
+        self._unfolded[packet.id] = len(packet.hops)
+        self._stay()
+        self._relayout()
+        top = self._line_of(Spot(packet.id, 0)) or 0
+        self.scroll_to_region(
+            Region(0, top, 1, min(self.size.height, 1 + len(packet.hops))), animate=False, force=True
+        )
+
+    def _fold(self, packet: Packet) -> None:
+        self._unfolded.pop(packet.id, None)
+        self._cursor = Spot(packet.id, 0)
+        self._stay()
+        self._relayout()
+
+    def _stay(self) -> None:
+        """Stop following: the user looks at something."""
+        if self.following:
+            self.following = False
+            self.post_message(self.StateChanged())
+
+    def _go_to(self, y: int) -> None:
+        """Put the cursor on a line; on the very last one the newest packet is followed again."""
+        last = self.line_count - 1
+        y = max(0, min(y, last))
+        self._cursor = self._spot_at(y)
+        if y < last:
+            self._stay()
+        self.scroll_to_region(Region(0, y, 1, 1), animate=False, force=True)
+        self.refresh()
+
+    def _relayout(self) -> None:
+        """Fit the list's height to its rows, keeping in place what the user looks at."""
+        top = None if self.following else self._spot_at(self.scroll_offset.y)
+        for packet_id in list(self._unfolded):
+            row = self._view.index_of(packet_id)
+            if row is None:
+                del self._unfolded[packet_id]
+            else:
+                self._unfolded[packet_id] = len(self.rows[row].hops)
+        height = len(self.rows) + sum(self._unfolded.values())
+        self.virtual_size = Size(self.size.width, height if self.rows else 0)
+        if self.following and self.rows:
+            self._cursor = Spot(self.rows[-1].id, 0)
+            self.scroll_to(y=max(0, height - self.size.height), animate=False, force=True)
+        elif top is not None:
+            self.scroll_to(y=self._line_of(top) or 0, animate=False, force=True)
+        if self._cursor is not None and self.rows and self._line_of(self._cursor) is None:
+            near = min(self._view.place_of(self._cursor.packet_id), len(self.rows) - 1)
+            self._cursor = Spot(self.rows[near].id, 0)
+        self.refresh()
+        self.post_message(self.StateChanged())
+
+    def _extras(self) -> list[tuple[int, int]]:
+        """Row and number of hop lines of each unfolded packet, by row."""
+        found = ((self._view.index_of(one), lines) for one, lines in self._unfolded.items())
+        return sorted((row, lines) for row, lines in found if row is not None)
+
+    def _line_of(self, spot: Optional[Spot]) -> Optional[int]:
+        """The line that shows a spot; None if it is not shown."""
+        row = self._view.index_of(spot.packet_id) if spot is not None else None
+        if row is None or spot is None:
+            return None
+        above = sum(lines for at, lines in self._extras() if at < row)
+        return row + above + min(spot.line, self._unfolded.get(spot.packet_id, 0))
+
+    def _spot_at(self, y: int) -> Optional[Spot]:
+        """What a line shows; None beyond the last."""
+        above = 0
+        for row, lines in self._extras():
+            if y <= row + above:
+                break
+            if y <= row + above + lines:
+                return Spot(self.rows[row].id, y - row - above)
+            above += lines
+        at = y - above
+        return Spot(self.rows[at].id, 0) if 0 <= at < len(self.rows) else None
+
+    def _line_at(self, y: int) -> Optional[Line]:
+        spot = self._spot_at(y)
+        row = self._view.index_of(spot.packet_id) if spot is not None else None
+        if spot is None or row is None:
+            return None
+        packet, width = self.rows[row], self.size.width
+        if spot.line == 0:
+            return packet_line(packet, Columns.fitting(width), packet.id in self._unfolded)
+        lines = list(hop_lines(packet, width))
+        return lines[spot.line - 1] if spot.line <= len(lines) else None
+
+    def _empty_line(self, y: int, width: int) -> Strip:
+        lines = self.empty_text.splitlines()
+        at = y - max(0, (self.size.height - len(lines)) // 2)
+        text = lines[at] if 0 <= at < len(lines) else ""
+        style = self.get_component_rich_style("timeline--empty")
+        return Strip([Segment(text[:width].center(width), style)])
