@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tracetui import __version__
 from tracetui.cli import options
@@ -45,6 +45,9 @@ examples:
   tracetui rules delete 3fa9c1
 """
 
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
 
 class Parser(argparse.ArgumentParser):
     """argparse, with one line for what is wrong."""
@@ -66,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"tracetui {__version__}")
     top.set_defaults(command="live")
-    commands = top.add_subparsers(title="commands", metavar="COMMAND")
+    commands: Any = top.add_subparsers(title="commands", metavar="COMMAND")
     _add_replay(commands)
     _add_record(commands)
     _add_rules(commands)
@@ -79,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _add_replay(commands: argparse._SubParsersAction[Parser]) -> None:
+def _add_replay(commands: Commands) -> None:
     replay = _command(commands, "replay", "show hops from files or standard input", REPLAY)
     replay.add_argument("files", nargs="+", metavar="FILE", help="a log or recording; - is stdin")
     replay.add_argument(
@@ -87,7 +90,7 @@ def _add_replay(commands: argparse._SubParsersAction[Parser]) -> None:
     )
 
 
-def _add_record(commands: argparse._SubParsersAction[Parser]) -> None:
+def _add_record(commands: Commands) -> None:
     record = _command(
         commands, "record", "trace without a screen and write NDJSON", RECORD,
         options.tracing(True), options.rule(),
@@ -97,7 +100,7 @@ def _add_record(commands: argparse._SubParsersAction[Parser]) -> None:
     record.add_argument("--packets", type=options.positive, metavar="N", help="end after so many")
 
 
-def _add_rules(commands: argparse._SubParsersAction[Parser]) -> None:
+def _add_rules(commands: Commands) -> None:
     about = "list, add or delete TRACE rules of the raw tables"
     rules = _command(commands, "rules", about, RULES, options.netns(True))
     rules.set_defaults(action="list")
@@ -119,13 +122,13 @@ def _add_rules(commands: argparse._SubParsersAction[Parser]) -> None:
 
 
 def _command(
-    commands: argparse._SubParsersAction[Parser],
+    commands: Commands,
     name: str,
     about: str,
     epilog: str,
     *parents: argparse.ArgumentParser,
-) -> Parser:
-    made: Parser = commands.add_parser(
+) -> argparse.ArgumentParser:
+    made: argparse.ArgumentParser = commands.add_parser(
         name,
         help=about,
         description=about,

@@ -66,9 +66,7 @@ def _wait_until_added(session: LiveSession, rules: int, stopped: Callable[[], bo
 
 def _say_totals(session: LiveSession, packets: int) -> None:
     status = session.status
-    print(
-        f"tracetui: {packets} packets, {status.hops} hops, {status.lost} lost", file=sys.stderr
-    )
+    print(f"tracetui: {packets} packets, {status.hops} hops, {status.lost} lost", file=sys.stderr)
 
 
 @contextmanager

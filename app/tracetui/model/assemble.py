@@ -1,9 +1,9 @@
 """Hops to packets.
 
 The kernel gives no packet number. A legacy hop shows the whole header each time; an nft event has a
-trace id, which later packets of a flow bear again and which can change on the way of one packet, and
-shows the header only when a base chain is entered. So packets are known by what no rule changes on
-the way, and a hop joins one only where the way of that packet allows it.
+trace id, which later packets of a flow bear again and which can change on the way of one packet,
+and shows the header only when a base chain is entered. So packets are known by what no rule changes
+on the way, and a hop joins one only where the way of that packet allows it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tracetui.model.packet import Packet
 from tracetui.model.path import Track
 
 IDLE_SECONDS = 5.0
-"""A packet that had no hop for so long gets no more: slow consoles stretch one over half a second."""
+"""A packet without a hop for so long gets no more: slow consoles stretch one to half a second."""
 OPEN_PACKETS = 8192
 """Packets that may still get hops; beyond, the one idle for longest is closed."""
 

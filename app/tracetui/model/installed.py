@@ -48,8 +48,14 @@ class InstalledRule:
         return self.comment[len(TAG) :].partition("/")[0] if self.comment is not None else None
 
     @property
+    def limit(self) -> str | None:
+        """The kernel-side limit as iptables prints it (``20/sec``); None for none."""
+        at = self.words.index("--limit") if "--limit" in self.words else None
+        return self.words[at + 1] if at is not None and at + 1 < len(self.words) else None
+
+    @property
     def text(self) -> str:
-        """The rule as one line, without what every rule of ours carries."""
+        """What the rule matches; a foreign one whole."""
         return " ".join(essence(self.words)) if self.is_ours else " ".join(self.words)
 
     def to_json(self) -> dict[str, Any]:
@@ -63,14 +69,17 @@ class InstalledRule:
         return cls(**{**known, "words": tuple(known["words"])})
 
 
+_SAFETY = ("-j", "--comment", "--datestop", "--limit", "--limit-burst")
+
+
 def essence(words: tuple[str, ...]) -> list[str]:
-    """A specification without comment, expiry and target: they have columns of their own."""
+    """What a rule of ours matches: limit, expiry, comment and target have their own columns."""
     kept: list[str] = []
     rest = list(words)
     while rest:
         word = rest.pop(0)
-        is_match = word == "-m" and rest[:1] in (["comment"], ["time"])
-        if is_match or word in ("-j", "--comment", "--datestop"):
+        is_match = word == "-m" and rest[:1] in (["comment"], ["time"], ["limit"])
+        if is_match or word in _SAFETY:
             rest = rest[1:]
         else:
             kept.append(word)

@@ -52,7 +52,7 @@ class Packet:
     def add(self, hop: Hop, hook: Optional[str]) -> None:
         """Put a hop at its place: after all of its backend, before later ones of the other.
 
-        The two backends are read from two sockets, so the order between them is not that of arrival.
+        The backends are read from two sockets, so the order between them is not that of arrival.
         """
         at = len(self.hops)
         here = position(hook, hop)

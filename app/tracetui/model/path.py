@@ -72,9 +72,8 @@ class Track:
             return hook in _FOLLOWS[self.hook]
         if (hop.family, hop.table) == self._table:
             return self._goes_on(hop)
-        now, then = table_rank(hook, self._table[1] if self._table else ""), table_rank(
-            hook, hop.table
-        )
+        now = table_rank(hook, self._table[1] if self._table else "")
+        then = table_rank(hook, hop.table)
         return now is None or then is None or then > now or hop.family != self._family
 
     def accepts_destination(self, hop: Hop) -> bool:

@@ -245,10 +245,11 @@ def _port(typed: str) -> str:
 
 def _interface(typed: str) -> str:
     # dev_valid_name() forbids / : and white space; a leading - or ! would be read by iptables as
-    # an option or a negation, and + at the end is its wildcard.
-    if not re.fullmatch(r"[^\s/:!\-\x00-\x1f\x7f][^\s/:\x00-\x1f\x7f]*", typed):
+    # an option or a negation, and + at the end is its wildcard. The kernel would take other bytes
+    # than ASCII too, but no node has them and a look-alike letter would match nothing.
+    if not re.fullmatch(r"[^/:!-][^/:]*", typed) or not re.fullmatch(r"[!-~]+", typed):
         raise ValueError("an interface name, + at its end for any ending")
-    if len(typed.encode()) > MAX_INTERFACE:
+    if len(typed) > MAX_INTERFACE:
         raise ValueError(f"an interface name has at most {MAX_INTERFACE} bytes")
     return typed
 

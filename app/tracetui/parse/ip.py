@@ -144,9 +144,7 @@ def _transport(proto: int, data: bytes) -> _Transport:
 def _icmp(proto: str, data: bytes) -> _Transport:
     if data[0] in _ECHO[proto] and len(data) >= 8:
         number, sequence = struct.unpack_from(">HH", data, 4)
-        return _Transport(
-            icmp_type=data[0], icmp_code=data[1], icmp_id=number, icmp_seq=sequence
-        )
+        return _Transport(icmp_type=data[0], icmp_code=data[1], icmp_id=number, icmp_seq=sequence)
     return _Transport(icmp_type=data[0], icmp_code=data[1])
 
 

@@ -14,8 +14,8 @@ _ESCAPE = re.compile(r"\\x([0-9a-fA-F]{2})")
 def parse(record: Union[bytes, str], received: Optional[float]) -> Optional[Hop]:
     """The hop of one record; None if it holds none or no kernel printed it.
 
-    A program that writes to /dev/kmsg can't use facility 0. The record's own stamp counts from boot,
-    so it is the hop's time only where ``received``, seconds since the epoch, is not known.
+    A program that writes to /dev/kmsg can't use facility 0. The record's own stamp counts from
+    boot, so it is the hop's time only where ``received``, seconds since the epoch, is not known.
     """
     text = record.decode(errors="backslashreplace") if isinstance(record, bytes) else record
     head, semicolon, message = text.partition(";")

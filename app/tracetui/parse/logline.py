@@ -1,7 +1,7 @@
 """TRACE records as the kernel prints them (net/netfilter/nf_log_syslog.c).
 
-A body is read left to right: a key that comes twice means different things (LEN of IP and UDP, ID of
-IP and ICMP), and what stands in brackets belongs to another packet.
+A body is read left to right: a key that comes twice means different things (LEN of IP and UDP, ID
+of IP and ICMP), and what stands in brackets belongs to another packet.
 """
 
 from __future__ import annotations

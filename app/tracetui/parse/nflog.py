@@ -19,8 +19,8 @@ _TRACE = re.compile(rb"TRACE: ([^:\s]+):(\S+):(rule|return|policy):(\d+) ?\0?$")
 def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optional[Hop]:
     """The hop of one datagram; None if it holds none (group 0 carries other logs too).
 
-    ``links`` gives interface names by index; ``received`` is seconds since the epoch. The kernel's own
-    time stamp is taken where there is one: not in OUTPUT and POSTROUTING.
+    ``links`` gives interface names by index; ``received`` is seconds since the epoch. The kernel's
+    own time stamp is taken where there is one: not in OUTPUT and POSTROUTING.
     """
     message = netlink.first_message(datagram)
     if message is None or message.type != _PACKET or message.family not in _FAMILIES:

@@ -12,15 +12,15 @@ from tracetui.model.modules import Module, ModuleTree
 from tracetui.parse import proc_modules
 
 NO_MODULES = (
-    "This kernel has no loadable modules (there is no /proc/modules): what netfilter needs is built "
-    "in or missing, and no list can tell which."
+    "This kernel has no loadable modules (there is no /proc/modules): what netfilter needs is "
+    "built in or missing, and no list can tell which."
 )
 DEPTH = 12
 """Levels of the tree shown; Used-by can't be circular in a sound kernel, but files may lie."""
 
 
 def report(text: Optional[str], name: Optional[str], as_json: bool) -> str:
-    """What ``tracetui modules`` prints for a /proc/modules text; raises Failure for a wrong name."""
+    """What ``tracetui modules`` prints of a /proc/modules text; raises Failure for a wrong name."""
     if text is None:
         if name is not None:
             raise Failure(NO_MODULES)
@@ -62,8 +62,8 @@ def _named(tree: ModuleTree, name: str) -> Module:
     module = tree.find(name)
     if module is None:
         close = difflib.get_close_matches(name, [one.name for one in tree.modules])
-        hint = f"; did you mean {', '.join(close)}?" if close else "; built-in ones are never listed"
-        raise Failure(f"no module {name} is loaded{hint}")
+        hint = f"did you mean {', '.join(close)}?" if close else "built-in ones are never listed"
+        raise Failure(f"no module {name} is loaded; {hint}")
     return module
 
 
@@ -71,7 +71,8 @@ def _lines(tree: ModuleTree, module: Module) -> Iterator[str]:
     names = ", ".join(user.name for user in tree.users(module))
     held = f"{module.unexplained} held by the kernel or a rule" if module.unexplained else ""
     about = "; ".join(part for part in (names, held, note(module)) if part)
-    yield f"{module.name:<36} {size_text(module.size):>10} {references_text(module):>5}  {about}".rstrip()
+    size, references = size_text(module.size), references_text(module)
+    yield f"{module.name:<36} {size:>10} {references:>5}  {about}".rstrip()
     yield from _branches(tree, module, "", (module.name,))
 
 

@@ -42,7 +42,9 @@ class Recorder:
         end = None if seconds is None else time.monotonic() + seconds
         while not (stopped() or self._session.ended):
             now = time.monotonic()
-            if (end is not None and now >= end) or (packets is not None and self.packets >= packets):
+            if end is not None and now >= end:
+                break
+            if packets is not None and self.packets >= packets:
                 break
             self._session.poll()
             tell()

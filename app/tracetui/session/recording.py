@@ -49,7 +49,7 @@ def is_ours(line: str) -> bool:
 
 
 def read_packet(line: str, packet_id: int) -> Optional[tuple[int, Packet]]:
-    """The recorded id and the packet, numbered anew, of a packet line; None if it is no such line."""
+    """The recorded id and the packet, numbered anew; None if the line holds no packet."""
     try:
         value = json.loads(line)
         if not isinstance(value, dict) or value.get("kind") != "packet":

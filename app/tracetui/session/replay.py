@@ -51,12 +51,11 @@ class ReplaySession:
         if self.ended:
             return False
         until = time.monotonic() + POLL_SECONDS
-        hops, skipped, taken = self.status.hops, self.status.skipped, 0
-        for line in self._lines:
+        hops, skipped = self.status.hops, self.status.skipped
+        for taken, line in enumerate(self._lines, start=1):
             new = self._take(line)
             hops += new
             skipped += not new and bool(line.strip()) and not recording.is_ours(line)
-            taken += 1
             if taken % LOOK_AT_CLOCK == 0 and time.monotonic() > until:
                 break
         else:

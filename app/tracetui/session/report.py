@@ -150,7 +150,9 @@ def _before(packet: Packet, index: int) -> dict[str, Any]:
         known.update({"in": hop.iif or known.get("in"), "out": hop.oif or known.get("out")})
         known["mark"] = hop.mark
         if hop.header is not None:
-            known.update({n: getattr(hop.header, n) for n in ("src", "sport", "dst", "dport", "ttl")})
+            known.update(
+                {n: getattr(hop.header, n) for n in ("src", "sport", "dst", "dport", "ttl")}
+            )
     return known
 
 

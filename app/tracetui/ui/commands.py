@@ -49,7 +49,9 @@ COMMANDS = (
     Command("timeline", "pagedown", "page(1)", "page down", "a page down", "PgDn"),
     Command("timeline", "home", "first", "first", "the oldest packet", "Home"),
     Command("timeline", "end,G", "follow", "follow", "the newest packet, and follow", "End G"),
-    Command("timeline", "space", "pause", "pause", "hold the picture; nothing is lost", footer=True),
+    Command(
+        "timeline", "space", "pause", "pause", "hold the picture; nothing is lost", footer=True
+    ),
     Command("rules", "d,delete", "delete", "delete", "delete the rule", "d Del", footer=True),
     Command("main", "escape", "clear", "clear", "clear the filter", "Esc"),
     Command("main", "question_mark", "help", "keys", "this list", "?", footer=True),

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Button, Checkbox, Input, Label, Static
+from textual.widgets import Button, Input, Label, Static
 
 from tracetui.errors import InvalidRule
 from tracetui.model.rule import CHAINS, TraceRule
@@ -34,6 +34,7 @@ _TEXTS = (
     ("limit", "limit", "20/second, or none"),
     ("expire", "expires", "10m, 2h, or none"),
 )
+_NO_YES = ("no", "yes")
 _DEFAULTS = {"limit": "20/second", "expire": "10m"}
 
 
@@ -73,21 +74,24 @@ class AddRuleScreen(ModalScreen[Optional[Wanted]]):
                 yield from _row("family", "family", Choice(("both", "4", "6"), "family"))
                 for name, label, hint in _TEXTS:
                     field = Input(
-                        _DEFAULTS.get(name, ""), placeholder=hint, id=name, compact=True, max_length=64
+                        _DEFAULTS.get(name, ""),
+                        placeholder=hint,
+                        id=name,
+                        compact=True,
+                        max_length=64,
                     )
                     yield from _row(name, label, field)
                 backends = Choice((self._node.backend, *others), "backend")
                 yield from _row("backend", "backend", backends)
-                with Horizontal(classes="row", id="boxes"):
-                    yield Checkbox("SYN only", id="syn", compact=True)
-                    yield Checkbox("answers too", id="both", compact=True)
-                    yield Label("", id="syn-wrong", classes="wrong", markup=False)
+                yield from _row("syn", "SYN only", Choice(_NO_YES, "syn"))
+                yield from _row("both", "answers too", Choice(_NO_YES, "both"))
             yield Static("", id="commands", markup=False)
             yield Static("", id="cost", markup=False)
             with Horizontal(id="buttons"):
                 yield Button("Add", id="add", compact=True, variant="primary")
                 yield Button("Cancel", id="cancel", compact=True)
-                yield Checkbox("I accept this cost", id="override", compact=True)
+                yield Label("accept this cost?", id="ask")
+                yield Choice(_NO_YES, "override")
 
     def on_mount(self) -> None:
         """Say where the backend comes from and check what is there."""
@@ -99,7 +103,6 @@ class AddRuleScreen(ModalScreen[Optional[Wanted]]):
 
     @on(Input.Changed)
     @on(Choice.Changed)
-    @on(Checkbox.Changed)
     def check(self) -> None:
         """Look at all fields: show what is wrong, or what will be done."""
         fields = self._fields()
@@ -110,7 +113,7 @@ class AddRuleScreen(ModalScreen[Optional[Wanted]]):
             self._show_outcome((), "")
             return
         self._show_wrong({})
-        mirrored = rule.mirrored() if self.query_one("#both", Checkbox).value else ()
+        mirrored = rule.mirrored() if self._says_yes("both") else ()
         self._show_outcome((rule, *mirrored), self.query_one("#backend", Choice).value)
 
     @on(Button.Pressed, "#add")
@@ -131,8 +134,11 @@ class AddRuleScreen(ModalScreen[Optional[Wanted]]):
             **fields,
             "chain": self.query_one("#chain", Choice).value,
             "family": "" if family == "both" else family,
-            "syn": "yes" if self.query_one("#syn", Checkbox).value else "",
+            "syn": "yes" if self._says_yes("syn") else "",
         }
+
+    def _says_yes(self, name: str) -> bool:
+        return self.query_one(f"#{name}", Choice).value == "yes"
 
     def _show_wrong(self, wrong: dict[str, str]) -> None:
         for name in (*(name for name, _, _ in _TEXTS), "chain", "family", "syn"):
@@ -146,9 +152,9 @@ class AddRuleScreen(ModalScreen[Optional[Wanted]]):
         self.query_one("#commands", Static).update("\n".join(lines) or "nothing will run")
         costs = [preview.cost(rule, backend, self._node) for rule in rules]
         refusal = next((cost.refusal for cost in costs if cost.refusal), None)
-        override = self.query_one("#override", Checkbox)
-        override.display = refusal is not None
-        may_add = bool(lines) and (refusal is None or override.value)
+        for name in ("#ask", "#override"):
+            self.query_one(name).display = refusal is not None
+        may_add = bool(lines) and (refusal is None or self._says_yes("override"))
         self._wanted = Wanted(rules, backend, refusal is not None) if may_add else None
         text = f"each: {costs[0].text}" if len(costs) > 1 else costs[0].text if costs else ""
         warning = f"✗ {refusal}: narrow or limit it, or accept the cost" if refusal else text

@@ -153,7 +153,8 @@ class MainScreen(Screen[None]):
             state = "following"
         else:
             state = "stopped here · End follows"
-        gone = f" · {self._session.packets.evicted:,} dropped" if self._session.packets.evicted else ""
+        evicted = self._session.packets.evicted
+        gone = f" · {evicted:,} dropped" if evicted else ""
         self.query_one("#packets").border_subtitle = f"{count}{gone} · {state}"
 
     def _add(self, wanted: Optional[Wanted]) -> None:
@@ -179,7 +180,9 @@ class MainScreen(Screen[None]):
         if status.guard.tripped:
             return "The guard removed our rules\n\nA arms it again, then a adds a narrower rule"
         if any(rule.is_ours for rule in self._session.rules):
-            return "Waiting for packets that match the rule\n\nits packet counter is in the rules pane"
+            return (
+                "Waiting for packets that match the rule\n\nits packet counter is in the rules pane"
+            )
         return "No TRACE rule yet\n\nPress a to add one, ? for all keys"
 
 

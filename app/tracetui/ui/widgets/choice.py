@@ -48,5 +48,7 @@ class Choice(Widget, can_focus=True):
         text = Text()
         for value in self._values:
             is_chosen = value == self.value
-            text.append(f"({value})" if is_chosen else f" {value} ", style=chosen if is_chosen else "")
+            text.append(
+                f"({value})" if is_chosen else f" {value} ", style=chosen if is_chosen else ""
+            )
         return text

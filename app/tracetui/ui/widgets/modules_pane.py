@@ -53,7 +53,7 @@ class ModulesPane(Vertical):
             self._say(str(error))
             return
         if text is None:
-            self.border_subtitle = "built in"
+            self._count("none loadable")
             self._say(modules.NO_MODULES)
         elif text != self._shown:
             self._shown = text
@@ -65,6 +65,10 @@ class ModulesPane(Vertical):
         if module is not None and not event.node.children:
             self._add(event.node, self._tree.users(module))
 
+    def _count(self, text: str) -> None:
+        """Say how many there are: folded to a strip only the title is in sight."""
+        self.border_title = f"Modules · {text}"
+
     def _say(self, sentence: str) -> None:
         self.query_one("#sentence", Static).update(inert(sentence))
         self.set_class(True, "-no-modules")
@@ -74,7 +78,7 @@ class ModulesPane(Vertical):
         tree = self.query_one("#tree", Tree)
         self.set_class(False, "-no-modules")
         self._tree = ModuleTree(proc_modules.parse(text).modules)
-        self.border_subtitle = f"{len(self._tree)} loaded"
+        self._count(f"{len(self._tree)} loaded")
         unfolded = {
             node.data.name
             for node in tree.root.children

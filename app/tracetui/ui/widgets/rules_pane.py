@@ -15,6 +15,9 @@ from tracetui.model.installed import InstalledRule
 from tracetui.ui.commands import bindings
 from tracetui.ui.inert import inert
 
+WIDE = 70
+"""Cells from which a rule takes two lines instead of three."""
+
 
 class RulesPane(OptionList):
     """Each rule with its packets and the time to its expiry."""
@@ -70,18 +73,20 @@ class RulesPane(OptionList):
         self.highlighted = list(keyed).index(kept) if kept in keyed else 0
 
     def _prompt(self, rule: InstalledRule) -> Text:
-        whose = "ours" if rule.mine else "ours, other" if rule.is_ours else "FOREIGN"
-        head = f"{whose} · {rule.backend} IPv{rule.family} {rule.chain}"
-        tail = f"{rule.packets:,} packets · {self._expiry(rule)}"
-        text = Text(f"{inert(head)}\n")
-        text.append(f"  {inert(rule.text) or 'every packet'}\n")
-        return text.append(f"  {tail}", style="dim")
+        whose = "ours" if rule.mine else "other tracetui" if rule.is_ours else "FOREIGN"
+        head = inert(f"{whose} · {rule.backend} IPv{rule.family} {rule.chain}")
+        limit = rule.limit or "no limit"
+        tail = inert(f"{rule.packets:,} packets · {limit} · {self._expiry(rule)}")
+        match = f"  {inert(rule.text) or 'every packet'}"
+        if self.size.width >= WIDE:
+            return Text(f"{head} · {tail}\n").append(match, style="bold")
+        return Text(f"{head}\n").append(match, style="bold").append(f"\n  {tail}")
 
     def _expiry(self, rule: InstalledRule) -> str:
         if rule.expires is None:
-            return "never expires"
+            return "no expiry"
         left = int(rule.expires - self._clock())
-        return f"expires in {left // 60}:{left % 60:02d}" if left >= 0 else "expired"
+        return f"ends in {left // 60}:{left % 60:02d}" if left >= 0 else "expired"
 
 
 def _keyed(rules: Sequence[InstalledRule]) -> dict[str, InstalledRule]:

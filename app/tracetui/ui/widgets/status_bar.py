@@ -20,7 +20,7 @@ _BARS = "▁▂▃▄▅▆▇█"
 
 
 class StatusBar(Widget):
-    """Where, from what sources, how fast, what was lost, and the guard; a trip takes a line more."""
+    """Where, from what sources, how fast, what was lost, the guard; a trip takes one line more."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "status-bar--name",
@@ -64,9 +64,10 @@ class StatusBar(Widget):
         named = [f"{s.name}!" if s.state == "failed" else s.name for s in status.sources]
         if named:
             parts.append(" ".join(named))
-        name = Text(" tracetui", style=self.get_component_rich_style("status-bar--name"))
+        text = Text()
+        text.append(" tracetui", style=self.get_component_rich_style("status-bar--name"))
         where = f"  {status.host} · " if status.host else "  "
-        return name + Text(inert(where + " · ".join(parts)))
+        return text.append(inert(where + " · ".join(parts)))
 
     def _right(self, width: int) -> Text:
         status, guard = self.status, self.status.guard
@@ -88,7 +89,8 @@ class StatusBar(Widget):
     def _trip(self, width: int) -> Text:
         guard = self.status.guard
         at = datetime.fromtimestamp(guard.at or 0, timezone.utc)
-        removed = f"{len(guard.removed)} rules removed" if guard.removed else "no rule of ours was in"
+        count = len(guard.removed)
+        removed = f"{count} rules removed" if count else "no rule of ours was in"
         words = f" ✗ GUARD TRIPPED {at:%H:%M:%S} UTC: {guard.reason}; {removed} · A arms it again"
         text = Text(inert(words), style=self.get_component_rich_style("status-bar--bad"))
         text.truncate(width, overflow="ellipsis", pad=True)

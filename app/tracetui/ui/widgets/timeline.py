@@ -34,7 +34,18 @@ class Timeline(ScrollView, can_focus=True):
         f"timeline--{role}"
         for role in (
             *("fold", "time", "proto", "endpoints", "nat", "device", "hops", "accept", "drop"),
-            *("reject", "unknown", "hook", "table", "hop", "jump", "change", "us", "cursor", "empty"),
+            *(
+                "reject",
+                "unknown",
+                "hook",
+                "table",
+                "hop",
+                "jump",
+                "change",
+                "us",
+                "cursor",
+                "empty",
+            ),
         )
     }
     BINDINGS = bindings("timeline")
@@ -179,7 +190,9 @@ class Timeline(ScrollView, can_focus=True):
         self._relayout()
         top = self._line_of(Spot(packet.id, 0)) or 0
         self.scroll_to_region(
-            Region(0, top, 1, min(self.size.height, 1 + len(packet.hops))), animate=False, force=True
+            Region(0, top, 1, min(self.size.height, 1 + len(packet.hops))),
+            animate=False,
+            force=True,
         )
 
     def _fold(self, packet: Packet) -> None:
