@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from tracetui.errors import Failure, NotPermitted
 
 NAMED = Path("/run/netns")
 """Where ``ip netns add`` keeps them (ip-netns(8))."""
 _CLONE_NEWNET = 0x40000000
+
+Result = TypeVar("Result")
 
 
 def resolve(name: str) -> Path:
@@ -60,3 +65,14 @@ def is_initial() -> bool:
         return os.stat("/proc/1/ns/net").st_ino == inode()  # noqa: PTH116 - as above
     except OSError:
         return False
+
+
+def call_inside(path: Path, function: Callable[[], Result]) -> Result:
+    """What ``function`` gives, or raises, when it runs in the namespace; this thread stays here."""
+
+    def inside() -> Result:
+        enter(path)
+        return function()
+
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="netns") as pool:
+        return pool.submit(inside).result()

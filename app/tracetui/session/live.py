@@ -36,10 +36,11 @@ class LiveSession:
         source: str = "auto",
         threshold: int = DEFAULT_THRESHOLD,
         packets: Optional[PacketStore] = None,
+        called: Optional[str] = None,
     ) -> None:
-        """Start the collector; raises Failure."""
+        """Start the collector; raises Failure. ``called`` is what to call the namespace."""
         self.packets = packets or PacketStore()
-        self.status = Status(netns=netns, guard=GuardState(threshold))
+        self.status = Status(netns=called or netns, guard=GuardState(threshold))
         self.rules: tuple[InstalledRule, ...] = ()
         self.ended = False
         self.is_ready = False

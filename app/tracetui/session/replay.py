@@ -37,7 +37,7 @@ class ReplaySession:
         self._files = list(files)
         self.packets = packets or PacketStore()
         sources = tuple(SourceState(name, "on") for name, _ in self._files)
-        self.status = Status(why_not=why_not, sources=sources)
+        self.status = Status(live=False, why_not=why_not, sources=sources)
         self.rules: tuple[InstalledRule, ...] = ()
         self.ended = not self._files
         self._why_not = why_not

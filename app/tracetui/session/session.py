@@ -64,6 +64,8 @@ class Node:
 class Status:
     """Everything of a session that is neither a packet nor a rule, at one moment."""
 
+    live: bool = True
+    """Whether a node is traced; False for a replay."""
     host: str = ""
     netns: Optional[str] = None
     """The traced namespace as it was named; None for the host's own."""

@@ -57,10 +57,12 @@ class StatusBar(Widget):
 
     def _left(self) -> Text:
         status = self.status
-        parts = [f"netns {status.netns}" if status.netns else "host netns"]
+        if status.live:
+            parts = [f"netns {status.netns}" if status.netns else "host netns"]
+        else:
+            parts = ["replay" if status.sources else "not tracing"]
         if status.node.backends:
             parts.append(status.node.backend)
-        # A source that only waits for a rule is not worth the room.
         named = [f"{s.name}!" if s.state == "failed" else s.name for s in status.sources]
         if named:
             parts.append(" ".join(named))
@@ -73,6 +75,9 @@ class StatusBar(Widget):
         status, guard = self.status, self.status.guard
         bad = self.get_component_rich_style("status-bar--bad")
         good = self.get_component_rich_style("status-bar--good")
+        if not status.live:
+            read = f"{status.hops:,} hops  {status.skipped:,} lines skipped "
+            return Text(read if status.sources else "")
         text = Text(f"{self._sparkline()} " if width >= 100 else "")
         text.append(f"{status.rate:,}/{guard.threshold:,} hops/s  ")
         text.append(f"lost {status.lost:,}", style=bad if status.lost else "")

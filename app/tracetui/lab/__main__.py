@@ -1,0 +1,30 @@
+"""``python -m tracetui.lab [legacy|nft|mixed]``: the lab with traffic, for development.
+
+Prints the name of the node's namespace, for ``tracetui --netns NAME``, and ends with Ctrl+C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import signal
+
+from tracetui.lab.network import SERVER, Lab
+from tracetui.lab.ruleset import KINDS, Ruleset
+from tracetui.lab.traffic import Traffic
+
+
+def main() -> None:
+    """Keep the lab until a signal comes."""
+    parser = argparse.ArgumentParser(prog="python -m tracetui.lab")
+    parser.add_argument("kind", nargs="?", choices=KINDS, default="mixed")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with Lab(Ruleset(parser.parse_args().kind, SERVER)) as lab, Traffic(lab) as traffic:
+        print(lab.node, flush=True)
+        traffic.keep_asking()
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.pause()
+
+
+if __name__ == "__main__":
+    main()

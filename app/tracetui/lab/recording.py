@@ -1,0 +1,17 @@
+"""The lab as it was recorded once, for where it can't be built.
+
+``recording.ndjson`` is what ``tracetui record -i eth0`` wrote on the mixed lab of ``__main__``, on
+kernel 6.18.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import BinaryIO
+
+_NAME = "recording.ndjson"
+
+
+def open_recording() -> BinaryIO:
+    """The recording, to be closed by who asked for it."""
+    return (resources.files("tracetui.lab") / _NAME).open("rb")  # type: ignore[return-value]

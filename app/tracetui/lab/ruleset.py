@@ -1,0 +1,114 @@
+"""The node's rules: what kube-proxy and Calico write, in small, for either backend or both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+SERVICES = {
+    4: {"web": "10.96.0.80", "api": "10.96.0.81", "dns": "10.96.0.10"},
+    6: {"web": "fd00:96::80", "api": "fd00:96::81", "dns": "fd00:96::10"},
+}
+"""Cluster addresses: no interface has them, only DNAT leads anywhere."""
+WEB, API, DNS = 80, 443, 53
+"""Ports of the services."""
+WEB_BACKEND, API_BACKEND, DNS_BACKEND = 8080, 8443, 5353
+"""Ports of the server behind them."""
+DROPPED, REJECTED, QUARANTINED = 9999, 9998, 9997
+"""Ports of the server that the policy drops, rejects, and sends to a chain that drops all."""
+
+KINDS = ("legacy", "nft", "mixed")
+
+_RAW = """\
+*raw
+-A PREROUTING -d {dns}/{bits} -p udp -m udp --dport 5300 -j CT --notrack
+COMMIT
+"""
+_NAT = """\
+*nat
+:KUBE-SERVICES - [0:0]
+:KUBE-MARK-MASQ - [0:0]
+:KUBE-POSTROUTING - [0:0]
+:KUBE-SVC-WEB - [0:0]
+:KUBE-SEP-WEB - [0:0]
+:KUBE-SVC-API - [0:0]
+:KUBE-SEP-API - [0:0]
+:KUBE-SVC-DNS - [0:0]
+:KUBE-SEP-DNS - [0:0]
+-A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-A OUTPUT -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-A POSTROUTING -m comment --comment "kubernetes postrouting rules" -j KUBE-POSTROUTING
+-A KUBE-SERVICES -d {dns}/{bits} -p udp -m comment --comment "kube-system/dns" -m udp --dport 53 -j KUBE-SVC-DNS
+-A KUBE-SERVICES -d {web}/{bits} -p tcp -m comment --comment "shop/web" -m tcp --dport 80 -j KUBE-SVC-WEB
+-A KUBE-SERVICES -d {api}/{bits} -p tcp -m comment --comment "shop/api" -m tcp --dport 443 -j KUBE-SVC-API
+-A KUBE-SVC-WEB -m comment --comment "shop/web" -j KUBE-SEP-WEB
+-A KUBE-SEP-WEB -p tcp -m tcp -j DNAT --to-destination {open}{server}{close}:8080
+-A KUBE-SVC-API -m comment --comment "shop/api" -j KUBE-MARK-MASQ
+-A KUBE-SVC-API -m comment --comment "shop/api" -j KUBE-SEP-API
+-A KUBE-SEP-API -p tcp -m tcp -j DNAT --to-destination {open}{server}{close}:8443
+-A KUBE-SVC-DNS -m comment --comment "kube-system/dns" -j KUBE-SEP-DNS
+-A KUBE-SEP-DNS -p udp -m udp -j DNAT --to-destination {open}{server}{close}:5353
+-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000
+-A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN
+-A KUBE-POSTROUTING -j MARK --set-xmark 0x4000/0x0
+-A KUBE-POSTROUTING -m comment --comment "kubernetes service traffic requiring SNAT" -j MASQUERADE
+COMMIT
+"""
+_MANGLE = """\
+*mangle
+-A FORWARD -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu
+COMMIT
+"""
+_FILTER = """\
+*filter
+:KUBE-FORWARD - [0:0]
+:cali-FORWARD - [0:0]
+:cali-tw-cali7 - [0:0]
+:cali-quarantine - [0:0]
+-A FORWARD -m comment --comment "cali:wUHhoiAYhphO9Mso" -j cali-FORWARD
+-A FORWARD -m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD
+-A cali-FORWARD -o cali7 -j cali-tw-cali7
+-A cali-tw-cali7 -p tcp -m tcp --dport 9999 -j DROP
+-A cali-tw-cali7 -p tcp -m tcp --dport 9998 -j REJECT --reject-with tcp-reset
+-A cali-tw-cali7 -p tcp -m tcp --dport 9997 -j cali-quarantine
+-A cali-quarantine -j DROP
+-A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP
+-A KUBE-FORWARD -m mark --mark 0x4000/0x4000 -j ACCEPT
+-A KUBE-FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+COMMIT
+"""
+_TABLES = {"raw": _RAW, "nat": _NAT, "mangle": _MANGLE, "filter": _FILTER}
+_NAMES = {4: "iptables", 6: "ip6tables"}
+
+
+@dataclass(frozen=True)
+class Ruleset:
+    """The node's rules on ``legacy``, on ``nft``, or ``mixed``: filter on legacy, the rest on nft.
+
+    Mixed is what a node looks like where kube-proxy and the CNI plugin bring commands of their own.
+    """
+
+    kind: str
+    server: dict[int, str]
+    """The server's address by family."""
+
+    def restores(self) -> Iterator[tuple[str, str]]:
+        """Each restore command of the iptables package with the text it reads."""
+        for family, name in _NAMES.items():
+            for table, template in _TABLES.items():
+                yield f"{name}-{self._backend(table)}-restore", self._fill(template, family)
+
+    def _backend(self, table: str) -> str:
+        if self.kind == "mixed":
+            return "legacy" if table == "filter" else "nft"
+        return self.kind
+
+    def _fill(self, template: str, family: int) -> str:
+        is_v6 = family == 6
+        return template.format(
+            **SERVICES[family],
+            bits=128 if is_v6 else 32,
+            server=self.server[family],
+            open="[" if is_v6 else "",
+            close="]" if is_v6 else "",
+        )
