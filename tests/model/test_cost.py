@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tracetui.model.cost import worst_case
 from tracetui.model.rule import TraceRule
 
-ONE = TraceRule(family=4)
+ONE = TraceRule(family=4, dst="10.96.0.80")
 
 
 def test_legacy_grows_with_the_table_as_measured():
@@ -16,7 +18,7 @@ def test_legacy_grows_with_the_table_as_measured():
     assert cost.per_packet == pytest.approx(1.49e-3, rel=0.05)
     assert cost.share == pytest.approx(0.03, rel=0.1)
     assert cost.refusal is None
-    assert cost.text == "about 1.5 ms CPU per traced packet, at most 3.0% of one core"
+    assert cost.text == "about 1.5 ms CPU a packet, at most 3.0% of one core"
 
 
 def test_nft_does_not():
@@ -24,17 +26,31 @@ def test_nft_does_not():
 
 
 def test_without_a_limit_legacy_needs_an_override_and_nft_does_not():
-    unlimited = TraceRule(family=4, limit=None)
+    unlimited = replace(ONE, limit=None)
     assert worst_case(unlimited, "legacy", 10).refusal is not None
     assert worst_case(unlimited, "nft", 10).refusal is None
     assert "no limit" in worst_case(unlimited, "nft", 10).text
 
 
 def test_a_limit_too_high_for_the_table_needs_one():
-    assert worst_case(TraceRule(family=4, limit=1000), "legacy", 40_000).refusal is not None
-    assert worst_case(TraceRule(family=4, limit=1000), "legacy", 10).refusal is None
+    assert worst_case(replace(ONE, limit=1000), "legacy", 40_000).refusal is not None
+    assert worst_case(replace(ONE, limit=1000), "legacy", 10).refusal is None
 
 
 def test_both_families_cost_twice():
-    both = worst_case(TraceRule(), "legacy", 1000)
+    both = worst_case(TraceRule(iif="eth0"), "legacy", 1000)
     assert both.share == pytest.approx(2 * worst_case(ONE, "legacy", 1000).share)
+
+
+@pytest.mark.parametrize("wide", [TraceRule(), TraceRule(proto="tcp"), TraceRule(proto="udp")])
+def test_a_wide_rule_needs_an_override_on_legacy_only(wide):
+    assert worst_case(wide, "legacy", 10).refusal is not None
+    assert worst_case(wide, "nft", 10).refusal is None
+
+
+@pytest.mark.parametrize(
+    "narrow",
+    [TraceRule(proto="tcp", syn=True), TraceRule(proto="icmp"), TraceRule(iif="eth0")],
+)
+def test_a_narrow_rule_needs_none(narrow):
+    assert worst_case(narrow, "legacy", 10).refusal is None

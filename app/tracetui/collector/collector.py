@@ -71,7 +71,7 @@ class Collector:
         self._removed: tuple[str, ...] = ()
         self._leaving = self._refreshing = False
         self._next_status = 0.0
-        self._next_refresh = time.monotonic() + REFRESH_SECONDS
+        self._refreshed = time.monotonic()
 
     def run(self) -> None:
         """Serve until told to leave, or until the other end of a pipe is gone."""
@@ -128,7 +128,7 @@ class Collector:
     def _turn(self) -> None:
         self._tick(time.monotonic())
         self._watch_writing()
-        due = min(self._next_status, self._next_refresh) - time.monotonic()
+        due = min(self._next_status, self._next_refresh()) - time.monotonic()
         for key, _ in self._selector.select(min(max(due, 0.0), IDLE_SECONDS)):
             key.data()
 
@@ -138,10 +138,14 @@ class Collector:
             rate = self._guard.rate(now)
             self._next_status = now + (BUSY_SECONDS if rate else IDLE_SECONDS)
             self._outbox.put(frames.STATUS, self._status(rate))
-        if now >= self._next_refresh:
-            busy = self._keeper.has_rules
-            self._next_refresh = now + (REFRESH_SECONDS if busy else IDLE_REFRESH_SECONDS)
+        if now >= self._next_refresh():
+            self._refreshed = now
             self._refresh()
+
+    def _next_refresh(self) -> float:
+        return self._refreshed + (
+            REFRESH_SECONDS if self._keeper.has_rules else IDLE_REFRESH_SECONDS
+        )
 
     def _watch_writing(self) -> None:
         self._outbox.write()

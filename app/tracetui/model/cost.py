@@ -34,9 +34,9 @@ class Cost:
     @property
     def text(self) -> str:
         """One line for the form."""
-        packet = f"about {_microseconds(self.per_packet)} CPU per traced packet"
+        packet = f"about {_microseconds(self.per_packet)} CPU a packet"
         if self.share is None:
-            return f"{packet}, with no limit on their number"
+            return f"{packet}, and no limit on their number"
         return f"{packet}, at most {self.share:.1%} of one core"
 
 
@@ -46,12 +46,14 @@ def worst_case(rule: TraceRule, backend: str, table_rules: int) -> Cost:
     if backend == "legacy":
         per_packet += LEGACY_HOPS * SCAN_SECONDS * table_rules
     share = None if rule.limit is None else per_packet * rule.limit * len(rule.families)
-    return Cost(per_packet, share, _refusal(backend, share))
+    return Cost(per_packet, share, _refusal(rule, backend, share))
 
 
-def _refusal(backend: str, share: float | None) -> str | None:
+def _refusal(rule: TraceRule, backend: str, share: float | None) -> str | None:
     if backend == "legacy" and share is None:
         return "on legacy a rule without a limit can hang the node"
+    if backend == "legacy" and rule.is_wide:
+        return "on legacy a rule that matches nearly every packet can slow the node"
     if share is not None and share > BEARABLE_SHARE:
         return f"its limit allows {share:.0%} of one core"
     return None

@@ -68,8 +68,10 @@ class TraceRule:
 
     @property
     def is_wide(self) -> bool:
-        """Whether no address, port or interface narrows the rule."""
-        return not (self.src or self.dst or self.sport or self.dport or self.iif or self.oif)
+        """Whether it matches most of a node's packets: nothing but TCP or UDP narrows it."""
+        narrowed = (self.src, self.dst, self.sport, self.dport, self.iif, self.oif)
+        is_common = self.proto in (None, "tcp", "udp")
+        return is_common and not (any(narrowed) or self.syn or self.syn_ack)
 
     def matches(self, family: int) -> list[str]:
         """The words between the chain and ``-j TRACE``, without limit, expiry and tag."""
@@ -227,7 +229,7 @@ def _address(typed: str) -> str:
             raise ValueError
         network = ipaddress.ip_network(typed, strict=False)
     except ValueError:
-        raise ValueError("an IPv4 or IPv6 address, or ADDRESS/LENGTH") from None
+        raise ValueError("no IP address, nor ADDRESS/LENGTH") from None
     return str(network) if slash else str(known)
 
 
@@ -303,9 +305,9 @@ def _cross_checks(rule: TraceRule) -> dict[str, str]:
     if rule.chain not in CHAINS:
         errors["chain"] = "PREROUTING or OUTPUT"
     if rule.chain == "PREROUTING" and rule.oif:
-        errors["oif"] = "not known yet in PREROUTING; use the in-interface"
+        errors["oif"] = "not known in PREROUTING; use in"
     if rule.chain == "OUTPUT" and rule.iif:
-        errors["iif"] = "there is none in OUTPUT; use the out-interface"
+        errors["iif"] = "none in OUTPUT; use out"
     for name in ("src", "dst"):
         address = getattr(rule, name)
         if address and rule.family and _version(address) != rule.family:
@@ -314,7 +316,7 @@ def _cross_checks(rule: TraceRule) -> dict[str, str]:
         errors["proto"] = f"not an IPv{rule.family} protocol"
     for name in ("sport", "dport"):
         if getattr(rule, name) and rule.proto not in _WITH_PORTS:
-            errors[name] = f"needs a protocol with ports: {', '.join(_WITH_PORTS)}"
+            errors[name] = f"needs a protocol: {', '.join(_WITH_PORTS)}"
     if (rule.syn or rule.syn_ack) and rule.proto != "tcp":
         errors["syn"] = "needs protocol tcp"
     if rule.limit is not None and not 0 < rule.limit <= MAX_LIMIT:

@@ -11,7 +11,7 @@ class Command(NamedTuple):
     """Something a user can do with a key."""
 
     scope: str
-    """``anywhere``, ``main`` (no dialog open), ``timeline``, ``rules`` or ``form``."""
+    """``anywhere``, ``main`` (no dialog open), ``timeline``, ``filter`` or ``rules``."""
     keys: str
     """Textual's names of the keys, comma between."""
     action: str
@@ -23,12 +23,19 @@ class Command(NamedTuple):
     """How the keys are written for people; empty if as they are."""
     footer: bool = False
     priority: bool = False
-    """Whether it works while text is typed."""
+    """Whether it comes before what the widget with the cursor does with the key.
+
+    It also takes effect before the next key is looked at: a slow line delivers several at once.
+    """
 
 
 COMMANDS = (
     Command("main", "a", "add_rule", "add rule", "add a TRACE rule", footer=True),
-    Command("main", "slash", "filter", "filter", "filter packets as you type", "/", footer=True),
+    Command(
+        *("main", "slash", "filter", "filter", "filter packets as you type", "/"),
+        footer=True,
+        priority=True,
+    ),
     Command("anywhere", "F", "app.flush", "FLUSH", "remove our rules at once", footer=True),
     Command(
         "anywhere", "ctrl+f", "app.flush", "flush", "the same, also while typing", priority=True
@@ -52,10 +59,18 @@ COMMANDS = (
     Command(
         "timeline", "space", "pause", "pause", "hold the picture; nothing is lost", footer=True
     ),
+    Command("filter", "down", "leave", "packets", "to the packets", "↓ Enter", footer=True),
+    Command("filter", "escape", "screen.clear", "clear", "clear and leave", "Esc", footer=True),
     Command("rules", "d,delete", "delete", "delete", "delete the rule", "d Del", footer=True),
     Command("main", "escape", "clear", "clear", "clear the filter", "Esc"),
     Command("main", "question_mark", "help", "keys", "this list", "?", footer=True),
     Command("main", "q", "app.quit", "quit", "remove our rules and quit", footer=True),
+    Command("anywhere", "tab", "app.focus_next", "next", "next pane or field", priority=True),
+    Command(
+        *("anywhere", "shift+tab", "app.focus_previous", "previous", "the one before it"),
+        shown="Shift+Tab",
+        priority=True,
+    ),
     Command("anywhere", "ctrl+c", "app.quit", "quit", "the same, anywhere", priority=True),
 )
 
@@ -63,6 +78,7 @@ SCOPES = {
     "main": "Everywhere",
     "anywhere": "Also in dialogs",
     "timeline": "In the packets",
+    "filter": "In the filter",
     "rules": "In the TRACE rules",
 }
 

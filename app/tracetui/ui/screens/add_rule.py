@@ -34,6 +34,7 @@ _TEXTS = (
     ("limit", "limit", "20/second, or none"),
     ("expire", "expires", "10m, 2h, or none"),
 )
+_LABELS = {name: label for name, label, _ in _TEXTS}
 _NO_YES = ("no", "yes")
 _DEFAULTS = {"limit": "20/second", "expire": "10m"}
 
@@ -83,8 +84,12 @@ class AddRuleScreen(ModalScreen[Optional[Wanted]]):
                     yield from _row(name, label, field)
                 backends = Choice((self._node.backend, *others), "backend")
                 yield from _row("backend", "backend", backends)
-                yield from _row("syn", "SYN only", Choice(_NO_YES, "syn"))
-                yield from _row("both", "answers too", Choice(_NO_YES, "both"))
+                with Horizontal(classes="row"):
+                    yield Label("SYN only", classes="label")
+                    yield Choice(_NO_YES, "syn")
+                    yield Label("answers too", classes="label")
+                    yield Choice(_NO_YES, "both")
+                    yield Label("", id="syn-wrong", classes="wrong", markup=False)
             yield Static("", id="commands", markup=False)
             yield Static("", id="cost", markup=False)
             with Horizontal(id="buttons"):
@@ -111,6 +116,10 @@ class AddRuleScreen(ModalScreen[Optional[Wanted]]):
         except InvalidRule as error:
             self._show_wrong(error.fields)
             self._show_outcome((), "")
+            wrong = "; ".join(
+                f"{_LABELS.get(name, name)}: {why}" for name, why in error.fields.items()
+            )
+            self.query_one("#commands", Static).update(f"nothing will run; {inert(wrong)}")
             return
         self._show_wrong({})
         mirrored = rule.mirrored() if self._says_yes("both") else ()
@@ -156,12 +165,10 @@ class AddRuleScreen(ModalScreen[Optional[Wanted]]):
             self.query_one(name).display = refusal is not None
         may_add = bool(lines) and (refusal is None or self._says_yes("override"))
         self._wanted = Wanted(rules, backend, refusal is not None) if may_add else None
-        text = f"each: {costs[0].text}" if len(costs) > 1 else costs[0].text if costs else ""
-        warning = f"✗ {refusal}: narrow or limit it, or accept the cost" if refusal else text
-        if not refusal and rules and rules[0].is_wide:
-            warning = f"every packet matches; {text}"
+        each = "each rule: " if len(costs) > 1 else ""
+        text = f"{each}{costs[0].text}" if costs else ""
         cost = self.query_one("#cost", Static)
-        cost.update(warning)
+        cost.update(f"✗ {refusal}" if refusal else text)
         cost.set_class(refusal is not None, "-refused")
         self.query_one("#add", Button).disabled = not may_add
 

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Optional
 
 from textual import on
+from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
-from textual.widgets import Footer
+from textual.widgets import Footer, Input
 
 from tracetui.session.filtered import FilteredView
 from tracetui.session.session import Session
@@ -92,7 +93,9 @@ class MainScreen(Screen[None]):
         self.app.push_screen(ThresholdScreen(present), self._set_threshold)
 
     def action_filter(self) -> None:
-        """Go to the filter."""
+        """Go to the filter; while something is typed a slash is only a character."""
+        if isinstance(self.focused, Input):
+            raise SkipAction
         self.query_one(FilterBar).focus_first()
 
     def action_clear(self) -> None:
@@ -168,7 +171,8 @@ class MainScreen(Screen[None]):
 
     def _each_second(self) -> None:
         self.query_one(StatusBar).sample()
-        self.query_one(RulesPane).show(self._session.rules)
+        none = self._session.status.why_not or "none yet: a adds one"
+        self.query_one(RulesPane).show(self._session.rules, none)
 
     def _empty_text(self) -> str:
         """What to do while there is no packet to see."""

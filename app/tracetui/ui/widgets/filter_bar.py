@@ -8,10 +8,13 @@ from textual.message import Message
 from textual.widgets import Input, Label, Static
 
 from tracetui.model.view_filter import FIELDS, InvalidFilter, ViewFilter
+from tracetui.ui.commands import bindings
 
 
 class FilterBar(Horizontal):
     """Source, destination, port and protocol; what can't be meant is marked and changes nothing."""
+
+    BINDINGS = bindings("filter")
 
     class Changed(Message):
         """Another filter is in force."""
@@ -59,4 +62,8 @@ class FilterBar(Horizontal):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Go back to the packets."""
         event.stop()
+        self.action_leave()
+
+    def action_leave(self) -> None:
+        """Go back to the packets; the filter stays."""
         self.post_message(self.Left())

@@ -98,8 +98,9 @@ class ModulesPane(Vertical):
         while above.parent is not None:
             depth, above = depth + 1, above.parent
         for module in found:
-            label = self._label(module, depth)
             has_users = bool(module.used_by) and depth < DEPTH
+            # The tree draws a mark of two cells before what unfolds, and nothing before a leaf.
+            label = Text("" if has_users else "  ") + self._label(module, depth)
             parent.add(label, data=module, allow_expand=has_users)
 
     def _label(self, module: Module, depth: int) -> Text:

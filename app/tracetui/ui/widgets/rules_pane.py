@@ -44,15 +44,15 @@ class RulesPane(OptionList):
             return None
         return self._rules.get(self.get_option_at_index(self.highlighted).id or "")
 
-    def show(self, rules: Sequence[InstalledRule]) -> None:
-        """List these rules; the cursor stays on the one it is on."""
+    def show(self, rules: Sequence[InstalledRule], none: str) -> None:
+        """List these rules, or say ``none``; the cursor stays on the rule it is on."""
         keyed = _keyed(rules)
-        if list(keyed) == list(self._rules):
+        if keyed and list(keyed) == list(self._rules):
             self._rules = keyed
             for key, rule in keyed.items():
                 self.replace_option_prompt(key, self._prompt(rule))
         else:
-            self._relist(keyed)
+            self._relist(keyed, none)
         ours = sum(rule.is_ours for rule in rules)
         foreign = len(rules) - ours
         self.border_subtitle = f"{ours} ours" + (f" · {foreign} foreign" if foreign else "")
@@ -62,12 +62,12 @@ class RulesPane(OptionList):
         if self.selected is not None:
             self.post_message(self.Delete(self.selected))
 
-    def _relist(self, keyed: dict[str, InstalledRule]) -> None:
+    def _relist(self, keyed: dict[str, InstalledRule], none: str) -> None:
         kept = self.get_option_at_index(self.highlighted).id if self.highlighted is not None else ""
         self.clear_options()
         self._rules = keyed
         if not keyed:
-            self.add_option(Option("none yet: a adds one", disabled=True))
+            self.add_option(Option(inert(none), disabled=True))
             return
         self.add_options(Option(self._prompt(rule), id=key) for key, rule in keyed.items())
         self.highlighted = list(keyed).index(kept) if kept in keyed else 0

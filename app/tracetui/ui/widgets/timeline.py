@@ -34,18 +34,8 @@ class Timeline(ScrollView, can_focus=True):
         f"timeline--{role}"
         for role in (
             *("fold", "time", "proto", "endpoints", "nat", "device", "hops", "accept", "drop"),
-            *(
-                "reject",
-                "unknown",
-                "hook",
-                "table",
-                "hop",
-                "jump",
-                "change",
-                "us",
-                "cursor",
-                "empty",
-            ),
+            *("reject", "unknown", "hook", "table", "hop", "jump", "change", "us"),
+            *("cursor", "empty"),
         )
     }
     BINDINGS = bindings("timeline")
@@ -108,7 +98,7 @@ class Timeline(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """Draw one line of the screen."""
-        width = self.size.width
+        width = self._width
         if not self.rows:
             return self._empty_line(y, width)
         at = self.scroll_offset.y + y
@@ -184,6 +174,11 @@ class Timeline(ScrollView, can_focus=True):
         super().watch_has_focus(has_focus)
         self.refresh()
 
+    @property
+    def _width(self) -> int:
+        """The cells of a line: what the scrollbar leaves."""
+        return self.scrollable_content_region.width
+
     def _unfold(self, packet: Packet) -> None:
         self._unfolded[packet.id] = len(packet.hops)
         self._stay()
@@ -227,7 +222,7 @@ class Timeline(ScrollView, can_focus=True):
             else:
                 self._unfolded[packet_id] = len(self.rows[row].hops)
         height = len(self.rows) + sum(self._unfolded.values())
-        self.virtual_size = Size(self.size.width, height if self.rows else 0)
+        self.virtual_size = Size(self._width, height if self.rows else 0)
         if self.following and self.rows:
             self._cursor = Spot(self.rows[-1].id, 0)
             self.scroll_to(y=max(0, height - self.size.height), animate=False, force=True)
@@ -269,7 +264,7 @@ class Timeline(ScrollView, can_focus=True):
         row = self._view.index_of(spot.packet_id) if spot is not None else None
         if spot is None or row is None:
             return None
-        packet, width = self.rows[row], self.size.width
+        packet, width = self.rows[row], self._width
         if spot.line == 0:
             return packet_line(packet, Columns.fitting(width), packet.id in self._unfolded)
         lines = list(hop_lines(packet, width))

@@ -12,6 +12,7 @@ from tracetui.ui.inert import inert
 
 MARKS = {"accept": "✓ accept", "drop": "✗ drop", "reject": "✗ reject", "unknown": "· unknown"}
 """Verdicts are told apart without colour."""
+_NAT = " ⇒ "
 
 
 class Piece(NamedTuple):
@@ -82,8 +83,8 @@ def hop_lines(packet: Packet, width: int) -> Iterator[Line]:
 def _hop_line(packet: Packet, index: int, place: tuple[str, str, int], width: int) -> Line:
     hop, (hook, table, depth) = packet.hops[index], place
     left = [
-        Piece(f"    {hook:<12}", "hook"),
-        Piece(_cell(table, 13 if width >= 80 else 9), "table"),
+        Piece(f"  {hook:<12}", "hook"),
+        Piece(_cell(table, 13), "table"),
         Piece(inert(_what(hop, depth)), "hop"),
     ]
     if hop.verdict and hop.verdict != "continue":
@@ -125,13 +126,12 @@ def _depth(chains: list[str], hop: Hop) -> int:
 
 def _endpoints(packet: Packet, width: int) -> Iterator[Piece]:
     """Source, destination and, after NAT, where the packet really goes."""
-    plain = inert(report.endpoints(packet.header))
     rewritten = _rewritten(packet)
-    mark = f" ⇒ {rewritten}" if rewritten else ""
-    if len(plain) + len(mark) > width and mark:
-        plain = plain[: max(8, width - len(mark) - 1)] + "…"
-    yield Piece(plain[:width], "endpoints")
-    yield Piece(mark[: max(0, width - len(plain))], "nat")
+    least = len(_NAT) + 1 if rewritten else 0
+    plain = _fitted(inert(report.endpoints(packet.header)), max(0, width - least))
+    yield Piece(plain, "endpoints")
+    mark = _NAT + _tail(rewritten, width - len(plain) - len(_NAT)) if rewritten else ""
+    yield Piece(mark, "nat")
     yield Piece(" " * max(0, width - len(plain) - len(mark)) + " ", "endpoints")
 
 
@@ -145,5 +145,13 @@ def _rewritten(packet: Packet) -> Optional[str]:
 
 
 def _cell(text: str, width: int) -> str:
-    shown = inert(text)
-    return (shown if len(shown) <= width else shown[: width - 1] + "…").ljust(width) + " "
+    return _fitted(inert(text), width).ljust(width) + " "
+
+
+def _fitted(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: max(0, width - 1)] + "…"
+
+
+def _tail(text: str, width: int) -> str:
+    """The end of an address, which tells more than its start."""
+    return text if len(text) <= width else "…" + text[len(text) - max(0, width - 1) :]
