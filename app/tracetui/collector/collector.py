@@ -202,7 +202,7 @@ class Collector:
         self._removed = removed
         what = f"removed {len(removed)}" if removed else "no rule of ours was there to remove"
         self.say("error", f"guard tripped: {self._guard.reason}; {what}")
-        self._next_status = self._next_refresh = 0.0
+        self._next_status = self._refreshed = 0.0
 
     def _flush(self) -> None:
         self._keeper.flush()
