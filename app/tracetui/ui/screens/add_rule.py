@@ -90,7 +90,8 @@ class AddRuleScreen(ModalScreen[Optional[Wanted]]):
                     yield Label("answers too", classes="label")
                     yield Choice(_NO_YES, "both")
                     yield Label("", id="syn-wrong", classes="wrong", markup=False)
-            yield Static("", id="commands", markup=False)
+            with VerticalScroll(id="outcome"):
+                yield Static("", id="commands", markup=False)
             yield Static("", id="cost", markup=False)
             with Horizontal(id="buttons"):
                 yield Button("Add", id="add", compact=True, variant="primary")

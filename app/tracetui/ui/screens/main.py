@@ -27,6 +27,12 @@ from tracetui.ui.widgets.timeline import Timeline
 SECOND = 1.0
 
 
+class PacketsPane(Vertical):
+    """The filter above the timeline."""
+
+    ALLOW_MAXIMIZE = True
+
+
 class MainScreen(Screen[None]):
     """Three panes over one session."""
 
@@ -43,23 +49,29 @@ class MainScreen(Screen[None]):
         self._read_modules = read_modules
         self._clock = clock
         self._view = FilteredView(session.packets)
+        # Kept, not looked up: while the program ends, a timer may still find them gone.
+        self._bar = StatusBar()
+        self._rules = RulesPane(clock, "rules")
+        self._packets = PacketsPane(id="packets")
+        self._filter_bar = FilterBar()
+        self._timeline = Timeline(self._view, "timeline")
 
     def compose(self) -> ComposeResult:
         """Lay out the panes."""
-        yield StatusBar()
+        yield self._bar
         with Horizontal(id="body"):
             with Vertical(id="side"):
                 yield ModulesPane(self._read_modules, "modules")
-                yield RulesPane(self._clock, "rules")
-            with Vertical(id="packets"):
-                yield FilterBar()
-                yield Timeline(self._view, "timeline")
+                yield self._rules
+            with self._packets:
+                yield self._filter_bar
+                yield self._timeline
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         """Start in the packets."""
-        self.query_one("#packets").border_title = "Packets"
-        self.query_one(Timeline).focus()
+        self._packets.border_title = "Packets"
+        self.set_focus(self._timeline)
         self.update()
         self._each_second()
         self.set_interval(SECOND, self._each_second)
@@ -68,8 +80,8 @@ class MainScreen(Screen[None]):
         """Show what the session has now."""
         if not self.is_mounted:
             return
-        self.query_one(StatusBar).status = self._session.status
-        timeline = self.query_one(Timeline)
+        self._bar.status = self._session.status
+        timeline = self._timeline
         timeline.refresh_rows()
         timeline.empty_text = self._empty_text()
         self._show_title()
@@ -96,26 +108,26 @@ class MainScreen(Screen[None]):
         """Go to the filter; while something is typed a slash is only a character."""
         if isinstance(self.focused, Input):
             raise SkipAction
-        self.query_one(FilterBar).focus_first()
+        self._filter_bar.focus_first()
 
     def action_clear(self) -> None:
         """Clear the filter and go back to the packets."""
-        self.query_one(FilterBar).clear()
-        self.query_one(Timeline).focus()
+        self._filter_bar.clear()
+        self.set_focus(self._timeline)
 
     def action_modules(self) -> None:
         """Show the modules where they are folded, or fold them where they are shown."""
         self.toggle_class("-modules")
         if self.query_one("#tree").display and self.has_class("-modules"):
-            self.query_one("#tree").focus()
+            self.set_focus(self.query_one("#tree"))
         else:
-            self.query_one(Timeline).focus()
+            self.set_focus(self._timeline)
 
     def action_pane(self, name: str) -> None:
         """Go to a pane."""
         if name == "modules" and not self.query_one("#tree").display:
             self.add_class("-modules")
-        self.query_one("#tree" if name == "modules" else f"#{name}").focus()
+        self.set_focus(self.query_one("#tree" if name == "modules" else f"#{name}"))
 
     def action_maximise(self) -> None:
         """Give the pane with the cursor the whole screen, or take it back."""
@@ -134,12 +146,12 @@ class MainScreen(Screen[None]):
     @on(FilterBar.Changed)
     def _filter(self, event: FilterBar.Changed) -> None:
         self._view.set_filter(event.view_filter)
-        self.query_one(Timeline).filter_changed()
+        self._timeline.filter_changed()
         self.update()
 
     @on(FilterBar.Left)
     def _leave_filter(self) -> None:
-        self.query_one(Timeline).focus()
+        self.set_focus(self._timeline)
 
     @on(RulesPane.Delete)
     def _delete(self, event: RulesPane.Delete) -> None:
@@ -147,7 +159,7 @@ class MainScreen(Screen[None]):
 
     @on(Timeline.StateChanged)
     def _show_title(self) -> None:
-        timeline = self.query_one(Timeline)
+        timeline = self._timeline
         shown, total = len(self._view.rows), self._view.total
         count = f"{shown:,} of {total:,}" if self._view.is_filtered else f"{total:,}"
         if timeline.paused:
@@ -158,7 +170,7 @@ class MainScreen(Screen[None]):
             state = "stopped here · End follows"
         evicted = self._session.packets.evicted
         gone = f" · {evicted:,} dropped" if evicted else ""
-        self.query_one("#packets").border_subtitle = f"{count}{gone} · {state}"
+        self._packets.border_subtitle = f"{count}{gone} · {state}"
 
     def _add(self, wanted: Optional[Wanted]) -> None:
         if wanted is not None:
@@ -170,9 +182,9 @@ class MainScreen(Screen[None]):
             self._session.set_threshold(value)
 
     def _each_second(self) -> None:
-        self.query_one(StatusBar).sample()
+        self._bar.sample()
         none = self._session.status.why_not or "none yet: a adds one"
-        self.query_one(RulesPane).show(self._session.rules, none)
+        self._rules.show(self._session.rules, none)
 
     def _empty_text(self) -> str:
         """What to do while there is no packet to see."""

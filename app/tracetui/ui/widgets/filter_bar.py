@@ -35,7 +35,7 @@ class FilterBar(Horizontal):
 
     def focus_first(self) -> None:
         """Go to the first field."""
-        self.query_one("#src", Input).focus()
+        self.screen.set_focus(self.query_one("#src", Input))
 
     def clear(self) -> None:
         """Empty every field."""

@@ -25,6 +25,8 @@ DEPTH = 12
 class ModulesPane(Vertical):
     """A tree of modules, netfilter's first; a kernel without loadable modules says so."""
 
+    ALLOW_MAXIMIZE = True
+
     def __init__(self, read: Callable[[], Optional[str]], widget_id: str) -> None:
         super().__init__(id=widget_id)
         self.border_title = "Modules"

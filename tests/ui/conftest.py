@@ -1,0 +1,129 @@
+"""A screen over packets that the test hands out, and orders that the test reads."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tracetui.model.assemble import Assembler
+from tracetui.parse import wrapper
+from tracetui.session.replay import ReplaySession
+from tracetui.session.session import Node, Status
+from tracetui.ui.app import TraceApp
+from tracetui.ui.widgets.timeline import Timeline
+
+RECORDINGS = Path(__file__).parents[1] / "recordings"
+SEED = (RECORDINGS / "seed-eks-forward.log").read_text().splitlines()
+MODULES = (RECORDINGS / "seed-proc-modules.txt").read_text()
+NODE = Node(
+    backends=("nft", "legacy"),
+    backend="nft",
+    why="38 rules in nft, 20 in legacy",
+    commands={
+        f"{backend}/{family}": f"{name}-{backend}"
+        for backend in ("nft", "legacy")
+        for family, name in ((4, "iptables"), (6, "ip6tables"))
+    },
+    rules={"nft": 38, "legacy": 20},
+    tag="tracetui:1.2.3",
+)
+NOW = 1_700_000_000.0
+
+
+class Desk(ReplaySession):
+    """A session that looks live: the test feeds it lines, and every order is written down."""
+
+    def __init__(self) -> None:
+        super().__init__([])
+        self.status = Status(host="node-7", node=NODE)
+        self.ended = False
+        self.orders: list[tuple] = []
+        self._assemble = Assembler()
+
+    def feed(self, lines) -> None:
+        for line in lines:
+            hop = wrapper.parse_line(line)
+            assert hop is not None, line
+            self.packets.took(self._assemble.add(hop))
+
+    def poll(self) -> bool:
+        return True
+
+    def add_rule(self, rule, backend, override=False) -> None:
+        self.orders.append(("add", rule, backend, override))
+
+    def delete_rule(self, rule_id) -> None:
+        self.orders.append(("delete", rule_id))
+
+    def flush(self) -> None:
+        self.orders.append(("flush",))
+
+    def arm(self) -> None:
+        self.orders.append(("arm",))
+
+    def set_threshold(self, hops_per_second) -> None:
+        self.orders.append(("threshold", hops_per_second))
+
+
+class Screen:
+    """The running program with what tests ask of it."""
+
+    def __init__(self, app, pilot, session) -> None:
+        self.app, self.pilot, self.session = app, pilot, session
+
+    @property
+    def timeline(self) -> Timeline:
+        return self.app.screen.query_one(Timeline)
+
+    def lines(self) -> list[str]:
+        return [self.timeline.text_of(y) for y in range(self.timeline.line_count)]
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+        await self.settle()
+
+    async def write(self, text: str) -> None:
+        names = {".": "full_stop", "/": "slash", ":": "colon"}
+        await self.press(*(names.get(character, character) for character in text))
+
+    async def settle(self) -> None:
+        """Let the program look at its session, which it does ten times a second."""
+        self.app._poll()
+        self.app.screen_stack[1]._each_second()
+        await self.pilot.pause()
+
+    def text(self, selector: str) -> str:
+        """What a static widget says."""
+        return str(self.app.screen.query_one(selector).render())
+
+    def whole(self) -> str:
+        """Every character on the screen."""
+        strips = self.app.screen._compositor.render_strips()
+        return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+
+@pytest.fixture
+def shown():
+    """Runs the program over a session, as an async context that gives the screen."""
+
+    @asynccontextmanager
+    async def run(session=None, size=(80, 24), modules=MODULES):
+        session = session or Desk()
+        app = TraceApp(session, lambda: modules, lambda: NOW)
+        async with app.run_test(size=size) as pilot:
+            await pilot.pause()
+            screen = Screen(app, pilot, session)
+            await screen.settle()
+            yield screen
+
+    return run
+
+
+@pytest.fixture
+def seed():
+    """A session that has the seed's six packets."""
+    desk = Desk()
+    desk.feed(SEED)
+    return desk

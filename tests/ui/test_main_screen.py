@@ -1,0 +1,140 @@
+"""Safety at a glance, keys that work everywhere, and the panes."""
+
+from __future__ import annotations
+
+import pytest
+from textual.widgets import Tree
+
+from tracetui.collector.listing import trace_rules
+from tracetui.session.session import GuardState
+from tracetui.ui.commands import COMMANDS
+from tracetui.ui.screens.help import keys_of
+from tracetui.ui.widgets.rules_pane import RulesPane
+
+from .conftest import Desk
+
+SAVED = """\
+*raw
+[7:420] -A PREROUTING -p tcp -m time --datestop 2023-11-14T22:23:20 -m comment \
+--comment "tracetui:1.2.3/abcdef" -j TRACE
+[1:60] -A PREROUTING -p icmp -j TRACE
+COMMIT
+"""
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)])
+async def test_every_pane_and_the_keys_are_in_sight(shown, seed, size):
+    async with shown(seed, size=size) as screen:
+        whole = screen.whole()
+        for word in ("Modules", "TRACE rules", "Packets", "guard ARMED", "lost 0", "hops/s"):
+            assert word in whole, word
+        for word in ("add rule", "filter", "FLUSH", "keys", "quit"):
+            assert word in whole.splitlines()[-1], word
+        assert "✓ accept" in whole or "· unknown" in whole
+
+
+@pytest.mark.parametrize("before", [[], ["a"], ["slash"], ["question_mark"], ["T"], ["2"]])
+async def test_our_rules_are_flushed_from_anywhere_without_a_dialog(shown, before):
+    async with shown() as screen:
+        await screen.press(*before, "ctrl+f")
+        assert screen.session.orders == [("flush",)]
+
+
+async def test_one_key_flushes(shown):
+    async with shown() as screen:
+        await screen.press("F")
+        assert screen.session.orders == [("flush",)]
+
+
+async def test_a_trip_is_said_with_its_reason_and_armed_by_a_key(shown):
+    desk = Desk()
+    reason = "12,345 hops/s, more than 5,000"
+    desk.status = desk.status.with_(guard=GuardState(5000, reason, 1_700_000_000.0, ("one", "two")))
+    async with shown(desk) as screen:
+        whole = screen.whole()
+        assert "TRIPPED" in whole
+        assert reason in whole
+        assert "22:13:20" in whole
+        assert "2 rules removed" in whole
+        await screen.press("A")
+        assert desk.orders == [("arm",)]
+
+
+async def test_the_threshold_is_set_by_a_key(shown):
+    async with shown() as screen:
+        await screen.press("T", *["backspace"] * 6, "x", "enter")
+        assert screen.session.orders == []
+        await screen.press("backspace", "9", "0", "0", "enter")
+        assert screen.session.orders == [("threshold", 900)]
+
+
+async def test_rules_show_their_packets_their_expiry_and_whose_they_are(shown):
+    desk = Desk()
+    desk.rules = rules()
+    async with shown(desk, size=(120, 40)) as screen:
+        whole = screen.whole()
+        assert "7 packets" in whole
+        assert "ends in 10:00" in whole
+        assert "FOREIGN" in whole
+        assert "1 ours · 1 foreign" in whole
+
+
+async def test_the_rule_under_the_cursor_is_deleted(shown):
+    desk = Desk()
+    desk.rules = rules()
+    async with shown(desk) as screen:
+        await screen.press("2")
+        chosen = screen.app.screen.query_one(RulesPane).selected
+        await screen.press("d")
+        assert desk.orders == [("delete", chosen.id)]
+
+
+async def test_netfilter_modules_come_first_and_unfold_into_their_users(shown):
+    async with shown(size=(120, 40)) as screen:
+        tree = screen.app.screen.query_one("#tree", Tree)
+        names = [node.data.name for node in tree.root.children]
+        first_other = next(i for i, n in enumerate(tree.root.children) if not n.data.is_netfilter)
+        assert all(not node.data.is_netfilter for node in tree.root.children[first_other:])
+        conntrack = tree.root.children[names.index("nf_conntrack")]
+        conntrack.expand()
+        await screen.settle()
+        users = [node.data.name for node in conntrack.children]
+        assert users == sorted(conntrack.data.used_by)
+        assert "nf_nat" in users
+
+
+async def test_a_kernel_without_modules_says_so(shown):
+    async with shown(size=(120, 40), modules=None) as screen:
+        assert "no loadable modules" in screen.whole()
+
+
+async def test_the_list_of_keys_has_every_one(shown):
+    async with shown(size=(100, 60)) as screen:
+        await screen.press("question_mark")
+        whole = screen.whole()
+        for command in COMMANDS:
+            assert f"{keys_of(command):<12} {command.help}".rstrip() in whole, command
+        await screen.press("escape")
+        assert "Esc closes" not in screen.whole()
+
+
+async def test_modules_unfold_at_80_columns(shown):
+    async with shown(size=(80, 24)) as screen:
+        assert "nf_conntrack" not in screen.whole()
+        await screen.press("m")
+        assert "nf_conntrack" in screen.whole()
+        await screen.press("m")
+        assert "nf_conntrack" not in screen.whole()
+
+
+async def test_one_pane_takes_the_whole_screen_and_gives_it_back(shown, seed):
+    async with shown(seed) as screen:
+        before = screen.timeline.size.height
+        await screen.press("backslash")
+        assert screen.timeline.size.height > before
+        await screen.press("backslash")
+        assert screen.timeline.size.height == before
+
+
+def rules():
+    return tuple(trace_rules(SAVED, "nft", 4, "tracetui:1.2.3"))
