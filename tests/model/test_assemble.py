@@ -1,0 +1,166 @@
+"""Hops become packets: by what no rule changes on the way, never by time alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.recorded import SEED_HOPS, assembled, datagrams, hops_of, lines, places, sections
+
+from tracetui.model.header import Header
+from tracetui.model.hop import HOOKS, Hop
+from tracetui.parse import nflog, nftrace
+
+SEED = hops_of(lines("seed-eks-forward.log"))
+TRAVERSALS = sections("traversals-6.18.txt")
+
+
+def traversal(title: str):
+    return assembled(hops_of(TRAVERSALS[title]))
+
+
+def test_the_seed_is_six_packets():
+    packets = assembled(SEED)
+    assert [len(packet.hops) for packet in packets] == SEED_HOPS
+    assert [packet.header.ip_id for packet in packets] == list(range(26039, 26045))
+
+
+@pytest.mark.parametrize(("parse", "name"), [(nflog.parse, "nflog"), (nftrace.parse, "nftrace")])
+def test_packets_of_two_cpus_are_told_apart(parse, name):
+    """800 packets, whose events interleave; each went through the same rules."""
+    hops: list[Hop] = []
+    received = 0.0
+    for one in datagrams(f"2cpu-interleaved-{name}.bin.gz"):
+        # The kernel stamps only some hooks; the others count from when they were received.
+        hops.append(parse(one, {}, received))
+        received = hops[-1].time
+    packets = assembled(hops)
+    assert len(packets) == 800
+    assert sum(len(packet.hops) for packet in packets) == len(hops)
+    ways = Counter(
+        tuple((hop.table, hop.chain, hop.type) for hop in packet.hops) for packet in packets
+    )
+    assert sum(count for way, count in ways.items() if way[0][0] == "raw") == 800
+
+
+def test_nat_both_ways_is_one_packet_and_is_told():
+    echo, *_ = traversal("DNAT+MASQUERADE+MARK+LOG, 2 echoes")
+    assert echo.nat is not None
+    assert "dst" in echo.nat
+    hooks = [group.hook for group in echo.hops_at()]
+    assert hooks == ["PREROUTING", "FORWARD", "POSTROUTING"]
+
+
+def test_a_forwarded_packet_keeps_its_hops_when_the_ttl_falls():
+    request, answer = traversal("forward icmp, new connection")
+    assert len(request.hops) == len(answer.hops) == 6
+    assert request.changed(2)["ttl"] == 63
+
+
+def test_loopback_is_two_traversals():
+    packets = traversal("loopback ping")
+    starts = [packet.hops[0].chain for packet in packets]
+    assert starts.count("OUTPUT") == starts.count("PREROUTING") > 0
+
+
+def test_a_dropped_packet_ends_where_it_was_dropped():
+    for packet in traversal("policy DROP in FORWARD"):
+        assert packet.hops[-1].chain == "FORWARD"
+        assert packet.verdict == "unknown"
+
+
+def header(ip_id: int = 7, dst: str = "10.0.0.2", ttl: int = 64, seq: int = 1) -> Header:
+    return Header(
+        family=4, proto="udp", src="10.0.0.1", dst=dst, sport=1, dport=53, length=60,
+        ip_id=ip_id, ttl=ttl, tcp_seq=seq,
+    )  # fmt: skip
+
+
+def hop(table: str, chain: str, head: Header, time: float = 0.0, **more) -> Hop:
+    known = {"rulenum": 1, "hook": chain, "header": head, "time": time}
+    return Hop("legacy", "ip", table, chain, "policy", **{**known, **more})
+
+
+def test_the_same_header_at_the_start_again_is_another_packet():
+    """IP ID 0, or a retransmission: raw PREROUTING is passed once."""
+    way = [hop("raw", "PREROUTING", header(0)), hop("mangle", "PREROUTING", header(0))]
+    assert [len(packet.hops) for packet in assembled(way + way)] == [2, 2]
+
+
+def test_a_packet_gets_no_hop_after_a_long_silence():
+    first = hop("raw", "PREROUTING", header(), 100.0)
+    late = hop("mangle", "PREROUTING", header(), 106.0)
+    assert len(assembled([first, late])) == 2
+    assert len(assembled([first, late._replace(time=100.4)])) == 1
+
+
+def test_another_destination_before_nat_is_another_packet():
+    one = hop("raw", "PREROUTING", header())
+    other = hop("mangle", "PREROUTING", header(dst="10.0.0.3"))
+    assert len(assembled([one, other])) == 2
+    after = hop("mangle", "FORWARD", header(dst="10.0.0.3", ttl=63))
+    assert len(assembled([one, hop("nat", "PREROUTING", header()), after])) == 1
+
+
+def test_hops_of_both_backends_are_one_packet_in_path_order():
+    legacy = [hop("filter", "FORWARD", header(ttl=63), 1.1)]
+    nft = [
+        Hop("nft", "ip", "raw", "PREROUTING", "policy", hook="PREROUTING", trace_id=9, time=1.0,
+            header=header()),
+        Hop("nft", "ip", "nat", "POSTROUTING", "policy", hook="POSTROUTING", trace_id=9, time=1.2,
+            header=header(ttl=63)),
+    ]  # fmt: skip
+    for order in (nft + legacy, legacy + nft, [nft[0], *legacy, nft[1]]):
+        (packet,) = assembled(order)
+        assert [one.table for one in packet.hops] == ["raw", "filter", "nat"]
+
+
+def test_a_trace_id_that_comes_again_is_another_packet():
+    def way(seq):
+        return [
+            Hop("nft", "ip", "raw", "PREROUTING", kind, hook="PREROUTING", trace_id=5,
+                header=header(seq=seq) if kind == "rule" else None)
+            for kind in ("rule", "policy")
+        ]  # fmt: skip
+
+    assert [len(packet.hops) for packet in assembled(way(1) + way(2))] == [2, 2]
+
+
+ANY_HOP = st.builds(
+    Hop,
+    backend=st.sampled_from(["legacy", "nft"]),
+    family=st.sampled_from(["ip", "ip6", "inet"]),
+    table=st.sampled_from(["raw", "mangle", "nat", "filter", "security", "mine"]),
+    chain=st.sampled_from([*HOOKS, "KUBE-SERVICES"]),
+    type=st.sampled_from(["rule", "return", "policy"]),
+    rulenum=st.integers(1, 3),
+    hook=st.none() | st.sampled_from(HOOKS),
+    iif=st.none() | st.just("eth0"),
+    trace_id=st.none() | st.integers(1, 3),
+    time=st.none() | st.floats(0, 20),
+    header=st.none() | st.builds(header, st.integers(0, 2), st.sampled_from(["10.0.0.2", "::1"])),
+)
+
+
+@given(st.lists(ANY_HOP, max_size=40))
+def test_whatever_comes_every_hop_is_in_exactly_one_packet(hops):
+    packets = assembled(hops)
+    inside = [id(one) for packet in packets for one in packet.hops]
+    assert sorted(inside) == sorted(id(one) for one in hops)
+    for packet in packets:
+        assert packet.verdict in ("accept", "drop", "reject", "unknown")
+        assert sum(len(t.hops) for g in packet.hops_at() for t in g.tables) == len(packet.hops)
+
+
+@given(st.permutations(range(6)))
+def test_in_whatever_order_packets_mix_each_keeps_its_own(order):
+    """Six packets with hops of their own order, merged in any way."""
+    whole = assembled(SEED)
+    rest = {number: list(whole[number].hops) for number in order}
+    mixed = []
+    while any(rest.values()):
+        mixed += [rest[number].pop(0) for number in order if rest[number]]
+    mended = {packet.header.ip_id: places(packet) for packet in assembled(mixed)}
+    assert mended == {packet.header.ip_id: places(packet) for packet in whole}

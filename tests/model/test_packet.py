@@ -1,0 +1,80 @@
+"""What the hops of one packet add up to."""
+
+from __future__ import annotations
+
+import pytest
+from tests.recorded import assembled, hops_of, lines
+
+from tracetui.model.hop import Hop
+from tracetui.model.packet import Packet
+
+FIRST = assembled(hops_of(lines("seed-eks-forward.log")))[0]
+
+
+def packet(*hops: tuple[Hop, str]) -> Packet:
+    made = Packet(1)
+    for hop, hook in hops:
+        made.add(hop, hook)
+    return made
+
+
+def legacy(table: str, kind: str, chain: str) -> Hop:
+    return Hop("legacy", "ip", table, chain, kind, rulenum=1)
+
+
+def nft(verdict: str) -> Hop:
+    return Hop("nft", "inet", "filter", "x", "rule", verdict=verdict)
+
+
+def test_hops_are_grouped_by_hook_and_table_in_path_order():
+    groups = [(group.hook, [table.table for table in group.tables]) for group in FIRST.hops_at()]
+    assert groups[0] == ("PREROUTING", ["raw", "mangle", "nat"])
+    assert [hook for hook, _ in groups] == ["PREROUTING", "FORWARD", "POSTROUTING"]
+    inside = [index for g in FIRST.hops_at() for t in g.tables for index, _ in t.hops]
+    assert inside == list(range(22))
+
+
+def test_a_hop_of_a_user_chain_is_at_the_hook_it_was_called_from():
+    index = next(i for i, hop in enumerate(FIRST.hops) if hop.chain == "KUBE-SERVICES")
+    assert FIRST.hook_of(index) == "PREROUTING"
+
+
+def test_whole_seconds_give_no_microseconds():
+    """``dmesg -T`` has seconds only: nothing can be said about what one hop took."""
+    assert FIRST.us(5) is None
+
+
+def test_microseconds_never_run_backwards():
+    made = Packet(1)
+    for time in (10.5, 10.7, 10.6):
+        made.add(legacy("raw", "policy", "PREROUTING")._replace(time=time), "PREROUTING")
+    assert [made.us(index) for index in range(3)] == [0, 200_000, 200_000]
+
+
+@pytest.mark.parametrize(
+    ("hop", "hook", "verdict"),
+    [
+        (legacy("nat", "policy", "POSTROUTING"), "POSTROUTING", "accept"),
+        (legacy("nat", "rule", "KUBE-POSTROUTING"), "POSTROUTING", "accept"),
+        (legacy("mangle", "policy", "POSTROUTING"), "POSTROUTING", "accept"),
+        (legacy("security", "policy", "INPUT"), "INPUT", "accept"),
+        (legacy("filter", "policy", "INPUT"), "INPUT", "unknown"),
+        (legacy("filter", "rule", "FORWARD"), "FORWARD", "unknown"),
+        (legacy("filter", "policy", "FORWARD"), "FORWARD", "unknown"),
+        (nft("drop"), "FORWARD", "drop"),
+        (nft("accept"), "INPUT", "accept"),
+        (nft("accept"), "FORWARD", "unknown"),
+        (nft("jump x"), "POSTROUTING", "unknown"),
+    ],
+)
+def test_a_verdict_is_said_only_where_it_is_known_without_the_rules(hop, hook, verdict):
+    assert packet((hop, hook)).verdict == verdict
+
+
+def test_a_mark_that_was_set_is_a_change():
+    made = packet(
+        (legacy("raw", "policy", "PREROUTING"), "PREROUTING"),
+        (legacy("nat", "rule", "X")._replace(mark=0x4000), "PREROUTING"),
+        (legacy("nat", "rule", "Y")._replace(mark=0x4000), "PREROUTING"),
+    )
+    assert [made.changed(index) for index in range(3)] == [{}, {"mark": 0x4000}, {}]

@@ -1,0 +1,105 @@
+"""TRACE records in every form and wrapper that was recorded."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.recorded import RECORDINGS, assembled, hops_of, lines, places, sections
+
+from tracetui.parse import kmsg, wrapper
+
+WRAPPED = sorted(path.name for path in RECORDINGS.glob("wrap-*.txt"))
+PLAIN = hops_of(lines("wrap-dmesg-notime.txt"))
+
+
+def bare(hops):
+    return [hop._replace(time=None) for hop in hops]
+
+
+def test_a_hop_has_its_place_its_header_and_its_devices():
+    hop = hops_of(lines("seed-eks-forward.log"))[0]
+    assert (hop.backend, hop.family, hop.table, hop.chain) == ("legacy", "ip", "raw", "PREROUTING")
+    assert (hop.type, hop.rulenum) == ("policy", 2)
+    assert (hop.iif, hop.oif) == ("eth3", None)
+    header = hop.header
+    assert (header.src, header.sport) == ("172.31.47.174", 22896)
+    assert (header.dst, header.dport) == ("172.31.55.27", 8090)
+    assert (header.family, header.proto, header.flags) == (4, "tcp", "SYN")
+    assert (header.length, header.ip_id, header.ttl) == (60, 26039, 64)
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_the_same_six_records_are_read_from_every_wrapper(name):
+    assert len(PLAIN) == 6
+    assert bare(hops_of(lines(name))) == bare(PLAIN)
+
+
+@pytest.mark.parametrize("name", ["wrap-dmesg.txt", "wrap-dmesg-iso.txt", "wrap-dev-kmsg.txt"])
+def test_a_wrapper_with_fine_stamps_keeps_the_distances(name):
+    times = [hop.time for hop in hops_of(lines(name))]
+    assert times == sorted(times)
+    assert round((times[1] - times[0]) * 1e6) == 9
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_every_form_of_a_header_is_read(family):
+    """Each recorded line is a hop with addresses, and a protocol where the kernel printed one."""
+    for title, text in sections(f"ipv{family}-protocol-forms-6.18.txt").items():
+        hops = hops_of(text)
+        assert len(hops) == sum("TRACE: " in line for line in text), title
+        assert {hop.header.family for hop in hops} == {family}, title
+        for line, hop in zip((one for one in text if "TRACE: " in one), hops):
+            assert (hop.header.proto is not None) == (" PROTO=" in line), title
+            assert hop.header.src, title
+            assert hop.header.dst, title
+
+
+def test_a_record_that_a_program_wrote_is_no_hop():
+    record = lines("wrap-dev-kmsg.txt")[0]
+    level, _, rest = record.partition(",")
+    assert int(level) < 8
+    assert kmsg.parse(record, 1.0) is not None
+    assert kmsg.parse(f"{int(level) + 8},{rest}", 1.0) is None
+
+
+def test_escaped_bytes_of_a_record_come_back_but_no_control_character():
+    assert kmsg.unescape(r"a\x20b\x1bc\x0a") == r"a b\x1bc\x0a"
+
+
+def test_json_of_dmesg_is_read_record_by_record():
+    messages = json.loads((RECORDINGS / "wrap-dmesg-json-values.json").read_text())["dmesg"]
+    assert bare(hops_of(message["msg"] for message in messages)) == bare(PLAIN)
+
+
+@pytest.mark.parametrize("line", ["", "TRACE:", "TRACE: raw", "no trace at all", "TRACE: a:b:c:d"])
+def test_what_is_no_hop_is_none(line):
+    assert wrapper.parse_line(line) is None
+
+
+def test_cut_anywhere_a_line_gives_a_hop_or_none():
+    line = lines("seed-eks-forward.log")[0]
+    whole = wrapper.parse_line(line)
+    for end in range(len(line)):
+        hop = wrapper.parse_line(line[:end])
+        assert hop is None or hop.table == whole.table
+
+
+@given(st.text() | st.text(alphabet="TRACE: rawpolicynt=SRCIN0123456789.[]<>,;\x1b\\x\n"))
+def test_whatever_the_text_nothing_is_raised(text):
+    for one in (text, f"TRACE: raw:PREROUTING:policy:1 {text}", f"4,1,1,-;TRACE: {text}"):
+        wrapper.parse_line(one)
+        kmsg.parse(one, None)
+
+
+@given(st.binary())
+def test_whatever_the_bytes_nothing_is_raised(data):
+    kmsg.parse(data, 0.0)
+
+
+def test_the_seed_names_its_rules():
+    first = assembled(hops_of(lines("seed-eks-forward.log")))[0]
+    assert places(first)[0] == "raw:PREROUTING:policy:2"
+    assert all(hop.rulenum for hop in first.hops)

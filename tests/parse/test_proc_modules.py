@@ -1,0 +1,47 @@
+"""/proc/modules and lsmod."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.recorded import RECORDINGS
+
+from tracetui.parse import proc_modules
+
+PROC = (RECORDINGS / "seed-proc-modules.txt").read_text()
+LSMOD = (RECORDINGS / "seed-lsmod.txt").read_text()
+
+
+def test_a_line_gives_name_size_references_users_and_state():
+    found = proc_modules.parse(PROC)
+    assert found.skipped == 0
+    assert len(found.modules) == len(PROC.splitlines())
+    conntrack = next(one for one in found.modules if one.name == "nf_conntrack")
+    assert conntrack.refcount == 3
+    assert set(conntrack.used_by) == {"nf_conntrack_ipv4", "nf_nat", "nf_nat_ipv4"}
+    assert conntrack.state == "Live"
+
+
+def test_lsmod_says_the_same_but_for_the_state():
+    proc = {m.name: (m.size, m.refcount, set(m.used_by)) for m in proc_modules.parse(PROC).modules}
+    lsmod = proc_modules.parse(LSMOD).modules
+    assert {m.name: (m.size, m.refcount, set(m.used_by)) for m in lsmod} == proc
+    assert {m.state for m in lsmod} == {None}
+
+
+def test_taint_permanence_and_uncounted_references():
+    text = "zfs 1 0 - Live 0x0 (POE)\nnf_a 2 1 [permanent], Live 0x0\nb 3 - - Loading 0x0\n"
+    zfs, permanent, uncounted = proc_modules.parse(text).modules
+    assert (zfs.taint, zfs.permanent) == ("POE", False)
+    assert (permanent.permanent, permanent.used_by) == (True, ())
+    assert (uncounted.refcount, uncounted.state) == (None, "Loading")
+
+
+def test_what_cannot_be_read_is_counted():
+    assert proc_modules.parse("garbage\nnf_nat x 1\n\0\0\n").skipped == 3
+
+
+@given(st.text())
+def test_whatever_the_text_nothing_is_raised(text):
+    found = proc_modules.parse(text)
+    assert len(found.modules) + found.skipped <= len(text.splitlines())

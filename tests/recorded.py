@@ -1,0 +1,59 @@
+"""Recordings as tests read them."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from tracetui.model.assemble import Assembler
+from tracetui.model.hop import Hop
+from tracetui.model.packet import Packet
+from tracetui.parse import wrapper
+
+RECORDINGS = Path(__file__).parent / "recordings"
+SEED_HOPS = [22, 6, 6, 6, 6, 6]
+
+
+def lines(name: str) -> list[str]:
+    return (RECORDINGS / name).read_text().splitlines()
+
+
+def datagrams(name: str) -> Iterator[bytes]:
+    data = gzip.decompress((RECORDINGS / name).read_bytes())
+    at = 0
+    while at < len(data):
+        (length,) = struct.unpack_from("<I", data, at)
+        yield data[at + 4 : at + 4 + length]
+        at += 4 + length
+
+
+def hops_of(text: Iterable[str]) -> list[Hop]:
+    return [hop for line in text if (hop := wrapper.parse_line(line)) is not None]
+
+
+def assembled(hops: Iterable[Hop]) -> list[Packet]:
+    """The packets in the order they began."""
+    assembler = Assembler()
+    packets: dict[int, Packet] = {}
+    for hop in hops:
+        packet = assembler.add(hop)
+        packets[packet.id] = packet
+    return list(packets.values())
+
+
+def sections(name: str) -> dict[str, list[str]]:
+    """The lines below each ``##`` of a recording."""
+    found: dict[str, list[str]] = {}
+    title = ""
+    for line in lines(name):
+        if line.startswith("## "):
+            title = line[3:]
+        elif line.strip():
+            found.setdefault(title, []).append(line)
+    return found
+
+
+def places(packet: Packet) -> list[str]:
+    return [f"{hop.table}:{hop.chain}:{hop.type}:{hop.rulenum}" for hop in packet.hops]
