@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Mapping
-from typing import Any, Optional, TextIO
+from typing import Any, Optional, TextIO, TypeVar
 
 from tracetui.model.header import Header
 from tracetui.model.hop import HOOKS, SINCE_EPOCH, Hop
@@ -12,7 +13,9 @@ from tracetui.model.packet import Packet
 from tracetui.session import report
 from tracetui.session.session import Status
 
-_CHANGEABLE = ("src", "sport", "dst", "dport", "ttl")
+_NUMBERS = ("sport", "dport", "length", "ip_id", "ttl", "icmp_type", "icmp_code")
+
+_Kind = TypeVar("_Kind")
 
 
 class RecordingWriter:
@@ -49,29 +52,29 @@ def is_ours(line: str) -> bool:
 
 
 def read_packet(line: str, packet_id: int) -> Optional[tuple[int, Packet]]:
-    """The recorded id and the packet, numbered anew; None if the line holds no packet."""
+    """The recorded id and the packet, numbered anew; None for a line of another kind.
+
+    Raises ValueError for a damaged line; a field of another type than ours makes it damaged.
+    """
     try:
         value = json.loads(line)
-        if not isinstance(value, dict) or value.get("kind") != "packet":
+        if value.get("kind") != "packet":
             return None
-        return int(value["id"]), _packet(value, packet_id)
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return None
+        return _required(value, "id", int), _packet(value, packet_id)
+    except (TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
+        raise ValueError(f"no record of ours: {error}") from None
 
 
 def _packet(value: Mapping[str, Any], packet_id: int) -> Packet:
     packet = Packet(packet_id)
-    header = Header(
-        family=int(value["family"] or 0),
-        **{name: value.get(name) for name in Header._fields if name != "family"},
-    )
-    known = header if value["family"] else None
-    mark, start = value.get("mark"), value.get("time")
-    for hop in value["hops"]:
-        changed = hop.get("changed") or {}
-        if known is not None:
-            known = known._replace(**{k: v for k, v in changed.items() if k in _CHANGEABLE})
-        mark = changed.get("mark", mark)
+    family = _optional(value, "family", int)
+    known = None if family is None else _header(value, family)
+    mark, start = _optional(value, "mark", int), _optional(value, "time", float)
+    for hop in _required(value, "hops", list):
+        changed = _optional(hop, "changed", dict) or {}
+        if known is not None and changed:
+            known = _changed_header(known, changed)
+        mark = _optional(changed, "mark", int) if "mark" in changed else mark
         hook = hop.get("hook")
         packet.add(_hop(hop, known, mark, start), hook if hook in HOOKS else None)
     if not packet.hops:
@@ -79,24 +82,40 @@ def _packet(value: Mapping[str, Any], packet_id: int) -> Packet:
     return packet
 
 
+def _header(value: Mapping[str, Any], family: int) -> Header:
+    fields: dict[str, Any] = {name: _optional(value, name, str) for name in ("proto", "flags")}
+    fields.update({name: _address(value, name) for name in ("src", "dst")})
+    fields.update({name: _optional(value, name, int) for name in _NUMBERS})
+    return Header(family=family, **fields)
+
+
+def _changed_header(header: Header, changed: Mapping[str, Any]) -> Header:
+    new: dict[str, Any] = {n: _address(changed, n) for n in ("src", "dst") if n in changed}
+    for name in ("sport", "dport", "ttl"):
+        if name in changed:
+            new[name] = _optional(changed, name, int)
+    return header._replace(**new)
+
+
 def _hop(
     value: Mapping[str, Any], header: Optional[Header], mark: Optional[int], start: Optional[float]
 ) -> Hop:
-    us = value.get("us")
+    chain = _required(value, "chain", str)
     return Hop(
         backend="nft" if value["backend"] == "nft" else "legacy",
-        family=str(value.get("family") or ("ip6" if header and header.family == 6 else "ip")),
-        table=str(value["table"]),
-        chain=str(value["chain"]),
-        type=str(value["type"]),
-        rulenum=value.get("rulenum"),
-        handle=value.get("handle"),
-        verdict=value.get("verdict"),
-        hook=value["chain"] if value["chain"] in HOOKS else None,
-        iif=value.get("in"),
-        oif=value.get("out"),
+        family=_optional(value, "family", str)
+        or ("ip6" if header and header.family == 6 else "ip"),
+        table=_required(value, "table", str),
+        chain=chain,
+        type=_required(value, "type", str),
+        rulenum=_optional(value, "rulenum", int),
+        handle=_optional(value, "handle", int),
+        verdict=_optional(value, "verdict", str),
+        hook=chain if chain in HOOKS else None,
+        iif=_optional(value, "in", str),
+        oif=_optional(value, "out", str),
         mark=mark or None,
-        time=_time(start, us),
+        time=_time(start, _optional(value, "us", int)),
         header=header,
     )
 
@@ -106,3 +125,27 @@ def _time(start: Optional[float], us: Optional[int]) -> Optional[float]:
     if us is None:
         return start
     return (start if start is not None and start >= SINCE_EPOCH else 0.0) + us / 1e6
+
+
+def _optional(value: Mapping[str, Any], key: str, kind: type[_Kind]) -> Optional[_Kind]:
+    """A field that may be null or missing; raises TypeError for one of another type."""
+    found = value.get(key)
+    if kind is float and isinstance(found, int) and not isinstance(found, bool):
+        found = float(found)
+    if found is None:
+        return None
+    if not isinstance(found, kind) or isinstance(found, bool):
+        raise TypeError(key)
+    return found
+
+
+def _required(value: Mapping[str, Any], key: str, kind: type[_Kind]) -> _Kind:
+    found = _optional(value, key, kind)
+    if found is None:
+        raise KeyError(key)
+    return found
+
+
+def _address(value: Mapping[str, Any], key: str) -> Optional[str]:
+    text = _optional(value, key, str)
+    return None if text is None else str(ipaddress.ip_address(text))

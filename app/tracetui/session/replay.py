@@ -54,8 +54,8 @@ class ReplaySession:
         hops, skipped = self.status.hops, self.status.skipped
         for taken, line in enumerate(self._lines, start=1):
             new = self._take(line)
-            hops += new
-            skipped += not new and bool(line.strip()) and not recording.is_ours(line)
+            hops += new or 0
+            skipped += new is None and bool(line.strip())
             if taken % LOOK_AT_CLOCK == 0 and time.monotonic() > until:
                 break
         else:
@@ -110,19 +110,22 @@ class ReplaySession:
             except (OSError, ValueError) as error:
                 self._notices.append(Notice(time.time(), "error", f"{name}: {error}"))
 
-    def _take(self, line: str) -> int:
-        """Take in one line; the number of hops it brought."""
+    def _take(self, line: str) -> Optional[int]:
+        """Take in one line; the number of hops it brought, None if it can't be read as any."""
         if recording.is_ours(line):
             return self._take_recorded(line)
         hop = wrapper.parse_line(line)
         if hop is None:
-            return 0
+            return None
         self.packets.took(self._assembler.add(hop))
         return 1
 
-    def _take_recorded(self, line: str) -> int:
+    def _take_recorded(self, line: str) -> Optional[int]:
         """Take in a line of our own record; a packet written again replaces what it was."""
-        found = recording.read_packet(line, self._assembler.next_id)
+        try:
+            found = recording.read_packet(line, self._assembler.next_id)
+        except ValueError:
+            return None
         if found is None:
             return 0
         recorded_id, packet = found

@@ -1,0 +1,177 @@
+"""Files become packets; our own record gives back what it was written from."""
+
+from __future__ import annotations
+
+import io
+import json
+from itertools import chain
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.recorded import RECORDINGS, SEED_HOPS, assembled, hops_of, lines
+
+from tracetui.lab import recording as lab_recording
+from tracetui.model.view_filter import ViewFilter
+from tracetui.session import report
+from tracetui.session.recording import RecordingWriter
+from tracetui.session.replay import ReplaySession
+from tracetui.session.session import Status
+
+KEYS = [
+    *("kind", "id", "time", "family", "proto", "src", "sport", "dst", "dport", "length", "ip_id"),
+    *("ttl", "flags", "icmp_type", "icmp_code", "mark", "in", "out", "hops", "nat", "verdict"),
+    "complete",
+]
+HOP_KEYS = [
+    *("us", "backend", "table", "chain", "type", "rulenum", "handle", "in", "out", "verdict"),
+    "rule",
+]
+SEED = lines("seed-eks-forward.log")
+
+
+def replayed(*texts: bytes) -> ReplaySession:
+    session = ReplaySession([(f"file{i}", io.BytesIO(text)) for i, text in enumerate(texts)])
+    session.read_all()
+    return session
+
+
+def written(session: ReplaySession) -> str:
+    out = io.StringIO()
+    writer = RecordingWriter(out)
+    writer.hello(session.status)
+    for packet in session.packets:
+        writer.packet(packet)
+    writer.bye(session.status, len(session.packets))
+    return out.getvalue()
+
+
+def as_json(session: ReplaySession) -> list[dict]:
+    return [report.packet_json(packet) for packet in session.packets]
+
+
+def test_the_seed_is_six_packets():
+    session = replayed((RECORDINGS / "seed-eks-forward.log").read_bytes())
+    assert [len(packet.hops) for packet in session.packets] == SEED_HOPS
+    assert (session.status.hops, session.status.skipped) == (52, 0)
+    assert session.ended
+
+
+def test_lines_that_hold_no_hop_are_counted():
+    session = replayed(b"\n".join([b"noise", b"\xff\xfe\0", SEED[0].encode(), b"", b"TRACE: cut"]))
+    assert (session.status.hops, session.status.skipped) == (1, 3)
+
+
+def test_a_packet_goes_on_in_the_next_file():
+    half = "\n".join(SEED[:10]).encode(), "\n".join(SEED[10:22]).encode()
+    (packet,) = replayed(*half).packets
+    assert len(packet.hops) == 22
+
+
+def test_a_record_is_read_back_as_it_was():
+    first = replayed((RECORDINGS / "seed-eks-forward.log").read_bytes())
+    again = replayed(written(first).encode())
+    assert as_json(again) == as_json(first)
+    assert again.status.skipped == 0
+
+
+def test_a_record_of_both_backends_is_read_back_as_it_was():
+    with lab_recording.open_recording() as file:
+        text = file.read()
+    packets = [line for line in text.decode().splitlines() if '"kind":"packet"' in line]
+    session = replayed(text)
+    assert as_json(session) == [json.loads(line) for line in packets]
+    assert {hop["backend"] for packet in as_json(session) for hop in packet["hops"]} == {
+        "legacy",
+        "nft",
+    }
+
+
+def test_a_packet_written_again_replaces_what_it_was():
+    whole = assembled(hops_of(SEED))[0]
+    short = report.packet_json(assembled(hops_of(SEED[:5]))[0])
+    text = "\n".join(json.dumps(one) for one in (short, report.packet_json(whole)))
+    (packet,) = replayed(text.encode()).packets
+    assert len(packet.hops) == 22
+
+
+def test_unknown_keys_and_kinds_are_ignored():
+    value = {**report.packet_json(assembled(hops_of(SEED))[0]), "later": {"x": 1}}
+    other = '{"kind": "weather", "rain": true}'
+    session = replayed(f"{other}\n{json.dumps(value)}\n".encode())
+    assert len(session.packets) == 1
+
+
+def test_a_packet_has_the_keys_of_the_record():
+    packet = as_json(replayed("\n".join(SEED).encode()))[0]
+    assert list(packet) == KEYS
+    for hop in packet["hops"]:
+        assert [key for key in HOP_KEYS if key in hop] == HOP_KEYS
+    assert (packet["proto"], packet["sport"], packet["in"]) == ("tcp", 22896, "eth3")
+    assert packet["hops"][0]["type"] == "policy"
+
+
+def test_changes_stand_on_the_hop_that_shows_them_first():
+    with lab_recording.open_recording() as file:
+        packets = as_json(replayed(file.read()))
+    natted = next(one for one in packets if one["nat"] and one["flags"] == "SYN")
+    changed = [hop["changed"] for hop in natted["hops"] if "changed" in hop]
+    assert {"dst": "10.200.2.2", "dport": 8443, "ttl": 63}.items() <= dict(
+        chain.from_iterable(one.items() for one in changed)
+    ).items()
+    assert natted["nat"] == {"dst": "10.200.2.2", "dport": 8443}
+
+
+def test_a_stream_begins_with_hello_and_ends_with_totals():
+    text = written(replayed("\n".join(SEED).encode())).splitlines()
+    hello, bye = json.loads(text[0]), json.loads(text[-1])
+    assert (hello["kind"], hello["version"]) == ("hello", 1)
+    assert (bye["kind"], bye["packets"], bye["hops"]) == ("bye", 6, 52)
+
+
+def test_an_order_in_a_replay_says_that_there_is_no_node():
+    session = replayed(b"")
+    session.flush()
+    (notice,) = session.take_notices()
+    assert "replay" in notice.text
+
+
+def test_the_hello_of_a_live_trace_names_where_it_was():
+    status = Status(host="node-7", netns="blue")
+    assert report.hello(status)["host"] == "node-7"
+    assert report.hello(status)["netns"] == "blue"
+
+
+RECORDED = written(replayed("\n".join(SEED[:22]).encode()))
+
+
+@given(st.data())
+def test_a_damaged_record_raises_nothing(data):
+    text = list(RECORDED)
+    for _ in range(data.draw(st.integers(1, 6))):
+        text[data.draw(st.integers(0, len(text) - 1))] = data.draw(st.characters(codec="utf-8"))
+    session = replayed("".join(text).encode())
+    for packet in session.packets:
+        list(report.packet_text(packet))
+        report.packet_json(packet)
+
+
+VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just([]) | st.just({})
+
+
+@given(st.sampled_from(KEYS[1:] + HOP_KEYS), VALUES)
+def test_a_record_with_a_value_of_another_kind_raises_nothing(key, value):
+    packet = json.loads(RECORDED.splitlines()[1])
+    target = packet if key in KEYS and key != "hops" else packet["hops"][3]
+    target[key] = value
+    session = replayed(json.dumps(packet).encode())
+    assert len(session.packets) + session.status.skipped == 1
+    for one in session.packets:
+        list(report.packet_text(one))
+        report.packet_json(one)
+        ViewFilter.parse(src="10.0.0.0/8", port="80", proto="tcp").matches(one)
+
+
+def test_a_damaged_record_is_counted():
+    whole = RECORDED.splitlines()
+    session = replayed("\n".join([whole[0], whole[1][:-40], whole[2]]).encode())
+    assert (len(session.packets), session.status.skipped) == (0, 1)

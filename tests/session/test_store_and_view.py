@@ -1,0 +1,99 @@
+"""The bounded store, and the filtered view that is kept up to date piece by piece."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracetui.model.header import Header
+from tracetui.model.hop import Hop
+from tracetui.model.packet import Packet
+from tracetui.model.view_filter import ViewFilter
+from tracetui.session.filtered import FilteredView
+from tracetui.session.store import PacketStore
+
+
+def hop(dport: int = 80) -> Hop:
+    header = Header(4, "tcp", "10.0.0.1", "10.0.0.2", sport=1, dport=dport)
+    return Hop("legacy", "ip", "raw", "PREROUTING", "rule", header=header)
+
+
+def begin(store: PacketStore, packet_id: int, dport: int = 80) -> Packet:
+    packet = Packet(packet_id)
+    grow(store, packet, dport)
+    return packet
+
+
+def grow(store: PacketStore, packet: Packet, dport: int = 80) -> None:
+    packet.add(hop(dport), "PREROUTING")
+    store.took(packet)
+
+
+def test_the_oldest_go_first_and_are_counted():
+    store = PacketStore(capacity=3)
+    for number in range(1, 6):
+        begin(store, number)
+    assert [packet.id for packet in store] == [3, 4, 5]
+    assert (store.hops, store.evicted, store.first_id) == (3, 2, 3)
+    assert store.get(2) is None
+    assert store.get(4).id == 4
+
+
+def test_the_newest_packet_stays_however_long_it_is():
+    store = PacketStore(capacity=2)
+    packet = begin(store, 1)
+    for _ in range(5):
+        grow(store, packet)
+    assert len(store) == 1
+
+
+def test_a_hop_of_a_packet_that_is_gone_brings_nothing_back():
+    store = PacketStore(capacity=1)
+    first = begin(store, 1)
+    begin(store, 2)
+    grow(store, first)
+    assert [packet.id for packet in store] == [2]
+    assert store.hops == 1
+
+
+def test_what_changed_is_told_once():
+    store = PacketStore()
+    packet = begin(store, 1)
+    grow(store, packet)
+    assert store.take_changed() == [packet]
+    assert store.take_changed() == []
+
+
+def test_a_packet_that_passes_only_after_nat_is_shown_then():
+    store = PacketStore()
+    view = FilteredView(store)
+    view.set_filter(ViewFilter.parse(port="8080"))
+    packet = begin(store, 1)
+    view.refresh()
+    assert view.rows == []
+    grow(store, packet, dport=8080)
+    assert view.refresh()
+    assert view.rows == [packet]
+
+
+ACTIONS = st.lists(
+    st.tuples(st.sampled_from(["begin", "grow", "look", "filter"]), st.integers(0, 9)), max_size=60
+)
+
+
+@given(ACTIONS)
+def test_the_view_is_what_filtering_everything_anew_gives(actions):
+    store = PacketStore(capacity=8)
+    view, chosen, known = FilteredView(store), ViewFilter(), []
+    for action, number in actions:
+        if action == "begin":
+            known.append(begin(store, len(known) + 1, dport=number))
+        elif action == "grow" and known:
+            grow(store, known[-1 - number % len(known)], dport=number)
+        elif action == "filter":
+            chosen = ViewFilter.parse(port=str(number)) if number else ViewFilter()
+            view.set_filter(chosen)
+        view.refresh()
+        assert view.rows == [packet for packet in store if chosen.matches(packet)]
+        for row, packet in enumerate(view.rows):
+            assert view.index_of(packet.id) == row
