@@ -6,11 +6,12 @@ import argparse
 
 from tracetui.cli.rules import complain, enter
 from tracetui.collector import flushing
+from tracetui.session.inert import inert
 
 
 def run(options: argparse.Namespace) -> int:
     """Remove and name them; the exit status."""
     enter(options)
     lines = flushing.flush(options.all, complain)
-    print("\n".join(lines) if lines else "nothing to remove")
+    print("\n".join(inert(line) for line in lines) or "nothing to remove")
     return 0

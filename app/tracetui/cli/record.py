@@ -13,6 +13,7 @@ from typing import TextIO
 from tracetui.cli import options as shared
 from tracetui.cli import tracing
 from tracetui.errors import Failure
+from tracetui.session.inert import inert
 from tracetui.session.live import LiveSession
 from tracetui.session.recorder import Recorder
 from tracetui.session.recording import RecordingWriter
@@ -58,7 +59,7 @@ def _wait_until_added(session: LiveSession, rules: int, stopped: Callable[[], bo
             if notice.severity == "error":
                 raise Failure(notice.text)
             outcomes += notice.text.startswith("added ")
-            print(f"tracetui: {notice.text}", file=sys.stderr)
+            print(f"tracetui: {inert(notice.text)}", file=sys.stderr)
         if time.monotonic() > end:
             raise Failure("the rules could not be added in time")
         time.sleep(0.01)

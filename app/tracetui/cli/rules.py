@@ -15,6 +15,7 @@ from tracetui.errors import Failure, InvalidRule
 from tracetui.kernel import netns, privileges
 from tracetui.model.cost import worst_case
 from tracetui.model.installed import InstalledRule
+from tracetui.session.inert import inert
 
 
 def run(options: argparse.Namespace) -> int:
@@ -35,7 +36,7 @@ def enter(options: argparse.Namespace) -> None:
 
 def complain(text: str) -> None:
     """Say on standard error what went wrong on the way."""
-    print(f"tracetui: {text}", file=sys.stderr)
+    print(f"tracetui: {inert(text)}", file=sys.stderr)
 
 
 def _list(_: argparse.Namespace, book: RuleBook) -> None:
@@ -50,7 +51,7 @@ def _list(_: argparse.Namespace, book: RuleBook) -> None:
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]) - 1)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths)]
-        print("  ".join([*cells, row[-1]]).rstrip())
+        print(inert("  ".join([*cells, row[-1]]).rstrip()))
 
 
 def _row(rule: InstalledRule) -> tuple[str, ...]:

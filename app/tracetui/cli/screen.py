@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from tracetui.kernel.procfs import ProcFs
+from tracetui.session.inert import inert
 from tracetui.session.session import Session
 from tracetui.ui.app import TraceApp
 
@@ -17,5 +18,5 @@ def show(session: Session) -> int:
     finally:
         session.close()
         for notice in session.take_notices():
-            print(f"tracetui: {notice.text}", file=sys.stderr)
+            print(f"tracetui: {inert(notice.text)}", file=sys.stderr)
     return app.return_code or 0

@@ -13,6 +13,7 @@ from typing import Optional
 from tracetui.errors import Failure
 from tracetui.kernel import netns, privileges
 from tracetui.model.rule import TraceRule
+from tracetui.session.inert import inert
 from tracetui.session.live import LiveSession
 
 READY_SECONDS = 30.0
@@ -57,7 +58,7 @@ def add_rules(session: LiveSession, rules: list[TraceRule], options: argparse.Na
 def print_notices(session: LiveSession) -> None:
     """Print what the session has to say on standard error."""
     for notice in session.take_notices():
-        print(f"tracetui: {notice.text}", file=sys.stderr)
+        print(f"tracetui: {inert(notice.text)}", file=sys.stderr)
 
 
 @contextmanager
@@ -82,5 +83,5 @@ def first_error(session: LiveSession) -> Optional[str]:
         if notice.severity == "error" and found is None:
             found = notice.text
         else:
-            print(f"tracetui: {notice.text}", file=sys.stderr)
+            print(f"tracetui: {inert(notice.text)}", file=sys.stderr)
     return found

@@ -92,7 +92,11 @@ class Collector:
 
     def listen(self, source: Source) -> None:
         """Listen to a source from now on; safe from every thread."""
-        self._mailbox.post(partial(self._reception.add, source))
+        self._mailbox.post(partial(self._listen, source))
+
+    def _listen(self, source: Source) -> None:
+        self._reception.add(source)
+        self._next_status = 0.0
 
     def drop(self, source: Source) -> None:
         """Take what a source still holds and close it; safe from every thread."""

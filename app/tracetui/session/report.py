@@ -10,6 +10,7 @@ from tracetui import __version__
 from tracetui.model.header import Header
 from tracetui.model.hop import Hop
 from tracetui.model.packet import Packet
+from tracetui.session.inert import inert
 from tracetui.session.session import Status
 
 VERSION = 1
@@ -26,7 +27,7 @@ def hello(status: Status) -> dict[str, Any]:
         "program": f"tracetui {__version__}",
         "host": status.host or None,
         "netns": status.netns,
-        "sources": [source.name for source in status.sources],
+        "sources": [source.name for source in status.sources if source.state != "failed"],
     }
 
 
@@ -60,9 +61,9 @@ def packet_json(packet: Packet) -> dict[str, Any]:
 
 
 def packet_text(packet: Packet) -> Iterator[str]:
-    """The packet on one line and each hop on one, indented."""
+    """The packet on one line and each hop on one, indented; safe to print on a terminal."""
     nat = f"  ⇒ {destination(packet)}" if packet.nat else ""
-    yield (
+    yield inert(
         f"{clock(packet.time)}  {protocol(packet.header)}  {endpoints(packet.header)}{nat}"
         f"  {packet.iif or '-'} → {packet.oif or '-'}  {len(packet.hops)} hops  {packet.verdict}"
     )
@@ -70,7 +71,7 @@ def packet_text(packet: Packet) -> Iterator[str]:
         us = packet.us(index)
         when = "" if us is None else f"+{us} µs"
         says = "  ".join(part for part in (hop.verdict, change_text(packet, index)) if part)
-        yield f"  {when:>12}  {hop.backend:6} {hop.place:44} {says}".rstrip()
+        yield inert(f"  {when:>12}  {hop.backend:6} {hop.place:44} {says}".rstrip())
 
 
 def clock(time: Optional[float]) -> str:

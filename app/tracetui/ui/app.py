@@ -11,10 +11,10 @@ from typing import Optional
 
 from textual.app import App
 
+from tracetui.session.inert import inert
 from tracetui.session.session import Notice, Session
 from tracetui.ui import stylesheet
 from tracetui.ui.commands import bindings
-from tracetui.ui.inert import inert
 from tracetui.ui.screens.main import MainScreen
 
 POLL_SECONDS = 0.1

@@ -15,9 +15,9 @@ from textual.widgets import Button, Input, Label, Static
 from tracetui.errors import InvalidRule
 from tracetui.model.rule import CHAINS, TraceRule
 from tracetui.session import preview
+from tracetui.session.inert import inert
 from tracetui.session.session import Node
 from tracetui.ui.commands import bindings
-from tracetui.ui.inert import inert
 from tracetui.ui.widgets.choice import Choice
 
 REFRESH_SECONDS = 10.0

@@ -15,7 +15,7 @@ from tracetui.errors import TracetuiError
 from tracetui.model.modules import Module, ModuleTree
 from tracetui.parse import proc_modules
 from tracetui.session import modules
-from tracetui.ui.inert import inert
+from tracetui.session.inert import inert
 
 REFRESH_SECONDS = 5.0
 DEPTH = 12

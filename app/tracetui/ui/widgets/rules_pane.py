@@ -12,8 +12,8 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from tracetui.model.installed import InstalledRule
+from tracetui.session.inert import inert
 from tracetui.ui.commands import bindings
-from tracetui.ui.inert import inert
 
 WIDE = 70
 """Cells from which a rule takes two lines instead of three."""

@@ -11,8 +11,8 @@ from textual.app import RenderResult
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from tracetui.session.inert import inert
 from tracetui.session.session import Status
-from tracetui.ui.inert import inert
 
 SAMPLES = 20
 """Rates in the sparkline, one a second."""

@@ -8,7 +8,7 @@ from typing import NamedTuple, Optional
 from tracetui.model.hop import HOOKS, Hop
 from tracetui.model.packet import Packet
 from tracetui.session import report
-from tracetui.ui.inert import inert
+from tracetui.session.inert import inert
 
 MARKS = {"accept": "✓ accept", "drop": "✗ drop", "reject": "✗ reject", "unknown": "· unknown"}
 """Verdicts are told apart without colour."""

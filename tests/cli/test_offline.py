@@ -1,0 +1,138 @@
+"""What needs neither root nor a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.recorded import RECORDINGS, SEED_HOPS
+
+SEED = str(RECORDINGS / "seed-eks-forward.log")
+
+
+def packets(text: str) -> list[dict]:
+    return [one for one in map(json.loads, text.splitlines()) if one["kind"] == "packet"]
+
+
+def test_the_seed_as_text(tracetui):
+    done = tracetui("replay", SEED)
+    assert done.status == 0
+    heads = [line for line in done.out.splitlines() if line[0] != " "]
+    counts = [int(line.split(" hops")[0].split()[-1]) for line in heads]
+    assert counts == SEED_HOPS
+    assert "172.31.47.174:22896 → 172.31.55.27:8090" in heads[0]
+
+
+def test_the_seed_as_json_and_again_from_its_own_record(tracetui):
+    first = tracetui("replay", "--format", "json", SEED)
+    assert [len(one["hops"]) for one in packets(first.out)] == SEED_HOPS
+    again = tracetui("replay", "--format", "json", "-", stdin=first.out.encode())
+    assert packets(again.out) == packets(first.out)
+
+
+def test_junk_is_skipped_and_counted(tracetui):
+    junk = bytes(range(256)) * 3 + b"\nTRACE: x\n"
+    done = tracetui("replay", "-", "--format", "json", stdin=junk + Path(SEED).read_bytes())
+    assert done.status == 0
+    assert len(packets(done.out)) == 6
+    assert "held no hop" in done.err
+
+
+def test_what_is_printed_is_inert(tracetui):
+    first = Path(SEED).read_bytes().splitlines()[0]
+    line = first.replace(b"raw:PREROUTING", b"raw:\x1b]0;x\x07")
+    done = tracetui("replay", "-", stdin=line)
+    assert "raw:" in done.out
+    assert not {"\x1b", "\x07"} & set(done.out)
+
+
+def test_a_missing_file_is_one_clear_line(tracetui):
+    done = tracetui("replay", "/nowhere/kern.log")
+    assert (done.status, done.out) == (1, "")
+    assert done.err == "tracetui: /nowhere/kern.log: No such file or directory\n"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--nonsense"],
+        ["explode"],
+        ["replay"],
+        ["replay", "--format", "xml", "x"],
+        ["record", "-d", "10.0.0.300"],
+        ["record", "-p", "tcp", "--dport", "65536"],
+        ["record", "--dport", "80"],
+        ["record", "-i", "eth 0"],
+        ["record", "--limit", "many"],
+        ["record", "--expire", "soon"],
+        ["record", "--chain", "FORWARD"],
+        ["record", "--seconds", "-1"],
+        ["record", "-4", "-6"],
+        ["rules", "add", "--expire", "none"],
+        ["--guard", "0"],
+        ["--source", "tcpdump"],
+    ],
+)
+def test_what_cannot_be_meant_ends_with_2_and_says_why(tracetui, argv):
+    # Were anything of this taken for good, it must not reach the machine's own namespace.
+    done = tracetui(
+        *(["--netns", "no-such-namespace"] if argv[0] in ("record", "rules") else []), *argv
+    )
+    assert done.status == 2
+    assert done.out == ""
+    assert len(done.err.splitlines()) == 1
+    assert done.err.startswith("tracetui")
+
+
+def test_without_a_terminal_the_screen_says_what_to_do(tracetui):
+    done = tracetui()
+    assert done.status == 1
+    assert "terminal" in done.err
+    assert "record" in done.err
+    assert tracetui("demo").status == 1
+
+
+def test_modules_of_a_node_that_was_copied(tracetui, tmp_path):
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/modules").write_text((RECORDINGS / "seed-proc-modules.txt").read_text())
+    env = {**os.environ, "TRACETUI_ROOT": str(tmp_path)}
+    assert "nf_conntrack" in tracetui("modules", env=env).out
+    value = json.loads(tracetui("modules", "--json", "nf_nat", env=env).out)
+    assert [one["name"] for one in value["modules"]] == ["nf_nat"]
+    assert tracetui("modules", "nothing", env=env).status == 1
+    (tmp_path / "proc/modules").unlink()
+    done = tracetui("modules", env=env)
+    assert done.status == 0
+    assert "no loadable modules" in done.out
+
+
+def test_help_and_version(tracetui):
+    for argv in (["--help"], ["record", "--help"], ["rules", "add", "--help"]):
+        done = tracetui(*argv)
+        assert done.status == 0
+        assert "usage:" in done.out
+    assert tracetui("--version").out.startswith("tracetui 0.")
+
+
+@pytest.mark.parametrize("argv", [["replay", "--format", "text", SEED], ["modules"], ["--help"]])
+def test_text_commands_load_no_textual(argv):
+    code = (
+        "import sys, tracetui.cli\n"
+        f"try: tracetui.cli.main({argv!r})\n"
+        "except SystemExit: pass\n"
+        "assert not {'textual', 'rich'} & set(sys.modules), 'textual was loaded'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
+
+
+def test_a_reader_that_leaves_is_no_error():
+    command = f"{sys.executable} -m tracetui replay --format json {SEED} {SEED} {SEED} | head -1"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stderr == ""
+    assert json.loads(done.stdout)["kind"] == "hello"

@@ -1,0 +1,202 @@
+"""Headless tracing in a namespace: rules, record, flush, and every way they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tracetui.kernel import netns
+from tracetui.kernel.netlink import NfLog
+
+pytestmark = pytest.mark.kernel
+
+LOGGERS = {2: "nf_log_ipv4", 10: "nf_log_ipv6"}
+FOREIGN = ["-t", "raw", "-A", "OUTPUT", "-p", "udp", "-j"]
+
+
+def records(text: str) -> list[dict]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def start(namespace, *argv: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tracetui", "--netns", namespace.name, "record", *argv],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("backend", ["legacy", "nft"])
+def test_record_writes_the_packets_and_leaves_nothing(namespace, eventually, backend):
+    rule = ["--chain", "OUTPUT", "-4", "-p", "icmp", "--backend", backend]
+    recorder = start(namespace, *rule, "--packets", "2", "-w", "-")
+    eventually(lambda: namespace.trace_rules(), 20.0)
+    namespace.ping(count=3)
+    out, err = recorder.communicate(timeout=30)
+    assert recorder.returncode == 0, err
+    found = records(out)
+    assert (found[0]["kind"], found[-1]["kind"]) == ("hello", "bye")
+    packets = [one for one in found if one["kind"] == "packet"]
+    assert len({one["id"] for one in packets}) == 2
+    assert {one["proto"] for one in packets} == {"icmp"}
+    assert {hop["backend"] for one in packets for hop in one["hops"]} == {backend}
+    assert found[-1]["lost"] == 0
+    assert namespace.trace_rules() == []
+    assert namespace.loggers() == LOGGERS
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_record_ends_cleanly_on_a_signal(namespace, eventually, tmp_path, number):
+    file = tmp_path / "trace.ndjson"
+    recorder = start(namespace, "--chain", "OUTPUT", "-p", "icmp", "-w", str(file))
+    eventually(lambda: namespace.trace_rules(), 20.0)
+    namespace.ping()
+    eventually(lambda: '"kind": "packet"' in file.read_text(), 20.0)
+    recorder.send_signal(number)
+    _, err = recorder.communicate(timeout=30)
+    assert recorder.returncode == 0, err
+    assert records(file.read_text())[-1]["kind"] == "bye"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert namespace.trace_rules() == []
+    assert namespace.loggers() == LOGGERS
+
+
+def test_record_ends_after_its_seconds(tracetui, namespace):
+    done = tracetui(
+        *("--netns", namespace.name, "record", "--chain", "OUTPUT", "-p", "icmp"),
+        *("--seconds", "1", "-w", "-"),
+    )
+    assert done.status == 0
+    assert records(done.out)[-1]["packets"] == 0
+
+
+def test_the_kernel_log_is_a_source_where_it_is_asked_for(namespace, eventually):
+    setting = Path("/proc/sys/net/netfilter/nf_log_all_netns")
+    before = setting.read_text()
+    setting.write_text("1")
+    try:
+        rule = ["--chain", "OUTPUT", "-4", "-p", "icmp", "--backend", "legacy"]
+        recorder = start(namespace, "--source", "kmsg", *rule, "--packets", "2", "-w", "-")
+        eventually(lambda: namespace.trace_rules(), 20.0)
+        namespace.ping(count=3)
+        out, err = recorder.communicate(timeout=30)
+    finally:
+        setting.write_text(before)
+    assert recorder.returncode == 0, err
+    assert records(out)[0]["sources"] == ["kmsg"]
+    packets = [one for one in records(out) if one["kind"] == "packet"]
+    assert {one["proto"] for one in packets} == {"icmp"}
+    assert namespace.loggers() == LOGGERS
+
+
+def test_a_taken_nflog_group_is_left_to_who_has_it(namespace, eventually):
+    holder = netns.call_inside(netns.resolve(namespace.name), NfLog)
+    try:
+        rule = ["--chain", "OUTPUT", "-4", "-p", "icmp", "--backend", "legacy"]
+        recorder = start(namespace, *rule, "--seconds", "3", "-w", "-")
+        eventually(lambda: namespace.trace_rules(), 20.0)
+        assert namespace.loggers() == LOGGERS
+        out, err = recorder.communicate(timeout=30)
+    finally:
+        holder.close()
+    assert recorder.returncode == 0, err
+    assert "kmsg" in records(out)[0]["sources"]
+    assert "group 0" in err
+    assert "kernel log" in err
+    assert namespace.trace_rules() == []
+
+
+def test_rules_are_added_listed_and_deleted(tracetui, namespace):
+    where = ("--netns", namespace.name)
+    added = tracetui(*where, "rules", "add", "-4", "-p", "tcp", "--dport", "443", "--expire", "2m")
+    assert added.status == 0, added.err
+    assert len(namespace.trace_rules()) == 1
+    assert "--datestop" in namespace.trace_rules()[0]
+    listed = tracetui(*where, "rules")
+    assert "--dport 443" in listed.out
+    rule_id = listed.out.splitlines()[1].split()[0]
+    assert tracetui(*where, "rules", "delete", "ffffff").status == 1
+    assert len(namespace.trace_rules()) == 1
+    assert tracetui(*where, "rules", "delete", rule_id).status == 0
+    assert namespace.trace_rules() == []
+
+
+def test_flush_takes_ours_and_flush_all_names_the_foreign(tracetui, namespace):
+    where = ("--netns", namespace.name)
+    namespace.run("iptables-nft", *FOREIGN, "TRACE")
+    namespace.run("iptables-nft", *FOREIGN, "NOTRACK")
+    tracetui(*where, "rules", "add", "-4", "-p", "tcp", "--dport", "443")
+    assert len(namespace.trace_rules()) == 2
+    done = tracetui(*where, "flush")
+    assert done.status == 0
+    assert "dport 443" in done.out + done.err
+    assert ["-p udp" in rule for rule in namespace.trace_rules()] == [True]
+    done = tracetui(*where, "flush", "--all")
+    assert "foreign" in (done.out + done.err).lower()
+    assert namespace.trace_rules() == []
+    assert "notrack" in namespace.run("iptables-nft-save", "-t", "raw").lower()
+
+
+def test_a_costly_rule_needs_force(tracetui, namespace):
+    where = ("--netns", namespace.name)
+    wide = ("--backend", "legacy", "-4", "-p", "tcp", "--limit", "none")
+    done = tracetui(*where, "record", *wide, "--seconds", "1", "-w", "-")
+    assert done.status == 1
+    assert "legacy" in done.err
+    assert tracetui(*where, "rules", "add", *wide).status == 1
+    assert namespace.trace_rules() == []
+    done = tracetui(*where, "record", *wide, "--force", "--seconds", "1", "-w", "-")
+    assert done.status == 0
+
+
+def test_a_namespace_that_is_not_there(tracetui):
+    for argv in (["record", "-p", "icmp"], ["rules"], ["flush"]):
+        done = tracetui("--netns", "no-such-namespace", *argv)
+        assert done.status == 1
+        assert "no-such-namespace" in done.err
+        assert len(done.err.splitlines()) == 1
+
+
+def test_without_root_it_says_so():
+    """As nobody, with the system's python: this user can't read everything we can."""
+    python = shutil.which("python3", path="/usr/bin:/bin") or sys.executable
+    source = Path(__file__).parents[2] / "app"
+    with socket.socket():
+        for argv in (["record", "-p", "icmp"], ["rules"], ["flush"], ["modules"]):
+            done = subprocess.run(
+                [python, "-m", "tracetui", *argv],
+                env={"PYTHONPATH": str(source), "PATH": os.environ["PATH"]},
+                user=65534, capture_output=True, text=True, timeout=60, cwd="/", check=False,
+            )  # fmt: skip
+            assert "Traceback" not in done.stderr
+            if argv == ["modules"]:
+                assert done.returncode == 0, done.stderr
+            else:
+                assert done.returncode == 1
+                assert "root" in done.stderr
+
+
+def test_the_flood_ends_with_the_guards_reason(namespace, eventually):
+    rule = ["--chain", "OUTPUT", "-4", "-p", "icmp", "--limit", "none", "--backend", "nft"]
+    recorder = subprocess.Popen(
+        [sys.executable, "-m", "tracetui", "--netns", namespace.name, "--guard", "50", "record",
+         *rule, "-w", "-"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    eventually(lambda: namespace.trace_rules(), 20.0)
+    end = time.monotonic() + 10
+    while namespace.trace_rules() and time.monotonic() < end:
+        namespace.ping(count=40)
+    assert namespace.trace_rules() == []
+    recorder.send_signal(signal.SIGINT)
+    _, err = recorder.communicate(timeout=30)
+    assert recorder.returncode == 1
+    assert "the guard tripped" in err
