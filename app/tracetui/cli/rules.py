@@ -15,11 +15,14 @@ from tracetui.errors import Failure, InvalidRule
 from tracetui.kernel import netns, privileges
 from tracetui.model.cost import worst_case
 from tracetui.model.installed import InstalledRule
+from tracetui.model.rule import TraceRule
 from tracetui.session.inert import inert
 
 
 def run(options: argparse.Namespace) -> int:
     """List, add or delete; the exit status."""
+    if options.action == "add":
+        _wanted(options)
     enter(options)
     book = RuleBook(tag_of(owner.unattended()), complain)
     {"list": _list, "add": _add, "delete": _delete}[options.action](options, book)
@@ -76,10 +79,15 @@ def _expiry(rule: InstalledRule) -> str:
     return f"{left // 60}:{left % 60:02d}" if left >= 0 else "over"
 
 
-def _add(options: argparse.Namespace, book: RuleBook) -> None:
+def _wanted(options: argparse.Namespace) -> list[TraceRule]:
     rules = shared.rules(options)
     if any(rule.expires is None for rule in rules):
         raise InvalidRule({"--expire": "no process watches this rule, so it needs an end"})
+    return rules
+
+
+def _add(options: argparse.Namespace, book: RuleBook) -> None:
+    rules = _wanted(options)
     counts = book.counts()
     backend = getattr(options, "backend", "auto")
     if backend == "auto":
