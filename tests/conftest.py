@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 IN_CI = bool(os.environ.get("CI"))
-TOOLS = ("ip", "iptables-legacy", "iptables-nft", "ip6tables-legacy", "ip6tables-nft", "ping")
+TOOLS = ("ip", "iptables-legacy", "iptables-nft", "ip6tables-legacy", "ip6tables-nft", "nft", "ping")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
