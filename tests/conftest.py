@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 IN_CI = bool(os.environ.get("CI"))
-TOOLS = ("ip", "iptables-legacy", "iptables-nft", "ip6tables-legacy", "ip6tables-nft", "nft", "ping")
+XTABLES = ("iptables-legacy", "iptables-nft", "ip6tables-legacy", "ip6tables-nft")
+TOOLS = ("ip", "nft", "ping", *XTABLES)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
