@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -94,6 +96,34 @@ def test_without_a_terminal_the_screen_says_what_to_do(tracetui):
     assert "terminal" in done.err
     assert "record" in done.err
     assert tracetui("demo").status == 1
+
+
+@pytest.mark.parametrize("name", [SEED, "-"])
+def test_a_screen_without_a_terminal_ends_at_once(tracetui, name):
+    done = tracetui("replay", "--format", "tui", name)
+    assert done.status == 1
+    assert "terminal" in done.err
+
+
+def test_keys_come_from_the_terminal_while_packets_come_through_a_pipe():
+    """As ``dmesg | tracetui replay -``, in a terminal of its own."""
+    child, terminal = pty.fork()
+    if child == 0:
+        command = f"{sys.executable} -m tracetui replay - < {SEED}"
+        os.execvp("sh", ["sh", "-c", command])  # noqa: S606 - the shell is what is tested
+    seen = b""
+    while b"172.31.55.27" not in seen and select.select([terminal], [], [], 20)[0]:
+        seen += os.read(terminal, 65536)
+    os.write(terminal, b"q")
+    while select.select([terminal], [], [], 20)[0]:
+        try:
+            if not os.read(terminal, 65536):
+                break
+        except OSError:
+            break
+    assert b"172.31.55.27" in seen
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    os.close(terminal)
 
 
 def test_modules_of_a_node_that_was_copied(tracetui, tmp_path):

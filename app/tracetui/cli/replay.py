@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -52,7 +53,8 @@ def _print_text(packet: Packet) -> None:
 def _open(name: str) -> BinaryIO:
     """The file, or standard input for ``-``; raises Failure."""
     if name == "-":
-        return sys.stdin.buffer
+        # A screen takes the keyboard in its place.
+        return os.fdopen(os.dup(0), "rb")
     try:
         return Path(name).open("rb")
     except (OSError, ValueError) as error:
