@@ -103,3 +103,34 @@ def test_the_seed_names_its_rules():
     first = assembled(hops_of(lines("seed-eks-forward.log")))[0]
     assert places(first)[0] == "raw:PREROUTING:policy:2"
     assert all(hop.rulenum for hop in first.hops)
+
+
+BODY = lines("seed-eks-forward.log")[0].partition("TRACE:")[2]
+HUGE = "9" * 5000
+"""More digits than int() takes."""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"[999999999999999.000000] TRACE:{BODY}",
+        f"[{HUGE}.000000] TRACE:{BODY}",
+        f"9999-12-31T23:59:59-23:59 TRACE:{BODY}",
+        f"4,1,{HUGE},-;TRACE:{BODY}",
+        f"TRACE:{BODY.replace('LEN=60', f'LEN={HUGE}')}",
+        f"TRACE:{BODY.replace('SPT=22896', f'SPT={HUGE}')}",
+        f"TRACE:{BODY} MARK=0x{'f' * 6000}",
+    ],
+)
+def test_a_number_that_no_kernel_prints_costs_only_itself(line):
+    """Neither reading it nor showing it fails; what cannot be meant is not known."""
+    (packet,) = assembled([wrapper.parse_line(line)])
+    assert packet.header.src == "172.31.47.174"
+    assert packet.time is None
+
+
+@pytest.mark.parametrize(
+    "line", [f"{HUGE},1,1,-;TRACE:{BODY}", f"TRACE:{BODY}".replace(":2 ", f":{HUGE} ")]
+)
+def test_a_place_or_level_that_no_kernel_prints_is_no_hop(line):
+    assert wrapper.parse_line(line) is None

@@ -155,7 +155,16 @@ def test_a_damaged_record_raises_nothing(data):
         report.packet_json(packet)
 
 
-VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just([]) | st.just({})
+VALUES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.just(10**400)
+    | st.text(max_size=5)
+    | st.just([])
+    | st.just({})
+)
 
 
 @given(st.sampled_from(KEYS[1:] + HOP_KEYS), VALUES)

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from tracetui.cli.parser import parser
+from tracetui.cli.terminal import say
 from tracetui.errors import TracetuiError, UsageError
 
 
@@ -36,5 +37,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _complain(error: Exception, status: int) -> int:
-    print(f"tracetui: {error}", file=sys.stderr)
+    say(str(error))
     return status

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from contextlib import ExitStack
 from dataclasses import replace
 
 from tracetui.cli import tracing
+from tracetui.cli.terminal import take_keyboard
 from tracetui.errors import Failure
 from tracetui.kernel import privileges
 from tracetui.kernel.xtables import Xtables
@@ -23,8 +23,7 @@ from tracetui.session.replay import ReplaySession
 
 def run(options: argparse.Namespace) -> int:
     """Show the screen until it is left; the exit status."""
-    if not sys.stdout.isatty():
-        raise Failure("the demo needs a terminal")
+    take_keyboard()
     from tracetui.cli.screen import show
 
     with ExitStack() as stack:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from tracetui.cli.rules import complain, enter
+from tracetui.cli.rules import enter
+from tracetui.cli.terminal import say
 from tracetui.collector import flushing
 from tracetui.session.inert import inert
 
@@ -12,6 +13,6 @@ from tracetui.session.inert import inert
 def run(options: argparse.Namespace) -> int:
     """Remove and name them; the exit status."""
     enter(options)
-    lines = flushing.flush(options.all, complain)
+    lines = flushing.flush(options.all, say)
     print("\n".join(inert(line) for line in lines) or "nothing to remove")
     return 0

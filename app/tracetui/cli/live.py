@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from tracetui.cli import options as shared
 from tracetui.cli import tracing
+from tracetui.cli.terminal import take_keyboard
 from tracetui.errors import Failure
 from tracetui.kernel import privileges
 from tracetui.session.replay import ReplaySession
@@ -16,8 +16,7 @@ from tracetui.session.session import Session
 def run(options: argparse.Namespace) -> int:
     """Show the screen until it is left; the exit status."""
     rules = shared.rules(options) if shared.asks_for_rule(options) else []
-    if not sys.stdout.isatty():
-        raise Failure("the screen needs a terminal; `tracetui record` traces without one")
+    take_keyboard()
     from tracetui.cli.screen import show
 
     if not privileges.may_trace():

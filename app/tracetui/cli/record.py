@@ -12,8 +12,8 @@ from typing import TextIO
 
 from tracetui.cli import options as shared
 from tracetui.cli import tracing
+from tracetui.cli.terminal import say
 from tracetui.errors import Failure
-from tracetui.session.inert import inert
 from tracetui.session.live import LiveSession
 from tracetui.session.recorder import Recorder
 from tracetui.session.recording import RecordingWriter
@@ -59,7 +59,7 @@ def _wait_until_added(session: LiveSession, rules: int, stopped: Callable[[], bo
             if notice.severity == "error":
                 raise Failure(notice.text)
             outcomes += notice.text.startswith("added ")
-            print(f"tracetui: {inert(notice.text)}", file=sys.stderr)
+            say(notice.text)
         if time.monotonic() > end:
             raise Failure("the rules could not be added in time")
         time.sleep(0.01)
@@ -67,7 +67,7 @@ def _wait_until_added(session: LiveSession, rules: int, stopped: Callable[[], bo
 
 def _say_totals(session: LiveSession, packets: int) -> None:
     status = session.status
-    print(f"tracetui: {packets} packets, {status.hops} hops, {status.lost} lost", file=sys.stderr)
+    say(f"{packets} packets, {status.hops} hops, {status.lost} lost")
 
 
 @contextmanager

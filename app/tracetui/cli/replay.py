@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
+from tracetui.cli.terminal import say, take_keyboard
 from tracetui.errors import Failure
 from tracetui.model.packet import Packet
 from tracetui.session import report
@@ -24,13 +25,14 @@ def run(options: argparse.Namespace) -> int:
         files = [(name, stack.enter_context(_open(name))) for name in options.files]
         session = ReplaySession(files)
         if wanted == "tui":
+            take_keyboard()
             from tracetui.cli.screen import show
 
             return show(session)
         session.read_all()
         _print(session, wanted)
     if session.status.skipped:
-        print(f"tracetui: {session.status.skipped} lines held no hop", file=sys.stderr)
+        say(f"{session.status.skipped} lines held no hop")
     return 0
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from datetime import datetime, timezone
 
 from tracetui.cli import options as shared
+from tracetui.cli.terminal import say
 from tracetui.collector import owner
 from tracetui.collector.keeper import choose_backend
 from tracetui.collector.rulebook import RuleBook, tag_of
@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
     if options.action == "add":
         _wanted(options)
     enter(options)
-    book = RuleBook(tag_of(owner.unattended()), complain)
+    book = RuleBook(tag_of(owner.unattended()), say)
     {"list": _list, "add": _add, "delete": _delete}[options.action](options, book)
     return 0
 
@@ -35,11 +35,6 @@ def enter(options: argparse.Namespace) -> None:
         raise Failure("TRACE rules need root: try again with sudo")
     if options.netns:
         netns.enter(netns.resolve(options.netns))
-
-
-def complain(text: str) -> None:
-    """Say on standard error what went wrong on the way."""
-    print(f"tracetui: {inert(text)}", file=sys.stderr)
 
 
 def _list(_: argparse.Namespace, book: RuleBook) -> None:
@@ -92,7 +87,7 @@ def _add(options: argparse.Namespace, book: RuleBook) -> None:
     backend = getattr(options, "backend", "auto")
     if backend == "auto":
         backend, why = choose_backend(counts, book.xtables.backends)
-        complain(f"backend {backend}: {why}")
+        say(f"backend {backend}: {why}")
     largest = counts[backend].largest if backend in counts else 0
     for rule in rules:
         cost = worst_case(rule, backend, largest)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Optional
 
+from tracetui.cli.terminal import say
 from tracetui.errors import Failure
 from tracetui.kernel import netns, privileges
 from tracetui.model.rule import TraceRule
-from tracetui.session.inert import inert
 from tracetui.session.live import LiveSession
 
 READY_SECONDS = 30.0
@@ -58,7 +56,7 @@ def add_rules(session: LiveSession, rules: list[TraceRule], options: argparse.Na
 def print_notices(session: LiveSession) -> None:
     """Print what the session has to say on standard error."""
     for notice in session.take_notices():
-        print(f"tracetui: {inert(notice.text)}", file=sys.stderr)
+        say(notice.text)
 
 
 @contextmanager
@@ -74,14 +72,3 @@ def stop_on_signals() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def first_error(session: LiveSession) -> Optional[str]:
-    """The first error among the notices waiting; the others are printed."""
-    found = None
-    for notice in session.take_notices():
-        if notice.severity == "error" and found is None:
-            found = notice.text
-        else:
-            print(f"tracetui: {inert(notice.text)}", file=sys.stderr)
-    return found

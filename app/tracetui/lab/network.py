@@ -12,8 +12,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Optional, TypeVar
+from typing import TypeVar
 
 from tracetui.collector.owner import Owner, is_dead
 from tracetui.errors import CommandFailed, Failure
@@ -57,12 +56,7 @@ class Lab:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

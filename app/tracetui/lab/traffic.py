@@ -7,8 +7,8 @@ import selectors
 import socket
 import threading
 import time
-from types import TracebackType
-from typing import NamedTuple, Optional
+from collections.abc import Callable
+from typing import NamedTuple
 
 from tracetui.lab import ruleset
 from tracetui.lab.network import SERVER, Lab
@@ -63,12 +63,7 @@ class Traffic:
         self._start(self._serve)
         return self
 
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop.set()
         for thread in self._threads:
             thread.join()
@@ -112,8 +107,8 @@ class Traffic:
         # A socket stays in the namespace it was made in, whichever thread uses it.
         return self._lab.inside(self._lab.client, lambda: socket.socket(_FAMILIES[family], kind))
 
-    def _start(self, target: object) -> None:
-        thread = threading.Thread(target=target, name="lab", daemon=True)  # type: ignore[arg-type]
+    def _start(self, target: Callable[[], None]) -> None:
+        thread = threading.Thread(target=target, name="lab", daemon=True)
         thread.start()
         self._threads.append(thread)
 

@@ -11,6 +11,8 @@ HOOKS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
 
 SINCE_EPOCH = 1e8
 """Seconds; a smaller time counts from boot, as in plain dmesg."""
+YEAR_10000 = 253_402_300_800.0
+"""Seconds since the epoch; a time from there on is damage, and no calendar here knows it."""
 
 
 class Hop(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple, Optional, Union
 
 from tracetui.model.header import Header
-from tracetui.model.hop import SINCE_EPOCH, Hop
+from tracetui.model.hop import SINCE_EPOCH, YEAR_10000, Hop
 from tracetui.model.path import position, table_rank
 
 Value = Union[str, int, None]
@@ -79,7 +79,7 @@ class Packet:
     def time(self) -> Optional[float]:
         """Seconds since the epoch at the first hop; None if not known."""
         time = self.hops[0].time
-        return time if time is not None and time >= SINCE_EPOCH else None
+        return time if time is not None and SINCE_EPOCH <= time < YEAR_10000 else None
 
     def hook_of(self, index: int) -> Optional[str]:
         """The hook of a hop, also of one in a user chain; None where it is not known."""

@@ -8,6 +8,9 @@ from typing import Optional, Union
 from tracetui.model.hop import Hop
 from tracetui.parse import logline
 
+_KERN_LEVELS = tuple("01234567")
+"""Facility 0 (kern) << 3 | level."""
+_MICROSECONDS = re.compile(r"[0-9]{1,18}")
 _ESCAPE = re.compile(r"\\x([0-9a-fA-F]{2})")
 
 
@@ -20,10 +23,10 @@ def parse(record: Union[bytes, str], received: Optional[float]) -> Optional[Hop]
     text = record.decode(errors="backslashreplace") if isinstance(record, bytes) else record
     head, semicolon, message = text.partition(";")
     fields = head.split(",")
-    if not semicolon or not fields[0].isdigit() or int(fields[0]) >= 8:
+    if not semicolon or fields[0] not in _KERN_LEVELS:
         return None
     time = received
-    if time is None and len(fields) > 2 and fields[2].isdigit():
+    if time is None and len(fields) > 2 and _MICROSECONDS.fullmatch(fields[2]):
         time = int(fields[2]) / 1e6
     return logline.parse(unescape(message.partition("\n")[0]), time)
 

@@ -15,7 +15,7 @@ from tracetui.model.header import Header
 from tracetui.model.hop import HOOKS, Hop
 
 _TRACE = re.compile(
-    r"TRACE: (?P<table>[^:\s]+):(?P<chain>\S+):(?P<type>rule|return|policy):(?P<num>\d+)"
+    r"TRACE: (?P<table>[^:\s]+):(?P<chain>\S+):(?P<type>rule|return|policy):(?P<num>[0-9]{1,10})"
     r"(?=\s|IN=|$)"
 )
 _FLAGS = ("AE", "CWR", "ECE", "URG", "ACK", "PSH", "RST", "SYN", "FIN")
@@ -24,7 +24,8 @@ _PROTOCOLS = {
     "AH": "ah", "ESP": "esp", "132": "sctp", "33": "dccp", "47": "gre", "2": "igmp", "4": "ipip",
     "41": "ipv6", "103": "pim", "112": "vrrp",
 }  # fmt: skip
-_NUMBER = re.compile(r"\d+")
+_NUMBER = re.compile(r"[0-9]{1,20}(?![0-9])")
+"""The kernel prints none that is longer; int() would refuse a far longer one."""
 _BRACKETS = re.compile(r"\[[^\[\]]*(?:\]|$)")
 _OPTIONS = re.compile(r"OPT \(([^)]*)\)")
 
@@ -177,5 +178,5 @@ def _number(printed: Optional[str]) -> Optional[int]:
 
 
 def _hex(printed: Optional[str]) -> Optional[int]:
-    found = re.match(r"(?:0x)?([0-9a-fA-F]+)", printed or "")
+    found = re.match(r"(?:0x)?([0-9a-fA-F]{1,16})(?![0-9a-fA-F])", printed or "")
     return int(found[1], 16) if found else None

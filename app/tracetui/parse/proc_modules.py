@@ -9,6 +9,8 @@ from tracetui.model.modules import Module
 
 _STATES = ("Live", "Loading", "Unloading")
 _TAINT = re.compile(r"\(([A-Z+-]+)\)")
+_DIGITS = 20
+"""Of the largest 64-bit number."""
 _NAME = re.compile(r"[\w.-]+")
 
 
@@ -65,4 +67,4 @@ def _users(words: list[str]) -> tuple[list[str], Optional[str], list[str]]:
 
 
 def _is_number(word: str) -> bool:
-    return word.isascii() and word.isdigit()
+    return word.isascii() and word.isdigit() and len(word) <= _DIGITS

@@ -19,7 +19,7 @@ _ISO = re.compile(
     r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2})(?:[.,](\d{1,6}))?(Z|[+-]\d{2}:?\d{2})?"
 )
 _CTIME = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) +(\d{1,2}) (\d{2}:\d{2}:\d{2}) (\d{4})")
-_UPTIME = re.compile(r"\[\s*(\d+\.\d{6})(?: <\s*\d+\.\d{6}>)?\]")
+_UPTIME = re.compile(r"\[\s*(\d{1,12}\.\d{6})(?: <\s*\d{1,12}\.\d{6}>)?\]")
 _EPOCH = re.compile(r"(\d{9,11}\.\d{6}) ")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, Optional, TextIO, TypeVar
 
@@ -100,9 +101,11 @@ def _changed_header(header: Header, changed: Mapping[str, Any]) -> Header:
 def _hop(
     value: Mapping[str, Any], header: Optional[Header], mark: Optional[int], start: Optional[float]
 ) -> Hop:
-    chain = _required(value, "chain", str)
+    chain, backend = _required(value, "chain", str), value["backend"]
+    if backend not in ("legacy", "nft"):
+        raise TypeError("backend")
     return Hop(
-        backend="nft" if value["backend"] == "nft" else "legacy",
+        backend=backend,
         family=_optional(value, "family", str)
         or ("ip6" if header and header.family == 6 else "ip"),
         table=_required(value, "table", str),
@@ -134,6 +137,8 @@ def _optional(value: Mapping[str, Any], key: str, kind: type[_Kind]) -> Optional
         found = float(found)
     if found is None:
         return None
+    if isinstance(found, float) and not math.isfinite(found):
+        raise TypeError(key)
     if not isinstance(found, kind) or isinstance(found, bool):
         raise TypeError(key)
     return found

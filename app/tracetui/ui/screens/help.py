@@ -36,13 +36,19 @@ def _text() -> Text:
             if command.scope == scope:
                 text.append(f"  {keys_of(command):<12} {command.help}\n")
         text.append("\n")
-    text.append("Move between panes with Tab, Shift+Tab, or 1 2 3; a click does it too.")
+    text.append("A click moves the cursor too.")
     return text
 
 
 def keys_of(command: Command) -> str:
     """The keys of a command as people write them."""
     return command.shown or " ".join(
-        {"enter": "Enter", "space": "Space", "ctrl+f": "Ctrl+F", "ctrl+c": "Ctrl+C"}.get(key, key)
+        {
+            "enter": "Enter",
+            "space": "Space",
+            "tab": "Tab",
+            "ctrl+f": "Ctrl+F",
+            "ctrl+c": "Ctrl+C",
+        }.get(key, key)
         for key in command.keys.split(",")
     )
