@@ -71,7 +71,7 @@ COMMANDS = (
         shown="Shift+Tab",
         priority=True,
     ),
-    Command("anywhere", "ctrl+c", "app.quit", "quit", "the same, anywhere", priority=True),
+    Command("anywhere", "ctrl+c", "app.quit", "quit", "remove our rules and quit", priority=True),
 )
 
 SCOPES = {
