@@ -28,6 +28,7 @@ REPLAY = """\
 examples:
   tracetui replay kern.log
   dmesg | tracetui replay - --format text
+  tracetui replay kern.log --ruleset v4.iptables-save --ruleset v6.ip6tables-save
   tracetui replay --format json syn.ndjson | jq 'select(.verdict == "drop")'
 """
 RECORD = """\
@@ -85,6 +86,16 @@ def parser() -> argparse.ArgumentParser:
 def _add_replay(commands: Commands) -> None:
     replay = _command(commands, "replay", "show hops from files or standard input", REPLAY)
     replay.add_argument("files", nargs="+", metavar="FILE", help="a log or recording; - is stdin")
+    replay.add_argument(
+        "--ruleset",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="explain the hops by an iptables-save or nft listing; can be given more than once",
+    )
+    replay.add_argument(
+        "--own", action="store_true", help="also the hops of TRACE rules of ours (text)"
+    )
     replay.add_argument(
         "--format", choices=("tui", "text", "json"), help="default: tui on a terminal, else text"
     )

@@ -27,9 +27,9 @@ def run(options: argparse.Namespace) -> int:
     rules = shared.rules(options)
     tracing.check(options)
     with _output(options.write) as out, tracing.stop_on_signals() as stopped:
-        session = tracing.start(options)
+        session = tracing.start(options, keep_readings=True)
         writer = RecordingWriter(out)
-        recorder = Recorder(session, writer.packet)
+        recorder = Recorder(session, writer)
         try:
             tracing.wait_until_ready(session)
             tracing.add_rules(session, rules, options)

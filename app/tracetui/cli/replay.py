@@ -5,17 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
 from tracetui.cli.terminal import say, take_keyboard
 from tracetui.errors import Failure
-from tracetui.model.packet import Packet
 from tracetui.session import report
 from tracetui.session.recording import RecordingWriter
 from tracetui.session.replay import ReplaySession
+from tracetui.session.rulesets import Rulesets
 
 
 def run(options: argparse.Namespace) -> int:
@@ -23,33 +22,44 @@ def run(options: argparse.Namespace) -> int:
     wanted = options.format or ("tui" if sys.stdout.isatty() else "text")
     with ExitStack() as stack:
         files = [(name, stack.enter_context(_open(name))) for name in options.files]
-        session = ReplaySession(files)
+        session = ReplaySession(files, rulesets=_rulesets(options.ruleset))
         if wanted == "tui":
             take_keyboard()
             from tracetui.cli.screen import show
 
             return show(session)
         session.read_all()
-        _print(session, wanted)
+        _print(session, wanted, options.own)
     if session.status.skipped:
         say(f"{session.status.skipped} lines held no hop")
     return 0
 
 
-def _print(session: ReplaySession, wanted: str) -> None:
-    writer = RecordingWriter(sys.stdout)
-    show: Callable[[Packet], None] = writer.packet if wanted == "json" else _print_text
+def _rulesets(names: list[str]) -> Rulesets:
+    """The listings of --ruleset; raises Failure for a file that is none."""
+    rulesets = Rulesets()
+    for name in names:
+        with _open(name) as file:
+            text = file.read().decode(errors="backslashreplace")
+        if not rulesets.fix(text):
+            raise Failure(
+                f"{name}: no ruleset; iptables-save, `nft -j list ruleset` and `nft -a list "
+                "ruleset` write one"
+            )
+    return rulesets
+
+
+def _print(session: ReplaySession, wanted: str, own_hops: bool) -> None:
     if wanted == "json":
+        writer = RecordingWriter(sys.stdout)
         writer.hello(session.status)
-    for packet in session.packets:
-        show(packet)
-    if wanted == "json":
+        for packet in session.packets:
+            writer.packet(packet, session.explain(packet))
         writer.bye(session.status, len(session.packets))
-
-
-def _print_text(packet: Packet) -> None:
-    for line in report.packet_text(packet):
-        print(line)
+        return
+    for packet in session.packets:
+        for line in report.packet_text(packet, session.explain(packet), own_hops):
+            print(line)
 
 
 def _open(name: str) -> BinaryIO:

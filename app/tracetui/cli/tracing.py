@@ -26,10 +26,10 @@ def check(options: argparse.Namespace) -> None:
         netns.resolve(options.netns)
 
 
-def start(options: argparse.Namespace) -> LiveSession:
+def start(options: argparse.Namespace, keep_readings: bool = False) -> LiveSession:
     """A session as --netns, --source and --guard ask for; raises Failure."""
     check(options)
-    return LiveSession(options.netns, options.source, options.guard)
+    return LiveSession(options.netns, options.source, options.guard, keep_readings=keep_readings)
 
 
 def wait_until_ready(session: LiveSession) -> None:

@@ -21,6 +21,7 @@ from tracetui.collector.keeper import Keeper
 from tracetui.collector.mailbox import Mailbox
 from tracetui.collector.outbox import Outbox
 from tracetui.collector.reception import Reception
+from tracetui.collector.snapshots import Snapshots
 from tracetui.collector.sources import Source
 from tracetui.collector.worker import Worker
 from tracetui.errors import Failure
@@ -36,6 +37,8 @@ REFRESH_SECONDS = 2.0
 IDLE_REFRESH_SECONDS = 10.0
 FAREWELL_SECONDS = 1.0
 """How long the last frames may take to leave."""
+READING_SECONDS = 0.5
+"""How long a reading of the rules may take to end when leaving; it changes nothing."""
 JOB_SECONDS = 20.0
 """How long a job under way may take to end when leaving."""
 
@@ -64,6 +67,9 @@ class Collector:
         self._guard = Guard(options.threshold)
         self._reception = Reception(self._selector, self._outbox, self._guard, self._trip)
         self._keeper = Keeper(self, options.source)
+        self._snapshots = Snapshots(
+            self, self._mailbox, self._outbox, self._reception, self._keeper.book.xtables
+        )
         self._worker = Worker("rules", self._job_failed)
         self._remover = Worker("removal", self._job_failed)
         self._links = LinkEvents()
@@ -102,6 +108,10 @@ class Collector:
         """Take what a source still holds and close it; safe from every thread."""
         self._mailbox.post(partial(self._reception.drop, source))
 
+    def read_rulesets(self) -> None:
+        """Have the node's rules read soon; safe from every thread."""
+        self._mailbox.post(self._snapshots.want)
+
     def _start(self) -> None:
         os.set_blocking(self._stdin, False)
         self._mailbox.wake_on_signals()
@@ -112,6 +122,7 @@ class Collector:
             (self._stdin, self._read_commands),
             (self._mailbox, self._mailbox.run),
             (self._links, self._send_links),
+            (self._snapshots.lock, self._snapshots.lock.look),
         ):
             self._selector.register(thing, selectors.EVENT_READ, job)
         me = {"host": socket.gethostname(), "netns": self._options.netns, "pid": os.getpid()}
@@ -132,12 +143,14 @@ class Collector:
     def _turn(self) -> None:
         self._tick(time.monotonic())
         self._watch_writing()
-        due = min(self._next_status, self._next_refresh()) - time.monotonic()
+        next_due = min(self._next_status, self._next_refresh(), self._snapshots.next_due())
+        due = next_due - time.monotonic()
         for key, _ in self._selector.select(min(max(due, 0.0), IDLE_SECONDS)):
             key.data()
 
     def _tick(self, now: float) -> None:
         self._reception.tick(now)
+        self._snapshots.tick(now)
         if now >= self._next_status:
             rate = self._guard.rate(now)
             self._next_status = now + (BUSY_SECONDS if rate else IDLE_SECONDS)
@@ -228,6 +241,7 @@ class Collector:
             "add": lambda: worker.submit(partial(keeper.add, command)),
             "delete": lambda: worker.submit(partial(keeper.delete, str(command.get("id")))),
             "count": lambda: worker.submit(keeper.count),
+            "chain": lambda: self._snapshots.list_chain(command),
             "flush": lambda: self._remover.submit(self._flush),
             "arm": self._arm,
             "threshold": partial(self._set_threshold, command.get("value")),
@@ -259,6 +273,7 @@ class Collector:
         removed = self._keeper.remove_mine()
         for worker in (self._worker, self._remover):
             worker.stop(JOB_SECONDS)
+        self._snapshots.stop(READING_SECONDS)
         removed += self._keeper.remove_mine()
         self._mailbox.run()
         bye = {"hops": self._reception.hops, "lost": self._reception.lost, "removed": removed}

@@ -1,7 +1,8 @@
 """What runs through the two pipes: frames up from the collector, commands down to it.
 
 A frame is 13 bytes (payload length, kind, seconds since the epoch) and its payload: a raw datagram,
-a kernel log record, or a JSON object. A command is one JSON object on a line.
+a kernel log record, a JSON object, or a text with one before it. A command is one JSON object on a
+line.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from tracetui.errors import Failure
 NFLOG, NFTRACE, KMSG = 1, 2, 3
 """Payload: one datagram of the source, or one /dev/kmsg record."""
 HELLO, STATUS, RULES, NOTICE, LINKS, NODE, BYE = 16, 17, 18, 19, 20, 21, 22
+READING, CHAIN = 24, 25
 """Payload: a JSON object."""
+RULESET = 23
+"""Payload: a JSON object that says what it is, a line end, and a text."""
 HOP_KINDS = frozenset((NFLOG, NFTRACE, KMSG))
 
 MAX_PAYLOAD = 16 << 20
@@ -39,6 +43,14 @@ class Frame(NamedTuple):
         if not isinstance(value, dict):
             raise Failure("the collector sent something that is not an object")
         return value
+
+    def text(self) -> tuple[dict[str, Any], str]:
+        """What the payload of a RULESET frame says it is, and its text."""
+        head, _, text = self.payload.partition(b"\n")
+        value = json.loads(head)
+        if not isinstance(value, dict):
+            raise Failure("the collector sent something that is not an object")
+        return value, text.decode(errors="backslashreplace")
 
 
 def encode(kind: int, time: float, payload: bytes) -> bytes:

@@ -18,6 +18,7 @@ from tracetui.collector.owner import Owner, is_dead
 from tracetui.collector.rulebook import RuleBook, tag_of
 from tracetui.collector.sources import Source
 from tracetui.errors import Failure, TracetuiError
+from tracetui.kernel.procfs import routing_sysctls
 from tracetui.model.cost import worst_case
 from tracetui.model.installed import InstalledRule
 from tracetui.model.rule import TraceRule
@@ -40,6 +41,10 @@ class Loop(Protocol):
 
     def drop(self, source: Source) -> None:
         """Take what a source still holds and close it."""
+        ...
+
+    def read_rulesets(self) -> None:
+        """Have the node's rules read soon: they have changed."""
         ...
 
 
@@ -77,6 +82,7 @@ class Keeper:
             self._loop.say("warning", "restored nf_log, left bound by a dead tracetui")
         self.count()
         self.refresh()
+        self._loop.read_rulesets()
 
     def count(self) -> None:
         """Count the node's rules and tell which backend holds them."""
@@ -93,6 +99,7 @@ class Keeper:
                 },
                 "rules": {name: counts.largest for name, counts in self._counts.items()},
                 "tag": self.book.tag,
+                "sysctls": routing_sysctls(),
             },
         )
 
@@ -169,6 +176,7 @@ class Keeper:
             # A flush or a trip overtook the insertion: it wins.
             self.remove_mine()
             raise Failure(self._refusal or "flushed meanwhile")
+        self._loop.read_rulesets()
         self._loop.say("information", f"added {'; '.join(one.text for one in added)}")
 
     def _check_cost(self, rule: TraceRule, backend: str, override: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import time
@@ -26,7 +27,7 @@ class Outbox:
         """Hops thrown away because the session did not take them in time."""
         self.broken = False
         """Whether nobody reads the other end any more."""
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[memoryview] = deque()
         self._bytes = 0
         os.set_blocking(fd, False)
 
@@ -46,6 +47,14 @@ class Outbox:
         """Queue a JSON frame."""
         if self._bytes <= BOUND:
             self._put(frames.encode_json(kind, time.time(), value))
+
+    def put_text(self, head: Mapping[str, Any], text: str) -> bool:
+        """Queue a text and what it is; False if there is no room for it."""
+        payload = json.dumps(head).encode() + b"\n" + text.encode(errors="backslashreplace")
+        if self._bytes > BOUND or len(payload) > frames.MAX_PAYLOAD:
+            return False
+        self._put(frames.encode(frames.RULESET, time.time(), payload))
+        return True
 
     def write(self) -> None:
         """Write what the pipe takes now."""
@@ -72,5 +81,5 @@ class Outbox:
             select.select([], [self.fd], [], max(0.0, min(0.1, end - time.monotonic())))
 
     def _put(self, chunk: bytes) -> None:
-        self._waiting.append(chunk)
+        self._waiting.append(memoryview(chunk))
         self._bytes += len(chunk)

@@ -32,6 +32,8 @@ class Reception:
         self.guard = guard
         self.hops = 0
         """Hops received in all."""
+        self.hops_of = {"legacy": 0, "nft": 0}
+        """The same by backend."""
         self._selector = selector
         self._outbox = outbox
         self._tripped = tripped
@@ -63,12 +65,14 @@ class Reception:
         """Take what a source still holds and close it."""
         if source not in self._sources:
             return
-        for _ in range(DRAIN_BATCHES):
-            if not (batch := source.take()):
-                break
-            self._count(batch)
+        self._drain(source)
         self.look_for_losses()
         self._forget(source)
+
+    def drain(self, backend: str) -> bool:
+        """Take what a backend's sources hold; False if they are fed faster than that."""
+        dry = [self._drain(one) for one in self._sources if one.backend == backend]
+        return all(dry)
 
     def states(self) -> list[Mapping[str, str]]:
         """Name, state and detail of each source that is open or could not be opened."""
@@ -92,15 +96,23 @@ class Reception:
 
     def _receive(self, source: Source) -> None:
         try:
-            self._count(source.take())
+            self._count(source, source.take())
         except OSError as error:
             self._failed[source.name] = error.strerror or "broken"
             self._forget(source)
 
-    def _count(self, batch: list[bytes]) -> None:
+    def _drain(self, source: Source) -> bool:
+        for _ in range(DRAIN_BATCHES):
+            self._count(source, source.take())
+            if source.is_dry:
+                return True
+        return False
+
+    def _count(self, source: Source, batch: list[bytes]) -> None:
         if not batch:
             return
         self.hops += len(batch)
+        self.hops_of[source.backend] += len(batch)
         self._outbox.put_hops(batch)
         if self.guard.count(time.monotonic(), len(batch)):
             self._tripped()

@@ -41,6 +41,10 @@ class Source:
         """``nftrace``, ``nflog`` or ``kmsg``."""
         self.lost = 0
         """Records lost since it was opened."""
+        self.is_dry = False
+        """Whether the last look at it found its end."""
+        self.backend = "nft" if name == "nftrace" else "legacy"
+        """Whose hops it carries."""
         self._receiver = receiver
         self._kind = _KINDS[name]
 
@@ -52,9 +56,11 @@ class Source:
         """At most ``limit`` records that have arrived, as frames."""
         batch: list[bytes] = []
         receive, encode, kind = self._receiver.receive, frames.encode, self._kind
+        self.is_dry = False
         for _ in range(limit):
             record = receive()
             if record is None:
+                self.is_dry = True
                 break
             if kind != frames.KMSG or kmsg.is_kernel_trace(record):
                 batch.append(encode(kind, time.time(), record))

@@ -6,11 +6,31 @@ that were copied from another node.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Optional
 
 from tracetui.errors import Failure
+
+_ROUTING = Path("/proc/sys/net")
+
+
+def routing_sysctls() -> dict[str, str]:
+    """What decides in this thread's namespace whether routing lets a packet pass.
+
+    ``ipv4.ip_forward``, ``ipv6.forwarding``, and ``rp_filter.IFACE`` of each interface and ``all``
+    (Documentation/networking/ip-sysctl.rst); what can't be read is left out.
+    """
+    found = {"ipv4.ip_forward": _ROUTING / "ipv4/ip_forward"}
+    found["ipv6.forwarding"] = _ROUTING / "ipv6/conf/all/forwarding"
+    for path in _ROUTING.glob("ipv4/conf/*/rp_filter"):
+        found[f"rp_filter.{path.parent.name}"] = path
+    values: dict[str, str] = {}
+    for name, path in found.items():
+        with contextlib.suppress(OSError):
+            values[name] = path.read_text().strip()
+    return values
 
 
 class ProcFs:

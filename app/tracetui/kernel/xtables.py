@@ -18,6 +18,7 @@ LOCKED = 4
 
 _FAMILY_NAMES = {4: "iptables", 6: "ip6tables"}
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
+_TABLES = frozenset(("raw", "mangle", "nat", "filter", "security"))
 _TABLE_NAMES = {4: "/proc/net/ip_tables_names", 6: "/proc/net/ip6_tables_names"}
 
 
@@ -85,12 +86,57 @@ class Xtables:
             assert process.stdout is not None  # noqa: S101 - what stdout=PIPE promises
             yield from process.stdout
 
+    def save(self, backend: str, family: int) -> str:
+        """Every table as iptables-save prints it; empty if there is none. Raises Failure."""
+        command = self.commands.get((backend, family))
+        if command is None or (backend == "legacy" and not legacy_tables(family)):
+            return ""
+        return _run([command.save_path])
+
+    def chain(self, backend: str, family: int, table: str, chain: str) -> str:
+        """One chain as ``iptables -S CHAIN -v`` prints it, with counters; raises Failure."""
+        command = self.commands.get((backend, family))
+        if command is None or (backend == "legacy" and table not in legacy_tables(family)):
+            raise Failure(f"no {backend} table {table} here")
+        wait = ["-w", str(LOCK_SECONDS)]
+        return _run([command.path, *wait, "-t", table, "-v", "-S", chain])
+
     def _raw(self, backend: str, family: int, words: list[str]) -> None:
         command = self.commands.get((backend, family))
         if command is None:
             name = f"{_FAMILY_NAMES[family]}-{backend}"
             raise Failure(f"{name} is not installed; install the iptables package")
         _run([command.path, "-w", str(LOCK_SECONDS), "-t", "raw", *words])
+
+
+def is_built_in(family: str, table: str) -> bool:
+    """Whether iptables lists a table of this name; ``family`` is in nft's words."""
+    return family in ("ip", "ip6") and table in _TABLES
+
+
+def is_chain_name(text: str) -> bool:
+    """Whether a command can be given this as the name of a chain (xtables(8): 28 characters)."""
+    return 0 < len(text) < 29 and text[0] not in "-!" and text.isprintable() and " " not in text
+
+
+def nft_table(family: str, name: str) -> str:
+    """A table as ``nft`` prints it, with handles, without counters and elements of sets.
+
+    Raises Failure.
+    """
+    return _nft(["-a", "-s", "-t", "list", "table", family, name])
+
+
+def nft_chain(family: str, table: str, name: str) -> str:
+    """One chain as ``nft`` prints it, with handles and counters; raises Failure."""
+    return _nft(["-a", "-t", "list", "chain", family, table, name])
+
+
+def _nft(words: list[str]) -> str:
+    path = _which("nft")
+    if path is None:
+        raise Failure("nft is not installed; native nf_tables rules have no text without it")
+    return _run([path, *words])
 
 
 def legacy_tables(family: int) -> tuple[str, ...]:

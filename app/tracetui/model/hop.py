@@ -31,7 +31,8 @@ class Hop(NamedTuple):
     handle: Optional[int] = None
     """The nft rule handle."""
     verdict: Optional[str] = None
-    """What the kernel said, in nft's words: ``accept``, ``jump KUBE-SERVICES``; None on legacy."""
+    """What the kernel said, in nft's words: ``accept``, ``jump KUBE-SERVICES``. Legacy says
+    nothing; there it is None, or what was proven when the hop was recorded."""
     hook: Optional[str] = None
     """One of HOOKS where the source says it (nflog) or the chain is a built-in one; else None."""
     iif: Optional[str] = None
@@ -43,6 +44,15 @@ class Hop(NamedTuple):
     """The nft trace id: neither unique to a packet nor constant over one (FORMATS 10)."""
     header: Optional[Header] = None
     """The packet as this hop saw it; None where the kernel sent none."""
+
+    mac: Optional[str] = None
+    """Destination and source Ethernet address as the kernel log has them; None without."""
+    readings: Optional[tuple[int, int]] = None
+    """The last reading of the ruleset that had ended when it was evaluated (0 for none), and the
+    first that had not begun; None where no ruleset was read."""
+
+    rule: Optional[str] = None
+    """The text of its rule, where the hop was recorded with it."""
 
     @property
     def place(self) -> str:

@@ -98,7 +98,7 @@ class Packet:
         return max(0, round((max(until) - start) * 1e6))
 
     def changed(self, index: int) -> dict[str, Value]:
-        """The fields first seen with a new value at a hop: src sport dst dport ttl mark in out."""
+        """The fields first seen with a new value: src sport dst dport ttl mark in out mac."""
         return self._changes()[index]
 
     @property
@@ -133,11 +133,22 @@ class Packet:
         return "accept" if last.table == "nat" or is_end else "unknown"
 
     @property
-    def complete(self) -> bool:
-        """Whether the path has both ends: it starts in raw, and the verdict is known."""
+    def is_whole(self) -> bool:
+        """Whether the path has its beginning: it starts in raw."""
         hook = self._hooks[0]
-        starts = hook in ("PREROUTING", "OUTPUT") and table_rank(hook, self.hops[0].table) == 0
-        return starts and self.verdict != "unknown"
+        return hook in ("PREROUTING", "OUTPUT") and table_rank(hook, self.hops[0].table) == 0
+
+    @property
+    def slowest(self) -> Optional[int]:
+        """The hop before which most time passed; None without stamps, or with one hop only."""
+        stamps = [self.us(index) for index in range(len(self.hops))]
+        gaps = [
+            (after - before, index)
+            for index, (before, after) in enumerate(zip(stamps, stamps[1:]), start=1)
+            if before is not None and after is not None
+        ]
+        gap, at = max(gaps, default=(0, 0), key=lambda one: one[0])
+        return at if gap > 0 else None
 
     def hops_at(self) -> tuple[HookHops, ...]:
         """The hops grouped by hook and then by table, in path order."""
@@ -160,7 +171,7 @@ class Packet:
         result: list[dict[str, Value]] = []
         for hop in self.hops:
             changes: dict[str, Value] = {}
-            values: dict[str, Value] = {"in": hop.iif, "out": hop.oif}
+            values: dict[str, Value] = {"in": hop.iif, "out": hop.oif, "mac": hop.mac}
             if hop.header is not None:
                 values.update((name, getattr(hop.header, name)) for name in _HEADER_FIELDS)
             for name, value in values.items():

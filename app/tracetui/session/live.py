@@ -12,13 +12,25 @@ from tracetui.collector import frames
 from tracetui.collector.frames import Frame
 from tracetui.errors import CollectorGone
 from tracetui.model.assemble import Assembler
+from tracetui.model.explain import PacketExplanation
 from tracetui.model.guard import DEFAULT_THRESHOLD
 from tracetui.model.hop import Hop
 from tracetui.model.installed import InstalledRule
+from tracetui.model.packet import Packet
 from tracetui.model.rule import TraceRule
 from tracetui.parse import kmsg, nflog, nftrace
 from tracetui.session.client import CollectorClient
-from tracetui.session.session import GuardState, Node, Notice, SourceState, Status
+from tracetui.session.explanations import Explanations
+from tracetui.session.rulesets import Rulesets
+from tracetui.session.session import (
+    ChainListing,
+    ChainPlace,
+    GuardState,
+    Node,
+    Notice,
+    SourceState,
+    Status,
+)
 from tracetui.session.store import PacketStore
 
 POLL_SECONDS = 0.04
@@ -37,14 +49,22 @@ class LiveSession:
         threshold: int = DEFAULT_THRESHOLD,
         packets: Optional[PacketStore] = None,
         called: Optional[str] = None,
+        keep_readings: bool = False,
     ) -> None:
-        """Start the collector; raises Failure. ``called`` is what to call the namespace."""
+        """Start the collector; raises Failure. ``called`` is what to call the namespace.
+
+        ``keep_readings`` collects the rulesets read, for :meth:`take_readings`.
+        """
         self.packets = packets or PacketStore()
         self.status = Status(netns=called or netns, guard=GuardState(threshold))
         self.rules: tuple[InstalledRule, ...] = ()
         self.ended = False
         self.is_ready = False
         """Whether the node was looked at: the first listing of its rules is here."""
+        self.rulesets = Rulesets()
+        self.explanations = Explanations(self.rulesets)
+        self._readings: Optional[list[dict[str, Any]]] = [] if keep_readings else None
+        self._listings: dict[ChainPlace, ChainListing] = {}
         self._assembler = Assembler()
         self._links: dict[int, str] = {}
         self._notices: deque[Notice] = deque()
@@ -57,6 +77,9 @@ class LiveSession:
             frames.NFLOG: lambda f: self._hop(nflog.parse(f.payload, self._links, f.time)),
             frames.NFTRACE: lambda f: self._hop(nftrace.parse(f.payload, self._links, f.time)),
             frames.KMSG: lambda f: self._hop(kmsg.parse(f.payload, f.time)),
+            frames.RULESET: lambda f: self.rulesets.take_text(*f.text()),
+            frames.READING: self._take_reading,
+            frames.CHAIN: self._take_chain,
             frames.HELLO: lambda f: self._set_status(host=str(f.json().get("host", ""))),
             frames.LINKS: self._take_links,
             frames.STATUS: self._take_status,
@@ -80,10 +103,11 @@ class LiveSession:
             taken += 1
             if taken % LOOK_AT_CLOCK == 0 and time.monotonic() > until:
                 break
+        learned = self.rulesets.work(max(until, time.monotonic() + POLL_SECONDS / 2))
         if self._client.gone and not self.ended:
             self._mourn()
             return True
-        return taken > 0
+        return taken > 0 or learned
 
     def take_notices(self) -> list[Notice]:
         """What is to be told to the user since the last call, oldest first."""
@@ -104,6 +128,25 @@ class LiveSession:
         """Have all rules of this session removed at once; a notice names them."""
         self._order("flush")
 
+    def explain(self, packet: Packet) -> PacketExplanation:
+        """What is known of a packet now."""
+        return self.explanations.of(packet)
+
+    def ask_chain(self, place: ChainPlace) -> None:
+        """Have a chain listed with its counters; :meth:`chain_listing` has it when it came."""
+        self._order("chain", **place._asdict())
+
+    def chain_listing(self, place: ChainPlace) -> Optional[ChainListing]:
+        """The newest listing of a chain that was asked for; None before it came."""
+        return self._listings.get(place)
+
+    def take_readings(self) -> list[dict[str, Any]]:
+        """The rulesets read since the last call, each as it is recorded."""
+        taken = self._readings or []
+        if self._readings is not None:
+            self._readings = []
+        return taken
+
     def arm(self) -> None:
         """Arm the guard again after a trip."""
         self._order("arm")
@@ -116,6 +159,7 @@ class LiveSession:
         """End the trace; when this returns nothing of ours is left on the node."""
         for frame in self._client.close():
             self._take(frame)
+        self.rulesets.work_all()
         if self._sweep is not None:
             self._sweep.join()
         self.ended = True
@@ -135,7 +179,20 @@ class LiveSession:
         if hop is None:
             self._set_status(skipped=self.status.skipped + 1)
         else:
-            self.packets.took(self._assembler.add(hop))
+            window = self.rulesets.window(hop.backend)
+            self.packets.took(self._assembler.add(hop._replace(readings=window)))
+
+    def _take_reading(self, frame: Frame) -> None:
+        record = self.rulesets.take_mark(frame.json())
+        if record is not None and self._readings is not None:
+            self._readings.append(record)
+
+    def _take_chain(self, frame: Frame) -> None:
+        value = frame.json()
+        place = ChainPlace(value["backend"], value["family"], value["table"], value["chain"])
+        self._listings[place] = ChainListing(
+            float(value["time"]), str(value.get("text", "")), value.get("error")
+        )
 
     def _take_links(self, frame: Frame) -> None:
         # Interfaces that went away keep their name: their hops may still be on the way.
@@ -162,6 +219,7 @@ class LiveSession:
             None if node.backends else "no iptables command here; install the iptables package"
         )
         self._set_status(node=node, why_not=why_not)
+        self.explanations.explainer.sysctls = node.sysctls
 
     def _take_rules(self, frame: Frame) -> None:
         self.rules = tuple(InstalledRule.from_json(rule) for rule in frame.json()["rules"])

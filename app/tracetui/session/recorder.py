@@ -8,18 +8,24 @@ from typing import Optional
 
 from tracetui.model.packet import Packet
 from tracetui.session.live import LiveSession
+from tracetui.session.recording import RecordingWriter
 
 QUIET_SECONDS = 0.3
 """After this long without a new hop a packet is handed on; if more come, it is again."""
+PATIENCE_SECONDS = 15.0
+"""After this long it is handed on although the ruleset it met is still being read."""
+SETTLE_SECONDS = 2.0
+"""How long the end waits for what explains the last packets."""
 STEP_SECONDS = 0.05
 
 
 class Recorder:
-    """Hands a session's packets to ``write`` until told to stop."""
+    """Hands a session's packets, and the rulesets they met, to a writer until told to stop."""
 
-    def __init__(self, session: LiveSession, write: Callable[[Packet], None]) -> None:
+    def __init__(self, session: LiveSession, writer: RecordingWriter) -> None:
+        """``session`` keeps its readings."""
         self._session = session
-        self._write = write
+        self._writer = writer
         self._restless: dict[int, tuple[Packet, float]] = {}
         self._written: set[int] = set()
 
@@ -49,8 +55,20 @@ class Recorder:
             self._session.poll()
             tell()
             self._note(now)
-            self._hand_on(now - QUIET_SECONDS, packets)
+            self._hand_on(now, packets)
             time.sleep(STEP_SECONDS)
+        self._settle(packets)
+
+    def _settle(self, packets: Optional[int]) -> None:
+        """Wait a moment for what the last packets met; packets that come now are too late."""
+        known, end = set(self._restless), time.monotonic() + SETTLE_SECONDS
+        while known & set(self._restless) and time.monotonic() < end and not self._session.ended:
+            self._session.poll()
+            self._note(time.monotonic())
+            self._hand_on(time.monotonic(), packets)
+            time.sleep(STEP_SECONDS)
+        for late in set(self._restless) - known:
+            del self._restless[late]
 
     def finish(self, packets: Optional[int]) -> None:
         """Hand on what is left, after the session was closed."""
@@ -58,14 +76,19 @@ class Recorder:
         self._hand_on(float("inf"), packets)
 
     def _note(self, now: float) -> None:
+        for record in self._session.take_readings():
+            self._writer.reading(record)
         for packet in self._session.packets.take_changed():
             self._restless[packet.id] = (packet, now)
 
-    def _hand_on(self, quiet_since: float, limit: Optional[int]) -> None:
+    def _hand_on(self, now: float, limit: Optional[int]) -> None:
         for packet, moved in list(self._restless.values()):
-            if moved > quiet_since:
+            if moved > now - QUIET_SECONDS:
+                continue
+            explanation = self._session.explain(packet)
+            if explanation.is_pending and moved > now - PATIENCE_SECONDS:
                 continue
             del self._restless[packet.id]
             if limit is None or packet.id in self._written or len(self._written) < limit:
                 self._written.add(packet.id)
-                self._write(packet)
+                self._writer.packet(packet, explanation)

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Optional, TextIO, TypeVar
 
+from tracetui.model.explain import PacketExplanation
 from tracetui.model.header import Header
 from tracetui.model.hop import HOOKS, SINCE_EPOCH, Hop
 from tracetui.model.packet import Packet
@@ -15,6 +16,8 @@ from tracetui.session import report
 from tracetui.session.session import Status
 
 _NUMBERS = ("sport", "dport", "length", "ip_id", "ttl", "icmp_type", "icmp_code")
+
+_BACKENDS = ("legacy", "nft")
 
 _Kind = TypeVar("_Kind")
 
@@ -29,9 +32,13 @@ class RecordingWriter:
         """Begin the stream."""
         self._write(report.hello(status))
 
-    def packet(self, packet: Packet) -> None:
-        """Write a packet as it is now; the last line of an id stands."""
-        self._write(report.packet_json(packet))
+    def packet(self, packet: Packet, explanation: PacketExplanation) -> None:
+        """Write a packet as it is known now; the last line of an id stands."""
+        self._write(report.packet_json(packet, explanation))
+
+    def reading(self, record: Mapping[str, Any]) -> None:
+        """Write a ruleset as it was read; one that is as before is written without its text."""
+        self._write({"kind": "ruleset", **record})
 
     def notice(self, severity: str, text: str) -> None:
         """Write what the user was told."""
@@ -50,6 +57,41 @@ class RecordingWriter:
 def is_ours(line: str) -> bool:
     """Whether a line looks like one of our record's."""
     return line.startswith('{"kind"')
+
+
+def read_reading(line: str) -> Optional[Mapping[str, Any]]:
+    """A recorded ruleset; None for a line of another kind. Raises ValueError for a damaged line."""
+    value = _object(line, "ruleset")
+    if value is None:
+        return None
+    try:
+        numbers = [_required(value, "reading", int), *map(int, value["generations"])]
+        parts = _optional(value, "parts", list)
+        texts = [_required(part, "text", str) for part in parts or ()]
+    except (TypeError, KeyError, AttributeError, OverflowError) as error:
+        raise ValueError(f"no ruleset of ours: {error}") from None
+    if len(numbers) != 3 or len(texts) != len(parts or ()) or value.get("backend") not in _BACKENDS:
+        raise ValueError("no ruleset of ours")
+    return value
+
+
+def read_sysctls(line: str) -> dict[str, str]:
+    """The routing settings of the recorded node; empty for a line without. Raises ValueError."""
+    found = (_object(line, "hello") or {}).get("sysctls")
+    if not isinstance(found, dict):
+        return {}
+    return {str(name): str(setting) for name, setting in found.items()}
+
+
+def _object(line: str, kind: str) -> Optional[dict[str, Any]]:
+    """The object of a line if it is of that kind; raises ValueError for a damaged one."""
+    if kind not in line[:40]:
+        return None
+    try:
+        value = json.loads(line)
+    except RecursionError as error:
+        raise ValueError(f"no record of ours: {error}") from None
+    return value if isinstance(value, dict) and value.get("kind") == kind else None
 
 
 def read_packet(line: str, packet_id: int) -> Optional[tuple[int, Packet]]:
@@ -71,13 +113,15 @@ def _packet(value: Mapping[str, Any], packet_id: int) -> Packet:
     family = _optional(value, "family", int)
     known = None if family is None else _header(value, family)
     mark, start = _optional(value, "mark", int), _optional(value, "time", float)
+    mac = _optional(value, "mac", str)
     for hop in _required(value, "hops", list):
         changed = _optional(hop, "changed", dict) or {}
         if known is not None and changed:
             known = _changed_header(known, changed)
         mark = _optional(changed, "mark", int) if "mark" in changed else mark
+        mac = _optional(changed, "mac", str) if "mac" in changed else mac
         hook = hop.get("hook")
-        packet.add(_hop(hop, known, mark, start), hook if hook in HOOKS else None)
+        packet.add(_hop(hop, known, mark, mac, start), hook if hook in HOOKS else None)
     if not packet.hops:
         raise ValueError("a packet without hops")
     return packet
@@ -99,11 +143,16 @@ def _changed_header(header: Header, changed: Mapping[str, Any]) -> Header:
 
 
 def _hop(
-    value: Mapping[str, Any], header: Optional[Header], mark: Optional[int], start: Optional[float]
+    value: Mapping[str, Any],
+    header: Optional[Header],
+    mark: Optional[int],
+    mac: Optional[str],
+    start: Optional[float],
 ) -> Hop:
     chain, backend = _required(value, "chain", str), value["backend"]
-    if backend not in ("legacy", "nft"):
+    if backend not in _BACKENDS:
         raise TypeError("backend")
+    window = _optional(value, "readings", list)
     return Hop(
         backend=backend,
         family=_optional(value, "family", str)
@@ -120,7 +169,16 @@ def _hop(
         mark=mark or None,
         time=_time(start, _optional(value, "us", int)),
         header=header,
+        mac=mac,
+        readings=None if window is None else _window(window),
+        rule=_optional(value, "rule", str),
     )
+
+
+def _window(value: list[Any]) -> tuple[int, int]:
+    if len(value) != 2 or not all(type(number) is int for number in value):
+        raise TypeError("readings")
+    return value[0], value[1]
 
 
 def _time(start: Optional[float], us: Optional[int]) -> Optional[float]:

@@ -7,12 +7,15 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO, Optional
 
 from tracetui.model.assemble import Assembler
+from tracetui.model.explain import PacketExplanation
 from tracetui.model.installed import InstalledRule
 from tracetui.model.packet import Packet
 from tracetui.model.rule import TraceRule
 from tracetui.parse import wrapper
 from tracetui.session import recording
-from tracetui.session.session import Notice, SourceState, Status
+from tracetui.session.explanations import Explanations
+from tracetui.session.rulesets import Rulesets
+from tracetui.session.session import ChainListing, ChainPlace, Notice, SourceState, Status
 from tracetui.session.store import PacketStore
 
 POLL_SECONDS = 0.04
@@ -32,8 +35,14 @@ class ReplaySession:
         files: Iterable[tuple[str, BinaryIO]],
         packets: Optional[PacketStore] = None,
         why_not: str = NO_NODE,
+        rulesets: Optional[Rulesets] = None,
     ) -> None:
-        """Replay open files, each with its name, one after the other."""
+        """Replay open files, each with its name, one after the other.
+
+        ``rulesets`` explain hops that were recorded without any.
+        """
+        self.rulesets = rulesets or Rulesets()
+        self.explanations = Explanations(self.rulesets)
         self._files = list(files)
         self.packets = packets or PacketStore()
         sources = tuple(SourceState(name, "on") for name, _ in self._files)
@@ -48,9 +57,9 @@ class ReplaySession:
 
     def poll(self) -> bool:
         """Read on, for a bounded time; True if anything changed."""
-        if self.ended:
-            return False
         until = time.monotonic() + POLL_SECONDS
+        if self.ended:
+            return self.rulesets.work(until)
         hops, skipped = self.status.hops, self.status.skipped
         for taken, line in enumerate(self._lines, start=1):
             new = self._take(line)
@@ -60,6 +69,7 @@ class ReplaySession:
                 break
         else:
             self.ended = True
+        self.rulesets.work(max(until, time.monotonic() + POLL_SECONDS / 2))
         self.status = self.status.with_(hops=hops, skipped=skipped)
         return True
 
@@ -67,6 +77,7 @@ class ReplaySession:
         """Read to the end."""
         while not self.ended:
             self.poll()
+        self.rulesets.work_all()
 
     def take_notices(self) -> list[Notice]:
         """What is to be told to the user since the last call, oldest first."""
@@ -84,6 +95,17 @@ class ReplaySession:
     def flush(self) -> None:
         """Say that there is no node."""
         self._refuse()
+
+    def explain(self, packet: Packet) -> PacketExplanation:
+        """What is known of a packet now."""
+        return self.explanations.of(packet)
+
+    def ask_chain(self, place: ChainPlace) -> None:
+        """Nothing: there is no node, and a recorded chain has the counters it was recorded with."""
+
+    def chain_listing(self, place: ChainPlace) -> Optional[ChainListing]:
+        """None, for the same reason."""
+        return None
 
     def arm(self) -> None:
         """Say that there is no node."""
@@ -120,9 +142,19 @@ class ReplaySession:
         self.packets.took(self._assembler.add(hop))
         return 1
 
+    def _take_reading(self, line: str) -> None:
+        """Take in a recorded ruleset, or the settings of the recorded node; raises ValueError."""
+        record = recording.read_reading(line)
+        if record is not None:
+            self.rulesets.take_record(record)
+        sysctls = recording.read_sysctls(line)
+        if sysctls:
+            self.explanations.explainer.sysctls = sysctls
+
     def _take_recorded(self, line: str) -> Optional[int]:
         """Take in a line of our own record; a packet written again replaces what it was."""
         try:
+            self._take_reading(line)
             found = recording.read_packet(line, self._assembler.next_id)
         except ValueError:
             return None

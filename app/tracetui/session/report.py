@@ -7,7 +7,9 @@ from datetime import datetime, timezone
 from typing import Any, Optional
 
 from tracetui import __version__
+from tracetui.model.explain import Change, HopExplanation, PacketExplanation
 from tracetui.model.header import Header
+from tracetui.model.history import CHANGED, PENDING
 from tracetui.model.hop import Hop
 from tracetui.model.packet import Packet
 from tracetui.session.inert import inert
@@ -28,10 +30,11 @@ def hello(status: Status) -> dict[str, Any]:
         "host": status.host or None,
         "netns": status.netns,
         "sources": [source.name for source in status.sources if source.state != "failed"],
+        "sysctls": status.node.sysctls or None,
     }
 
 
-def packet_json(packet: Packet) -> dict[str, Any]:
+def packet_json(packet: Packet, explanation: PacketExplanation) -> dict[str, Any]:
     """One packet with its hops; times are seconds since the epoch, null where not known."""
     header = packet.header or _NO_HEADER
     return {
@@ -51,27 +54,70 @@ def packet_json(packet: Packet) -> dict[str, Any]:
         "icmp_type": header.icmp_type,
         "icmp_code": header.icmp_code,
         "mark": packet.mark,
+        "mac": packet.hops[0].mac,
         "in": packet.iif,
         "out": packet.oif,
-        "hops": [_hop_json(packet, index) for index in range(len(packet.hops))],
+        "hops": [_hop_json(packet, index, here) for index, here in enumerate(explanation.hops)],
         "nat": packet.nat,
-        "verdict": packet.verdict,
-        "complete": packet.complete,
+        "verdict": explanation.verdict,
+        "decided": explanation.decided,
+        "why": explanation.why or None,
+        "complete": packet.is_whole and explanation.verdict != "unknown",
     }
 
 
-def packet_text(packet: Packet) -> Iterator[str]:
-    """The packet on one line and each hop on one, indented; safe to print on a terminal."""
+def packet_text(
+    packet: Packet, explanation: PacketExplanation, own_hops: bool = False
+) -> Iterator[str]:
+    """The packet on one line and each hop on one, indented; safe to print on a terminal.
+
+    Hops of TRACE rules of ours are left out unless ``own_hops``.
+    """
     nat = f"  ⇒ {destination(packet)}" if packet.nat else ""
     yield inert(
         f"{clock(packet.time)}  {protocol(packet.header)}  {endpoints(packet.header)}{nat}"
-        f"  {packet.iif or '-'} → {packet.oif or '-'}  {len(packet.hops)} hops  {packet.verdict}"
+        f"  {packet.iif or '-'} → {packet.oif or '-'}  {len(packet.hops)} hops"
+        f"  {explanation.verdict}"
     )
-    for index, hop in enumerate(packet.hops):
+    if explanation.why:
+        yield inert(f"  {explanation.why}")
+    slowest = packet.slowest
+    for index, (hop, here) in enumerate(zip(packet.hops, explanation.hops)):
+        if here.is_own and not own_hops:
+            continue
         us = packet.us(index)
-        when = "" if us is None else f"+{us} µs"
-        says = "  ".join(part for part in (hop.verdict, change_text(packet, index)) if part)
+        when = "" if us is None else f"+{us} µs{'!' if index == slowest else ''}"
+        parts = (here.verdict, changes_text(explanation, index), rule_text(here))
+        says = "  ".join(part for part in parts if part)
         yield inert(f"  {when:>12}  {hop.backend:6} {hop.place:44} {says}".rstrip())
+
+
+def rule_text(here: HopExplanation) -> str:
+    """The hop's rule as its tool prints it, or why there is none."""
+    if here.rule is not None:
+        return here.rule.text or "(its text can't be read)"
+    return {CHANGED: "(ruleset changed)", PENDING: "(reading the rules)"}.get(here.state, "")
+
+
+def changes_text(explanation: PacketExplanation, index: int) -> str:
+    """What a hop did to the packet: ``dst 10.96.0.10:80 → 10.244.0.7:8080``."""
+    return ", ".join(change_text(change) for change in explanation.changes_at(index))
+
+
+def change_text(change: Change) -> str:
+    """One change in words, with who did it where that was no rule."""
+    if change.field == "mark":
+        return f"mark {change.old[0] or 0:#x} → {change.new[0] or 0:#x}"
+    if change.field in ("src", "dst"):
+        old, new = (
+            endpoint(str(one[0]), one[1] if isinstance(one[1], int) else None)
+            for one in (change.old, change.new)
+        )
+        by = " (known connection)" if change.by == "conntrack" else ""
+        return f"{change.field} {old} → {new}{by}"
+    if change.field == "ttl" and change.by == "routing":
+        return f"ttl {change.old[0]} → {change.new[0]} (forwarded)"
+    return f"{change.field} {change.old[0] or '-'} → {change.new[0]}"
 
 
 def clock(time: Optional[float]) -> str:
@@ -122,42 +168,7 @@ def destination(packet: Packet) -> str:
     return endpoint(str(nat.get("dst", header.dst)), port if isinstance(port, int) else None)
 
 
-def change_text(packet: Packet, index: int) -> str:
-    """What is new at a hop, in words: ``dst 10.96.0.10:80 → 10.244.0.7:8080``."""
-    changes = dict(packet.changed(index))
-    before = _before(packet, index)
-    parts = []
-    for side, port in (("src", "sport"), ("dst", "dport")):
-        if side in changes or port in changes:
-            old = endpoint(before.get(side), before.get(port))
-            now: dict[str, Any] = {**before, **changes}
-            new = endpoint(now.get(side), now.get(port))
-            changes.pop(side, None)
-            changes.pop(port, None)
-            parts.append(f"{side} {old} → {new}")
-    for name, value in changes.items():
-        was = before.get(name)
-        if name == "mark":
-            parts.append(f"mark {was or 0:#x} → {value:#x}")
-        else:
-            parts.append(f"{name} {was} → {value}")
-    return ", ".join(parts)
-
-
-def _before(packet: Packet, index: int) -> dict[str, Any]:
-    """The newest values of the fields before a hop."""
-    known: dict[str, Any] = {}
-    for hop in packet.hops[:index]:
-        known.update({"in": hop.iif or known.get("in"), "out": hop.oif or known.get("out")})
-        known["mark"] = hop.mark
-        if hop.header is not None:
-            known.update(
-                {n: getattr(hop.header, n) for n in ("src", "sport", "dst", "dport", "ttl")}
-            )
-    return known
-
-
-def _hop_json(packet: Packet, index: int) -> dict[str, Any]:
+def _hop_json(packet: Packet, index: int, here: HopExplanation) -> dict[str, Any]:
     hop: Hop = packet.hops[index]
     value: dict[str, Any] = {
         "us": packet.us(index),
@@ -171,9 +182,13 @@ def _hop_json(packet: Packet, index: int) -> dict[str, Any]:
         "handle": hop.handle,
         "in": hop.iif,
         "out": hop.oif,
-        "verdict": hop.verdict,
-        "rule": None,
+        "verdict": here.verdict,
+        "rule": here.rule.text if here.rule is not None else None,
     }
+    if here.state == CHANGED:
+        value["ruleset_changed"] = True
+    if hop.readings is not None:
+        value["readings"] = hop.readings
     changed = packet.changed(index)
     if changed:
         value["changed"] = changed

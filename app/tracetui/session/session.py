@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Optional, Protocol
+from typing import NamedTuple, Optional, Protocol
 
+from tracetui.model.explain import PacketExplanation
 from tracetui.model.guard import DEFAULT_THRESHOLD
 from tracetui.model.installed import InstalledRule
+from tracetui.model.packet import Packet
 from tracetui.model.rule import TraceRule
+from tracetui.session.explanations import Explanations
+from tracetui.session.rulesets import Rulesets
 from tracetui.session.store import PacketStore
 
 
@@ -58,6 +62,8 @@ class Node:
     """``backend`` to the number of rules in its largest table."""
     tag: str = ""
     """The comment of the rules this collector installs."""
+    sysctls: dict[str, str] = field(default_factory=dict)
+    """The routing settings of the traced namespace (``kernel.procfs``)."""
 
 
 @dataclass(frozen=True)
@@ -101,10 +107,32 @@ class Notice:
     text: str
 
 
+class ChainPlace(NamedTuple):
+    """Where a chain is."""
+
+    backend: str
+    family: str
+    """The table's, in nft's words."""
+    table: str
+    chain: str
+
+
+class ChainListing(NamedTuple):
+    """A chain as its tool lists it, with counters."""
+
+    time: float
+    """Seconds since the epoch."""
+    text: str
+    error: Optional[str]
+    """Why it could not be listed."""
+
+
 class Session(Protocol):
     """One trace. Nothing here blocks for longer than a screen's refresh."""
 
     packets: PacketStore
+    rulesets: Rulesets
+    explanations: Explanations
     status: Status
     rules: tuple[InstalledRule, ...]
     """TRACE rules of the node's raw tables as last listed, ours and foreign."""
@@ -132,6 +160,18 @@ class Session(Protocol):
 
     def flush(self) -> None:
         """Have all rules of this session removed at once; a notice names them."""
+        ...
+
+    def explain(self, packet: Packet) -> PacketExplanation:
+        """What is known of a packet now."""
+        ...
+
+    def ask_chain(self, place: ChainPlace) -> None:
+        """Have a chain listed with its counters; :meth:`chain_listing` has it when it came."""
+        ...
+
+    def chain_listing(self, place: ChainPlace) -> Optional[ChainListing]:
+        """The newest listing of a chain that was asked for; None before it came."""
         ...
 
     def arm(self) -> None:

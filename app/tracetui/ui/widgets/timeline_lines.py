@@ -90,9 +90,6 @@ def _hop_line(packet: Packet, index: int, place: tuple[str, str, int], width: in
     if hop.verdict and hop.verdict != "continue":
         role = hop.verdict if hop.verdict in MARKS else "jump"
         left.append(Piece(f"  {inert(_verdict(hop.verdict))}", role))
-    change = report.change_text(packet, index)
-    if change:
-        left.append(Piece(f"  {inert(change)}", "change"))
     us = packet.us(index)
     time = "" if us is None else f"+{us:,} µs "
     used = sum(len(piece.text) for piece in left)

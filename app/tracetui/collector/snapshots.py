@@ -1,0 +1,185 @@
+"""Readings of the node's ruleset, as text, while hops arrive.
+
+A hop is explained by what stood when it was evaluated. So each reading is marked twice in the
+stream of hops: where it began, and where it had ended and everything evaluated before its end was
+taken from the sources. A hop stands after one reading and before another; where both found the
+same, that is what it saw.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+from tracetui.collector import frames
+from tracetui.collector.mailbox import Mailbox
+from tracetui.collector.outbox import Outbox
+from tracetui.collector.reception import Reception
+from tracetui.collector.ruleset_reader import LegacyReader, NftReader, Outcome, Reader
+from tracetui.collector.worker import Worker
+from tracetui.errors import Failure
+from tracetui.kernel import xtables
+from tracetui.kernel.xtables import Xtables
+from tracetui.kernel.xtables_lock import XtablesLock
+
+PAUSE = {"legacy": 1.0, "nft": 0.25}
+"""Seconds between two readings at least. On nft most of them only ask for the generation."""
+SHARE = 0.1
+"""The part of one core that readings may take."""
+
+
+class Teller(Protocol):
+    """Who hears what goes wrong."""
+
+    def say(self, severity: str, text: str) -> None:
+        """Tell the user one sentence; safe from every thread."""
+        ...
+
+
+@dataclass
+class _State:
+    """One backend's readings; used by the receive loop's thread only."""
+
+    reader: Reader
+    worker: Worker
+    number: int = 0
+    """Readings that succeeded."""
+    due: float = 0.0
+    """Monotonic seconds before which none begins."""
+    busy: bool = False
+    wanted: bool = False
+    hops: int = 0
+    """Hops received when the last one began."""
+    refusal: str = ""
+
+
+class Snapshots:
+    """Reads both backends' rules, each in a thread of its own, and sends what is new."""
+
+    def __init__(
+        self,
+        teller: Teller,
+        mailbox: Mailbox,
+        outbox: Outbox,
+        reception: Reception,
+        commands: Xtables,
+    ) -> None:
+        self._teller = teller
+        self._mailbox = mailbox
+        self._outbox = outbox
+        self._reception = reception
+        self._commands = commands
+        self.lock = XtablesLock()
+        """To be looked at by the receive loop as soon as it becomes readable."""
+        readers: dict[str, Reader] = {
+            "legacy": LegacyReader(commands, self.lock),
+            "nft": NftReader(commands),
+        }
+        self._states = {
+            backend: _State(reader, Worker(f"ruleset-{backend}", self._job_failed))
+            for backend, reader in readers.items()
+        }
+
+    def want(self) -> None:
+        """Have both rulesets read soon, whether hops arrive or not."""
+        for state in self._states.values():
+            state.wanted, state.due = True, 0.0
+
+    def tick(self, now: float) -> None:
+        """Begin what is due; ``now`` is monotonic seconds."""
+        for backend, state in self._states.items():
+            if not state.busy and now >= state.due and self._is_wanted(backend, state):
+                self._begin(backend, state)
+
+    def next_due(self) -> float:
+        """Monotonic seconds at which :meth:`tick` has something to do; infinite for never."""
+        return min(
+            (s.due for b, s in self._states.items() if not s.busy and self._is_wanted(b, s)),
+            default=float("inf"),
+        )
+
+    def list_chain(self, order: Mapping[str, Any]) -> None:
+        """Send one chain with its counters as it is now; what is wrong with it is sent as well."""
+        backend = str(order.get("backend"))
+        if backend in self._states:
+            self._states[backend].worker.submit(partial(self._list_chain, backend, order))
+
+    def stop(self, seconds: float) -> None:
+        """Let readings under way end."""
+        for state in self._states.values():
+            state.worker.stop(seconds)
+
+    def _is_wanted(self, backend: str, state: _State) -> bool:
+        return state.wanted or self._reception.hops_of[backend] > state.hops
+
+    def _begin(self, backend: str, state: _State) -> None:
+        state.busy, state.wanted = True, False
+        state.hops = self._reception.hops_of[backend]
+        self._mark(backend, state.number + 1, "begin")
+        state.worker.submit(partial(self._read, backend, state))
+
+    def _read(self, backend: str, state: _State) -> None:
+        began = time.monotonic()
+        try:
+            outcome: Outcome | Failure = state.reader.read()
+        except Failure as error:
+            outcome = error
+        seconds = time.monotonic() - began
+        self._mailbox.post(partial(self._end, backend, state, outcome, seconds))
+
+    def _end(self, backend: str, state: _State, outcome: Outcome | Failure, seconds: float) -> None:
+        state.busy = False
+        pause = max(PAUSE[backend], seconds / SHARE)
+        # Never in step with what changes the rules at fixed times.
+        state.due = time.monotonic() + pause * random.uniform(1.0, 1.2)  # noqa: S311
+        if isinstance(outcome, Failure):
+            self._refuse(state, str(outcome))
+            return
+        self._refuse(state, outcome.warning)
+        drained = self._reception.drain(backend)
+        if not all(self._outbox.put_text(head, text) for head, text in outcome.parts):
+            state.reader.forget()
+            return
+        state.number += 1
+        self._mark(
+            backend,
+            state.number,
+            "end",
+            same=outcome.same,
+            generations=outcome.generations,
+            drained=drained,
+            seconds=round(seconds, 4),
+        )
+
+    def _mark(self, backend: str, number: int, at: str, **values: Any) -> None:
+        self._outbox.put(
+            frames.READING, {"backend": backend, "reading": number, "at": at, **values}
+        )
+
+    def _refuse(self, state: _State, why: str) -> None:
+        """Say why rules have no text, once."""
+        if why and why != state.refusal:
+            self._teller.say("warning", f"rules can't be read: {why}")
+        state.refusal = why
+
+    def _list_chain(self, backend: str, order: Mapping[str, Any]) -> None:
+        family, table, chain = (str(order.get(name)) for name in ("family", "table", "chain"))
+        value = {"backend": backend, "family": family, "table": table, "chain": chain}
+        try:
+            value["text"] = self._chain_text(backend, family, table, chain)
+        except Failure as error:
+            value["error"] = str(error)
+        value["time"] = str(time.time())
+        self._mailbox.post(partial(self._outbox.put, frames.CHAIN, value))
+
+    def _chain_text(self, backend: str, family: str, table: str, chain: str) -> str:
+        if xtables.is_chain_name(chain) and xtables.is_built_in(family, table):
+            return self._commands.chain(backend, 6 if family == "ip6" else 4, table, chain)
+        return xtables.nft_chain(family, table, chain)
+
+    def _job_failed(self, error: Exception) -> None:
+        self._teller.say("error", str(error) if isinstance(error, Failure) else f"{error!r}")

@@ -1,0 +1,189 @@
+"""The nf_tables ruleset of this thread's namespace, as far as places in it go: no rule is decoded.
+
+Names and numbers are the kernel's (include/uapi/linux/netfilter/nf_tables.h).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple, Optional
+
+from tracetui.errors import Failure, NotPermitted
+
+_NETLINK_NETFILTER = 12
+_SUBSYSTEM = 10 << 8
+_GET_TABLE, _GET_CHAIN, _GET_RULE, _GET_GENERATION = (
+    _SUBSYSTEM | number for number in (1, 4, 7, 16)
+)
+_REQUEST, _DUMP, _DUMP_INTERRUPTED = 1, 0x300, 0x10
+_ERROR, _DONE = 2, 3
+_RECEIVE = 1 << 18
+"""Bytes; the kernel fills a dump's datagrams up to 32 KiB (netlink_dump)."""
+_SECONDS = 5.0
+_HEAD = struct.Struct("=IHHIIBBH")
+_ATTRIBUTE = struct.Struct("=HH")
+_TABLE_NAME, _TABLE_HANDLE = 1, 4
+_CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY = 1, 3, 4, 5
+_HOOK_NUMBER, _HOOK_PRIORITY = 1, 2
+_RULE_TABLE, _RULE_CHAIN, _RULE_HANDLE = 1, 2, 3
+_GENERATION_ID = 1
+_FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
+_HOOKS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
+_TRIES = 4
+
+
+class TablePlace(NamedTuple):
+    """One table."""
+
+    family: str
+    """In nft's words: ip, ip6, inet, bridge, netdev or arp."""
+    name: str
+    handle: int
+    """Never given twice in a namespace: a table made anew has another one."""
+
+
+class ChainPlace(NamedTuple):
+    """One chain, base or user."""
+
+    family: str
+    table: str
+    name: str
+    hook: Optional[str]
+    """Of a base chain, where it is one of IP's; else None."""
+    priority: Optional[int]
+    policy: Optional[str]
+    """``accept`` or ``drop`` of a base chain."""
+    is_base: bool
+    handles: tuple[int, ...]
+    """The rules' handles in their order. A handle is never given twice in one table."""
+
+
+class Places(NamedTuple):
+    """What one pass over the ruleset found."""
+
+    tables: tuple[TablePlace, ...]
+    chains: tuple[ChainPlace, ...]
+
+
+class NfTables:
+    """Asks the kernel about the ruleset; one socket, used by one thread."""
+
+    def __init__(self) -> None:
+        """Raises Failure where there is no nf_tables."""
+        try:
+            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
+            self._socket.bind((0, 0))
+        except OSError as error:
+            raise Failure(f"no nf_tables: {os.strerror(error.errno or 0)}") from None
+        self._socket.settimeout(_SECONDS)
+        self._sequence = 0
+
+    def generation(self) -> int:
+        """The number of the last committed change (NFT_MSG_GETGEN); raises Failure."""
+        for _, attributes in self._ask(_GET_GENERATION, 0):
+            return int.from_bytes(attributes.get(_GENERATION_ID, b""), "big")
+        raise Failure("nf_tables did not tell its generation")
+
+    def places(self) -> Places:
+        """Every table, chain and rule handle, all of one generation; raises Failure."""
+        for _ in range(_TRIES):
+            before = self.generation()
+            try:
+                found = Places(tuple(self._tables()), tuple(self._chains()))
+            except _Interrupted:
+                continue
+            if self.generation() == before:
+                return found
+        raise Failure("the nf_tables ruleset changes faster than it can be read")
+
+    def close(self) -> None:
+        """Give the socket back."""
+        self._socket.close()
+
+    def _tables(self) -> Iterator[TablePlace]:
+        for family, found in self._ask(_GET_TABLE, _DUMP):
+            handle = int.from_bytes(found.get(_TABLE_HANDLE, b""), "big")
+            yield TablePlace(family, _text(found[_TABLE_NAME]), handle)
+
+    def _chains(self) -> Iterator[ChainPlace]:
+        handles: dict[tuple[str, bytes, bytes], list[int]] = {}
+        for family, found in self._ask(_GET_RULE, _DUMP):
+            key = (family, found[_RULE_TABLE], found[_RULE_CHAIN])
+            handles.setdefault(key, []).append(int.from_bytes(found[_RULE_HANDLE], "big"))
+        for family, found in self._ask(_GET_CHAIN, _DUMP):
+            hook = _attributes(found[_CHAIN_HOOK]) if _CHAIN_HOOK in found else {}
+            number = int.from_bytes(hook[_HOOK_NUMBER], "big") if _HOOK_NUMBER in hook else None
+            priority = hook.get(_HOOK_PRIORITY)
+            policy = found.get(_CHAIN_POLICY)
+            is_ip = family in ("ip", "ip6", "inet", "bridge")
+            yield ChainPlace(
+                family,
+                _text(found[_CHAIN_TABLE]),
+                _text(found[_CHAIN_NAME]),
+                _HOOKS[number] if is_ip and number is not None and number < 5 else None,
+                None if priority is None else int.from_bytes(priority, "big", signed=True),
+                None if policy is None else ("drop", "accept")[policy[-1] & 1],
+                _CHAIN_HOOK in found,
+                tuple(handles.get((family, found[_CHAIN_TABLE], found[_CHAIN_NAME]), ())),
+            )
+
+    def _ask(self, kind: int, flags: int) -> Iterator[tuple[str, dict[int, bytes]]]:
+        """Family and first attributes of each message of an answer; raises Failure."""
+        self._sequence += 1
+        interrupted = False
+        request = _HEAD.pack(_HEAD.size, kind, _REQUEST | flags, self._sequence, 0, 0, 0, 0)
+        try:
+            self._socket.send(request)
+            while True:
+                data = self._socket.recv(_RECEIVE)
+                at = 0
+                while at + 16 <= len(data):
+                    size, found, said, sequence, _, family, _, _ = _HEAD.unpack_from(
+                        data.ljust(at + _HEAD.size, b"\0"), at
+                    )
+                    if sequence == self._sequence:
+                        if found == _DONE:
+                            if interrupted:
+                                raise _Interrupted
+                            return
+                        if found == _ERROR:
+                            raise _refusal(struct.unpack_from("=i", data, at + 16)[0])
+                        if said & _DUMP_INTERRUPTED:
+                            interrupted = True
+                        name = _FAMILIES.get(family, str(family))
+                        yield name, _attributes(data, at + _HEAD.size, at + size)
+                        if not flags & _DUMP:
+                            return
+                    at += (size + 3) & ~3 or len(data)
+        except OSError as error:
+            raise Failure(f"nf_tables did not answer: {error}") from None
+
+
+class _Interrupted(Exception):
+    """The ruleset changed while it was read."""
+
+
+def _refusal(code: int) -> Failure:
+    if code == -1:
+        return NotPermitted("the nf_tables ruleset can be read by root only")
+    return Failure(f"nf_tables: {os.strerror(-code)}")
+
+
+def _attributes(data: bytes, at: int = 0, end: int | None = None) -> dict[int, bytes]:
+    """Attributes by type, up to one that is not whole."""
+    end = len(data) if end is None else min(end, len(data))
+    found: dict[int, bytes] = {}
+    while end - at >= 4:
+        size, kind = _ATTRIBUTE.unpack_from(data, at)
+        if size < 4 or at + size > end:
+            break
+        found[kind & 0x3FFF] = data[at + 4 : at + size]
+        at += (size + 3) & ~3
+    return found
+
+
+def _text(value: bytes) -> str:
+    return value.rstrip(b"\0").decode(errors="backslashreplace")

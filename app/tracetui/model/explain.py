@@ -1,0 +1,442 @@
+"""Why a packet went the way it went: the rule behind each hop, what it did, and who decided.
+
+Nothing is guessed. A rule is given to a hop only if it stood when the hop was evaluated, and only
+if the hops tell nothing else: a jump leads where the rule says, a chain ends where it ends, and no
+test of the rule fails on the packet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Optional
+
+from tracetui.model.header import Header
+from tracetui.model.history import CHANGED, KNOWN, PENDING, UNREAD, RulesetHistory
+from tracetui.model.hop import Hop
+from tracetui.model.packet import Packet, Value
+from tracetui.model.path import position
+from tracetui.model.rule_meaning import Meaning, contradiction, meaning
+from tracetui.model.ruleset import Chain, ChainKey, ListedRule
+
+OWN_TAG = "tracetui:"
+"""What the comment of a rule of ours begins with."""
+_FINAL = frozenset(("accept", "drop", "reject", "queue"))
+_STANDARD_WORDS = {"ACCEPT": "accept", "DROP": "drop", "RETURN": "return", "QUEUE": "queue"}
+_NEXT_HOOKS = {
+    "PREROUTING": frozenset(("INPUT", "FORWARD")),
+    "FORWARD": frozenset(("POSTROUTING",)),
+    "OUTPUT": frozenset(("POSTROUTING",)),
+}
+_PAIRS = (("src", "sport"), ("dst", "dport"))
+
+
+class HopExplanation(NamedTuple):
+    """What is known of one hop."""
+
+    state: str
+    """One of the history's: ``known``, ``pending``, ``changed``, ``unread``."""
+    verdict: Optional[str]
+    """What the kernel said, or the ruleset proves, in nft's words; None if neither."""
+    rule: Optional[ListedRule] = None
+    """The rule of the hop; None for the end of a chain, or where the state is not ``known``."""
+    number: Optional[int] = None
+    """The rule's 1-based place in its chain, on nft too."""
+    chain: Optional[Chain] = None
+    """The chain as the hop met it; None where that is not known."""
+
+    @property
+    def meaning(self) -> Optional[Meaning]:
+        """What the rule's text says; None without a rule."""
+        return meaning(self.rule.text) if self.rule is not None and self.rule.text else None
+
+    @property
+    def comment(self) -> Optional[str]:
+        """The rule's comment."""
+        return self.meaning.comment if self.meaning is not None else None
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is the packet meeting a TRACE rule of ours once more."""
+        said = self.meaning
+        return (
+            said is not None and said.target == "TRACE" and (said.comment or "").startswith(OWN_TAG)
+        )
+
+
+class Change(NamedTuple):
+    """A rewritten field, or an address with its port."""
+
+    field: str
+    """One of ``src dst ttl mark mac in out``; a port belongs to its address."""
+    old: tuple[Value, Value]
+    """Value, and for an address its port, before."""
+    new: tuple[Value, Value]
+    by: str
+    """``rule``, ``routing`` (forwarding), ``conntrack`` (NAT of a known connection) or ``?``."""
+    at: int
+    """The hop that did it, or for anything but a rule the first one seen with the new value."""
+
+
+class PacketExplanation(NamedTuple):
+    """What is known of a packet as a whole."""
+
+    hops: tuple[HopExplanation, ...]
+    changes: tuple[Change, ...]
+    verdict: str
+    """``accept``, ``drop``, ``reject`` or ``unknown``."""
+    decided: Optional[int]
+    """The hop that decided; None where none did."""
+    why: str
+    """One sentence; empty where the verdict says it all."""
+    is_final: bool
+    """Whether nothing more can become known about these hops."""
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the next reading of the ruleset will tell more."""
+        return any(hop.state == PENDING for hop in self.hops)
+
+    def changes_at(self, index: int) -> tuple[Change, ...]:
+        """What a hop did, or was first seen with."""
+        return tuple(change for change in self.changes if change.at == index)
+
+
+class Explainer:
+    """Explains packets out of the rulesets' histories."""
+
+    def __init__(
+        self, histories: Mapping[str, RulesetHistory], sysctls: Mapping[str, str] | None = None
+    ) -> None:
+        self.histories = histories
+        """By backend."""
+        self.sysctls: Mapping[str, str] = sysctls or {}
+        """The routing settings of the node the packets were on (``kernel.procfs``)."""
+
+    def explain(self, packet: Packet) -> PacketExplanation:
+        """Everything known of a packet now."""
+        hops = self._hops(packet)
+        changes = tuple(_changes(packet, hops))
+        verdict, decided, why = self._verdict(packet, hops)
+        is_final = verdict != "unknown" and all(hop.state == KNOWN for hop in hops)
+        return PacketExplanation(hops, changes, verdict, decided, why, is_final)
+
+    def tested_before(self, packet: Packet, index: int) -> tuple[tuple[int, ListedRule], ...]:
+        """The rules the packet passed by in a hop's chain since its last hop there.
+
+        Each with its number; out of the ruleset, where the kernel says nothing. Empty where the
+        chain, or the place in it, is not known.
+        """
+        hops = self._hops(packet)
+        here = hops[index]
+        if here.state != KNOWN or here.chain is None:
+            return ()
+        last = len(here.chain.rules) + 1 if here.number is None else here.number
+        hop, first = packet.hops[index], 1
+        if index == 0:
+            # What stood before the rule that began the trace was not traced, matched or not.
+            first = _after_trace(here.chain, last)
+        for before in range(index - 1, -1, -1):
+            other = packet.hops[before]
+            if not _are_together(packet, before, index):
+                break
+            if other.chain == hop.chain:
+                number = hops[before].number
+                if number is None:
+                    return ()
+                first = number + 1
+                break
+        return tuple(
+            (number, here.chain.rules[number - 1])
+            for number in range(first, min(last, len(here.chain.rules) + 1))
+        )
+
+    def _hops(self, packet: Packet) -> tuple[HopExplanation, ...]:
+        found = [self._hop(hop) for hop in packet.hops]
+        header: dict[str, Optional[Header]] = {}
+        for index, hop in enumerate(packet.hops):
+            header[hop.backend] = hop.header or header.get(hop.backend)
+            if found[index].state == KNOWN and self._is_contradicted(
+                packet, index, found, header[hop.backend]
+            ):
+                found[index] = HopExplanation(CHANGED, hop.verdict)
+        return tuple(found)
+
+    def _hop(self, hop: Hop) -> HopExplanation:
+        history = self.histories.get(hop.backend)
+        if history is None or history.is_empty:
+            found = HopExplanation(UNREAD, hop.verdict)
+        elif hop.backend == "nft":
+            found = _nft_hop(hop, history)
+        else:
+            found = _legacy_hop(hop, history)
+        if found.state != KNOWN and hop.rule is not None:
+            rule = ListedRule(hop.rule, hop.handle)
+            return HopExplanation(KNOWN, hop.verdict, rule, hop.rulenum)
+        return found
+
+    def _is_contradicted(
+        self,
+        packet: Packet,
+        index: int,
+        found: list[HopExplanation],
+        header: Optional[Header],
+    ) -> bool:
+        """Whether the packet's other hops, or its header, say that the rule is another one."""
+        hop, here = packet.hops[index], found[index]
+        said = here.meaning
+        if said is not None and contradiction(said, header, hop.iif, hop.oif) is not None:
+            return True
+        if said is not None and said.destination and _went_elsewhere(packet, index, said):
+            return True
+        after = packet.hops[index + 1] if index + 1 < len(packet.hops) else None
+        if after is None or hop.backend != "legacy" or not _are_together(packet, index, index + 1):
+            return False
+        return not _leads_to(here, hop, after)
+
+    def _verdict(
+        self, packet: Packet, hops: tuple[HopExplanation, ...]
+    ) -> tuple[str, Optional[int], str]:
+        for index, (hop, here) in enumerate(zip(packet.hops, hops)):
+            if hop.backend == "nft" and hop.verdict == "drop":
+                is_reject = here.meaning is not None and here.meaning.verdict == "reject"
+                return "reject" if is_reject else "drop", index, ""
+        last = len(packet.hops) - 1
+        decided = hops[last].verdict
+        if decided in ("drop", "reject"):
+            return decided, last, ""
+        if packet.verdict != "unknown":
+            return packet.verdict, last, ""
+        if decided == "accept":
+            return self._after_accept(packet, last)
+        return "unknown", None, self._why_unknown(packet, hops)
+
+    def _after_accept(self, packet: Packet, last: int) -> tuple[str, Optional[int], str]:
+        """What an accept in a table means that need not be the last one."""
+        hook = packet.hook_of(last)
+        later = self._later_chain(packet, last)
+        if later is None and hook in ("INPUT", "POSTROUTING"):
+            return "accept", last, ""
+        if later is None:
+            return "unknown", None, "accepted here; where it went from here is not in the trace"
+        if hook == "PREROUTING":
+            return "unknown", None, f"not dropped by a rule: routing. {self._routing(packet)}"
+        return "unknown", None, f"accepted here, but {later} was not reached: the kernel stopped it"
+
+    def _later_chain(self, packet: Packet, last: int) -> Optional[str]:
+        """A chain that the packet would have shown a hop in, had it gone on from a hook."""
+        hop, hook = packet.hops[last], packet.hook_of(last)
+        bases = self._base_chains(packet, hop)
+        if hook is None or bases is None:
+            return None
+        here = position(hook, hop)
+        for key, chain in bases:
+            there = position(chain.hook, hop._replace(table=key.table))
+            # nat is passed by the first packet of a connection only.
+            if key.table != "nat" and chain.hook == hook and here and there and there > here:
+                return f"{key.table} {chain.hook}"
+        after = _NEXT_HOOKS.get(hook)
+        hooks = {chain.hook for key, chain in bases if key.table != "nat"}
+        return " or ".join(sorted(after)) if after and after <= hooks else None
+
+    def _base_chains(self, packet: Packet, hop: Hop) -> Optional[list[tuple[ChainKey, Chain]]]:
+        """The base chains for packets of this family, of both backends; None if not known."""
+        found: list[tuple[ChainKey, Chain]] = []
+        for backend, history in self.histories.items():
+            window = hop.readings
+            if backend != hop.backend and window is not None:
+                window = (history.latest, history.latest) if history.latest else None
+            bases = history.base_chains(window)
+            if bases is None and backend == hop.backend:
+                return None
+            family = "ip6" if packet.header is not None and packet.header.family == 6 else "ip"
+            found += [one for one in bases or () if one[0].family in (family, "inet")]
+        return found
+
+    def _routing(self, packet: Packet) -> str:
+        """What can have stopped a packet between PREROUTING and its next hook."""
+        header, causes = packet.header, []
+        if header is not None and header.ttl == 1:
+            causes.append("its TTL is 1, so it can't be forwarded")
+        is_v6 = header is not None and header.family == 6
+        name = "ipv6.forwarding" if is_v6 else "ipv4.ip_forward"
+        if self.sysctls.get(name) == "0":
+            causes.append(f"net.{name.replace('ipv6.', 'ipv6.conf.all.')} is 0 here")
+        if not is_v6:
+            causes += self._reverse_path(packet.iif)
+        causes.append("no route to the destination")
+        if not self.sysctls:
+            causes.append("or ip_forward or rp_filter, which can't be read here")
+        return f"Likely causes: {'; '.join(causes)}"
+
+    def _reverse_path(self, iif: Optional[str]) -> list[str]:
+        # The larger value of all and the interface holds (ip-sysctl.rst, rp_filter).
+        values = {
+            one: self.sysctls.get(f"rp_filter.{one}", "0") for one in ("all", iif or "default")
+        }
+        if max(values.values()) == "0":
+            return []
+        strict = "1" in values.values() and "2" not in values.values()
+        way = f"not by {iif}" if strict and iif else "by no interface"
+        return [f"rp_filter is on for {iif or 'the interface'} and its source is routed {way}"]
+
+    def _why_unknown(self, packet: Packet, hops: tuple[HopExplanation, ...]) -> str:
+        last = hops[-1]
+        if last.state == PENDING:
+            return "the rules are being read"
+        if last.state == UNREAD and last.verdict is None:
+            return "stopped here, or the trace did; without the rules it can't be told which"
+        if last.state == CHANGED and last.verdict is None:
+            return "the ruleset changed, so its last rule can't be told"
+        if last.verdict == "queue":
+            return "handed to a program (NFQUEUE), which decides"
+        return "the trace ends here: its next hop was lost, or a match dropped it without a hop"
+
+
+def _legacy_hop(hop: Hop, history: RulesetHistory) -> HopExplanation:
+    found = history.chain(ChainKey(hop.family, hop.table, hop.chain), hop.readings)
+    chain, number = found.value, hop.rulenum or 0
+    if chain is None:
+        return HopExplanation(found.state, hop.verdict)
+    if number == len(chain.rules) + 1 and hop.type != "rule":
+        if (hop.type == "policy") != chain.is_base:
+            return HopExplanation(CHANGED, hop.verdict)
+        return HopExplanation(KNOWN, chain.policy or "return", chain=chain)
+    if not 1 <= number <= len(chain.rules):
+        return HopExplanation(CHANGED, hop.verdict)
+    rule = chain.rules[number - 1]
+    said = meaning(rule.text or "")
+    is_end_like = said.is_unconditional and said.target in _STANDARD_WORDS
+    if is_end_like != (hop.type != "rule"):
+        return HopExplanation(CHANGED, hop.verdict)
+    verdict = _verdict_of(said, chain)
+    if verdict is None and said.target is not None:
+        target = history.chain(ChainKey(hop.family, hop.table, said.target), hop.readings)
+        verdict = f"jump {said.target}" if target.state == KNOWN else None
+    return HopExplanation(KNOWN, verdict, rule, number, chain)
+
+
+def _nft_hop(hop: Hop, history: RulesetHistory) -> HopExplanation:
+    key = ChainKey(hop.family, hop.table, hop.chain)
+    chain = history.chain(key, hop.readings)
+    if hop.handle is None:
+        return HopExplanation(chain.state, hop.verdict, chain=chain.value)
+    found = history.rule(key[:2], hop.handle, hop.readings)
+    if found.value is None:
+        return HopExplanation(found.state, hop.verdict)
+    where, rule = found.value
+    if where != key:
+        return HopExplanation(CHANGED, hop.verdict)
+    handles = [one.handle for one in chain.value.rules] if chain.value is not None else []
+    number = handles.index(hop.handle) + 1 if hop.handle in handles else None
+    return HopExplanation(KNOWN, hop.verdict, rule, number, chain.value)
+
+
+def _verdict_of(said: Meaning, chain: Chain) -> Optional[str]:
+    """The verdict of a rule of a legacy chain, in nft's words; None for what can be a jump."""
+    if said.is_goto:
+        return f"goto {said.target}"
+    if said.verdict == "return" and chain.is_base:
+        # RETURN in a base chain has the policy decide, and no further hop tells of it.
+        return chain.policy
+    return said.verdict
+
+
+def _leads_to(here: HopExplanation, hop: Hop, after: Hop) -> bool:
+    """Whether the next hop in the same table can come after this one."""
+    verdict = here.verdict or ""
+    if verdict.startswith(("jump ", "goto ")):
+        return after.chain == verdict.split(" ", 1)[1]
+    if verdict in _FINAL:
+        return False
+    if verdict == "continue":
+        return after.chain == hop.chain and (after.rulenum or 0) > (hop.rulenum or 0)
+    if verdict == "return":
+        return after.chain != hop.chain
+    return True
+
+
+def _went_elsewhere(packet: Packet, index: int, said: Meaning) -> bool:
+    """Whether the destination seen next is not the one the rule sets."""
+    address, _, port = (said.destination or "").rpartition(":")
+    if said.destination is not None and (not address or said.destination.count(":") > 1):
+        address, port = said.destination, ""
+        if said.destination.startswith("["):
+            address, _, port = said.destination[1:].partition("]")
+            port = port.lstrip(":")
+    if "-" in address or not address:
+        return False
+    for hop in packet.hops[index + 1 :]:
+        if hop.header is not None and hop.header.dst is not None:
+            is_port_other = port.isdigit() and hop.header.dport not in (None, int(port))
+            return hop.header.dst != address or is_port_other
+    return False
+
+
+def _after_trace(chain: Chain, last: int) -> int:
+    """The number behind the last TRACE rule before a place; that place itself without one."""
+    for number in range(min(last - 1, len(chain.rules)), 0, -1):
+        text = chain.rules[number - 1].text
+        if text and (meaning(text).target == "TRACE" or "nftrace set 1" in text):
+            return number + 1
+    return last
+
+
+def _are_together(packet: Packet, one: int, other: int) -> bool:
+    """Whether two hops are of the same table at the same hook."""
+    first, second = packet.hops[one], packet.hops[other]
+    is_same = (first.backend, first.family, first.table) == (
+        second.backend,
+        second.family,
+        second.table,
+    )
+    return is_same and packet.hook_of(one) == packet.hook_of(other)
+
+
+def _changes(packet: Packet, hops: tuple[HopExplanation, ...]) -> list[Change]:
+    """Every rewritten field, at the hop that did it."""
+    known: dict[str, Value] = {}
+    changes: list[Change] = []
+    for index in range(len(packet.hops)):
+        new = packet.changed(index)
+        for names in (*_PAIRS, ("ttl",), ("mark",), ("mac",), ("in",), ("out",)):
+            if not any(name in new for name in names):
+                continue
+            old = (known.get(names[0]), known.get(names[-1]) if len(names) > 1 else None)
+            now = {**known, **new}
+            value = (now.get(names[0]), now.get(names[-1]) if len(names) > 1 else None)
+            by, at = _doer(packet, hops, index, names)
+            changes.append(Change(names[0], old, value, by, at))
+        _note(known, packet.hops[index])
+    return changes
+
+
+def _note(known: dict[str, Value], hop: Hop) -> None:
+    known["mark"] = hop.mark or 0
+    for name, value in (("in", hop.iif), ("out", hop.oif), ("mac", hop.mac)):
+        if value is not None:
+            known[name] = value
+    if hop.header is not None:
+        for name in ("src", "sport", "dst", "dport", "ttl"):
+            known[name] = getattr(hop.header, name)
+
+
+def _doer(
+    packet: Packet, hops: tuple[HopExplanation, ...], index: int, names: tuple[str, ...]
+) -> tuple[str, int]:
+    """Who rewrote a field that is first seen new at a hop, and at which hop."""
+    if names[0] in ("in", "out"):
+        return "routing", index
+    # nf_tables reports a rule after it ran, the legacy tables before.
+    last = index if packet.hops[index].backend == "nft" else index - 1
+    for before in range(last, -1, -1):
+        said = hops[before].meaning
+        if said is not None and set(said.changes) & set(names):
+            return "rule", before
+    if names in _PAIRS:
+        nat = [at for at in range(index) if packet.hops[at].table == "nat"]
+        # Only a rule that ends the way through a nat table rewrites an address.
+        is_rule = bool(nat) and packet.hops[nat[-1]].type == "rule"
+        return ("rule", nat[-1]) if is_rule else ("conntrack", index)
+    if names == ("mark",) and last >= 0 and packet.hops[last].type == "rule":
+        return "rule", last
+    return ("routing" if names == ("ttl",) else "?"), index

@@ -1,0 +1,238 @@
+"""The rulesets of a node over time, and which of them a hop was evaluated against.
+
+A hop comes after one reading of the ruleset and before another (its *window*). What both of them
+found is what the packet met, if nothing can have changed and changed back in between:
+
+* nf_tables never gives a handle twice within a table, nor a table's handle within a namespace, so
+  the same handles are the same rules.
+* Legacy tables have nothing of the kind. There the number of times the xtables lock was taken
+  bounds the number of changes: to change a table and to change it back takes two.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import OrderedDict
+from typing import Generic, NamedTuple, Optional, TypeVar
+
+from tracetui.model.ruleset import Chain, ChainKey, ListedRule, Ruleset, TableKey
+
+QUIET_READINGS = 8
+"""A legacy chain found the same so often in a row is taken to stand while others change."""
+RULES_KEPT = 500_000
+"""nf_tables rules remembered by handle, those that are gone included."""
+
+KNOWN, PENDING, CHANGED, UNREAD = "known", "pending", "changed", "unread"
+"""States of an answer: found; the next reading will tell; changed meanwhile; never read."""
+
+Window = tuple[int, int]
+"""The last reading that had ended when a hop was evaluated (0 for none), and the first to come."""
+Value = TypeVar("Value")
+
+
+class Reading(NamedTuple):
+    """One reading of one backend's ruleset."""
+
+    backend: str
+    number: int
+    """Counts from 1 in each backend."""
+    generations: tuple[int, int]
+    """nf_tables' number, or how often the xtables lock was taken, before and after it."""
+    ruleset: Optional[Ruleset]
+    """What it found; None for what the one before it found."""
+
+
+class Found(NamedTuple, Generic[Value]):
+    """An answer of the history."""
+
+    state: str
+    value: Optional[Value] = None
+    """There if and only if the state is known."""
+
+
+class _Span(Generic[Value]):
+    """Readings in a row that found the same."""
+
+    __slots__ = ("first", "last", "value")
+
+    def __init__(self, first: int, value: Value) -> None:
+        self.first = first
+        self.last: Optional[int] = None
+        """None while the newest reading found it too."""
+        self.value = value
+
+
+class _Spans(Generic[Value]):
+    """What was found at one place, in the order of the readings."""
+
+    __slots__ = ("_spans",)
+
+    def __init__(self) -> None:
+        self._spans: list[_Span[Value]] = []
+
+    def take(self, number: int, value: Optional[Value]) -> None:
+        """Note what a reading found; None for nothing."""
+        newest = self._spans[-1] if self._spans else None
+        if newest is not None and newest.last is None:
+            if newest.value == value:
+                return
+            newest.last = number - 1
+        if value is not None:
+            self._spans.append(_Span(number, value))
+
+    def at(self, number: int) -> Optional[_Span[Value]]:
+        """What a reading found there."""
+        at = bisect_right([span.first for span in self._spans], number) - 1
+        if at < 0:
+            return None
+        span = self._spans[at]
+        return span if span.last is None or span.last >= number else None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the newest reading found something."""
+        return bool(self._spans) and self._spans[-1].last is None
+
+
+class RulesetHistory:
+    """One backend's rulesets."""
+
+    def __init__(self, backend: str) -> None:
+        self.backend = backend
+        self.latest = 0
+        """The number of the newest reading."""
+        self._chains: dict[ChainKey, _Spans[Chain]] = {}
+        self._instances: dict[TableKey, _Spans[int]] = {}
+        self._open: set[ChainKey] = set()
+        self._base: set[ChainKey] = set()
+        self._rules: OrderedDict[tuple[str, str, int, int], tuple[ChainKey, ListedRule]] = (
+            OrderedDict()
+        )
+        self._weak: list[int] = []
+        self._generation_before = 0
+        self._fixed: Optional[Ruleset] = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was read and nothing was given."""
+        return self.latest == 0 and self._fixed is None
+
+    def fix(self, ruleset: Ruleset) -> None:
+        """Explain hops without a window by this; given more than once, by all together."""
+        if self._fixed is None:
+            self._fixed = Ruleset()
+        self._fixed.add(ruleset)
+        for key, chain in self._fixed.chains.items():
+            for rule in chain.rules:
+                if rule.handle is not None:
+                    self._rules[(key.family, key.table, 0, rule.handle)] = (key, rule)
+
+    def take(self, reading: Reading) -> None:
+        """Note a reading; those of a number that is known or was left out are not taken."""
+        if reading.number != self.latest + 1 or (reading.ruleset is None and not self.latest):
+            return
+        self.latest = reading.number
+        before, after = reading.generations
+        # One change can't be there and gone again; two can.
+        if self.latest > 1 and after - self._generation_before > 1:
+            self._weak.append(self.latest)
+        self._generation_before = before
+        if reading.ruleset is not None:
+            self._take_ruleset(reading.ruleset)
+
+    def chain(self, key: ChainKey, window: Optional[Window]) -> Found[Chain]:
+        """The chain as a hop with this window met it."""
+        if window is None:
+            return self._fixed_chain(key)
+        after, before = window
+        span = self._span(self._chains.get(key), after)
+        if isinstance(span, str):
+            return Found(span)
+        if span.last is not None and span.last < before:
+            return Found(CHANGED)
+        if before > self.latest:
+            return Found(PENDING)
+        if self.backend == "legacy" and self._is_weak(window):
+            extent = (span.last or self.latest) - span.first + 1
+            if extent < QUIET_READINGS:
+                return Found(CHANGED)
+        return Found(KNOWN, span.value)
+
+    def rule(
+        self, table: TableKey, handle: int, window: Optional[Window]
+    ) -> Found[tuple[ChainKey, ListedRule]]:
+        """The nf_tables rule of a handle, and its chain, as a hop with this window met it."""
+        if window is None:
+            found = self._rules.get((*table, 0, handle)) if self._fixed is not None else None
+            return (
+                Found(UNREAD if self._fixed is None else CHANGED)
+                if not found
+                else Found(KNOWN, found)
+            )
+        after, before = window
+        span = self._span(self._instances.get(table), after)
+        if isinstance(span, str):
+            return Found(span)
+        if span.last is not None and span.last < before:
+            return Found(CHANGED)
+        if before > self.latest:
+            return Found(PENDING)
+        found = self._rules.get((*table, span.value, handle))
+        return Found(KNOWN, found) if found else Found(CHANGED)
+
+    def base_chains(self, window: Optional[Window]) -> Optional[list[tuple[ChainKey, Chain]]]:
+        """Every base chain that was there; None where that is not known for sure."""
+        if window is None:
+            if self._fixed is None:
+                return None
+            return [(key, chain) for key, chain in self._fixed.chains.items() if chain.is_base]
+        found = []
+        if not window[0] or window[1] > self.latest:
+            return None
+        for key in self._base:
+            one, other = (self._span(self._chains.get(key), number) for number in window)
+            if not isinstance(one, str):
+                found.append((key, one.value))
+            if isinstance(one, str) != isinstance(other, str):
+                return None
+        return found
+
+    def _take_ruleset(self, ruleset: Ruleset) -> None:
+        for table in {*self._instances, *ruleset.instances}:
+            self._instances.setdefault(table, _Spans()).take(
+                self.latest, ruleset.instances.get(table)
+            )
+        for key in self._open - ruleset.chains.keys():
+            self._chains[key].take(self.latest, None)
+        for key, chain in ruleset.chains.items():
+            self._chains.setdefault(key, _Spans()).take(self.latest, chain)
+            if chain.is_base:
+                self._base.add(key)
+            instance = ruleset.instances.get((key.family, key.table))
+            if instance is not None:
+                self._remember(key, instance, chain)
+        self._open = set(ruleset.chains)
+
+    def _remember(self, key: ChainKey, instance: int, chain: Chain) -> None:
+        for rule in chain.rules:
+            if rule.handle is not None and rule.text is not None:
+                self._rules[(key.family, key.table, instance, rule.handle)] = (key, rule)
+        while len(self._rules) > RULES_KEPT:
+            self._rules.popitem(last=False)
+
+    def _fixed_chain(self, key: ChainKey) -> Found[Chain]:
+        if self._fixed is None:
+            return Found(UNREAD)
+        chain = self._fixed.chains.get(key)
+        return Found(KNOWN, chain) if chain else Found(CHANGED)
+
+    def _span(self, spans: Optional[_Spans[Value]], after: int) -> _Span[Value] | str:
+        """What the reading before a hop found; a state if it found nothing."""
+        if not after or not self.latest:
+            return UNREAD
+        span = spans.at(after) if spans is not None else None
+        return CHANGED if span is None else span
+
+    def _is_weak(self, window: Window) -> bool:
+        at = bisect_right(self._weak, window[0])
+        return at < len(self._weak) and self._weak[at] <= window[1]

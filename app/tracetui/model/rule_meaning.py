@@ -1,0 +1,193 @@
+"""What the text of a rule means, as far as a trace can be held against it.
+
+Targets and options: iptables-extensions(8), nft(8).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import shlex
+from functools import lru_cache
+from typing import NamedTuple, Optional
+
+from tracetui.model.header import Header
+
+STANDARD = frozenset(("ACCEPT", "DROP", "RETURN", "QUEUE"))
+"""Targets that are verdicts themselves."""
+_VERDICTS = {
+    "ACCEPT": "accept", "DROP": "drop", "RETURN": "return", "QUEUE": "queue",
+    "NFQUEUE": "queue", "REJECT": "reject", "DNAT": "accept", "SNAT": "accept",
+    "MASQUERADE": "accept", "REDIRECT": "accept", "NETMAP": "accept", "TPROXY": "accept",
+}  # fmt: skip
+_CONTINUING = frozenset((
+    "LOG", "NFLOG", "ULOG", "MARK", "CONNMARK", "CT", "NOTRACK", "TRACE", "CHECKSUM", "TCPMSS",
+    "TCPOPTSTRIP", "TTL", "HL", "DSCP", "TOS", "ECN", "SET", "CLASSIFY", "TEE", "AUDIT",
+    "IDLETIMER", "LED", "RATEEST", "SECMARK", "CONNSECMARK", "HMARK", "DNPT", "SNPT",
+))  # fmt: skip
+_CHANGES = {
+    "DNAT": ("dst", "dport"), "REDIRECT": ("dst", "dport"), "TPROXY": ("dst", "dport", "mark"),
+    "SNAT": ("src", "sport"), "MASQUERADE": ("src", "sport"),
+    "NETMAP": ("src", "dst"), "MARK": ("mark",), "CONNMARK": ("mark",), "CONNSECMARK": ("mark",),
+    "HMARK": ("mark",), "TTL": ("ttl",), "HL": ("ttl",), "DNPT": ("dst",), "SNPT": ("src",),
+}  # fmt: skip
+_NFT_CHANGES = {
+    "dnat": ("dst", "dport"), "redirect": ("dst", "dport"), "tproxy": ("dst", "dport"),
+    "snat": ("src", "sport"), "masquerade": ("src", "sport"),
+}  # fmt: skip
+_NFT_VERDICTS = ("accept", "drop", "return", "continue", "queue", "reject")
+_FLAGS = {
+    "--protocol": "-p", "--source": "-s", "--destination": "-d", "--in-interface": "-i",
+    "--out-interface": "-o", "--dport": "--dport", "--sport": "--sport",
+    "--destination-port": "--dport", "--source-port": "--sport",
+}  # fmt: skip
+_TESTS = frozenset(("-p", "-s", "-d", "-i", "-o", "--dport", "--sport", "-f", "-m"))
+_COMPARED = frozenset(("tcp", "udp", "icmp", "icmpv6"))
+
+
+class Test(NamedTuple):
+    """One thing a rule asks of a packet."""
+
+    flag: str
+    """The short flag: ``-d``, ``--dport`` …"""
+    value: str
+    inverted: bool
+
+    @property
+    def text(self) -> str:
+        """As iptables prints it."""
+        return f"{'! ' if self.inverted else ''}{self.flag} {self.value}"
+
+
+class Meaning(NamedTuple):
+    """What a rule's text says."""
+
+    target: Optional[str]
+    """iptables' target, a chain, or nft's verdict; None for a rule that only counts."""
+    is_goto: bool
+    comment: Optional[str]
+    is_unconditional: bool
+    """Whether it has no test at all, not even ``-m comment`` (FORMATS 2.3)."""
+    tests: tuple[Test, ...]
+    """Those that can be held against a packet's header."""
+    changes: tuple[str, ...]
+    """Fields of a packet it may rewrite."""
+    destination: Optional[str]
+    """``--to-destination``, where it is one address."""
+
+    @property
+    def verdict(self) -> Optional[str]:
+        """In nft's words; None where the target is a chain or not known."""
+        if self.target is None or self.target in _CONTINUING:
+            return "continue"
+        return _VERDICTS.get(self.target)
+
+
+@lru_cache(maxsize=16384)
+def meaning(text: str) -> Meaning:
+    """Read a rule as iptables-save or nft prints it."""
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        words = text.split()
+    return _iptables(words) if words[:1] == ["-A"] else _nft(words)
+
+
+def contradiction(
+    rule: Meaning, header: Optional[Header], iif: Optional[str], oif: Optional[str]
+) -> Optional[Test]:
+    """A test that this packet can't have passed; None if there is none that is known to fail."""
+    for test in rule.tests:
+        outcome = _passes(test, header, iif, oif)
+        if outcome is not None and outcome == test.inverted:
+            return test
+    return None
+
+
+def _iptables(words: list[str]) -> Meaning:
+    target = comment = destination = None
+    is_goto = conditional = inverted = False
+    tests: list[Test] = []
+    rest = words[2:]
+    while rest:
+        word = rest.pop(0)
+        flag = _FLAGS.get(word, word)
+        if word == "!":
+            inverted = True
+            continue
+        conditional = conditional or flag in _TESTS
+        if flag in ("-j", "-g") and rest:
+            target, is_goto = rest.pop(0), flag == "-g"
+        elif flag == "--comment" and rest:
+            comment = rest.pop(0)
+        elif flag == "--to-destination" and rest:
+            destination = rest.pop(0)
+        elif flag in _TESTS and flag not in ("-m", "-f") and rest and target is None:
+            tests.append(Test(flag, rest.pop(0), inverted))
+        elif flag == "-m" and rest:
+            rest.pop(0)
+        inverted = False
+    changes = () if is_goto else _CHANGES.get(target or "", ())
+    return Meaning(target, is_goto, comment, not conditional, tuple(tests), changes, destination)
+
+
+def _nft(words: list[str]) -> Meaning:
+    comment = words[words.index("comment") + 1] if "comment" in words[:-1] else None
+    target, is_goto = None, False
+    changes: tuple[str, ...] = ()
+    for at, word in enumerate(words):
+        if word in ("jump", "goto") and at + 1 < len(words):
+            target, is_goto = words[at + 1], word == "goto"
+        elif word in _NFT_VERDICTS and words[at - 1 : at] != ["comment"]:
+            target = word.upper() if word != "continue" else None
+        changes += _NFT_CHANGES.get(word, ())
+        if words[at : at + 3] == ["meta", "mark", "set"]:
+            changes += ("mark",)
+        if words[at + 1 : at + 3] in (["ttl", "set"], ["hoplimit", "set"]):
+            changes += ("ttl",)
+    return Meaning(target, is_goto, comment, False, (), changes, None)
+
+
+def _passes(
+    test: Test, header: Optional[Header], iif: Optional[str], oif: Optional[str]
+) -> Optional[bool]:
+    """Whether a packet passes a test, its inversion left aside; None where that is not known."""
+    if test.flag in ("-i", "-o"):
+        name = iif if test.flag == "-i" else oif
+        return None if name is None else _is_interface(name, test.value)
+    if header is None:
+        return None
+    if test.flag == "-p":
+        return _is_protocol(header.proto, test.value)
+    if test.flag in ("-s", "-d"):
+        address = header.src if test.flag == "-s" else header.dst
+        return None if address is None else _is_within(address, test.value)
+    port = header.sport if test.flag == "--sport" else header.dport
+    return None if port is None else _is_port(port, test.value)
+
+
+def _is_interface(name: str, pattern: str) -> bool:
+    return name.startswith(pattern[:-1]) if pattern.endswith("+") else name == pattern
+
+
+def _is_protocol(proto: Optional[str], value: str) -> Optional[bool]:
+    value = {"ipv6-icmp": "icmpv6", "6": "tcp", "17": "udp", "1": "icmp"}.get(value, value)
+    if proto not in _COMPARED or value not in _COMPARED:
+        return None
+    return proto == value
+
+
+@lru_cache(maxsize=16384)
+def _is_within(address: str, network: str) -> Optional[bool]:
+    try:
+        return ipaddress.ip_address(address) in ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return None
+
+
+def _is_port(port: int, value: str) -> Optional[bool]:
+    first, _, last = value.partition(":")
+    if not (first or "0").isdigit() or not (last or "0").isdigit():
+        return None
+    low = int(first or 0)
+    high = int(last or 65535) if ":" in value else low
+    return low <= port <= high

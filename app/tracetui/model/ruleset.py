@@ -1,0 +1,107 @@
+"""A ruleset as its tools list it: chains of rules, each with its text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Optional
+
+from tracetui.model.hop import HOOKS
+
+
+class ListedRule(NamedTuple):
+    """One rule."""
+
+    text: Optional[str]
+    """As its tool prints it: ``-A CHAIN …`` (iptables-save), or nft syntax; None if unknown."""
+    handle: Optional[int] = None
+    """The nft rule handle."""
+    packets: Optional[int] = None
+    """How often it matched, where the listing said so."""
+
+
+class Chain(NamedTuple):
+    """One chain, base or user."""
+
+    name: str
+    rules: tuple[ListedRule, ...]
+    policy: Optional[str] = None
+    """``accept`` or ``drop`` of a base chain."""
+    hook: Optional[str] = None
+    """One of ``hop.HOOKS`` for a base chain there; else None."""
+    priority: Optional[int] = None
+    """Of a base chain of nf_tables."""
+
+    @property
+    def is_base(self) -> bool:
+        """Whether packets enter it from a hook."""
+        return self.policy is not None
+
+
+class ChainKey(NamedTuple):
+    """Where a chain is, within one backend."""
+
+    family: str
+    """The table's family in nft's words."""
+    table: str
+    name: str
+
+
+TableKey = tuple[str, str]
+"""Family and table, within one backend."""
+
+
+@dataclass
+class Ruleset:
+    """All chains of one backend at one moment."""
+
+    chains: dict[ChainKey, Chain] = field(default_factory=dict)
+    instances: dict[TableKey, int] = field(default_factory=dict)
+    """Table handles of nf_tables, where known: a table made anew has another one."""
+
+    def add(self, other: Ruleset) -> None:
+        """Take in another part of the same ruleset; what both have is joined rule by rule.
+
+        A listing with handles and one with iptables' text complete each other where they agree
+        about the number of rules.
+        """
+        self.instances.update(other.instances)
+        for key, chain in other.chains.items():
+            known = self.chains.get(key)
+            self.chains[key] = chain if known is None else _joined(known, chain)
+
+
+def _joined(one: Chain, other: Chain) -> Chain:
+    texts, places = (one, other) if _has_iptables_text(one) else (other, one)
+    if len(texts.rules) == len(places.rules):
+        rules = tuple(
+            ListedRule(
+                text.text or place.text,
+                place.handle if text.handle is None else text.handle,
+                text.packets if text.packets is not None else place.packets,
+            )
+            for text, place in zip(texts.rules, places.rules)
+        )
+    else:
+        rules = places.rules if any(rule.handle for rule in places.rules) else texts.rules
+    return Chain(
+        one.name,
+        rules,
+        one.policy or other.policy,
+        one.hook or other.hook,
+        one.priority if one.priority is not None else other.priority,
+    )
+
+
+def _has_iptables_text(chain: Chain) -> bool:
+    return any(rule.text is not None and rule.text.startswith("-A ") for rule in chain.rules)
+
+
+def built_in_hook(name: str) -> Optional[str]:
+    """The hook of a chain that iptables made, which bears its name; None for a user chain."""
+    return name if name in HOOKS else None
+
+
+def chains_at(chains: Mapping[ChainKey, Chain], hook: str) -> list[tuple[ChainKey, Chain]]:
+    """The base chains at a hook."""
+    return [(key, chain) for key, chain in chains.items() if chain.hook == hook]

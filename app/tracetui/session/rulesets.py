@@ -1,0 +1,166 @@
+"""The rulesets that came with a trace, put in order piece by piece.
+
+A large one takes longer to read than a screen may wait, so the work is cut into steps.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Any, Optional
+
+from tracetui.model.history import Reading, RulesetHistory, Window
+from tracetui.model.ruleset import Ruleset
+from tracetui.parse import nft_json, nft_places, nft_text, xtables_save
+
+LOOK_AT_CLOCK = 256
+"""Lines between two looks at the clock."""
+_FAMILIES = {4: "ip", 6: "ip6"}
+BACKENDS = ("legacy", "nft")
+
+
+class Rulesets:
+    """The histories of both backends, and the windows of the hops that come now."""
+
+    def __init__(self) -> None:
+        self.histories = {backend: RulesetHistory(backend) for backend in BACKENDS}
+        self.version = 0
+        """Grows with everything learned."""
+        self.skipped = 0
+        """Texts that could not be read."""
+        self._windows: dict[str, Window] = dict.fromkeys(BACKENDS, (0, 1))
+        self._parts: dict[str, list[tuple[Mapping[str, Any], str]]] = {b: [] for b in BACKENDS}
+        self._jobs: deque[Iterator[None]] = deque()
+
+    def window(self, backend: str) -> Window:
+        """Between which readings a hop stands that comes now."""
+        return self._windows[backend]
+
+    def take_text(self, head: Mapping[str, Any], text: str) -> None:
+        """Take a part of the reading that is under way."""
+        if head.get("backend") in BACKENDS:
+            self._parts[str(head["backend"])].append((head, text))
+
+    def take_mark(self, mark: Mapping[str, Any]) -> Optional[dict[str, Any]]:
+        """Take the begin or the end of a reading; the record of one that ended."""
+        backend, number = str(mark["backend"]), int(mark["reading"])
+        after, _ = self._windows[backend]
+        if mark["at"] == "begin":
+            self._windows[backend] = (after, number + 1)
+            self._parts[backend] = []
+            return None
+        # Unless the sources were emptied, hops of before the reading may still come.
+        self._windows[backend] = (number if mark["drained"] else after, number + 1)
+        parts = None if mark["same"] else self._parts[backend]
+        self._parts[backend] = []
+        record = {
+            "backend": backend,
+            "reading": number,
+            "generations": list(mark["generations"]),
+            "parts": None if parts is None else [{**head, "text": text} for head, text in parts],
+        }
+        self.take_record(record)
+        return record
+
+    def take_record(self, record: Mapping[str, Any]) -> None:
+        """Take a whole reading; raises KeyError, TypeError or ValueError if it is not ours."""
+        backend = record["backend"]
+        if backend not in BACKENDS:
+            raise ValueError("backend")
+        before, after = record["generations"]
+        parts = record["parts"]
+        if parts is not None:
+            parts = [(dict(part), str(part["text"])) for part in parts]
+        self._jobs.append(
+            self._reading(str(backend), int(record["reading"]), (int(before), int(after)), parts)
+        )
+
+    def fix(self, text: str) -> bool:
+        """Explain hops by a listing that the user brought; False if it is none that is known."""
+        ruleset, origin = Ruleset(), xtables_save.origin(text)
+        backend = "nft" if origin is None else origin.backend
+        if text.lstrip().startswith("{"):
+            try:
+                ruleset = nft_json.parse(text)
+            except ValueError:
+                return False
+        elif nft_text.is_listing(text):
+            ruleset = nft_text.parse(text)
+        elif origin is not None or "\n*" in f"\n{text}":
+            family = origin.family if origin is not None else _guessed_family(text)
+            backend = origin.backend if origin is not None else "legacy"
+            for _ in xtables_save.parse(text.splitlines(), family, ruleset):
+                pass
+        if not ruleset.chains:
+            return False
+        self.histories[backend].fix(ruleset)
+        self.version += 1
+        return True
+
+    def work(self, until: float) -> bool:
+        """Go on reading until then (monotonic seconds); True if anything was learned."""
+        version, steps = self.version, 0
+        while self._jobs:
+            for _ in self._jobs[0]:
+                steps += 1
+                if steps % LOOK_AT_CLOCK == 0 and time.monotonic() > until:
+                    return self.version != version
+            self._jobs.popleft()
+        return self.version != version
+
+    def work_all(self) -> None:
+        """Read everything that came."""
+        while self._jobs:
+            self.work(float("inf"))
+
+    def _reading(
+        self,
+        backend: str,
+        number: int,
+        generations: tuple[int, int],
+        parts: Optional[list[tuple[dict[str, Any], str]]],
+    ) -> Iterator[None]:
+        ruleset = None if parts is None else Ruleset()
+        for head, text in parts or ():
+            part = Ruleset()
+            yield from self._part(head, text, part)
+            assert ruleset is not None  # noqa: S101 - there are parts
+            yield from _join(ruleset, part)
+        if ruleset is not None and backend == "nft":
+            _keep_placed(ruleset)
+        self.histories[backend].take(Reading(backend, number, generations, ruleset))
+        self.version += 1
+
+    def _part(self, head: Mapping[str, Any], text: str, into: Ruleset) -> Iterator[None]:
+        try:
+            if head.get("what") == "save":
+                family = _FAMILIES[int(head["family"])]
+                yield from xtables_save.parse(text.splitlines(), family, into)
+            elif head.get("what") == "native":
+                into.add(nft_text.parse(text))
+            elif head.get("what") == "places":
+                into.add(nft_places.parse(text))
+        except (KeyError, TypeError, ValueError):
+            self.skipped += 1
+
+
+def _join(ruleset: Ruleset, part: Ruleset) -> Iterator[None]:
+    """Add a part chain by chain."""
+    ruleset.instances.update(part.instances)
+    for key, chain in part.chains.items():
+        ruleset.add(Ruleset({key: chain}))
+        yield
+
+
+def _keep_placed(ruleset: Ruleset) -> None:
+    """Leave out chains that stood in no table, or changed, while their text was read."""
+    for key, chain in list(ruleset.chains.items()):
+        is_placed = all(rule.handle is not None for rule in chain.rules)
+        if (key.family, key.table) not in ruleset.instances or not is_placed:
+            del ruleset.chains[key]
+
+
+def _guessed_family(text: str) -> str:
+    """Of an iptables-save listing without its first line: what its addresses are."""
+    return "ip6" if "::" in text or "icmp6" in text or "ipv6-icmp" in text else "ip"
