@@ -40,13 +40,13 @@ def written(session: ReplaySession) -> str:
     writer = RecordingWriter(out)
     writer.hello(session.status)
     for packet in session.packets:
-        writer.packet(packet)
+        writer.packet(packet, session.explain(packet))
     writer.bye(session.status, len(session.packets))
     return out.getvalue()
 
 
 def as_json(session: ReplaySession) -> list[dict]:
-    return [report.packet_json(packet) for packet in session.packets]
+    return [report.packet_json(packet, session.explain(packet)) for packet in session.packets]
 
 
 def test_the_seed_is_six_packets():

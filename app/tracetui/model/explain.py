@@ -7,6 +7,7 @@ test of the rule fails on the packet.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from typing import NamedTuple, Optional
 
@@ -214,16 +215,19 @@ class Explainer:
         """What an accept in a table means that need not be the last one."""
         hook = packet.hook_of(last)
         later = self._later_chain(packet, last)
-        if later is None and hook in ("INPUT", "POSTROUTING"):
+        if later == "" and hook != "PREROUTING":
             return "accept", last, ""
-        if later is None:
+        if not later:
             return "unknown", None, "accepted here; where it went from here is not in the trace"
         if hook == "PREROUTING":
             return "unknown", None, f"not dropped by a rule: routing. {self._routing(packet)}"
         return "unknown", None, f"accepted here, but {later} was not reached: the kernel stopped it"
 
     def _later_chain(self, packet: Packet, last: int) -> Optional[str]:
-        """A chain that the packet would have shown a hop in, had it gone on from a hook."""
+        """A chain that the packet would have shown a hop in, had it gone on from a hook.
+
+        Empty where there is none behind the hook; None where that is not known.
+        """
         hop, hook = packet.hops[last], packet.hook_of(last)
         bases = self._base_chains(packet, hop)
         if hook is None or bases is None:
@@ -236,7 +240,9 @@ class Explainer:
                 return f"{key.table} {chain.hook}"
         after = _NEXT_HOOKS.get(hook)
         hooks = {chain.hook for key, chain in bases if key.table != "nat"}
-        return " or ".join(sorted(after)) if after and after <= hooks else None
+        if after is None or not after & hooks:
+            return ""
+        return " or ".join(sorted(after)) if after <= hooks else None
 
     def _base_chains(self, packet: Packet, hop: Hop) -> Optional[list[tuple[ChainKey, Chain]]]:
         """The base chains for packets of this family, of both backends; None if not known."""
@@ -246,7 +252,7 @@ class Explainer:
             if backend != hop.backend and window is not None:
                 window = (history.latest, history.latest) if history.latest else None
             bases = history.base_chains(window)
-            if bases is None and backend == hop.backend:
+            if bases is None:
                 return None
             family = "ip6" if packet.header is not None and packet.header.family == 6 else "ip"
             found += [one for one in bases or () if one[0].family in (family, "inet")]
@@ -255,6 +261,8 @@ class Explainer:
     def _routing(self, packet: Packet) -> str:
         """What can have stopped a packet between PREROUTING and its next hook."""
         header, causes = packet.header, []
+        if header is not None and header.dst is not None and _is_multicast(header.dst):
+            return "It is multicast that nothing here has asked for, or that is not forwarded"
         if header is not None and header.ttl == 1:
             causes.append("its TTL is 1, so it can't be forwarded")
         is_v6 = header is not None and header.family == 6
@@ -379,6 +387,10 @@ def _after_trace(chain: Chain, last: int) -> int:
         if text and (meaning(text).target == "TRACE" or "nftrace set 1" in text):
             return number + 1
     return last
+
+
+def _is_multicast(address: str) -> bool:
+    return ipaddress.ip_address(address).is_multicast
 
 
 def _are_together(packet: Packet, one: int, other: int) -> bool:

@@ -20,6 +20,11 @@ class Explanations:
         self._rulesets = rulesets
         self._kept: OrderedDict[int, tuple[Packet, int, int, PacketExplanation]] = OrderedDict()
 
+    @property
+    def version(self) -> int:
+        """Grows with everything learned about rulesets."""
+        return self._rulesets.version
+
     def of(self, packet: Packet) -> PacketExplanation:
         """What is known of a packet now."""
         known = self._kept.get(packet.id)

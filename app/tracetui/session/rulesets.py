@@ -121,14 +121,16 @@ class Rulesets:
         generations: tuple[int, int],
         parts: Optional[list[tuple[dict[str, Any], str]]],
     ) -> Iterator[None]:
-        ruleset = None if parts is None else Ruleset()
+        ruleset, places = None if parts is None else Ruleset(), Ruleset()
         for head, text in parts or ():
             part = Ruleset()
             yield from self._part(head, text, part)
             assert ruleset is not None  # noqa: S101 - there are parts
+            if head.get("what") == "places":
+                places = part
             yield from _join(ruleset, part)
         if ruleset is not None and backend == "nft":
-            _keep_placed(ruleset)
+            _keep_placed(ruleset, places)
         self.histories[backend].take(Reading(backend, number, generations, ruleset))
         self.version += 1
 
@@ -153,12 +155,14 @@ def _join(ruleset: Ruleset, part: Ruleset) -> Iterator[None]:
         yield
 
 
-def _keep_placed(ruleset: Ruleset) -> None:
-    """Leave out chains that stood in no table, or changed, while their text was read."""
-    for key, chain in list(ruleset.chains.items()):
-        is_placed = all(rule.handle is not None for rule in chain.rules)
-        if (key.family, key.table) not in ruleset.instances or not is_placed:
-            del ruleset.chains[key]
+def _keep_placed(ruleset: Ruleset, places: Ruleset) -> None:
+    """Leave out what has no place.
+
+    A chain may have changed while its text was read, and iptables-nft-save lists built-in chains
+    that do not exist.
+    """
+    for key in ruleset.chains.keys() - places.chains.keys():
+        del ruleset.chains[key]
 
 
 def _guessed_family(text: str) -> str:

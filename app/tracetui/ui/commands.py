@@ -11,7 +11,8 @@ class Command(NamedTuple):
     """Something a user can do with a key."""
 
     scope: str
-    """``anywhere``, ``main`` (no dialog open), ``timeline``, ``filter`` or ``rules``."""
+    """``anywhere``, ``main`` (no dialog open), ``timeline``, ``filter``, ``rules``, ``chain`` or
+    ``chain-screen``."""
     keys: str
     """Textual's names of the keys, comma between."""
     action: str
@@ -47,7 +48,18 @@ COMMANDS = (
     Command("main", "2", "pane('rules')", "rules", "go to the TRACE rules"),
     Command("main", "3", "pane('timeline')", "packets", "go to the packets"),
     Command("main", "backslash", "maximise", "maximise", "one pane on the whole screen", "\\"),
-    Command("timeline", "enter", "turn", "hops", "show or hide a packet's hops", footer=True),
+    Command(
+        "timeline",
+        "enter",
+        "turn",
+        "hops",
+        "show or hide a packet's hops; on a hop, its chain",
+        footer=True,
+    ),
+    Command("timeline", "u", "tested", "tested", "show the rules that were passed by"),
+    Command("timeline", "o", "own", "own hops", "show the hops of our own TRACE rules"),
+    Command("timeline", "c", "compare", "compare", "mark a packet; on another one, compare them"),
+    Command("main", "p", "paths", "paths", "packets by the way they took", footer=True),
     Command("timeline", "right,l", "unfold", "unfold", "show the packet's hops", "→ l"),
     Command("timeline", "left,h", "fold", "fold", "hide the packet's hops", "← h"),
     Command("timeline", "up,k", "move(-1)", "up", "up; stops following", "↑ k"),
@@ -58,6 +70,16 @@ COMMANDS = (
     Command("timeline", "end,G", "follow", "follow", "the newest packet, and follow", "End G"),
     Command(
         "timeline", "space", "pause", "pause", "hold the picture; nothing is lost", footer=True
+    ),
+    Command("chain", "up,k", "move(-1)", "up", "up", "↑ k"),
+    Command("chain", "down,j", "move(1)", "down", "down", "↓ j"),
+    Command("chain", "pageup", "page(-1)", "page up", "a page up", "PgUp"),
+    Command("chain", "pagedown", "page(1)", "page down", "a page down", "PgDn"),
+    Command("chain", "home", "first", "first", "the first rule", "Home"),
+    Command("chain", "end,G", "last", "last", "the end of the chain", "End G"),
+    Command("chain", "enter,right,l", "follow", "follow", "where the rule jumps", "Enter → l"),
+    Command(
+        "chain-screen", "backspace,left,h,escape,q", "back", "back", "the chain before", "← Esc"
     ),
     Command("filter", "down", "leave", "packets", "to the packets", "↓ Enter", footer=True),
     Command("filter", "escape", "screen.clear", "clear", "clear and leave", "Esc", footer=True),
@@ -80,6 +102,8 @@ SCOPES = {
     "timeline": "In the packets",
     "filter": "In the filter",
     "rules": "In the TRACE rules",
+    "chain": "In a chain",
+    "chain-screen": "",
 }
 
 

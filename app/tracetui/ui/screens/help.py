@@ -31,12 +31,12 @@ class HelpScreen(ModalScreen[None]):
 def _text() -> Text:
     text = Text()
     for scope, title in SCOPES.items():
-        text.append(f"{title}\n", style="bold")
+        if title:
+            text.append(f"\n{title}\n" if len(text) else f"{title}\n", style="bold")
         for command in COMMANDS:
             if command.scope == scope:
                 text.append(f"  {keys_of(command):<12} {command.help}\n")
-        text.append("\n")
-    text.append("A click moves the cursor too.")
+    text.append("\nA click moves the cursor too.")
     return text
 
 

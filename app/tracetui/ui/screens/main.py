@@ -12,13 +12,18 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Footer, Input
 
+from tracetui.model.packet import Packet
 from tracetui.session.filtered import FilteredView
-from tracetui.session.session import Session
+from tracetui.session.session import ChainPlace, Session
 from tracetui.ui.commands import bindings
 from tracetui.ui.screens.add_rule import AddRuleScreen, Wanted
+from tracetui.ui.screens.chain import ChainScreen, Visit
+from tracetui.ui.screens.compare import CompareScreen
 from tracetui.ui.screens.help import HelpScreen
+from tracetui.ui.screens.paths import PathsScreen
 from tracetui.ui.screens.threshold import ThresholdScreen
 from tracetui.ui.widgets.filter_bar import FilterBar
+from tracetui.ui.widgets.hop_detail import HopDetail
 from tracetui.ui.widgets.modules_pane import ModulesPane
 from tracetui.ui.widgets.rules_pane import RulesPane
 from tracetui.ui.widgets.status_bar import StatusBar
@@ -54,7 +59,8 @@ class MainScreen(Screen[None]):
         self._rules = RulesPane(clock, "rules")
         self._packets = PacketsPane(id="packets")
         self._filter_bar = FilterBar()
-        self._timeline = Timeline(self._view, "timeline")
+        self._timeline = Timeline(self._view, session.explanations, "timeline")
+        self._detail = HopDetail()
 
     def compose(self) -> ComposeResult:
         """Lay out the panes."""
@@ -66,6 +72,7 @@ class MainScreen(Screen[None]):
             with self._packets:
                 yield self._filter_bar
                 yield self._timeline
+                yield self._detail
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -94,6 +101,10 @@ class MainScreen(Screen[None]):
             return
         form = AddRuleScreen(self._session.status.node, self._clock)
         self.app.push_screen(form, self._add)
+
+    def action_paths(self) -> None:
+        """Group the packets that the filter lets through by the way they took."""
+        self.app.push_screen(PathsScreen(self._session, list(self._view.rows)), self._go_to)
 
     def action_arm(self) -> None:
         """Arm the guard again."""
@@ -149,6 +160,31 @@ class MainScreen(Screen[None]):
         self._timeline.filter_changed()
         self.update()
 
+    @on(Timeline.CursorMoved)
+    def _show_detail(self) -> None:
+        packet = self._timeline.selected
+        explanation = self._session.explain(packet) if packet is not None else None
+        self._detail.show(packet, explanation, self._timeline.selected_hop)
+
+    @on(Timeline.ChainWanted)
+    def _open_chain(self, event: Timeline.ChainWanted) -> None:
+        hop = event.packet.hops[event.hop]
+        here = self._session.explain(event.packet).hops[event.hop]
+        if here.chain is None:
+            self.notify(_NO_CHAIN.get(here.state, "this chain is not known"), markup=False)
+            return
+        end = len(here.chain.rules) + 1
+        visit = Visit(
+            ChainPlace(hop.backend, hop.family, hop.table, hop.chain),
+            here.chain,
+            event.number or here.number or end,
+        )
+        self.app.push_screen(ChainScreen(self._session, visit, hop.readings))
+
+    @on(Timeline.Compared)
+    def _compare(self, event: Timeline.Compared) -> None:
+        self.app.push_screen(CompareScreen(self._session, event.one, event.other))
+
     @on(FilterBar.Left)
     def _leave_filter(self) -> None:
         self.set_focus(self._timeline)
@@ -170,7 +206,13 @@ class MainScreen(Screen[None]):
             state = "stopped here · End follows"
         evicted = self._session.packets.evicted
         gone = f" · {evicted:,} dropped" if evicted else ""
+        if timeline.marked is not None:
+            state = "◆ marked · c on another packet compares"
         self._packets.border_subtitle = f"{count}{gone} · {state}"
+
+    def _go_to(self, packet: Optional[Packet]) -> None:
+        if packet is not None:
+            self._timeline.go_to_packet(packet)
 
     def _add(self, wanted: Optional[Wanted]) -> None:
         if wanted is not None:
@@ -202,4 +244,9 @@ class MainScreen(Screen[None]):
         return "No TRACE rule yet\n\nPress a to add one, ? for all keys"
 
 
+_NO_CHAIN = {
+    "pending": "the rules are being read",
+    "changed": "the ruleset changed: this chain is not what the packet met",
+    "unread": "no ruleset was read; `tracetui replay --ruleset FILE` brings one",
+}
 _PANES = ("modules", "rules", "packets")

@@ -14,9 +14,17 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tracetui.model.packet import Packet
+from tracetui.session.explanations import Explanations
 from tracetui.session.filtered import FilteredView
 from tracetui.ui.commands import bindings
-from tracetui.ui.widgets.timeline_lines import Columns, Line, hop_lines, packet_line
+from tracetui.ui.widgets.timeline_lines import (
+    Asked,
+    Columns,
+    Detail,
+    Line,
+    details,
+    packet_line,
+)
 
 
 class Spot(NamedTuple):
@@ -34,8 +42,8 @@ class Timeline(ScrollView, can_focus=True):
         f"timeline--{role}"
         for role in (
             *("fold", "time", "proto", "endpoints", "nat", "device", "hops", "accept", "drop"),
-            *("reject", "unknown", "hook", "table", "hop", "jump", "change", "us"),
-            *("cursor", "empty"),
+            *("reject", "unknown", "hook", "table", "hop", "jump", "change", "us", "slowest"),
+            *("comment", "name", "rule", "unread", "tested", "cursor", "empty"),
         )
     }
     BINDINGS = bindings("timeline")
@@ -50,11 +58,37 @@ class Timeline(ScrollView, can_focus=True):
     class StateChanged(Message):
         """What the title tells has changed: following, paused, or the number of rows."""
 
-    def __init__(self, view: FilteredView, widget_id: str) -> None:
+    class CursorMoved(Message):
+        """The cursor is on another line, or what is known of it has changed."""
+
+    class ChainWanted(Message):
+        """The user wants to see a hop in its chain."""
+
+        def __init__(self, packet: Packet, hop: int, number: Optional[int]) -> None:
+            super().__init__()
+            self.packet = packet
+            self.hop = hop
+            self.number = number
+            """Of the rule meant; None for the hop's own place."""
+
+    class Compared(Message):
+        """The user wants to see two packets side by side."""
+
+        def __init__(self, one: Packet, other: Packet) -> None:
+            super().__init__()
+            self.one, self.other = one, other
+
+    def __init__(self, view: FilteredView, explanations: Explanations, widget_id: str) -> None:
         super().__init__(id=widget_id)
         self._view = view
+        self._explanations = explanations
+        self._version = 0
+        self._asked = Asked()
         self._unfolded: dict[int, int] = {}
+        self._details: dict[int, list[Detail]] = {}
         self._cursor: Optional[Spot] = None
+        self.marked: Optional[Packet] = None
+        """The packet that the next marked one is compared with."""
 
     @property
     def rows(self) -> list[Packet]:
@@ -66,6 +100,12 @@ class Timeline(ScrollView, can_focus=True):
         """The packet the cursor is on."""
         at = self._view.index_of(self._cursor.packet_id) if self._cursor else None
         return None if at is None else self.rows[at]
+
+    @property
+    def selected_hop(self) -> Optional[int]:
+        """The index of the hop the cursor is on; None on a packet's own line."""
+        detail = self._selected_detail()
+        return None if detail is None else detail.hop
 
     def text_of(self, y: int) -> str:
         """The text of one line, counted from the first one of the list."""
@@ -79,9 +119,12 @@ class Timeline(ScrollView, can_focus=True):
 
     def refresh_rows(self) -> None:
         """Show what came since the last call, unless the picture is held."""
-        if self.paused or not self._view.refresh():
+        if self.paused:
             return
-        self._relayout()
+        version = self._explanations.version
+        if self._view.refresh() or version != self._version:
+            self._version = version
+            self._relayout()
 
     def filter_changed(self) -> None:
         """Show the rows of another filter."""
@@ -139,10 +182,43 @@ class Timeline(ScrollView, can_focus=True):
         self.post_message(self.StateChanged())
 
     def action_turn(self) -> None:
-        """Show or hide the hops of the packet under the cursor."""
-        packet = self.selected
-        if packet is not None:
+        """Show or hide the hops of the packet under the cursor; of a hop, open the chain."""
+        packet, detail = self.selected, self._selected_detail()
+        if packet is not None and detail is not None:
+            self.post_message(self.ChainWanted(packet, detail.hop, detail.tested))
+        elif packet is not None:
             self._fold(packet) if packet.id in self._unfolded else self._unfold(packet)
+
+    def action_own(self) -> None:
+        """Show the hops of TRACE rules of ours, or hide them again."""
+        self._asked = self._asked._replace(own=not self._asked.own)
+        self._relayout()
+
+    def action_tested(self) -> None:
+        """Show the rules that were passed by, or hide them again."""
+        self._asked = self._asked._replace(tested=not self._asked.tested)
+        self._relayout()
+
+    def action_compare(self) -> None:
+        """Mark the packet under the cursor, or compare it with the one that is marked."""
+        packet, marked = self.selected, self.marked
+        if packet is None:
+            return
+        if marked is None or marked.id == packet.id:
+            self.marked = packet if marked is None else None
+            self.refresh()
+            self.post_message(self.StateChanged())
+            return
+        self.marked = None
+        self.refresh()
+        self.post_message(self.Compared(marked, packet))
+
+    def go_to_packet(self, packet: Packet) -> None:
+        """Put the cursor on a packet and show its hops, where the filter lets it through."""
+        if self._view.index_of(packet.id) is None:
+            return
+        self._cursor = Spot(packet.id, 0)
+        self._unfold(packet)
 
     def action_unfold(self) -> None:
         """Show the hops of the packet under the cursor."""
@@ -179,13 +255,29 @@ class Timeline(ScrollView, can_focus=True):
         """The cells of a line: what the scrollbar leaves."""
         return self.scrollable_content_region.width
 
+    def _selected_detail(self) -> Optional[Detail]:
+        packet, cursor = self.selected, self._cursor
+        if packet is None or cursor is None or not cursor.line:
+            return None
+        found = self._details_of(packet)
+        return found[cursor.line - 1] if cursor.line <= len(found) else None
+
+    def _details_of(self, packet: Packet) -> list[Detail]:
+        """The lines under an unfolded packet."""
+        if packet.id not in self._details:
+            explainer, explanation = self._explanations.explainer, self._explanations.of(packet)
+            self._details[packet.id] = details(
+                packet, explainer, explanation, self._asked, self._width
+            )
+        return self._details[packet.id]
+
     def _unfold(self, packet: Packet) -> None:
         self._unfolded[packet.id] = len(packet.hops)
         self._stay()
         self._relayout()
         top = self._line_of(Spot(packet.id, 0)) or 0
         self.scroll_to_region(
-            Region(0, top, 1, min(self.size.height, 1 + len(packet.hops))),
+            Region(0, top, 1, min(self.size.height, 1 + self._unfolded.get(packet.id, 0))),
             animate=False,
             force=True,
         )
@@ -211,16 +303,18 @@ class Timeline(ScrollView, can_focus=True):
             self._stay()
         self.scroll_to_region(Region(0, y, 1, 1), animate=False, force=True)
         self.refresh()
+        self.post_message(self.CursorMoved())
 
     def _relayout(self) -> None:
         """Fit the list's height to its rows, keeping in place what the user looks at."""
         top = None if self.following else self._spot_at(self.scroll_offset.y)
+        self._details.clear()
         for packet_id in list(self._unfolded):
             row = self._view.index_of(packet_id)
             if row is None:
                 del self._unfolded[packet_id]
             else:
-                self._unfolded[packet_id] = len(self.rows[row].hops)
+                self._unfolded[packet_id] = len(self._details_of(self.rows[row]))
         height = len(self.rows) + sum(self._unfolded.values())
         self.virtual_size = Size(self._width, height if self.rows else 0)
         if self.following and self.rows:
@@ -233,6 +327,7 @@ class Timeline(ScrollView, can_focus=True):
             self._cursor = Spot(self.rows[near].id, 0)
         self.refresh()
         self.post_message(self.StateChanged())
+        self.post_message(self.CursorMoved())
 
     def _extras(self) -> list[tuple[int, int]]:
         """Row and number of hop lines of each unfolded packet, by row."""
@@ -266,9 +361,12 @@ class Timeline(ScrollView, can_focus=True):
             return None
         packet, width = self.rows[row], self._width
         if spot.line == 0:
-            return packet_line(packet, Columns.fitting(width), packet.id in self._unfolded)
-        lines = list(hop_lines(packet, width))
-        return lines[spot.line - 1] if spot.line <= len(lines) else None
+            fold = "▾" if packet.id in self._unfolded else "▸"
+            mark = "◆" if self.marked is not None and self.marked.id == packet.id else " "
+            explanation = self._explanations.of(packet)
+            return packet_line(packet, explanation, Columns.fitting(width), fold + mark)
+        found = self._details_of(packet)
+        return found[spot.line - 1].line if spot.line <= len(found) else None
 
     def _empty_line(self, y: int, width: int) -> Strip:
         lines = self.empty_text.splitlines()

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple, Optional
 
+from tracetui.model import chain_names
+from tracetui.model.explain import Explainer, HopExplanation, PacketExplanation
 from tracetui.model.hop import HOOKS, Hop
 from tracetui.model.packet import Packet
+from tracetui.model.rule_meaning import contradiction, meaning
+from tracetui.model.ruleset import ListedRule
 from tracetui.session import report
 from tracetui.session.inert import inert
 
 MARKS = {"accept": "✓ accept", "drop": "✗ drop", "reject": "✗ reject", "unknown": "· unknown"}
 """Verdicts are told apart without colour."""
+TESTED_SHOWN = 20
+"""Rules passed by that are listed before one hop: those next to it."""
 _NAT = " ⇒ "
+_CHAIN_OF_RULE = re.compile(r"^-A \S+ ")
+_COMMENT_OF_RULE = re.compile(
+    r'(?:-m comment )?--comment (?:"(?:[^"\\]|\\.)*"|\S+) ?|comment "[^"]*"'
+)
 
 
 class Piece(NamedTuple):
@@ -48,10 +59,12 @@ class Columns(NamedTuple):
         return cls(time, proto, max(10, width - taken), devices, hops, verdict)
 
 
-def packet_line(packet: Packet, columns: Columns, is_unfolded: bool) -> Line:
-    """The line of a packet."""
-    verdict = packet.verdict
-    pieces = [Piece("▾ " if is_unfolded else "▸ ", "fold")]
+def packet_line(
+    packet: Packet, explanation: PacketExplanation, columns: Columns, marks: str
+) -> Line:
+    """The line of a packet; ``marks`` are the two cells before it."""
+    verdict = explanation.verdict
+    pieces = [Piece(marks, "fold")]
     if columns.time:
         pieces.append(Piece(report.clock(packet.time)[: columns.time] + " ", "time"))
     pieces.append(Piece(_cell(report.protocol(packet.header), columns.proto), "proto"))
@@ -61,13 +74,37 @@ def packet_line(packet: Packet, columns: Columns, is_unfolded: bool) -> Line:
         pieces.append(Piece(_cell(way, columns.devices), "device"))
     count = f"{len(packet.hops)} hops" if columns.hops >= 8 else str(len(packet.hops))
     pieces.append(Piece(count.rjust(columns.hops) + " ", "hops"))
-    pieces.append(Piece(MARKS[verdict][: columns.verdict].ljust(columns.verdict), verdict))
+    said = "… reading" if verdict == "unknown" and explanation.is_pending else MARKS[verdict]
+    pieces.append(Piece(said[: columns.verdict].ljust(columns.verdict), verdict))
     return tuple(pieces)
 
 
-def hop_lines(packet: Packet, width: int) -> Iterator[Line]:
+class Detail(NamedTuple):
+    """One line under an unfolded packet."""
+
+    hop: int
+    """The hop's index; of a rule that was passed by, that of the hop behind it."""
+    line: Line
+    tested: Optional[int] = None
+    """The number of a rule that was passed by; None for a hop."""
+
+
+class Asked(NamedTuple):
+    """What is shown of hops only when asked for."""
+
+    own: bool = False
+    """Hops of TRACE rules of ours."""
+    tested: bool = False
+    """The rules that were passed by."""
+
+
+def details(
+    packet: Packet, explainer: Explainer, explanation: PacketExplanation, asked: Asked, width: int
+) -> list[Detail]:
     """One line for each hop, in path order: hook and table where they begin, then the hop."""
     is_mixed = len({hop.backend for hop in packet.hops}) > 1
+    slowest = packet.slowest
+    found: list[Detail] = []
     for group in packet.hops_at():
         hook = group.hook or "hook ?"
         for table in group.tables:
@@ -76,34 +113,133 @@ def hop_lines(packet: Packet, width: int) -> Iterator[Line]:
             label = f"{name} {table.backend}" if is_mixed else name
             for index, hop in table.hops:
                 depth = _depth(chains, hop)
-                yield _hop_line(packet, index, (hook, label, depth), width)
+                if explanation.hops[index].is_own and not asked.own:
+                    continue
+                is_entered = not found or packet.hops[found[-1].hop].chain != hop.chain
+                if asked.tested and (passed := explainer.tested_before(packet, index)):
+                    place = _Place(hook, label, depth, "")
+                    found += _passed_by(packet, index, place, passed, width)
+                    hook = label = ""
+                us = _us(packet, index, slowest)
+                name = _name(explanation, index, hop) if is_entered else ""
+                place = _Place(hook, label, depth, name)
+                found.append(Detail(index, _hop_line(hop, explanation, index, place, us, width)))
                 hook = label = ""
+    return found
 
 
-def _hop_line(packet: Packet, index: int, place: tuple[str, str, int], width: int) -> Line:
-    hop, (hook, table, depth) = packet.hops[index], place
-    left = [
-        Piece(f"  {hook:<12}", "hook"),
-        Piece(_cell(table, 13), "table"),
-        Piece(inert(_what(hop, depth)), "hop"),
+class _Place(NamedTuple):
+    hook: str
+    table: str
+    depth: int
+    name: str
+    """What the chain is, where it is entered."""
+
+
+def _hop_line(
+    hop: Hop, explanation: PacketExplanation, index: int, place: _Place, us: str, width: int
+) -> Line:
+    here = explanation.hops[index]
+    pieces = [
+        Piece(f"  {place.hook:<12}", "hook"),
+        Piece(_cell(place.table, 13), "table"),
+        Piece(inert(_what(hop, here, place.depth)), "hop"),
     ]
-    if hop.verdict and hop.verdict != "continue":
-        role = hop.verdict if hop.verdict in MARKS else "jump"
-        left.append(Piece(f"  {inert(_verdict(hop.verdict))}", role))
+    if here.verdict and here.verdict != "continue":
+        role = here.verdict if here.verdict in MARKS else "jump"
+        pieces.append(Piece(f" {inert(_verdict(here.verdict))}", role))
+    change = report.changes_text(explanation, index)
+    parts = (
+        (change, "change"),
+        (here.comment, "comment"),
+        (place.name, "name"),
+        (_rule(here), "rule" if here.rule is not None else "unread"),
+    )
+    pieces += [Piece(f"  {inert(text)}", role) for text, role in parts if text]
+    return _with_time(pieces, us, width)
+
+
+def _name(explanation: PacketExplanation, index: int, hop: Hop) -> str:
+    """What a hop's chain is, by its name and the rule that led there."""
+    comment = explanation.hops[index - 1].comment if index else None
+    return chain_names.label(hop.chain, explanation.hops[index].chain, comment, short=True)
+
+
+def _rule(here: HopExplanation) -> str:
+    """The rule without what stands beside it: its chain and its comment."""
+    if here.rule is None or here.rule.text is None:
+        return report.rule_text(here)
+    text = _CHAIN_OF_RULE.sub("", here.rule.text)
+    return _COMMENT_OF_RULE.sub("", text)
+
+
+def _passed_by(
+    packet: Packet,
+    index: int,
+    place: _Place,
+    passed: tuple[tuple[int, ListedRule], ...],
+    width: int,
+) -> Iterator[Detail]:
+    """The rules of a chain that stand before a hop, as the ruleset has them."""
+    hop, (hook, table, depth, _) = packet.hops[index], place
+    texts = [(passed[0][0], f"{len(passed) - TESTED_SHOWN:,} rules of {hop.chain} before these")]
+    texts = texts if len(passed) > TESTED_SHOWN else []
+    for number, rule in passed[-TESTED_SHOWN:]:
+        text = _CHAIN_OF_RULE.sub("", rule.text or "(its text can't be read)")
+        texts.append((number, f"{number} {_why_passed_by(packet, index, rule)}{text}"))
+    for number, text in texts:
+        line = [
+            *(Piece(f"  {hook:<12}", "hook"), Piece(_cell(table, 13), "table")),
+            Piece(inert(f"{'  ' * depth}· {text}"), "tested"),
+        ]
+        yield Detail(index, _fit(line, width), number)
+        hook = table = ""
+
+
+def _why_passed_by(packet: Packet, index: int, rule: ListedRule) -> str:
+    """The test that the packet failed, where its header tells."""
+    hop = packet.hops[index]
+    header = next(
+        (one.header for one in reversed(packet.hops[: index + 1]) if one.header is not None), None
+    )
+    failed = rule.text and contradiction(meaning(rule.text), header, hop.iif, hop.oif)
+    return f"passed by, not {failed.text}: " if failed else "passed by: "
+
+
+def _us(packet: Packet, index: int, slowest: Optional[int]) -> str:
     us = packet.us(index)
-    time = "" if us is None else f"+{us:,} µs "
-    used = sum(len(piece.text) for piece in left)
-    if used + len(time) + 1 <= width:
-        left.append(Piece(" " * (width - used - len(time)) + time, "us"))
-    return tuple(left)
+    if us is None:
+        return ""
+    return f"{'slowest ' if index == slowest else ''}+{us:,} µs "
 
 
-def _what(hop: Hop, depth: int) -> str:
+def _with_time(pieces: list[Piece], us: str, width: int) -> Line:
+    """The pieces, cut where they would reach into the time at the right."""
+    room = max(0, width - len(us) - 1)
+    line = list(_fit(pieces, room))
+    used = sum(len(piece.text) for piece in line)
+    role = "slowest" if us.startswith("slowest") else "us"
+    return (*line, Piece(" " * max(0, width - used - len(us)) + us, role))
+
+
+def _fit(pieces: list[Piece], width: int) -> Line:
+    fitted: list[Piece] = []
+    for piece in pieces:
+        if width <= 0:
+            break
+        fitted.append(piece._replace(text=_fitted(piece.text, width)))
+        width -= len(piece.text)
+    return tuple(fitted)
+
+
+def _what(hop: Hop, here: HopExplanation, depth: int) -> str:
     """The hop's chain, indented as deep as its jumps lead, and its number there."""
     chain = "" if hop.chain in HOOKS else f"{'  ' * max(0, depth - 1)}└ {hop.chain} "
     if hop.backend == "legacy":
         return f"{chain}{hop.type} {hop.rulenum}"
-    return f"{chain}{hop.type}" + ("" if hop.handle is None else f" handle {hop.handle}")
+    if hop.handle is None:
+        return f"{chain}{hop.type}"
+    return f"{chain}{hop.type} {here.number}" if here.number else f"{chain}handle {hop.handle}"
 
 
 def _verdict(verdict: str) -> str:

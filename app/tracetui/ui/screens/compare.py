@@ -1,0 +1,116 @@
+"""Two packets side by side, from the first hop to the one where they part."""
+
+from __future__ import annotations
+
+import textwrap
+from itertools import zip_longest
+from typing import Optional
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from tracetui.model.explain import PacketExplanation
+from tracetui.model.packet import Packet
+from tracetui.session import report
+from tracetui.session.inert import inert
+from tracetui.session.paths import parting
+from tracetui.session.session import Session
+from tracetui.ui.commands import bindings
+
+_GAP = " │ "
+
+
+class CompareScreen(ModalScreen[None]):
+    """The hops of two packets, each with its rule; the first that differs is marked."""
+
+    BINDINGS = [  # noqa: RUF012 - as Textual has it
+        *bindings("anywhere"),
+        Binding("escape,q,c,enter", "dismiss", "close"),
+    ]
+
+    def __init__(self, session: Session, one: Packet, other: Packet) -> None:
+        super().__init__()
+        self._session = session
+        self._pair = (one, other)
+
+    def compose(self) -> ComposeResult:
+        """Lay out the two columns."""
+        with Vertical(id="compare"):
+            yield Static("", id="ends", markup=False)
+            with VerticalScroll(id="columns"):
+                yield Static("", id="hops", markup=False)
+
+    def on_mount(self) -> None:
+        """Show the packets, and bring the parting into sight."""
+        box = self.query_one("#compare")
+        box.border_title, box.border_subtitle = "Two packets", "Esc closes"
+        self.query_one("#columns").focus()
+        self.call_after_refresh(self._show)
+
+    def on_resize(self) -> None:
+        """Fit the columns anew."""
+        self.call_after_refresh(self._show)
+
+    def _show(self) -> None:
+        one, other = self._pair
+        both = [self._session.explain(packet) for packet in self._pair]
+        scroll = self.query_one("#columns", VerticalScroll)
+        width = max(10, (scroll.scrollable_content_region.width - len(_GAP)) // 2)
+        at = parting(one, other)
+        self.query_one("#ends", Static).update(_ends(self._pair, both, at, width))
+        text, lines, at_line = Text(), 0, 0
+        for index, (left, right) in enumerate(zip_longest(one.hops, other.hops)):
+            if index == at:
+                text.append("they part here".center(2 * width + len(_GAP), "─") + "\n", "bold")
+                at_line, lines = lines, lines + 1
+            cells = (
+                _cells(packet, explanation, index if hop is not None else None, width)
+                for packet, explanation, hop in zip(self._pair, both, (left, right))
+            )
+            style = "bold" if index == at else "" if index > at else "dim"
+            for a, b in zip_longest(*cells, fillvalue=" " * width):
+                text.append(f"{a}{_GAP}{b}\n", style)
+                lines += 1
+        if at == len(one.hops) == len(other.hops):
+            text.append("the same way to the end\n", "bold")
+        self.query_one("#hops", Static).update(text)
+        scroll.scroll_to(y=max(0, at_line - scroll.size.height // 2), animate=False)
+
+
+def _ends(pair: tuple[Packet, Packet], both: list[PacketExplanation], at: int, width: int) -> Text:
+    text = Text()
+    for what in (
+        [report.endpoints(packet.header) for packet in pair],
+        [f"{report.clock(p.time)} {report.protocol(p.header)} {p.iif or '·'}" for p in pair],
+        [f"{explanation.verdict} {explanation.why}" for explanation in both],
+    ):
+        cells = [_cut(inert(one), width) for one in what]
+        text.append(f"{cells[0]}{_GAP}{cells[1]}\n", "bold")
+    count = "1 hop" if at == 1 else f"{at} hops"
+    return text.append(f"{count} in common")
+
+
+def _cells(
+    packet: Packet, explanation: PacketExplanation, index: Optional[int], width: int
+) -> list[str]:
+    """A hop on a line, and its rule on those below."""
+    if index is None:
+        return [" " * width]
+    hop, here = packet.hops[index], explanation.hops[index]
+    verdict = "" if here.verdict in (None, "continue") else f"  {here.verdict}"
+    lines = [f"{hop.place}{verdict}"]
+    rule = report.rule_text(here)
+    if rule:
+        wrapped = textwrap.wrap(rule, max(8, width - 2), break_on_hyphens=False, max_lines=4)
+        lines += [f"  {part}" for part in wrapped]
+    if change := report.changes_text(explanation, index):
+        lines.append(f"  {change}")
+    return [_cut(inert(line), width) for line in lines]
+
+
+def _cut(text: str, width: int) -> str:
+    return (text if len(text) <= width else text[: width - 1] + "…").ljust(width)

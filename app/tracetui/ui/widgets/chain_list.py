@@ -1,0 +1,128 @@
+"""A chain as iptables lists it: every rule with its number and its packets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Optional
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.events import Click
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from tracetui.model.rule_meaning import meaning
+from tracetui.model.ruleset import Chain
+from tracetui.session.inert import inert
+from tracetui.ui.commands import bindings
+
+
+class ChainList(ScrollView, can_focus=True):
+    """The rules of one chain, drawn line by line: a chain can have thousands."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "chain--rule", "chain--hit", "chain--packets", "chain--cursor",
+    }  # fmt: skip
+    BINDINGS = bindings("chain")
+
+    class Follow(Message):
+        """The user wants to see the chain that a rule leads to."""
+
+        def __init__(self, target: str) -> None:
+            super().__init__()
+            self.target = target
+
+    def __init__(self) -> None:
+        super().__init__(id="chain-list")
+        self._chain = Chain("", ())
+        self._hit: Optional[int] = None
+        self._packets: Mapping[int, int] = {}
+        self.cursor = 1
+        """The number of the rule the cursor is on."""
+
+    def show(self, chain: Chain, hit: Optional[int]) -> None:
+        """Show a chain with one rule, by number, marked; one past the last is the chain's end."""
+        self._chain, self._hit = chain, hit
+        self._packets = {
+            number: rule.packets
+            for number, rule in enumerate(chain.rules, start=1)
+            if rule.packets is not None
+        }
+        self.cursor = hit or 1
+        self.virtual_size = Size(self.size.width, len(chain.rules) + 1)
+        self._see_cursor(center=True)
+
+    def count(self, packets: Mapping[int, int]) -> None:
+        """Show these packet counters, by rule number."""
+        self._packets = packets
+        self.refresh()
+
+    def text_of(self, number: int) -> str:
+        """The line of a rule, or of the chain's end."""
+        mark = "▶" if number == self._hit else " "
+        if number == len(self._chain.rules) + 1:
+            policy = self._chain.policy
+            return f"{mark}{'':>6}  {'':>10}  {f'policy {policy}' if policy else 'end: return'}"
+        rule = self._chain.rules[number - 1]
+        packets = self._packets.get(number)
+        count = "" if packets is None else f"{packets:,}"
+        text = inert(rule.text or f"handle {rule.handle}: its text can't be read")
+        return f"{mark}{number:>6}  {count:>10}  {text}"
+
+    def on_mount(self) -> None:
+        """Bring the rule into sight once the size is known."""
+        self.call_after_refresh(self._see_cursor, center=True)
+
+    def render_line(self, y: int) -> Strip:
+        """Draw one line of the screen."""
+        number = self.scroll_offset.y + y + 1
+        width = self.scrollable_content_region.width
+        if number > len(self._chain.rules) + 1:
+            return Strip.blank(width, self.rich_style)
+        role = "hit" if number == self._hit else "rule"
+        style = self.get_component_rich_style(f"chain--{role}")
+        if number == self.cursor:
+            style += self.get_component_rich_style("chain--cursor")
+        text = self.text_of(number)
+        shown = text if len(text) <= width else text[: width - 1] + "…"
+        return Strip([Segment(shown, style)]).adjust_cell_length(width, style or Style())
+
+    def action_move(self, lines: int) -> None:
+        """Move the cursor by so many rules."""
+        self.cursor = max(1, min(self.cursor + lines, len(self._chain.rules) + 1))
+        self._see_cursor()
+        self.post_message(self.Moved())
+
+    def action_page(self, pages: int) -> None:
+        """Move the cursor by so many screenfuls."""
+        self.action_move(pages * max(1, self.size.height - 1))
+
+    def action_first(self) -> None:
+        """Go to the first rule."""
+        self.action_move(-len(self._chain.rules) - 1)
+
+    def action_last(self) -> None:
+        """Go to the end of the chain."""
+        self.action_move(len(self._chain.rules) + 1)
+
+    def action_follow(self) -> None:
+        """Go where the rule under the cursor jumps."""
+        if self.cursor <= len(self._chain.rules):
+            text = self._chain.rules[self.cursor - 1].text
+            target = meaning(text).target if text else None
+            if target is not None:
+                self.post_message(self.Follow(target))
+
+    def on_click(self, event: Click) -> None:
+        """Put the cursor where the mouse is."""
+        self.action_move(self.scroll_offset.y + event.y + 1 - self.cursor)
+
+    class Moved(Message):
+        """The cursor is on another rule."""
+
+    def _see_cursor(self, center: bool = False) -> None:
+        region = Region(0, self.cursor - 1, 1, 1)
+        self.scroll_to_region(region, animate=False, force=True, center=center)
+        self.refresh()
