@@ -8,7 +8,7 @@ from itertools import chain
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.recorded import RECORDINGS, SEED_HOPS, assembled, hops_of, lines
+from tests.recorded import RECORDINGS, SEED_HOPS, lines
 
 from tracetui.lab import recording as lab_recording
 from tracetui.model.view_filter import ViewFilter
@@ -19,8 +19,8 @@ from tracetui.session.session import Status
 
 KEYS = [
     *("kind", "id", "time", "family", "proto", "src", "sport", "dst", "dport", "length", "ip_id"),
-    *("ttl", "flags", "icmp_type", "icmp_code", "mark", "in", "out", "hops", "nat", "verdict"),
-    "complete",
+    *("ttl", "flags", "icmp_type", "icmp_code", "mark", "mac", "in", "out", "hops"),
+    *("nat", "verdict", "decided", "why", "complete"),
 ]
 HOP_KEYS = [
     *("us", "backend", "table", "chain", "type", "rulenum", "handle", "in", "out", "verdict"),
@@ -87,15 +87,15 @@ def test_a_record_of_both_backends_is_read_back_as_it_was():
 
 
 def test_a_packet_written_again_replaces_what_it_was():
-    whole = assembled(hops_of(SEED))[0]
-    short = report.packet_json(assembled(hops_of(SEED[:5]))[0])
-    text = "\n".join(json.dumps(one) for one in (short, report.packet_json(whole)))
+    text = "\n".join(
+        json.dumps(as_json(replayed("\n".join(lines).encode()))[0]) for lines in (SEED[:5], SEED)
+    )
     (packet,) = replayed(text.encode()).packets
     assert len(packet.hops) == 22
 
 
 def test_unknown_keys_and_kinds_are_ignored():
-    value = {**report.packet_json(assembled(hops_of(SEED))[0]), "later": {"x": 1}}
+    value = {**as_json(replayed("\n".join(SEED).encode()))[0], "later": {"x": 1}}
     other = '{"kind": "weather", "rain": true}'
     session = replayed(f"{other}\n{json.dumps(value)}\n".encode())
     assert len(session.packets) == 1
@@ -115,10 +115,10 @@ def test_changes_stand_on_the_hop_that_shows_them_first():
         packets = as_json(replayed(file.read()))
     natted = next(one for one in packets if one["nat"] and one["flags"] == "SYN")
     changed = [hop["changed"] for hop in natted["hops"] if "changed" in hop]
-    assert {"dst": "10.200.2.2", "dport": 8443, "ttl": 63}.items() <= dict(
+    assert {"dst": "10.200.2.2", "dport": 8080, "ttl": 63}.items() <= dict(
         chain.from_iterable(one.items() for one in changed)
     ).items()
-    assert natted["nat"] == {"dst": "10.200.2.2", "dport": 8443}
+    assert natted["nat"] == {"dst": "10.200.2.2", "dport": 8080}
 
 
 def test_a_stream_begins_with_hello_and_ends_with_totals():
@@ -151,8 +151,8 @@ def test_a_damaged_record_raises_nothing(data):
         text[data.draw(st.integers(0, len(text) - 1))] = data.draw(st.characters(codec="utf-8"))
     session = replayed("".join(text).encode())
     for packet in session.packets:
-        list(report.packet_text(packet))
-        report.packet_json(packet)
+        list(report.packet_text(packet, session.explain(packet)))
+        report.packet_json(packet, session.explain(packet))
 
 
 VALUES = (
@@ -175,8 +175,8 @@ def test_a_record_with_a_value_of_another_kind_raises_nothing(key, value):
     session = replayed(json.dumps(packet).encode())
     assert len(session.packets) + session.status.skipped == 1
     for one in session.packets:
-        list(report.packet_text(one))
-        report.packet_json(one)
+        list(report.packet_text(one, session.explain(one)))
+        report.packet_json(one, session.explain(one))
         ViewFilter.parse(src="10.0.0.0/8", port="80", proto="tcp").matches(one)
 
 

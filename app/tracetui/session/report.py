@@ -188,7 +188,7 @@ def _hop_json(packet: Packet, index: int, here: HopExplanation) -> dict[str, Any
     if here.state == CHANGED:
         value["ruleset_changed"] = True
     if hop.readings is not None:
-        value["readings"] = hop.readings
+        value["readings"] = list(hop.readings)
     changed = packet.changed(index)
     if changed:
         value["changed"] = changed
