@@ -36,8 +36,12 @@ class Outcome(NamedTuple):
 class Reader(Protocol):
     """Reads one backend; used by one thread."""
 
-    def read(self) -> Outcome:
-        """Read now; raises Failure."""
+    def read(self, whole: bool) -> Outcome | None:
+        """Read now; raises Failure.
+
+        None where it can't be done without the cost of reading everything, and ``whole`` forbids
+        that.
+        """
         ...
 
     def forget(self) -> None:
@@ -53,13 +57,15 @@ class LegacyReader:
         self._commands = commands
         self._known = b""
 
-    def read(self) -> Outcome:
+    def read(self, whole: bool) -> Outcome | None:
         """Read every registered table of both families; raises Failure."""
-        before = self._lock.look()
+        if not whole:
+            return None
+        before = self._foreign_changes()
         texts = {family: self._commands.save("legacy", family) for family in (4, 6)}
         stable = "\0".join(_VOLATILE.sub("", text) for text in texts.values())
         digest = hashlib.sha256(stable.encode()).digest()
-        generations = (before, self._lock.look())
+        generations = (before, self._foreign_changes())
         if digest == self._known:
             return Outcome(True, generations)
         self._known = digest
@@ -76,6 +82,11 @@ class LegacyReader:
         """Have the next outcome be whole."""
         self._known = b""
 
+    def _foreign_changes(self) -> int:
+        """How many changes others can have made: our own are one rule more or less of raw."""
+        own = self._commands.locks_taken
+        return self._lock.look() - own
+
 
 class NftReader:
     """nf_tables: read whole only when its generation changed."""
@@ -85,12 +96,14 @@ class NftReader:
         self._nf_tables: NfTables | None = None
         self._known: int | None = None
 
-    def read(self) -> Outcome:
-        """Read every table of every family; raises Failure."""
+    def read(self, whole: bool) -> Outcome | None:
+        """Read every table of every family, where the generation is another; raises Failure."""
         kernel = self._nf_tables = self._nf_tables or NfTables()
         before = kernel.generation()
         if before == self._known:
             return Outcome(True, (before, before))
+        if not whole:
+            return None
         places = kernel.places()
         warnings: list[str] = []
         parts = [*self._saves(places), *self._natives(places, warnings)]

@@ -50,6 +50,8 @@ class _State:
     """Readings that succeeded."""
     due: float = 0.0
     """Monotonic seconds before which none begins."""
+    whole_due: float = 0.0
+    """Monotonic seconds before which none may read everything."""
     busy: bool = False
     wanted: bool = False
     hops: int = 0
@@ -87,7 +89,7 @@ class Snapshots:
     def want(self) -> None:
         """Have both rulesets read soon, whether hops arrive or not."""
         for state in self._states.values():
-            state.wanted, state.due = True, 0.0
+            state.wanted, state.due, state.whole_due = True, 0.0, 0.0
 
     def tick(self, now: float) -> None:
         """Begin what is due; ``now`` is monotonic seconds."""
@@ -125,17 +127,26 @@ class Snapshots:
     def _read(self, backend: str, state: _State) -> None:
         began = time.monotonic()
         try:
-            outcome: Outcome | Failure = state.reader.read()
+            outcome: Outcome | Failure | None = state.reader.read(began >= state.whole_due)
         except Failure as error:
             outcome = error
         seconds = time.monotonic() - began
         self._mailbox.post(partial(self._end, backend, state, outcome, seconds))
 
-    def _end(self, backend: str, state: _State, outcome: Outcome | Failure, seconds: float) -> None:
+    def _end(
+        self, backend: str, state: _State, outcome: Outcome | Failure | None, seconds: float
+    ) -> None:
         state.busy = False
-        pause = max(PAUSE[backend], seconds / SHARE)
         # Never in step with what changes the rules at fixed times.
-        state.due = time.monotonic() + pause * random.uniform(1.0, 1.2)  # noqa: S311
+        jitter = random.uniform(1.0, 1.2)  # noqa: S311
+        now = time.monotonic()
+        state.due = now + PAUSE[backend] * jitter
+        if outcome is None:
+            state.wanted = True
+            return
+        # A reading that found nothing new was cheap on nft, and whole on legacy.
+        if backend == "legacy" or isinstance(outcome, Failure) or not outcome.same:
+            state.whole_due = now + max(PAUSE[backend], seconds / SHARE) * jitter
         if isinstance(outcome, Failure):
             self._refuse(state, str(outcome))
             return

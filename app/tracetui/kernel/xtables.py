@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -43,6 +44,9 @@ class Xtables:
             for family in _FAMILY_NAMES
             if (command := _find(backend, family)) is not None
         }
+        self.locks_taken = 0
+        """How often a command of ours was let take the xtables lock; counted before it runs."""
+        self._counting = threading.Lock()
 
     @property
     def backends(self) -> tuple[str, ...]:
@@ -98,15 +102,20 @@ class Xtables:
         command = self.commands.get((backend, family))
         if command is None or (backend == "legacy" and table not in legacy_tables(family)):
             raise Failure(f"no {backend} table {table} here")
-        wait = ["-w", str(LOCK_SECONDS)]
-        return _run([command.path, *wait, "-t", table, "-v", "-S", chain])
+        return self._run_locked(command, ["-t", table, "-v", "-S", chain])
 
     def _raw(self, backend: str, family: int, words: list[str]) -> None:
         command = self.commands.get((backend, family))
         if command is None:
             name = f"{_FAMILY_NAMES[family]}-{backend}"
             raise Failure(f"{name} is not installed; install the iptables package")
-        _run([command.path, "-w", str(LOCK_SECONDS), "-t", "raw", *words])
+        self._run_locked(command, ["-t", "raw", *words])
+
+    def _run_locked(self, command: Command, words: list[str]) -> str:
+        # iptables-legacy takes the lock for every command, listing included, iptables-nft never.
+        with self._counting:
+            self.locks_taken += command.backend == "legacy"
+        return _run([command.path, "-w", str(LOCK_SECONDS), *words])
 
 
 def is_built_in(family: str, table: str) -> bool:

@@ -91,12 +91,33 @@ class Ruleset:
     kind: str
     server: dict[int, str]
     """The server's address by family."""
+    services: int = 0
+    """So many more services, each with one endpoint, which nobody asks for."""
 
     def restores(self) -> Iterator[tuple[str, str]]:
         """Each restore command of the iptables package with the text it reads."""
         for family, name in _NAMES.items():
             for table, template in _TABLES.items():
-                yield f"{name}-{self._backend(table)}-restore", self._fill(template, family)
+                text = self._fill(template, family)
+                if table == "nat" and family == 4:
+                    text = text.replace("COMMIT", "\n".join([*self._more_services(), "COMMIT"]))
+                yield f"{name}-{self._backend(table)}-restore", text
+
+    def _more_services(self) -> Iterator[str]:
+        """What kube-proxy writes for a service: four rules, one of them in KUBE-SERVICES."""
+        for number in range(self.services):
+            service, endpoint = f"KUBE-SVC-{number:016d}", f"KUBE-SEP-{number:016d}"
+            yield f":{service} - [0:0]"
+            yield f":{endpoint} - [0:0]"
+        for number in range(self.services):
+            service, endpoint = f"KUBE-SVC-{number:016d}", f"KUBE-SEP-{number:016d}"
+            address = f"10.{100 + number // 65536}.{number // 256 % 256}.{number % 256}/32"
+            name = f"shop/more-{number}:http"
+            to = f'-d {address} -p tcp -m comment --comment "{name} cluster IP" -m tcp --dport 80'
+            yield f"-A KUBE-SERVICES {to} -j {service}"
+            yield f"-A {service} ! -s 10.244.0.0/16 {to} -j KUBE-MARK-MASQ"
+            yield f'-A {service} -m comment --comment "{name}" -j {endpoint}'
+            yield f'-A {endpoint} -p tcp -m comment --comment "{name}" -m tcp -j DNAT --to-destination {self.server[4]}:8080'
 
     def _backend(self, table: str) -> str:
         if self.kind == "mixed":

@@ -327,7 +327,8 @@ def _nft_hop(hop: Hop, history: RulesetHistory) -> HopExplanation:
     key = ChainKey(hop.family, hop.table, hop.chain)
     chain = history.chain(key, hop.readings)
     if hop.handle is None:
-        return HopExplanation(chain.state, hop.verdict, chain=chain.value)
+        # The kernel has said everything: that the chain ended, and how.
+        return HopExplanation(KNOWN, hop.verdict, chain=chain.value)
     found = history.rule(key[:2], hop.handle, hop.readings)
     if found.value is None:
         return HopExplanation(found.state, hop.verdict)
