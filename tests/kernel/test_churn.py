@@ -92,9 +92,7 @@ def seen(packet) -> int | None:
 def shown(explanation) -> set[int]:
     """The generations whose rules are shown."""
     texts = [here.rule.text for here in explanation.hops if here.rule is not None]
-    chains = [
-        rule.text for here in explanation.hops if here.chain for rule in here.chain.rules
-    ]
+    chains = [rule.text for here in explanation.hops if here.chain for rule in here.chain.rules]
     return {int(found) for text in texts + chains for found in re.findall(r"gen (\d+)", text or "")}
 
 

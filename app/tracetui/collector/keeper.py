@@ -99,7 +99,6 @@ class Keeper:
                 },
                 "rules": {name: counts.largest for name, counts in self._counts.items()},
                 "tag": self.book.tag,
-                "sysctls": routing_sysctls(),
             },
         )
 
@@ -150,7 +149,10 @@ class Keeper:
             self._loop.say("information", f"expired: {'; '.join(one.text for one in gone)}")
             rules = [rule for rule in rules if rule not in over]
         self._look_after_route(rules)
-        self._loop.send(frames.RULES, {"rules": [rule.to_json() for rule in rules]})
+        self._loop.send(
+            frames.RULES,
+            {"rules": [rule.to_json() for rule in rules], "sysctls": routing_sysctls()},
+        )
 
     def route_states(self) -> list[Mapping[str, str]]:
         """The state of the legacy route while no source stands for it."""

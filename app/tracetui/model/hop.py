@@ -46,7 +46,7 @@ class Hop(NamedTuple):
     """The packet as this hop saw it; None where the kernel sent none."""
 
     mac: Optional[str] = None
-    """Destination and source Ethernet address as the kernel log has them; None without."""
+    """``source > destination`` of the Ethernet header; None without one."""
     readings: Optional[tuple[int, int]] = None
     """The last reading of the ruleset that had ended when it was evaluated (0 for none), and the
     first that had not begun; None where no ruleset was read."""

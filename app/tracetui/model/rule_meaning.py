@@ -6,6 +6,7 @@ Targets and options: iptables-extensions(8), nft(8).
 from __future__ import annotations
 
 import ipaddress
+import re
 import shlex
 from functools import lru_cache
 from typing import NamedTuple, Optional
@@ -41,6 +42,7 @@ _FLAGS = {
     "--destination-port": "--dport", "--source-port": "--sport",
 }  # fmt: skip
 _TESTS = frozenset(("-p", "-s", "-d", "-i", "-o", "--dport", "--sport", "-f", "-m"))
+_HASH = re.compile(r"cali:[\w-]{16}$")
 _COMPARED = frozenset(("tcp", "udp", "icmp", "icmpv6"))
 
 
@@ -104,7 +106,8 @@ def contradiction(
 
 
 def _iptables(words: list[str]) -> Meaning:
-    target = comment = destination = None
+    target = destination = None
+    comments: list[str] = []
     is_goto = conditional = inverted = False
     tests: list[Test] = []
     rest = words[2:]
@@ -118,7 +121,7 @@ def _iptables(words: list[str]) -> Meaning:
         if flag in ("-j", "-g") and rest:
             target, is_goto = rest.pop(0), flag == "-g"
         elif flag == "--comment" and rest:
-            comment = rest.pop(0)
+            comments.append(rest.pop(0))
         elif flag == "--to-destination" and rest:
             destination = rest.pop(0)
         elif flag in _TESTS and flag not in ("-m", "-f") and rest and target is None:
@@ -127,7 +130,11 @@ def _iptables(words: list[str]) -> Meaning:
             rest.pop(0)
         inverted = False
     changes = () if is_goto else _CHANGES.get(target or "", ())
-    return Meaning(target, is_goto, comment, not conditional, tuple(tests), changes, destination)
+    # Calico writes a hash of each rule beside the comment that is for people.
+    comment = next((one for one in comments if not _HASH.match(one)), None) or "".join(comments[:1])
+    return Meaning(
+        target, is_goto, comment or None, not conditional, tuple(tests), changes, destination
+    )
 
 
 def _nft(words: list[str]) -> Meaning:

@@ -13,6 +13,7 @@ from typing import NamedTuple, Optional
 
 from tracetui.model.header import Header
 from tracetui.model.hop import HOOKS, Hop
+from tracetui.parse import ethernet
 
 _TRACE = re.compile(
     r"TRACE: (?P<table>[^:\s]+):(?P<chain>\S+):(?P<type>rule|return|policy):(?P<num>[0-9]{1,10})"
@@ -35,6 +36,7 @@ class _Body(NamedTuple):
     oif: Optional[str]
     mark: Optional[int]
     header: Optional[Header]
+    mac: Optional[str]
 
 
 def find(text: str) -> Optional[re.Match[str]]:
@@ -63,6 +65,7 @@ def parse(text: str, time: Optional[float] = None) -> Optional[Hop]:
         mark=body.mark,
         time=time,
         header=body.header,
+        mac=body.mac,
     )
 
 
@@ -80,6 +83,7 @@ def _body(text: str) -> _Body:
         oif=first.get("OUT") or None,
         mark=_hex(mark),
         header=_header(fields, first, flags, bare, options),
+        mac=ethernet.printed(first.get("MAC", "")),
     )
 
 

@@ -8,10 +8,11 @@ from functools import lru_cache
 from typing import Optional
 
 from tracetui.model.hop import HOOKS, Hop
-from tracetui.parse import ip, netlink
+from tracetui.parse import ethernet, ip, netlink
 
 _PACKET = 4 << 8
 _HDR, _MARK, _TIMESTAMP, _INDEV, _OUTDEV, _PAYLOAD, _PREFIX = 1, 2, 3, 4, 5, 9, 10
+_HWTYPE, _HWHEADER = 15, 16
 _FAMILIES = {2: "ip", 10: "ip6"}
 _TRACE = re.compile(rb"TRACE: ([^:\s]+):(\S+):(rule|return|policy):(\d+) ?\0?$")
 
@@ -45,7 +46,13 @@ def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optiona
         mark=int.from_bytes(mark, "big") if mark else None,
         time=_stamp(found.get(_TIMESTAMP)) or received,
         header=ip.parse(found.get(_PAYLOAD, b"")),
+        mac=_mac(found),
     )
+
+
+def _mac(found: Mapping[int, bytes]) -> Optional[str]:
+    is_ethernet = int.from_bytes(found.get(_HWTYPE, b""), "big") == ethernet.ARPHRD_ETHER
+    return ethernet.addresses(found.get(_HWHEADER, b"")) if is_ethernet else None
 
 
 def link_name(index: Optional[bytes], links: Mapping[int, str]) -> Optional[str]:

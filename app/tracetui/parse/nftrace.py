@@ -7,12 +7,12 @@ from typing import Optional
 
 from tracetui.model.header import Header
 from tracetui.model.hop import HOOKS, Hop
-from tracetui.parse import ip, netlink
+from tracetui.parse import ethernet, ip, netlink
 from tracetui.parse.nflog import link_name
 
 _TRACE = 10 << 8 | 17
 _TABLE, _CHAIN, _HANDLE, _TYPE, _VERDICT, _ID = 1, 2, 3, 4, 5, 6
-_NETWORK, _TRANSPORT, _IIF, _OIF, _MARK, _POLICY = 8, 9, 10, 12, 14, 16
+_LINK, _NETWORK, _TRANSPORT, _IIF, _IIFTYPE, _OIF, _MARK, _POLICY = 7, 8, 9, 10, 11, 12, 14, 16
 _TYPES = {1: "policy", 2: "return", 3: "rule"}
 _VERDICT_CODE, _VERDICT_CHAIN = 1, 2
 _VERDICTS = {
@@ -59,6 +59,7 @@ def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optiona
         time=received,
         trace_id=int.from_bytes(identity, "big") if identity else None,
         header=_header(found),
+        mac=_mac(found),
     )
 
 
@@ -79,6 +80,11 @@ def _hook(family: str, table: str, chain: str) -> Optional[str]:
     """The hook of a chain that iptables-nft makes; another chain's name proves nothing."""
     built_in = family in ("ip", "ip6") and table in _BUILT_IN_TABLES and chain in HOOKS
     return chain if built_in else None
+
+
+def _mac(found: Mapping[int, bytes]) -> Optional[str]:
+    is_ethernet = _number(found.get(_IIFTYPE)) == ethernet.ARPHRD_ETHER
+    return ethernet.addresses(found.get(_LINK, b"")) if is_ethernet else None
 
 
 def _header(found: Mapping[int, bytes]) -> Optional[Header]:

@@ -219,10 +219,12 @@ class LiveSession:
             None if node.backends else "no iptables command here; install the iptables package"
         )
         self._set_status(node=node, why_not=why_not)
-        self.explanations.explainer.sysctls = node.sysctls
 
     def _take_rules(self, frame: Frame) -> None:
-        self.rules = tuple(InstalledRule.from_json(rule) for rule in frame.json()["rules"])
+        value = frame.json()
+        self.rules = tuple(InstalledRule.from_json(rule) for rule in value["rules"])
+        self._set_status(sysctls=value["sysctls"])
+        self.explanations.explainer.sysctls = value["sysctls"]
         self.is_ready = True
 
     def _take_notice(self, frame: Frame) -> None:

@@ -30,7 +30,7 @@ def hello(status: Status) -> dict[str, Any]:
         "host": status.host or None,
         "netns": status.netns,
         "sources": [source.name for source in status.sources if source.state != "failed"],
-        "sysctls": status.node.sysctls or None,
+        "sysctls": status.sysctls or None,
     }
 
 

@@ -62,8 +62,6 @@ class Node:
     """``backend`` to the number of rules in its largest table."""
     tag: str = ""
     """The comment of the rules this collector installs."""
-    sysctls: dict[str, str] = field(default_factory=dict)
-    """The routing settings of the traced namespace (``kernel.procfs``)."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +88,8 @@ class Status:
     skipped: int = 0
     """Lines or datagrams that were no TRACE hop or could not be read."""
     guard: GuardState = GuardState()
+    sysctls: dict[str, str] = field(default_factory=dict)
+    """The routing settings of the traced namespace (``kernel.procfs.routing_sysctls``)."""
 
     def with_(self, **changes: object) -> Status:
         """A copy with some fields replaced."""
