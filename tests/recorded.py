@@ -20,6 +20,10 @@ def lines(name: str) -> list[str]:
     return (RECORDINGS / name).read_text().splitlines()
 
 
+def unpacked(name: str) -> str:
+    return gzip.decompress((RECORDINGS / name).read_bytes()).decode()
+
+
 def datagrams(name: str) -> Iterator[bytes]:
     data = gzip.decompress((RECORDINGS / name).read_bytes())
     at = 0

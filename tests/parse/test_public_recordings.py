@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from tests.recorded import assembled, hops_of, places
 
-from tracetui.parse import proc_modules
+from tracetui.model.rule_meaning import STANDARD, meaning
+from tracetui.model.ruleset import Ruleset
+from tracetui.parse import nft_text, proc_modules, xtables_save
 
 FOLDER = os.environ.get("TRACETUI_PUBLIC_RECORDINGS")
 pytestmark = pytest.mark.skipif(FOLDER is None, reason="TRACETUI_PUBLIC_RECORDINGS is not set")
@@ -43,6 +45,42 @@ def test_a_kernel_log_gives_the_packets_that_reading_it_gives(truth):
     for packet, one in zip(packets, expected["packets"]):
         # Where the truth rests on more than the text (rules, a page), unknown is the honest answer.
         assert packet.verdict in (one["verdict"], "unknown")
+
+
+@with_format("iptables-save")
+def test_a_listing_of_iptables_save_gives_the_rules_that_reading_it_gives(truth):
+    expected, text = load(truth)
+    found = xtables_save.origin(text)
+    assert found is None or found.family == ("ip6" if "ip6tables" in truth.name else "ip")
+    ruleset = Ruleset()
+    for _ in xtables_save.parse(text.splitlines(), "ip", ruleset):
+        pass
+    chains = {(key.table, key.name): chain for key, chain in ruleset.chains.items()}
+    assert sum(len(chain.rules) for chain in chains.values()) == expected["rules_total"]
+    for table in expected["tables"]:
+        ours = {name: chain for (where, name), chain in chains.items() if where == table["table"]}
+        policies = {name: chain.policy for name, chain in ours.items() if chain.is_base}
+        assert policies == {name: policy.lower() for name, policy in table["base_policies"].items()}
+        assert len(ours) - len(policies) == table["user_chains"]
+    for place, line in expected["rule_lookups"].items():
+        table, chain, number = place.rsplit(":", 2)
+        assert chains[table, chain].rules[int(number) - 1].text == line.strip()
+    standard = [
+        f"{table}:{name}:{number} -j {said.target}"
+        for (table, name), chain in chains.items()
+        for number, rule in enumerate(chain.rules, start=1)
+        if (said := meaning(rule.text)).is_unconditional
+        and said.target in STANDARD
+        and not said.is_goto
+    ]
+    assert sorted(standard) == sorted(expected["unconditional_standard_rules"])
+
+
+@with_format("nft-list-ruleset")
+def test_a_listing_of_nft_gives_its_chains(truth):
+    expected, text = load(truth)
+    assert nft_text.is_listing(text.replace("\r", ""))
+    assert len(nft_text.parse(text).chains) == expected["chains"]
 
 
 @with_format("proc-modules", "lsmod")

@@ -248,6 +248,8 @@ class Explainer:
         """The base chains for packets of this family, of both backends; None if not known."""
         found: list[tuple[ChainKey, Chain]] = []
         for backend, history in self.histories.items():
+            if history.is_empty and all(one.backend != backend for one in packet.hops):
+                continue
             window = hop.readings
             if backend != hop.backend and window is not None:
                 window = (history.latest, history.latest) if history.latest else None

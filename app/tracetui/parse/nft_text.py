@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from tracetui.model.ruleset import Chain, ChainKey, ListedRule, Ruleset
 
-_TABLE = re.compile(r"table (\S+) (\S+) \{(?: # handle (\d+))?$")
-_CHAIN = re.compile(r"\tchain (\S+) \{(?: # handle (\d+))?$")
-_BASE = re.compile(r"\t\ttype \S+ hook (\S+) (?:device.* )?priority ([^;]+);(?: policy (\w+);)?")
-_RULE = re.compile(r"\t\t(.*?)(?: # handle (\d+))$")
+_TABLE = re.compile(r"table (\S+) (\S+) \{(?: # handle \d+)?$")
+_CHAIN = re.compile(r"chain (\S+) \{(?: # handle \d+)?$")
+_BASE = re.compile(r"type \S+ hook (\S+) (?:device.* )?priority ([^;]+);(?: policy (\w+);)?")
+_RULE = re.compile(r"(.*?)(?: # handle (\d+))?$")
 _COUNTER = re.compile(r"\bcounter packets (\d+) bytes \d+")
 _HOOKS = {
     name.lower(): name for name in ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
@@ -23,28 +24,41 @@ def is_listing(text: str) -> bool:
 
 
 def parse(text: str) -> Ruleset:
-    """The chains of a listing; rules without a handle (no ``-a``) are left out."""
+    """The chains of a listing; without ``-a`` the rules have no handles."""
     ruleset = Ruleset()
     table: tuple[str, str] | None = None
     key: ChainKey | None = None
     rules: list[ListedRule] = []
-    head: tuple[str | None, str | None] = (None, None)
-    for line in text.splitlines():
+    policy: str | None = None
+    hook: str | None = None
+    for line in _whole_lines(text):
         if found := _TABLE.match(line):
             table, key = (found[1], found[2]), None
         elif table is not None and (found := _CHAIN.match(line)):
-            key, rules, head = ChainKey(*table, found[1]), [], (None, None)
-        elif key is not None and line == "\t}":
-            ruleset.chains[key] = Chain(key.name, tuple(rules), head[1], head[0])
+            key, rules, policy, hook = ChainKey(*table, found[1]), [], None, None
+        elif key is not None and line == "}":
+            ruleset.chains[key] = Chain(key.name, tuple(rules), policy, hook)
             key = None
         elif key is not None and (found := _BASE.match(line)):
-            head = _HOOKS.get(found[1]), found[3] or "accept"
+            hook, policy = _HOOKS.get(found[1]), found[3] or "accept"
         elif key is not None and (found := _RULE.match(line)):
-            rules.append(_rule(found[1], int(found[2])))
+            rules.append(_rule(found[1], int(found[2]) if found[2] else None))
     return ruleset
 
 
-def _rule(text: str, handle: int) -> ListedRule:
+def _whole_lines(text: str) -> Iterator[str]:
+    """Lines without indentation; a set that nft broke is put on the line it began on."""
+    whole = ""
+    for line in text.splitlines():
+        whole = f"{whole} {line.strip()}".strip()
+        begins_block = whole.split(" # ")[0].endswith("{") and whole.count("{") == 1
+        if not whole or (whole.count("{") > whole.count("}") and not begins_block):
+            continue
+        yield whole
+        whole = ""
+
+
+def _rule(text: str, handle: int | None) -> ListedRule:
     counter = _COUNTER.search(text)
     packets = int(counter[1]) if counter is not None else None
     return ListedRule(_COUNTER.sub("counter", text), handle, packets)

@@ -40,13 +40,14 @@ def parse(lines: Iterable[str], family: str, ruleset: Ruleset) -> Iterator[None]
     table = ""
     rules: dict[str, list[ListedRule]] = {}
     heads: list[tuple[str, str]] = []
-    for line in lines:
+    for printed in lines:
         yield
+        line = printed.strip()
         if line.startswith(("-A ", "[")):
             found = _RULE.match(line)
             if found is not None and found[3] in rules:
                 packets = None if found[1] is None else int(found[1])
-                rules[found[3]].append(ListedRule(found[2].rstrip(), None, packets))
+                rules[found[3]].append(ListedRule(found[2], None, packets))
         elif line.startswith(":"):
             head = _CHAIN.match(line)
             if head is not None:
