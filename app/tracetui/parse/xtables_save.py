@@ -71,7 +71,10 @@ def parse_chain(text: str) -> tuple[ListedRule, ...]:
     rules = []
     for line in text.splitlines():
         if line.startswith("-A "):
-            found = _COUNTERS.search(line)
+            # The last one: a comment before it can say the same.
+            found = next(reversed(list(_COUNTERS.finditer(line))), None)
             packets = int(found[1]) if found is not None else None
-            rules.append(ListedRule(_COUNTERS.sub("", line, count=1).rstrip(), None, packets))
+            if found is not None:
+                line = line[: found.start()] + line[found.end() :]
+            rules.append(ListedRule(line.rstrip(), None, packets))
     return tuple(rules)

@@ -1,0 +1,257 @@
+"""Packets explained by the rules they met, or not at all."""
+
+from __future__ import annotations
+
+import pytest
+from tests.recorded import assembled, hops_of, sections, unpacked
+
+from tracetui.model.explain import Explainer
+from tracetui.model.history import RulesetHistory
+from tracetui.model.ruleset import Ruleset
+from tracetui.parse import xtables_save
+from tracetui.session import report
+
+HEAD = "IN=eth0 OUT={out} MAC=02:00:00:00:00:01:02:00:00:00:00:02:08:00 SRC={src} DST={dst} LEN=60 TOS=0x00 PREC=0x00 TTL={ttl} ID=7 DF PROTO=TCP SPT=40000 DPT={dport} SEQ=1 ACK=0 WINDOW=64240 RES=0x00 SYN URGP=0 {mark}"
+
+
+def line(place: str, out="", src="10.0.0.1", dst="10.96.0.80", ttl=64, dport=80, mark="") -> str:
+    return f"TRACE: {place} " + HEAD.format(**locals())
+
+
+def explained(rules: str, *lines: str, sysctls=None):
+    """The one packet of these lines, explained by a legacy listing."""
+    history = RulesetHistory("legacy")
+    ruleset = Ruleset()
+    for _ in xtables_save.parse(rules.splitlines(), "ip", ruleset):
+        pass
+    history.fix(ruleset)
+    histories = {"legacy": history, "nft": RulesetHistory("nft")}
+    (packet,) = assembled(hops_of(lines))
+    return packet, Explainer(histories, sysctls).explain(packet)
+
+
+FILTER = """\
+*filter
+:INPUT ACCEPT [0:0]
+:FORWARD {policy} [0:0]
+:OUTPUT ACCEPT [0:0]
+:LOG_DROP - [0:0]
+:USER - [0:0]
+-A FORWARD -p tcp -m tcp --dport 80 -j USER
+-A FORWARD -p tcp -m tcp --dport 81 -j LOG_DROP
+-A LOG_DROP -j LOG
+-A LOG_DROP -j DROP
+-A USER -s 10.0.0.2/32 -j ACCEPT
+-A USER -j RETURN
+COMMIT
+"""
+
+
+def test_an_unconditional_rule_that_prints_as_the_end_of_its_chain_is_that_rule():
+    _, explanation = explained(
+        FILTER.format(policy="ACCEPT"),
+        line("filter:FORWARD:rule:2", out="eth1", dport=81),
+        line("filter:LOG_DROP:rule:1", out="eth1", dport=81),
+        line("filter:LOG_DROP:return:2", out="eth1", dport=81),
+    )
+    assert [here.verdict for here in explanation.hops] == ["jump LOG_DROP", "continue", "drop"]
+    assert explanation.hops[2].rule.text == "-A LOG_DROP -j DROP"
+    assert (explanation.verdict, explanation.decided) == ("drop", 2)
+
+
+def test_an_unconditional_return_is_the_rule_and_the_policy_decides():
+    _, explanation = explained(
+        FILTER.format(policy="DROP"),
+        line("filter:FORWARD:rule:1", out="eth1"),
+        line("filter:USER:return:2", out="eth1"),
+        line("filter:FORWARD:policy:3", out="eth1"),
+    )
+    assert explanation.hops[1].rule.text == "-A USER -j RETURN"
+    assert explanation.hops[2].rule is None
+    assert (explanation.verdict, explanation.decided) == ("drop", 2)
+
+
+def test_return_in_a_base_chain_has_the_policy_decide():
+    rules = "*filter\n:FORWARD DROP [0:0]\n-A FORWARD -j RETURN\nCOMMIT\n"
+    _, explanation = explained(rules, line("filter:FORWARD:policy:1", out="eth1"))
+    assert explanation.hops[0].rule.text == "-A FORWARD -j RETURN"
+    assert explanation.verdict == "drop"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        # A chain that is longer, or shorter, than the listing says.
+        [line("filter:FORWARD:policy:4", out="eth1")],
+        [line("filter:FORWARD:policy:2", out="eth1")],
+        # A rule that prints as a rule though it would not, and the other way round.
+        [line("filter:USER:rule:2", out="eth1")],
+        [line("filter:USER:return:1", out="eth1")],
+        # A jump that leads elsewhere.
+        [line("filter:FORWARD:rule:1", out="eth1"), line("filter:LOG_DROP:rule:1", out="eth1")],
+        # A rule that this packet can't have matched.
+        [line("filter:FORWARD:rule:2", out="eth1")],
+        # A chain that is not there.
+        [line("filter:GONE:rule:1", out="eth1")],
+    ],
+)
+def test_a_rule_that_the_hops_contradict_is_not_shown(lines):
+    _, explanation = explained(FILTER.format(policy="ACCEPT"), *lines)
+    assert explanation.hops[0].state == "changed"
+    assert explanation.hops[0].rule is None
+    assert explanation.hops[0].verdict is None
+
+
+NAT = """\
+*nat
+:PREROUTING ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+:SEP - [0:0]
+-A PREROUTING -d 10.96.0.80/32 -p tcp -j SEP
+-A SEP -j MARK --set-xmark 0x4000/0x4000
+-A SEP -p tcp -j DNAT --to-destination 10.1.2.3:8080
+COMMIT
+*mangle
+:PREROUTING ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+-A FORWARD -j TTL --ttl-set 9
+COMMIT
+"""
+SERVICE = (
+    line("nat:PREROUTING:rule:1"),
+    line("nat:SEP:rule:1"),
+    line("nat:SEP:rule:2", mark="MARK=0x4000 "),
+    line("mangle:FORWARD:rule:1", "eth1", dst="10.1.2.3", dport=8080, ttl=63, mark="MARK=0x4000 "),
+    line("mangle:FORWARD:policy:2", "eth1", dst="10.1.2.3", dport=8080, ttl=9, mark="MARK=0x4000 "),
+)
+
+
+def test_a_change_stands_at_the_rule_that_made_it():
+    _, explanation = explained(NAT, *SERVICE)
+    told = {change.at: [] for change in explanation.changes}
+    for change in explanation.changes:
+        told[change.at].append(report.change_text(change))
+    assert told == {
+        1: ["mark 0x0 → 0x4000"],
+        2: ["dst 10.96.0.80:80 → 10.1.2.3:8080"],
+        3: ["ttl 64 → 63 (forwarded)", "ttl 63 → 9"],
+    }
+
+
+def test_a_target_that_is_not_where_the_packet_went_is_not_shown():
+    _, explanation = explained(NAT.replace("10.1.2.3:8080", "10.1.2.4:8080"), *SERVICE)
+    assert [here.state for here in explanation.hops[:3]] == ["known", "known", "changed"]
+
+
+def test_without_rules_nat_is_still_given_to_the_rule_that_ended_nat():
+    (packet,) = assembled(hops_of(SERVICE))
+    explanation = Explainer({}).explain(packet)
+    change = next(one for one in explanation.changes if one.field == "dst")
+    assert (change.by, change.at) == ("rule", 2)
+    assert explanation.verdict == "unknown"
+    assert explanation.why
+
+
+def test_an_address_rewritten_without_a_nat_hop_is_a_known_connection_s():
+    _, explanation = explained(
+        NAT,
+        line("mangle:PREROUTING:policy:1"),
+        line("mangle:FORWARD:rule:1", "eth1", dst="10.1.2.3", dport=8080, ttl=63),
+    )
+    change = next(one for one in explanation.changes if one.field == "dst")
+    assert (change.by, change.at) == ("conntrack", 1)
+    assert report.change_text(change).endswith("(known connection)")
+
+
+ROUTED = """\
+*mangle
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+COMMIT
+"""
+
+
+@pytest.mark.parametrize(
+    ("sysctls", "ttl", "dst", "said", "unsaid"),
+    [
+        ({"ipv4.ip_forward": "0"}, 64, "10.2.0.1", "ip_forward is 0 here", "rp_filter"),
+        (
+            {"ipv4.ip_forward": "1", "rp_filter.all": "0", "rp_filter.eth0": "1"},
+            64,
+            "10.2.0.1",
+            "rp_filter is on for eth0",
+            "ip_forward",
+        ),
+        (
+            {"ipv4.ip_forward": "1", "rp_filter.all": "0", "rp_filter.eth0": "0"},
+            64,
+            "10.2.0.1",
+            "no route",
+            "rp_filter",
+        ),
+        ({"ipv4.ip_forward": "1"}, 1, "10.2.0.1", "TTL is 1", "ip_forward"),
+        ({"ipv4.ip_forward": "1"}, 1, "224.0.0.251", "multicast", "TTL"),
+        ({}, 64, "10.2.0.1", "can't be read here", "TTL"),
+    ],
+)
+def test_lost_after_prerouting_is_routing_with_its_likely_causes(sysctls, ttl, dst, said, unsaid):
+    _, explanation = explained(
+        ROUTED, line("mangle:PREROUTING:policy:1", ttl=ttl, dst=dst), sysctls=sysctls
+    )
+    assert explanation.verdict == "unknown"
+    assert explanation.why.startswith("not dropped by a rule: routing")
+    assert said in explanation.why
+    assert unsaid not in explanation.why
+
+
+def test_a_table_behind_the_last_hop_means_that_its_end_was_not_seen():
+    rules = ROUTED + FILTER.format(policy="ACCEPT")
+    _, explanation = explained(rules, line("mangle:INPUT:policy:1"))
+    assert explanation.verdict == "unknown"
+    assert "filter INPUT was not reached" in explanation.why
+
+
+def test_another_bridge_port_s_ethernet_address_is_a_change():
+    moved = line("mangle:FORWARD:policy:1", "eth1").replace(
+        "MAC=02:00:00:00:00:01", "MAC=02:00:00:00:00:09"
+    )
+    _, explanation = explained(ROUTED, line("mangle:PREROUTING:policy:1"), moved)
+    told = [report.change_text(change) for change in explanation.changes]
+    assert (
+        "mac 02:00:00:00:00:02 > 02:00:00:00:00:01 → 02:00:00:00:00:02 > 02:00:00:00:00:09" in told
+    )
+
+
+@pytest.mark.parametrize("title", list(sections("traversals-6.18.txt")))
+def test_without_rules_no_legacy_hop_is_given_a_rule_or_a_verdict(title):
+    for packet in assembled(hops_of(sections("traversals-6.18.txt")[title])):
+        explanation = Explainer({}).explain(packet)
+        assert all(here.rule is None for here in explanation.hops)
+        assert all(here.verdict is None for here in explanation.hops)
+        assert explanation.verdict in ("accept", "unknown")
+
+
+def test_a_whole_recording_agrees_with_its_ruleset():
+    histories = {"legacy": RulesetHistory("legacy"), "nft": RulesetHistory("nft")}
+    lines: dict[tuple[str, str, str], list[str]] = {}
+    for name, family in (("iptables", "ip"), ("ip6tables", "ip6")):
+        text, ruleset, table = unpacked(f"scenario-legacy.{name}-save.gz"), Ruleset(), ""
+        for _ in xtables_save.parse(text.splitlines(), family, ruleset):
+            pass
+        histories["legacy"].fix(ruleset)
+        for one in text.splitlines():
+            table = one[1:] if one.startswith("*") else table
+            rule = one.partition("] ")[2] if one.startswith("[") else one
+            if rule.startswith("-A"):
+                lines.setdefault((family, table, rule.split()[1]), []).append(rule)
+    explainer = Explainer(histories)
+    hops = 0
+    for packet in assembled(hops_of(unpacked("scenario-legacy.kmsg.gz").splitlines())):
+        for hop, here in zip(packet.hops, explainer.explain(packet).hops):
+            there = lines.get((hop.family, hop.table, hop.chain), [])
+            rule = there[hop.rulenum - 1] if hop.rulenum <= len(there) else None
+            assert here.state == "known", hop.place
+            assert (here.rule.text if here.rule else None) == rule, hop.place
+            hops += 1
+    assert hops > 1000

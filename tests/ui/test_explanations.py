@@ -1,0 +1,211 @@
+"""What the screen tells of rules: beside the hops, in their chains, of two packets, of many."""
+
+from __future__ import annotations
+
+import pytest
+
+from tracetui.lab import recording
+from tracetui.session.replay import ReplaySession
+from tracetui.ui.screens.chain import ChainScreen
+from tracetui.ui.widgets.chain_list import ChainList
+
+
+@pytest.fixture
+def lab():
+    session = ReplaySession([("lab", recording.open_recording())])
+    session.read_all()
+    yield session
+    session.close()
+
+
+def row_of(session, is_meant) -> int:
+    return next(at for at, packet in enumerate(session.packets) if is_meant(packet))
+
+
+def is_web(packet) -> bool:
+    return packet.header.flags == "SYN" and packet.header.dst == "10.96.0.80"
+
+
+def is_dropped(packet) -> bool:
+    return packet.header.flags == "SYN" and packet.header.dport == 9999
+
+
+def toasts(screen) -> list[str]:
+    return [notification.message for notification in screen.app._notifications]
+
+
+async def open_packet(screen, is_meant) -> int:
+    """Unfold a packet; its row."""
+    row = row_of(screen.session, is_meant)
+    await screen.press("home", *["down"] * row, "enter")
+    return row
+
+
+def line_with(screen, text: str) -> int:
+    return next(at for at, line in enumerate(screen.lines()) if text in line)
+
+
+async def go_to(screen, row: int, text: str) -> None:
+    await screen.press(*["down"] * (line_with(screen, text) - row))
+
+
+async def test_a_hop_shows_its_comment_its_change_and_its_rule(shown, lab):
+    async with shown(lab, size=(200, 50)) as screen:
+        await open_packet(screen, is_web)
+        lines = screen.lines()
+        service = next(line for line in lines if "└ KUBE-SERVICES" in line)
+        assert "→ KUBE-SVC-WEB" in service
+        assert service.index("shop/web") < service.index("-d 10.96.0.80/32 -p tcp")
+        assert "all services" in service
+        assert any("service shop/web" in line and "KUBE-SVC-WEB" in line for line in lines)
+        endpoint = next(line for line in lines if "└ KUBE-SEP-WEB" in line)
+        assert "dst 10.96.0.80:80 → 10.200.2.2:8080" in endpoint
+        assert "-p tcp -m tcp -j DNAT" in endpoint
+        assert sum("slowest" in line for line in lines) == 1
+
+
+async def test_under_the_packets_stands_the_exact_rule(shown, lab):
+    async with shown(lab, size=(160, 50)) as screen:
+        row = await open_packet(screen, is_web)
+        assert "accept at nat:POSTROUTING:policy" in screen.text("#detail")
+        await go_to(screen, row, "└ KUBE-SERVICES")
+        detail = screen.text("#detail")
+        assert (
+            '-A KUBE-SERVICES -d 10.96.0.80/32 -p tcp -m comment --comment "shop/web" -m tcp '
+            "--dport 80 -j KUBE-SVC-WEB"
+        ) in detail
+        assert "rule 2 of 3" in detail
+        assert "all services (kube-proxy)" in detail
+        assert "jump KUBE-SVC-WEB, said the kernel" in detail
+
+
+async def test_of_a_packet_stands_who_dropped_it(shown, lab):
+    async with shown(lab, size=(160, 50)) as screen:
+        row = row_of(lab, is_dropped)
+        await screen.press("home", *["down"] * row)
+        detail = screen.text("#detail")
+        assert "drop at filter:cali-tw-cali7:rule:1" in detail
+        assert "-A cali-tw-cali7 -p tcp -m tcp --dport 9999 -j DROP" in detail
+
+
+async def test_the_rules_passed_by_are_shown_when_asked_for(shown, lab):
+    async with shown(lab, size=(200, 50)) as screen:
+        await open_packet(screen, is_web)
+        count = len(screen.lines())
+        assert not any("passed by" in line for line in screen.lines())
+        await screen.press("u")
+        passed = [line for line in screen.lines() if "passed by" in line]
+        assert len(screen.lines()) == count + len(passed)
+        assert any(
+            "· 1 passed by, not -d 10.96.0.10/32: -d 10.96.0.10/32 -p udp" in line
+            for line in passed
+        )
+        assert sum("--dport 9999 -j DROP" in line for line in passed) == 1
+        await screen.press("u")
+        assert len(screen.lines()) == count
+
+
+async def test_enter_on_a_hop_opens_its_chain_and_jumps_are_followed_and_come_back_from(shown, lab):
+    async with shown(lab, size=(120, 30)) as screen:
+        row = await open_packet(screen, is_web)
+        await go_to(screen, row, "└ KUBE-SERVICES")
+        await screen.press("enter")
+        assert isinstance(screen.app.screen, ChainScreen)
+        chain = screen.app.screen.query_one(ChainList)
+        assert [chain.text_of(number)[0] for number in (1, 2, 3, 4)] == [" ", "▶", " ", " "]
+        assert "--dport 80 -j KUBE-SVC-WEB" in chain.text_of(2)
+        assert "end: return" in chain.text_of(4)
+        assert "nat KUBE-SERVICES" in screen.whole()
+        await screen.press("down", "enter")
+        assert "nat KUBE-SVC-API" in screen.whole()
+        assert "-j KUBE-MARK-MASQ" in chain.text_of(1)
+        await screen.press("backspace")
+        assert "nat KUBE-SERVICES" in screen.whole()
+        assert chain.cursor == 3
+        await screen.press("escape")
+        assert not isinstance(screen.app.screen, ChainScreen)
+        assert screen.timeline.has_focus
+
+
+async def test_a_target_that_is_no_chain_is_not_followed(shown, lab):
+    async with shown(lab, size=(120, 30)) as screen:
+        row = await open_packet(screen, is_web)
+        await go_to(screen, row, "└ KUBE-SEP-WEB")
+        await screen.press("enter", "enter")
+        assert "nat KUBE-SEP-WEB" in screen.whole()
+        assert any("DNAT is no chain" in text for text in toasts(screen))
+
+
+async def test_a_hop_without_a_ruleset_says_how_to_bring_one(shown, seed):
+    async with shown(seed, size=(120, 30)) as screen:
+        await screen.press("home", "enter", "down", "enter")
+        assert not isinstance(screen.app.screen, ChainScreen)
+        assert any("--ruleset" in text for text in toasts(screen))
+
+
+async def test_two_packets_are_compared_from_the_first_hop_where_they_part(shown, lab):
+    async with shown(lab, size=(160, 50)) as screen:
+        first, second = row_of(lab, is_web), row_of(lab, is_dropped)
+        await screen.press("home", *["down"] * first, "c")
+        assert "◆" in screen.lines()[first]
+        assert "c on another packet compares" in screen.whole()
+        await screen.press(*["down"] * (second - first), "c")
+        whole = screen.whole()
+        assert "they part here" in whole
+        assert "10.96.0.80:80" in whole
+        assert "10.200.2.2:9999" in whole
+        after = whole[whole.index("they part here") :].splitlines()[1]
+        assert "nat:KUBE-SERVICES:rule" in after
+        assert "nat:KUBE-SERVICES:return" in after
+        await screen.press("escape")
+        assert screen.timeline.marked is None
+
+
+async def test_the_mark_is_taken_back_on_the_same_packet(shown, lab):
+    async with shown(lab) as screen:
+        await screen.press("home", "c", "c")
+        assert screen.timeline.marked is None
+        assert not any("◆" in line for line in screen.lines())
+
+
+async def test_paths_group_packets_and_lead_to_them(shown, lab):
+    async with shown(lab, size=(140, 40)) as screen:
+        await screen.press("p")
+        await screen.pilot.pause(0.2)
+        rows = screen.app.screen.query_one("#path-list")
+        prompts = [str(rows.get_option_at_index(at).prompt) for at in range(rows.option_count)]
+        counts = [int(prompt.split("x")[0]) for prompt in prompts]
+        assert sum(counts) == len(lab.packets)
+        marks = [prompt.split()[2] for prompt in prompts]
+        assert set(marks[: marks.index("unknown")]) == {"drop", "reject"}
+        assert set(marks[marks.index("accept") :]) == {"accept"}
+        dropped = next(at for at, prompt in enumerate(prompts) if "--dport 9999 -j DROP" in prompt)
+        await screen.press(*["down"] * dropped, "enter")
+        assert screen.timeline.selected.header.dport == 9999
+        assert any("cali-tw-cali7" in line for line in screen.lines())
+
+
+async def test_paths_are_those_of_the_packets_that_the_filter_lets_through(shown, lab):
+    async with shown(lab, size=(140, 40)) as screen:
+        await screen.press("slash", "tab", "tab")
+        await screen.write("9999")
+        await screen.press("enter", "p")
+        await screen.pilot.pause(0.2)
+        rows = screen.app.screen.query_one("#path-list")
+        prompts = [str(rows.get_option_at_index(at).prompt) for at in range(rows.option_count)]
+        assert prompts
+        assert all(":9999" in prompt for prompt in prompts)
+        await screen.press("escape")
+
+
+async def test_what_a_rule_says_is_shown_inert(shown, lab):
+    for packet in lab.packets:
+        packet.hops[:] = [
+            hop._replace(rule="-A X -m comment --comment '\x1b[31m[red]' -j X", readings=(90, 91))
+            for hop in packet.hops
+        ]
+    async with shown(lab, size=(160, 40)) as screen:
+        await screen.press("home", "enter", "down")
+        whole = screen.whole()
+        assert "[red]" in whole
+        assert "\x1b" not in whole
