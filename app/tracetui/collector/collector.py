@@ -241,6 +241,7 @@ class Collector:
             "add": lambda: worker.submit(partial(keeper.add, command)),
             "delete": lambda: worker.submit(partial(keeper.delete, str(command.get("id")))),
             "count": lambda: worker.submit(keeper.count),
+            "read": self._snapshots.want,
             "chain": lambda: self._snapshots.list_chain(command),
             "flush": lambda: self._remover.submit(self._flush),
             "arm": self._arm,
