@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.recorded import RECORDINGS, SEED_HOPS
+from tests.recorded import RECORDINGS, SEED_HOPS, unpacked
+
+from tracetui.lab import recording
 
 SEED = str(RECORDINGS / "seed-eks-forward.log")
 
@@ -166,3 +168,40 @@ def test_a_reader_that_leaves_is_no_error():
     )
     assert done.stderr == ""
     assert json.loads(done.stdout)["kind"] == "hello"
+
+
+def test_a_ruleset_explains_a_log(tracetui, tmp_path):
+    for name in ("kmsg", "iptables-save", "ip6tables-save"):
+        (tmp_path / name).write_text(unpacked(f"scenario-legacy.{name}.gz"))
+    log, v4, v6 = (str(tmp_path / name) for name in ("kmsg", "iptables-save", "ip6tables-save"))
+    done = tracetui("replay", log, "--ruleset", v4, "--ruleset", v6, "--format", "json")
+    found = packets(done.out)
+    dropped = [one for one in found if one["verdict"] == "drop"]
+    rules = {one["hops"][one["decided"]]["rule"] for one in dropped}
+    assert rules == {
+        '-A FORWARD -p udp -m udp --dport 9999 -m comment --comment "scenario: drop 9999" -j DROP',
+        "-A FORWARD -p udp -m udp --dport 9999 -j DROP",
+    }
+    assert sum(one["verdict"] == "reject" for one in found) == 2
+    (lost,) = [one for one in found if one["verdict"] == "unknown"]
+    assert lost["ttl"] == 1
+    assert "TTL is 1" in lost["why"]
+    without = packets(tracetui("replay", log, "--format", "json").out)
+    assert {hop["rule"] for one in without for hop in one["hops"]} == {None}
+    assert {one["verdict"] for one in without} <= {"accept", "unknown"}
+
+
+def test_a_file_that_is_no_ruleset_is_one_clear_line(tracetui):
+    done = tracetui("replay", SEED, "--ruleset", SEED)
+    assert (done.status, done.out) == (1, "")
+    assert "no ruleset" in done.err
+    assert "iptables-save" in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_our_own_hops_are_printed_when_asked_for(tracetui, tmp_path):
+    file = tmp_path / "lab.ndjson"
+    with recording.open_recording() as lab:
+        file.write_bytes(lab.read())
+    assert "-j TRACE" not in tracetui("replay", str(file)).out
+    assert "-j TRACE" in tracetui("replay", "--own", str(file)).out

@@ -52,6 +52,36 @@ def test_record_writes_the_packets_and_leaves_nothing(namespace, eventually, bac
     assert namespace.loggers() == LOGGERS
 
 
+@pytest.mark.parametrize("backend", ["legacy", "nft"])
+def test_a_record_explains_itself_where_there_is_no_such_node(
+    tracetui, namespace, eventually, tmp_path, backend
+):
+    tool = f"iptables-{backend}"
+    namespace.run(tool, "-N", "GATE")
+    namespace.run(tool, "-A", "GATE", "-j", "DROP")
+    gate = ["-A", "OUTPUT", "-p", "icmp", "-m", "comment", "--comment", "no pings", "-j", "GATE"]
+    namespace.run(tool, *gate)
+    file = tmp_path / "trace.ndjson"
+    rule = ["--chain", "OUTPUT", "-4", "-p", "icmp", "--backend", backend]
+    recorder = start(namespace, *rule, "--packets", "1", "-w", str(file))
+    eventually(lambda: namespace.trace_rules(), 20.0)
+    eventually(lambda: "added" in recorder.stderr.readline(), 20.0)
+    namespace.run("ping", "-c", "1", "-W", "1", "127.0.0.1", check=False)
+    _, err = recorder.communicate(timeout=30)
+    assert recorder.returncode == 0, err
+    (packet,) = [one for one in records(file.read_text()) if one["kind"] == "packet"]
+    assert packet["verdict"] == "drop"
+    rules = [hop["rule"] for hop in packet["hops"][-2:]]
+    assert rules == ['-A OUTPUT -p icmp -m comment --comment "no pings" -j GATE', "-A GATE -j DROP"]
+    kinds = [one["kind"] for one in records(file.read_text())]
+    assert "ruleset" in kinds
+    again = tracetui("replay", "--format", "json", str(file))
+    (replayed,) = [one for one in records(again.out) if one["kind"] == "packet"]
+    assert replayed == packet
+    told = tracetui("replay", str(file)).out
+    assert "drop  -A GATE -j DROP" in told
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_record_ends_cleanly_on_a_signal(namespace, eventually, tmp_path, number):
     file = tmp_path / "trace.ndjson"
