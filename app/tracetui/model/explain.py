@@ -52,8 +52,9 @@ class HopExplanation(NamedTuple):
 
     @property
     def comment(self) -> Optional[str]:
-        """The rule's comment."""
-        return self.meaning.comment if self.meaning is not None else None
+        """What the rule's comment tells people; None for none, and for a mere hash."""
+        said = self.meaning
+        return None if said is None or said.is_hashed else said.comment
 
     @property
     def is_own(self) -> bool:

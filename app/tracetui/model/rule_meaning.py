@@ -77,6 +77,11 @@ class Meaning(NamedTuple):
     """``--to-destination``, where it is one address."""
 
     @property
+    def is_hashed(self) -> bool:
+        """Whether the comment is but the hash by which Calico knows the rule again."""
+        return self.comment is not None and _HASH.match(self.comment) is not None
+
+    @property
     def verdict(self) -> Optional[str]:
         """In nft's words; None where the target is a chain or not known."""
         if self.target is None or self.target in _CONTINUING:

@@ -68,8 +68,8 @@ def step(hop: Hop) -> Step:
     )  # fmt: skip
 
 
-def parting(one: Packet, other: Packet) -> int:
-    """The index of the first hop in which two packets differ; that of the end if in none."""
-    steps = zip(one.hops, other.hops)
+def parting(one: Sequence[Hop], other: Sequence[Hop]) -> int:
+    """The index of the first hop in which two ways differ; that of the shorter end if in none."""
+    steps = zip(one, other)
     same = next((at for at, pair in enumerate(steps) if step(pair[0]) != step(pair[1])), None)
-    return min(len(one.hops), len(other.hops)) if same is None else same
+    return min(len(one), len(other)) if same is None else same

@@ -56,26 +56,33 @@ class CompareScreen(ModalScreen[None]):
         self.call_after_refresh(self._show)
 
     def _show(self) -> None:
-        one, other = self._pair
         both = [self._session.explain(packet) for packet in self._pair]
         scroll = self.query_one("#columns", VerticalScroll)
         width = max(10, (scroll.scrollable_content_region.width - len(_GAP)) // 2)
-        at = parting(one, other)
+        # Our own rules say nothing about the node's.
+        one, other = (
+            [index for index, here in enumerate(explanation.hops) if not here.is_own]
+            for explanation in both
+        )
+        left_hops, right_hops = (
+            [packet.hops[index] for index in kept] for packet, kept in zip(self._pair, (one, other))
+        )
+        at = parting(left_hops, right_hops)
         self.query_one("#ends", Static).update(_ends(self._pair, both, at, width))
         text, lines, at_line = Text(), 0, 0
-        for index, (left, right) in enumerate(zip_longest(one.hops, other.hops)):
+        for index, (left, right) in enumerate(zip_longest(one, other)):
             if index == at:
                 text.append("they part here".center(2 * width + len(_GAP), "─") + "\n", "bold")
                 at_line, lines = lines, lines + 1
             cells = (
-                _cells(packet, explanation, index if hop is not None else None, width)
+                _cells(packet, explanation, hop, width)
                 for packet, explanation, hop in zip(self._pair, both, (left, right))
             )
             style = "bold" if index == at else "" if index > at else "dim"
             for a, b in zip_longest(*cells, fillvalue=" " * width):
                 text.append(f"{a}{_GAP}{b}\n", style)
                 lines += 1
-        if at == len(one.hops) == len(other.hops):
+        if at == len(one) == len(other):
             text.append("the same way to the end\n", "bold")
         self.query_one("#hops", Static).update(text)
         scroll.scroll_to(y=max(0, at_line - scroll.size.height // 2), animate=False)

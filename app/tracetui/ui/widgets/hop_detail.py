@@ -64,8 +64,8 @@ def _of_hop(packet: Packet, explanation: PacketExplanation, index: int) -> Text:
     if here.number is not None and here.chain is not None:
         text.append(f"  rule {here.number:,} of {len(here.chain.rules):,}")
     elif here.chain is not None:
-        end = "end of the chain" if here.chain.policy is None else "end of the chain: its policy"
-        text.append(f"  {end}, after {len(here.chain.rules):,} rules")
+        count = len(here.chain.rules)
+        text.append(f"  end of the chain, after {count:,} rule{'' if count == 1 else 's'}")
     comment = explanation.hops[index - 1].comment if index else None
     if name := chain_names.label(hop.chain, here.chain, comment):
         text.append(inert(f"  {name}"))
