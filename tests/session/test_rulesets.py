@@ -19,7 +19,7 @@ SAVE = "*filter\n:FORWARD DROP [0:0]\n-A FORWARD -p tcp -j ACCEPT\nCOMMIT\n"
 PLACES = json.dumps(
     {
         "tables": [["ip", "filter", 1]],
-        "chains": [["ip", "filter", "FORWARD", "FORWARD", 0, "drop", True, [7]]],
+        "chains": [["ip", "filter", "FORWARD", "FORWARD", 0, "drop", "filter", [7]]],
     }
 )
 

@@ -26,7 +26,7 @@ _SECONDS = 5.0
 _HEAD = struct.Struct("=IHHIIBBH")
 _ATTRIBUTE = struct.Struct("=HH")
 _TABLE_NAME, _TABLE_HANDLE = 1, 4
-_CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY = 1, 3, 4, 5
+_CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_TYPE = 1, 3, 4, 5, 7
 _HOOK_NUMBER, _HOOK_PRIORITY = 1, 2
 _RULE_TABLE, _RULE_CHAIN, _RULE_HANDLE = 1, 2, 3
 _GENERATION_ID = 1
@@ -56,7 +56,8 @@ class ChainPlace(NamedTuple):
     priority: Optional[int]
     policy: Optional[str]
     """``accept`` or ``drop`` of a base chain."""
-    is_base: bool
+    type: Optional[str]
+    """Of a base chain: ``filter``, ``nat`` or ``route``; None for a user chain."""
     handles: tuple[int, ...]
     """The rules' handles in their order. A handle is never given twice in one table."""
 
@@ -126,7 +127,7 @@ class NfTables:
                 _HOOKS[number] if is_ip and number is not None and number < 5 else None,
                 None if priority is None else int.from_bytes(priority, "big", signed=True),
                 None if policy is None else ("drop", "accept")[policy[-1] & 1],
-                _CHAIN_HOOK in found,
+                _text(found.get(_CHAIN_TYPE, b"filter")) if _CHAIN_HOOK in found else None,
                 tuple(handles.get((family, found[_CHAIN_TABLE], found[_CHAIN_NAME]), ())),
             )
 

@@ -15,19 +15,18 @@ from tracetui.model.header import Header
 from tracetui.model.history import CHANGED, KNOWN, PENDING, UNREAD, RulesetHistory
 from tracetui.model.hop import Hop
 from tracetui.model.packet import Packet, Value
-from tracetui.model.path import position
-from tracetui.model.rule_meaning import Meaning, contradiction, meaning
+from tracetui.model.rule_meaning import STANDARD, Meaning, contradiction, meaning
 from tracetui.model.ruleset import Chain, ChainKey, ListedRule
 
 OWN_TAG = "tracetui:"
 """What the comment of a rule of ours begins with."""
 _FINAL = frozenset(("accept", "drop", "reject", "queue"))
-_STANDARD_WORDS = {"ACCEPT": "accept", "DROP": "drop", "RETURN": "return", "QUEUE": "queue"}
 _NEXT_HOOKS = {
     "PREROUTING": frozenset(("INPUT", "FORWARD")),
     "FORWARD": frozenset(("POSTROUTING",)),
     "OUTPUT": frozenset(("POSTROUTING",)),
 }
+_AFTER_ROUTING = "FORWARD or INPUT"
 _PAIRS = (("src", "sport"), ("dst", "dport"))
 
 
@@ -206,42 +205,50 @@ class Explainer:
         decided = hops[last].verdict
         if decided in ("drop", "reject"):
             return decided, last, ""
-        if packet.verdict != "unknown":
-            return packet.verdict, last, ""
+        later = self._later_chain(packet, hops) if decided == "accept" else None
+        if later:
+            return "unknown", None, self._why_not_reached(packet, hops, later)
+        if packet.verdict != "unknown" or (later == "" and _hook(packet, hops) != "PREROUTING"):
+            return "accept", last, ""
         if decided == "accept":
-            return self._after_accept(packet, last)
+            return "unknown", None, "accepted here; where it went from here is not in the trace"
         return "unknown", None, self._why_unknown(packet, hops)
 
-    def _after_accept(self, packet: Packet, last: int) -> tuple[str, Optional[int], str]:
-        """What an accept in a table means that need not be the last one."""
-        hook = packet.hook_of(last)
-        later = self._later_chain(packet, last)
-        if later == "" and hook != "PREROUTING":
-            return "accept", last, ""
-        if not later:
-            return "unknown", None, "accepted here; where it went from here is not in the trace"
-        if hook == "PREROUTING":
-            return "unknown", None, f"not dropped by a rule: routing. {self._routing(packet)}"
-        return "unknown", None, f"accepted here, but {later} was not reached: the kernel stopped it"
+    def _why_not_reached(self, packet: Packet, hops: tuple[HopExplanation, ...], later: str) -> str:
+        if _hook(packet, hops) == "PREROUTING" and later == _AFTER_ROUTING:
+            return f"not dropped by a rule: routing. {self._routing(packet)}"
+        return (
+            f"accepted here, but {later} was not reached: the kernel stopped it, or a hop is lost"
+        )
 
-    def _later_chain(self, packet: Packet, last: int) -> Optional[str]:
-        """A chain that the packet would have shown a hop in, had it gone on from a hook.
+    def _later_chain(self, packet: Packet, hops: tuple[HopExplanation, ...]) -> Optional[str]:
+        """A chain that the packet would have shown a hop in, had it gone on from its last hop.
 
-        Empty where there is none behind the hook; None where that is not known.
+        Empty where there is none; None where that is not known.
         """
-        hop, hook = packet.hops[last], packet.hook_of(last)
+        hop, hook = packet.hops[-1], _hook(packet, hops)
         bases = self._base_chains(packet, hop)
         if hook is None or bases is None:
             return None
-        here = position(hook, hop)
-        for key, chain in bases:
-            there = position(chain.hook, hop._replace(table=key.table))
-            # nat is passed by the first packet of a connection only.
-            if key.table != "nat" and chain.hook == hook and here and there and there > here:
-                return f"{key.table} {chain.hook}"
-        after = _NEXT_HOOKS.get(hook)
-        hooks = {chain.hook for key, chain in bases if key.table != "nat"}
-        if after is None or not after & hooks:
+        # Only the first packet of a connection passes the others.
+        always = [(key, chain) for key, chain in bases if not chain.is_nat]
+        here = max(
+            (
+                chain.priority
+                for key, chain in bases
+                if key[:2] == (hop.family, hop.table)
+                and chain.hook == hook
+                and chain.priority is not None
+                and hop.chain in (key.name, *_user_chain(hop, bases))
+            ),
+            default=None,
+        )
+        for key, chain in always:
+            is_later = here is not None and chain.priority is not None and chain.priority > here
+            if chain.hook == hook and is_later:
+                return f"{key.table} {key.name}"
+        after, hooks = _NEXT_HOOKS.get(hook, frozenset()), {chain.hook for _, chain in always}
+        if not after & hooks:
             return ""
         return " or ".join(sorted(after)) if after <= hooks else None
 
@@ -258,7 +265,7 @@ class Explainer:
             if bases is None:
                 return None
             family = "ip6" if packet.header is not None and packet.header.family == 6 else "ip"
-            found += [one for one in bases or () if one[0].family in (family, "inet")]
+            found += [one for one in bases if one[0].family in (family, "inet")]
         return found
 
     def _routing(self, packet: Packet) -> str:
@@ -316,13 +323,14 @@ def _legacy_hop(hop: Hop, history: RulesetHistory) -> HopExplanation:
         return HopExplanation(CHANGED, hop.verdict)
     rule = chain.rules[number - 1]
     said = meaning(rule.text or "")
-    is_end_like = said.is_unconditional and said.target in _STANDARD_WORDS
+    is_end_like = said.is_unconditional and said.target in STANDARD and not said.is_goto
     if is_end_like != (hop.type != "rule"):
         return HopExplanation(CHANGED, hop.verdict)
     verdict = _verdict_of(said, chain)
-    if verdict is None and said.target is not None:
+    if said.target is not None and said.target not in STANDARD and not said.is_goto:
+        # A chain can bear the name of a target.
         target = history.chain(ChainKey(hop.family, hop.table, said.target), hop.readings)
-        verdict = f"jump {said.target}" if target.state == KNOWN else None
+        verdict = f"jump {said.target}" if target.state == KNOWN else verdict
     return HopExplanation(KNOWN, verdict, rule, number, chain)
 
 
@@ -395,6 +403,23 @@ def _after_trace(chain: Chain, last: int) -> int:
 
 def _is_multicast(address: str) -> bool:
     return ipaddress.ip_address(address).is_multicast
+
+
+def _hook(packet: Packet, hops: tuple[HopExplanation, ...]) -> Optional[str]:
+    """The hook of the last hop; that of a chain in a table of nft's own the ruleset tells."""
+    hook = packet.hook_of(len(packet.hops) - 1)
+    last = packet.hops[-1]
+    for hop, here in zip(reversed(packet.hops), reversed(hops)):
+        if hook is not None or (hop.family, hop.table) != (last.family, last.table):
+            break
+        hook = here.chain.hook if here.chain is not None else None
+    return hook
+
+
+def _user_chain(hop: Hop, bases: list[tuple[ChainKey, Chain]]) -> tuple[str, ...]:
+    """The hop's chain if it is no base chain: any of its table can have led there."""
+    names = {key.name for key, _ in bases if key[:2] == (hop.family, hop.table)}
+    return () if hop.chain in names else (hop.chain,)
 
 
 def _are_together(packet: Packet, one: int, other: int) -> bool:

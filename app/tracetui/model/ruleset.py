@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Optional
 
 from tracetui.model.hop import HOOKS
+
+_PRIORITIES = {"raw": -300, "mangle": -150, "nat": -100, "filter": 0, "security": 50}
+"""Of iptables' tables (include/uapi/linux/netfilter_ipv4.h, enum nf_ip_hook_priorities)."""
+_SOURCE_NAT = 100
 
 
 class ListedRule(NamedTuple):
@@ -30,7 +33,9 @@ class Chain(NamedTuple):
     hook: Optional[str] = None
     """One of ``hop.HOOKS`` for a base chain there; else None."""
     priority: Optional[int] = None
-    """Of a base chain of nf_tables."""
+    """Of a base chain: the lower ones of a hook come first."""
+    is_nat: bool = False
+    """Whether only the first packet of a connection passes it."""
 
     @property
     def is_base(self) -> bool:
@@ -90,6 +95,7 @@ def _joined(one: Chain, other: Chain) -> Chain:
         one.policy or other.policy,
         one.hook or other.hook,
         one.priority if one.priority is not None else other.priority,
+        one.is_nat or other.is_nat,
     )
 
 
@@ -97,11 +103,10 @@ def _has_iptables_text(chain: Chain) -> bool:
     return any(rule.text is not None and rule.text.startswith("-A ") for rule in chain.rules)
 
 
-def built_in_hook(name: str) -> Optional[str]:
-    """The hook of a chain that iptables made, which bears its name; None for a user chain."""
-    return name if name in HOOKS else None
-
-
-def chains_at(chains: Mapping[ChainKey, Chain], hook: str) -> list[tuple[ChainKey, Chain]]:
-    """The base chains at a hook."""
-    return [(key, chain) for key, chain in chains.items() if chain.hook == hook]
+def built_in(table: str, name: str, policy: str, rules: tuple[ListedRule, ...]) -> Chain:
+    """A base chain as iptables makes it: it bears the name of its hook."""
+    hook = name if name in HOOKS else None
+    priority = _PRIORITIES.get(table)
+    if table == "nat" and hook in ("INPUT", "POSTROUTING"):
+        priority = _SOURCE_NAT
+    return Chain(name, rules, policy, hook, priority, table == "nat")

@@ -42,6 +42,7 @@ def _ruleset(objects: list[dict[str, Any]]) -> Ruleset:
             chain.get("policy", "accept") if is_base else None,
             _HOOKS.get(chain.get("hook", "")),
             chain.get("prio"),
+            chain.get("type") == "nat",
         )
     return ruleset
 

@@ -13,10 +13,15 @@ def parse(text: str) -> Ruleset:
     ruleset = Ruleset()
     for family, name, handle in value["tables"]:
         ruleset.instances[(str(family), str(name))] = int(handle)
-    for family, table, name, hook, priority, policy, is_base, handles in value["chains"]:
+    for family, table, name, hook, priority, policy, kind, handles in value["chains"]:
         rules = tuple(ListedRule(None, int(handle)) for handle in handles)
         key = ChainKey(str(family), str(table), str(name))
         ruleset.chains[key] = Chain(
-            key.name, rules, (policy or "accept") if is_base else None, hook, priority
+            key.name,
+            rules,
+            None if kind is None else policy or "accept",
+            hook,
+            priority,
+            kind == "nat",
         )
     return ruleset

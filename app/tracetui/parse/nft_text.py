@@ -9,9 +9,12 @@ from tracetui.model.ruleset import Chain, ChainKey, ListedRule, Ruleset
 
 _TABLE = re.compile(r"table (\S+) (\S+) \{(?: # handle \d+)?$")
 _CHAIN = re.compile(r"chain (\S+) \{(?: # handle \d+)?$")
-_BASE = re.compile(r"type \S+ hook (\S+) (?:device.* )?priority ([^;]+);(?: policy (\w+);)?")
+_BASE = re.compile(r"type (\S+) hook (\S+) (?:device.* )?priority ([^;]+);(?: policy (\w+);)?")
 _RULE = re.compile(r"(.*?)(?: # handle (\d+))?$")
 _COUNTER = re.compile(r"\bcounter packets (\d+) bytes \d+")
+_NAMED = {
+    "raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100,
+}  # fmt: skip
 _HOOKS = {
     name.lower(): name for name in ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
 }
@@ -31,19 +34,32 @@ def parse(text: str) -> Ruleset:
     rules: list[ListedRule] = []
     policy: str | None = None
     hook: str | None = None
+    priority: int | None = None
+    is_nat = False
     for line in _whole_lines(text):
         if found := _TABLE.match(line):
             table, key = (found[1], found[2]), None
         elif table is not None and (found := _CHAIN.match(line)):
-            key, rules, policy, hook = ChainKey(*table, found[1]), [], None, None
+            key, rules = ChainKey(*table, found[1]), []
+            policy, hook, priority, is_nat = None, None, None, False
         elif key is not None and line == "}":
-            ruleset.chains[key] = Chain(key.name, tuple(rules), policy, hook)
+            ruleset.chains[key] = Chain(key.name, tuple(rules), policy, hook, priority, is_nat)
             key = None
         elif key is not None and (found := _BASE.match(line)):
-            hook, policy = _HOOKS.get(found[1]), found[3] or "accept"
+            hook, policy, is_nat = _HOOKS.get(found[2]), found[4] or "accept", found[1] == "nat"
+            priority = _priority(found[3])
         elif key is not None and (found := _RULE.match(line)):
             rules.append(_rule(found[1], int(found[2]) if found[2] else None))
     return ruleset
+
+
+def _priority(text: str) -> int | None:
+    """A priority as nft prints it: a number, or a name with a number added or taken."""
+    name, *rest = text.split()
+    base = _NAMED.get(name)
+    if base is None:
+        return int(name) if name.lstrip("-").isdigit() else None
+    return base if len(rest) != 2 else base + int("".join(rest))
 
 
 def _whole_lines(text: str) -> Iterator[str]:

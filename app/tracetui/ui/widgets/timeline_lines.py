@@ -9,7 +9,7 @@ from typing import NamedTuple, Optional
 from tracetui.model import chain_names
 from tracetui.model.explain import Explainer, HopExplanation, PacketExplanation
 from tracetui.model.hop import HOOKS, Hop
-from tracetui.model.packet import Packet
+from tracetui.model.packet import Packet, TableHops
 from tracetui.model.rule_meaning import contradiction, meaning
 from tracetui.model.ruleset import ListedRule
 from tracetui.session import report
@@ -106,8 +106,9 @@ def details(
     slowest = packet.slowest
     found: list[Detail] = []
     for group in packet.hops_at():
-        hook = group.hook or "hook ?"
+        hook = group.hook or ""
         for table in group.tables:
+            hook = hook or ("" if group.hook else _hook_in_ruleset(explanation, table) or "hook ?")
             chains: list[str] = []
             name = table.table if table.family in ("ip", "ip6") else f"{table.family} {table.table}"
             label = f"{name} {table.backend}" if is_mixed else name
@@ -126,6 +127,12 @@ def details(
                 found.append(Detail(index, _hop_line(hop, explanation, index, place, us, width)))
                 hook = label = ""
     return found
+
+
+def _hook_in_ruleset(explanation: PacketExplanation, table: TableHops) -> Optional[str]:
+    """The hook of hops in a table of nft's own, whose chains have names of their own."""
+    chains = (explanation.hops[index].chain for index, _ in table.hops)
+    return next((chain.hook for chain in chains if chain is not None and chain.hook), None)
 
 
 class _Place(NamedTuple):
