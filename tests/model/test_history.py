@@ -109,3 +109,13 @@ def test_a_listing_that_was_brought_explains_what_has_no_readings():
     made.fix(ruleset(A))
     assert made.chain(KEY, None) == ("known", A)
     assert made.chain(ChainKey("ip", "nat", "OTHER"), None) == ("changed", None)
+
+
+def test_what_is_long_gone_is_forgotten(monkeypatch):
+    monkeypatch.setattr("tracetui.model.history.RULES_KEPT", 20)
+    made = RulesetHistory("legacy")
+    for number in range(1, 101):
+        made.take(Reading("legacy", number, (0, 0), ruleset(chain(f"-A SVC -j N{number}"))))
+    assert made.chain(KEY, (5, 5)).state == "changed"
+    assert made.chain(KEY, (99, 99)).value.rules[0].text == "-A SVC -j N99"
+    assert made.chain(KEY, (100, 100)).state == "known"

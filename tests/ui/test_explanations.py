@@ -6,8 +6,11 @@ import pytest
 
 from tracetui.lab import recording
 from tracetui.session.replay import ReplaySession
+from tracetui.session.session import ChainListing, ChainPlace
 from tracetui.ui.screens.chain import ChainScreen
 from tracetui.ui.widgets.chain_list import ChainList
+
+from .conftest import SEED, Desk
 
 
 @pytest.fixture
@@ -209,3 +212,31 @@ async def test_what_a_rule_says_is_shown_inert(shown, lab):
         whole = screen.whole()
         assert "[red]" in whole
         assert "\x1b" not in whole
+
+
+async def test_the_name_of_a_chain_is_shown_inert(shown):
+    desk = Desk()
+    desk.rulesets.fix("*filter\n:[red]X - [0:0]\n-A [red]X -p tcp -j DROP\nCOMMIT\n")
+    desk.feed([SEED[0].replace("raw:PREROUTING:policy:2", "filter:[red]X:rule:1")])
+    async with shown(desk, size=(120, 30)) as screen:
+        await screen.press("home", "enter", "down", "enter")
+        assert isinstance(screen.app.screen, ChainScreen)
+        assert "legacy ip filter [red]X" in screen.whole()
+
+
+async def test_the_counters_of_a_chain_are_those_of_rules_that_still_stand(shown, monkeypatch):
+    desk = Desk()
+    rules = "-A X -p tcp -j DROP\n-A X -p udp -j DROP\n"
+    desk.rulesets.fix(f"*filter\n:X - [0:0]\n{rules}COMMIT\n")
+    desk.feed([SEED[0].replace("raw:PREROUTING:policy:2", "filter:X:rule:1")])
+    asked = []
+    monkeypatch.setattr(desk, "ask_chain", asked.append)
+    text = "-N X\n-A X -p tcp -c 1234 99 -j DROP\n-A X -p icmp -c 7 1 -j DROP\n"
+    monkeypatch.setattr(desk, "chain_listing", lambda place: ChainListing(1.0, text, None))
+    async with shown(desk, size=(120, 30)) as screen:
+        await screen.press("home", "enter", "down", "enter")
+        await screen.pilot.pause(0.3)
+        chain = screen.app.screen.query_one(ChainList)
+        assert "1,234" in chain.text_of(1)
+        assert not any(character.isdigit() for character in chain.text_of(2)[8:20])
+        assert asked == [ChainPlace("legacy", "ip", "filter", "X")]

@@ -124,6 +124,8 @@ class Collector:
             (self._links, self._send_links),
             (self._snapshots.lock, self._snapshots.lock.look),
         ):
+            if thing is self._snapshots.lock and self._snapshots.lock.fileno() < 0:
+                continue
             self._selector.register(thing, selectors.EVENT_READ, job)
         me = {"host": socket.gethostname(), "netns": self._options.netns, "pid": os.getpid()}
         self._outbox.put(frames.HELLO, me)

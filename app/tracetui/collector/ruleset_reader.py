@@ -108,7 +108,7 @@ class NftReader:
         warnings: list[str] = []
         parts = [*self._saves(places), *self._natives(places, warnings)]
         after = kernel.generation()
-        if after != before:
+        if after != before or not places.is_whole:
             places = _common(places, kernel.places())
         self._known = before if after == before else None
         parts.append(({"what": "places", "backend": "nft"}, _to_json(places)))
@@ -117,6 +117,11 @@ class NftReader:
     def forget(self) -> None:
         """Have the next outcome be whole."""
         self._known = None
+
+    def close(self) -> None:
+        """Give the socket back."""
+        if self._nf_tables is not None:
+            self._nf_tables.close()
 
     def _saves(self, places: Places) -> list[tuple[Mapping[str, Any], str]]:
         families = {t.family for t in places.tables if xtables.is_built_in(t.family, t.name)}
@@ -148,14 +153,15 @@ class NftReader:
 
 
 def _common(one: Places, other: Places) -> Places:
-    """What stood in both: handles are never given twice, so it stood in between as well."""
+    """What both found: handles are never given twice, so it stood in between as well."""
     tables: tuple[TablePlace, ...] = tuple(set(one.tables) & set(other.tables))
     kept = {table[:2] for table in tables}
     chains: tuple[ChainPlace, ...] = tuple(
         chain for chain in set(one.chains) & set(other.chains) if chain[:2] in kept
     )
-    return Places(tables, chains)
+    return Places(tables, chains, False)
 
 
 def _to_json(places: Places) -> str:
+    """The tables and chains, each as the list of its fields."""
     return json.dumps({"tables": places.tables, "chains": places.chains}, separators=(",", ":"))

@@ -151,6 +151,9 @@ class Snapshots:
             self._refuse(state, str(outcome))
             return
         self._refuse(state, outcome.warning)
+        if any(len(text) > frames.MAX_PAYLOAD // 2 for _, text in outcome.parts):
+            self._refuse(state, f"the {backend} ruleset is too large to be handed on")
+            return
         drained = self._reception.drain(backend)
         if not all(self._outbox.put_text(head, text) for head, text in outcome.parts):
             state.reader.forget()

@@ -18,7 +18,7 @@ _SUBSYSTEM = 10 << 8
 _GET_TABLE, _GET_CHAIN, _GET_RULE, _GET_GENERATION = (
     _SUBSYSTEM | number for number in (1, 4, 7, 16)
 )
-_REQUEST, _DUMP, _DUMP_INTERRUPTED = 1, 0x300, 0x10
+_REQUEST, _DUMP = 1, 0x300
 _ERROR, _DONE = 2, 3
 _RECEIVE = 1 << 18
 """Bytes; the kernel fills a dump's datagrams up to 32 KiB (netlink_dump)."""
@@ -32,7 +32,6 @@ _RULE_TABLE, _RULE_CHAIN, _RULE_HANDLE = 1, 2, 3
 _GENERATION_ID = 1
 _FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 _HOOKS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
-_TRIES = 4
 
 
 class TablePlace(NamedTuple):
@@ -67,6 +66,8 @@ class Places(NamedTuple):
 
     tables: tuple[TablePlace, ...]
     chains: tuple[ChainPlace, ...]
+    is_whole: bool
+    """Whether nothing changed meanwhile; else parts may be of different moments."""
 
 
 class NfTables:
@@ -89,16 +90,10 @@ class NfTables:
         raise Failure("nf_tables did not tell its generation")
 
     def places(self) -> Places:
-        """Every table, chain and rule handle, all of one generation; raises Failure."""
-        for _ in range(_TRIES):
-            before = self.generation()
-            try:
-                found = Places(tuple(self._tables()), tuple(self._chains()))
-            except _Interrupted:
-                continue
-            if self.generation() == before:
-                return found
-        raise Failure("the nf_tables ruleset changes faster than it can be read")
+        """Every table, chain and rule handle; raises Failure."""
+        before = self.generation()
+        tables, chains = tuple(self._tables()), tuple(self._chains())
+        return Places(tables, chains, self.generation() == before)
 
     def close(self) -> None:
         """Give the socket back."""
@@ -134,7 +129,6 @@ class NfTables:
     def _ask(self, kind: int, flags: int) -> Iterator[tuple[str, dict[int, bytes]]]:
         """Family and first attributes of each message of an answer; raises Failure."""
         self._sequence += 1
-        interrupted = False
         request = _HEAD.pack(_HEAD.size, kind, _REQUEST | flags, self._sequence, 0, 0, 0, 0)
         try:
             self._socket.send(request)
@@ -142,18 +136,14 @@ class NfTables:
                 data = self._socket.recv(_RECEIVE)
                 at = 0
                 while at + 16 <= len(data):
-                    size, found, said, sequence, _, family, _, _ = _HEAD.unpack_from(
+                    size, found, _, sequence, _, family, _, _ = _HEAD.unpack_from(
                         data.ljust(at + _HEAD.size, b"\0"), at
                     )
                     if sequence == self._sequence:
                         if found == _DONE:
-                            if interrupted:
-                                raise _Interrupted
                             return
                         if found == _ERROR:
                             raise _refusal(struct.unpack_from("=i", data, at + 16)[0])
-                        if said & _DUMP_INTERRUPTED:
-                            interrupted = True
                         name = _FAMILIES.get(family, str(family))
                         yield name, _attributes(data, at + _HEAD.size, at + size)
                         if not flags & _DUMP:
@@ -161,10 +151,6 @@ class NfTables:
                     at += (size + 3) & ~3 or len(data)
         except OSError as error:
             raise Failure(f"nf_tables did not answer: {error}") from None
-
-
-class _Interrupted(Exception):
-    """The ruleset changed while it was read."""
 
 
 def _refusal(code: int) -> Failure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import threading
@@ -19,8 +20,13 @@ LOCKED = 4
 
 _FAMILY_NAMES = {4: "iptables", 6: "ip6tables"}
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
+_NFT_WORD = re.compile(r"-?[A-Za-z_][A-Za-z0-9_./-]*\Z")
 _TABLES = frozenset(("raw", "mangle", "nat", "filter", "security"))
-_TABLE_NAMES = {4: "/proc/net/ip_tables_names", 6: "/proc/net/ip6_tables_names"}
+_TABLE_NAMES = {
+    # /proc/net is that of the process, and a thread can be in another namespace.
+    4: "/proc/thread-self/net/ip_tables_names",
+    6: "/proc/thread-self/net/ip6_tables_names",
+}
 
 
 class Command(NamedTuple):
@@ -142,6 +148,9 @@ def nft_chain(family: str, table: str, name: str) -> str:
 
 
 def _nft(words: list[str]) -> str:
+    # nft reads its arguments as one text of its language, in which a name could say anything.
+    if not all(_NFT_WORD.match(word) for word in words):
+        raise Failure(f"nft can't be asked for {' '.join(words[-3:])!r}")
     path = _which("nft")
     if path is None:
         raise Failure("nft is not installed; native nf_tables rules have no text without it")

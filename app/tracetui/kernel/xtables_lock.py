@@ -28,6 +28,7 @@ class XtablesLock:
         self._guard = threading.Lock()
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._fd = int(self._libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK))
+        """Negative where there is no inotify; then every look counts as changes."""
         self._watched = False
         self.look()
 
@@ -41,9 +42,9 @@ class XtablesLock:
             return self._look()
 
     def _look(self) -> int:
-        if not self._watched and self._watch():
-            # It may have been taken before it could be watched.
-            self._opened, self._closed = self._opened + 1, self._closed + 1
+        if self._fd < 0 or (not self._watched and self._watch()):
+            # It may have been taken more than once before it could be watched.
+            self._opened, self._closed = self._opened + 2, self._closed + 2
         self._read()
         self.taken = max(self._opened, self._closed)
         return self.taken

@@ -12,15 +12,15 @@ found is what the packet met, if nothing can have changed and changed back in be
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from typing import Generic, NamedTuple, Optional, TypeVar
 
 from tracetui.model.ruleset import Chain, ChainKey, ListedRule, Ruleset, TableKey
 
 QUIET_READINGS = 8
 """A legacy chain found the same so often in a row is taken to stand while others change."""
-RULES_KEPT = 500_000
-"""nf_tables rules remembered by handle, those that are gone included."""
+RULES_KEPT = 200_000
+"""Rules remembered that are gone from the ruleset, and nf_tables rules remembered by handle."""
 
 KNOWN, PENDING, CHANGED, UNREAD = "known", "pending", "changed", "unread"
 """States of an answer: found; the next reading will tell; changed meanwhile; never read."""
@@ -70,28 +70,32 @@ class _Spans(Generic[Value]):
     def __init__(self) -> None:
         self._spans: list[_Span[Value]] = []
 
-    def take(self, number: int, value: Optional[Value]) -> None:
-        """Note what a reading found; None for nothing."""
+    def take(self, number: int, value: Optional[Value]) -> Optional[_Span[Value]]:
+        """Note what a reading found, None for nothing; the span that ended by it."""
         newest = self._spans[-1] if self._spans else None
+        ended = None
         if newest is not None and newest.last is None:
             if newest.value == value:
-                return
+                return None
             newest.last = number - 1
+            ended = newest
         if value is not None:
             self._spans.append(_Span(number, value))
+        return ended
 
     def at(self, number: int) -> Optional[_Span[Value]]:
         """What a reading found there."""
-        at = bisect_right([span.first for span in self._spans], number) - 1
-        if at < 0:
-            return None
-        span = self._spans[at]
-        return span if span.last is None or span.last >= number else None
+        span = next((one for one in reversed(self._spans) if one.first <= number), None)
+        return span if span is not None and (span.last or number) >= number else None
+
+    def forget(self, span: _Span[Value]) -> None:
+        """Forget what was found; the place is empty if it was the last."""
+        self._spans.remove(span)
 
     @property
-    def is_open(self) -> bool:
-        """Whether the newest reading found something."""
-        return bool(self._spans) and self._spans[-1].last is None
+    def is_empty(self) -> bool:
+        """Whether nothing is remembered."""
+        return not self._spans
 
 
 class RulesetHistory:
@@ -108,6 +112,8 @@ class RulesetHistory:
         self._rules: OrderedDict[tuple[str, str, int, int], tuple[ChainKey, ListedRule]] = (
             OrderedDict()
         )
+        self._gone: deque[tuple[ChainKey, _Span[Chain]]] = deque()
+        self._gone_rules = 0
         self._weak: list[int] = []
         self._generation_before = 0
         self._fixed: Optional[Ruleset] = None
@@ -203,15 +209,29 @@ class RulesetHistory:
                 self.latest, ruleset.instances.get(table)
             )
         for key in self._open - ruleset.chains.keys():
-            self._chains[key].take(self.latest, None)
+            self._take_chain(key, None)
         for key, chain in ruleset.chains.items():
-            self._chains.setdefault(key, _Spans()).take(self.latest, chain)
+            self._take_chain(key, chain)
             if chain.is_base:
                 self._base.add(key)
             instance = ruleset.instances.get((key.family, key.table))
             if instance is not None:
                 self._remember(key, instance, chain)
         self._open = set(ruleset.chains)
+
+    def _take_chain(self, key: ChainKey, chain: Optional[Chain]) -> None:
+        """Note what the newest reading found at a place; what is long gone is forgotten."""
+        ended = self._chains.setdefault(key, _Spans()).take(self.latest, chain)
+        if ended is None:
+            return
+        self._gone.append((key, ended))
+        self._gone_rules += 1 + len(ended.value.rules)
+        while self._gone_rules > RULES_KEPT:
+            old_key, old = self._gone.popleft()
+            self._gone_rules -= 1 + len(old.value.rules)
+            self._chains[old_key].forget(old)
+            if self._chains[old_key].is_empty:
+                del self._chains[old_key]
 
     def _remember(self, key: ChainKey, instance: int, chain: Chain) -> None:
         for rule in chain.rules:

@@ -7,6 +7,7 @@ from typing import NamedTuple, Optional
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
@@ -86,12 +87,12 @@ class ChainScreen(ModalScreen[None]):
         visit = self._visits[-1]
         place, box = visit.place, self.query_one("#chain-box", Vertical)
         what = chain_names.label(place.chain, visit.chain)
-        box.border_title = inert(
-            f"{place.backend} {place.family} {place.table} {place.chain}"
-            + (f" · {what}" if what else "")
-        )
+        title = f"{place.backend} {place.family} {place.table} {place.chain}"
         trail = " → ".join(one.place.chain for one in self._visits[:-1])
-        box.border_subtitle = inert(f"{trail} → · Backspace" if trail else "Enter follows a jump")
+        box.border_title = Content(inert(f"{title} · {what}" if what else title))
+        box.border_subtitle = Content(
+            inert(f"{trail} → · Backspace" if trail else "Enter follows a jump")
+        )
         self._list.show(visit.chain, visit.number)
         self._show_rule()
         self._counted = None
