@@ -119,3 +119,9 @@ def test_what_is_long_gone_is_forgotten(monkeypatch):
     assert made.chain(KEY, (5, 5)).state == "changed"
     assert made.chain(KEY, (99, 99)).value.rules[0].text == "-A SVC -j N99"
     assert made.chain(KEY, (100, 100)).state == "known"
+
+
+def test_a_listing_that_was_brought_explains_a_recording_that_has_none():
+    made = RulesetHistory("legacy")
+    made.fix(ruleset(A))
+    assert made.chain(KEY, (3, 4)) == ("known", A)

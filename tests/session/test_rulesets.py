@@ -80,8 +80,10 @@ def test_a_hop_stands_between_the_readings_around_it():
 
 def test_a_reading_that_failed_gives_its_number_to_the_next():
     rulesets = Rulesets()
-    for _ in range(2):
-        rulesets.take_mark({"backend": "nft", "reading": 1, "at": "begin"})
+    rulesets.take_mark({"backend": "nft", "reading": 1, "at": "begin"})
+    rulesets.take_mark({"backend": "nft", "reading": 1, "at": "cancel"})
+    assert rulesets.window("nft") == (0, 1)
+    rulesets.take_mark({"backend": "nft", "reading": 1, "at": "begin"})
     rulesets.take_text({"backend": "nft", "what": "save", "family": 4}, SAVE)
     rulesets.take_text({"backend": "nft", "what": "places"}, PLACES)
     end = {"same": False, "generations": [1, 1], "drained": True}
@@ -89,6 +91,17 @@ def test_a_reading_that_failed_gives_its_number_to_the_next():
     rulesets.work_all()
     assert rulesets.histories["nft"].latest == 1
     assert [part["what"] for part in record["parts"]] == ["save", "places"]
+
+
+def test_after_the_last_reading_nobody_waits_for_the_next():
+    rulesets = Rulesets()
+    rulesets.take_record(reading(1, SAVE))
+    rulesets.work_all()
+    history = rulesets.histories["nft"]
+    assert history.rule(("ip", "filter"), 7, (1, 2)).state == "pending"
+    rulesets.end()
+    rulesets.work_all()
+    assert history.rule(("ip", "filter"), 7, (1, 2)).state == "unread"
 
 
 @pytest.mark.parametrize("text", ["", "hello", "{}", '{"nftables": []}', "*filter\nCOMMIT\n"])

@@ -94,7 +94,10 @@ class Collector:
 
     def send(self, kind: int, value: Mapping[str, Any]) -> None:
         """Send a JSON frame; safe from every thread."""
-        self._mailbox.post(partial(self._outbox.put, kind, value))
+        self._mailbox.post(lambda: self._put(kind, value))
+
+    def _put(self, kind: int, value: Mapping[str, Any]) -> None:
+        self._outbox.put(kind, value)
 
     def listen(self, source: Source) -> None:
         """Listen to a source from now on; safe from every thread."""

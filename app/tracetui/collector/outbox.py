@@ -43,10 +43,12 @@ class Outbox:
             return
         self._put(b"".join(hops))
 
-    def put(self, kind: int, value: Mapping[str, Any]) -> None:
-        """Queue a JSON frame."""
-        if self._bytes <= BOUND:
-            self._put(frames.encode_json(kind, time.time(), value))
+    def put(self, kind: int, value: Mapping[str, Any]) -> bool:
+        """Queue a JSON frame; False if there is no room for it."""
+        if self._bytes > BOUND:
+            return False
+        self._put(frames.encode_json(kind, time.time(), value))
+        return True
 
     def put_text(self, head: Mapping[str, Any], text: str) -> bool:
         """Queue a text and what it is; False if there is no room for it."""

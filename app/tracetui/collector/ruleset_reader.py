@@ -16,6 +16,8 @@ from tracetui.kernel.xtables_lock import XtablesLock
 
 NATIVE_RULES = 20_000
 """A table with more rules that are not iptables' is not read: nft takes 60 µs and 4 kB for each."""
+LARGEST = 12 << 20
+"""Bytes of one listing: about 90,000 rules, and less than a frame's payload may have."""
 _VOLATILE = re.compile(r"^#.*\n| \[\d+:\d+\]$", re.MULTILINE)
 """What differs between two listings of the same rules: comments with the time, chain counters."""
 
@@ -68,15 +70,13 @@ class LegacyReader:
         generations = (before, self._foreign_changes())
         if digest == self._known:
             return Outcome(True, generations)
+        parts: list[tuple[Mapping[str, Any], str]] = [
+            ({"what": "save", "backend": "legacy", "family": family}, text)
+            for family, text in texts.items()
+        ]
+        _check_size(parts)
         self._known = digest
-        return Outcome(
-            False,
-            generations,
-            tuple(
-                ({"what": "save", "backend": "legacy", "family": family}, text)
-                for family, text in texts.items()
-            ),
-        )
+        return Outcome(False, generations, tuple(parts))
 
     def forget(self) -> None:
         """Have the next outcome be whole."""
@@ -112,6 +112,7 @@ class NftReader:
             places = _common(places, kernel.places())
         self._known = before if after == before else None
         parts.append(({"what": "places", "backend": "nft"}, _to_json(places)))
+        _check_size(parts)
         return Outcome(False, (before, after), tuple(parts), "; ".join(warnings))
 
     def forget(self) -> None:
@@ -150,6 +151,13 @@ class NftReader:
                 continue
             parts.append(({"what": "native", "backend": "nft"}, text))
         return parts
+
+
+def _check_size(parts: list[tuple[Mapping[str, Any], str]]) -> None:
+    """Raise Failure for a text that no frame can hold."""
+    largest = max((len(text) for _, text in parts), default=0)
+    if largest > LARGEST:
+        raise Failure(f"{largest >> 20} MB of rules are more than can be handed on")
 
 
 def _common(one: Places, other: Places) -> Places:

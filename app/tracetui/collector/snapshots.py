@@ -8,6 +8,7 @@ same, that is what it saw.
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Mapping
@@ -119,17 +120,24 @@ class Snapshots:
         return state.wanted or self._reception.hops_of[backend] > state.hops
 
     def _begin(self, backend: str, state: _State) -> None:
+        if not self._mark(backend, state, "begin"):
+            # A hop that nobody could place before or after it would follow.
+            state.due = time.monotonic() + PAUSE[backend]
+            return
         state.busy, state.wanted = True, False
         state.hops = self._reception.hops_of[backend]
-        self._mark(backend, state.number + 1, "begin")
         state.worker.submit(partial(self._read, backend, state))
 
     def _read(self, backend: str, state: _State) -> None:
         began = time.monotonic()
+        outcome: Outcome | Failure | None
         try:
-            outcome: Outcome | Failure | None = state.reader.read(began >= state.whole_due)
+            outcome = state.reader.read(began >= state.whole_due)
         except Failure as error:
             outcome = error
+        except Exception as error:
+            logging.getLogger(__name__).exception("reading failed")
+            outcome = Failure(f"internal: {error!r}")
         seconds = time.monotonic() - began
         self._mailbox.post(partial(self._end, backend, state, outcome, seconds))
 
@@ -143,36 +151,30 @@ class Snapshots:
         state.due = now + PAUSE[backend] * jitter
         if outcome is None:
             state.wanted = True
-            return
         # A reading that found nothing new was cheap on nft, and whole on legacy.
-        if backend == "legacy" or isinstance(outcome, Failure) or not outcome.same:
+        elif backend == "legacy" or isinstance(outcome, Failure) or not outcome.same:
             state.whole_due = now + max(PAUSE[backend], seconds / SHARE) * jitter
+        if not isinstance(outcome, Outcome) or not self._send(backend, state, outcome):
+            self._mark(backend, state, "cancel")
         if isinstance(outcome, Failure):
             self._refuse(state, str(outcome))
-            return
-        self._refuse(state, outcome.warning)
-        if any(len(text) > frames.MAX_PAYLOAD // 2 for _, text in outcome.parts):
-            self._refuse(state, f"the {backend} ruleset is too large to be handed on")
-            return
-        drained = self._reception.drain(backend)
-        if not all(self._outbox.put_text(head, text) for head, text in outcome.parts):
-            state.reader.forget()
-            return
-        state.number += 1
-        self._mark(
-            backend,
-            state.number,
-            "end",
-            same=outcome.same,
-            generations=outcome.generations,
-            drained=drained,
-            seconds=round(seconds, 4),
-        )
+        elif outcome is not None and not outcome.same:
+            self._refuse(state, outcome.warning)
 
-    def _mark(self, backend: str, number: int, at: str, **values: Any) -> None:
-        self._outbox.put(
-            frames.READING, {"backend": backend, "reading": number, "at": at, **values}
-        )
+    def _send(self, backend: str, state: _State, outcome: Outcome) -> bool:
+        """Send what a reading found, behind every hop of before its end; False without room."""
+        drained = self._reception.drain(backend)
+        sent = all(self._outbox.put_text(head, text) for head, text in outcome.parts)
+        values = {"same": outcome.same, "generations": outcome.generations, "drained": drained}
+        if not sent or not self._mark(backend, state, "end", **values):
+            state.reader.forget()
+            return False
+        state.number += 1
+        return True
+
+    def _mark(self, backend: str, state: _State, at: str, **values: Any) -> bool:
+        mark = {"backend": backend, "reading": state.number + 1, "at": at, **values}
+        return self._outbox.put(frames.READING, mark)
 
     def _refuse(self, state: _State, why: str) -> None:
         """Say why rules have no text, once."""
@@ -188,7 +190,10 @@ class Snapshots:
         except Failure as error:
             value["error"] = str(error)
         value["time"] = str(time.time())
-        self._mailbox.post(partial(self._outbox.put, frames.CHAIN, value))
+        self._mailbox.post(partial(self._put, value))
+
+    def _put(self, chain: Mapping[str, Any]) -> None:
+        self._outbox.put(frames.CHAIN, chain)
 
     def _chain_text(self, backend: str, family: str, table: str, chain: str) -> str:
         if xtables.is_chain_name(chain) and xtables.is_built_in(family, table):

@@ -117,11 +117,17 @@ class RulesetHistory:
         self._weak: list[int] = []
         self._generation_before = 0
         self._fixed: Optional[Ruleset] = None
+        self.is_ended = False
+        """Whether no more readings come."""
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was read and nothing was given."""
         return self.latest == 0 and self._fixed is None
+
+    @property
+    def _has_fixed_only(self) -> bool:
+        return self.latest == 0 and self._fixed is not None
 
     def fix(self, ruleset: Ruleset) -> None:
         """Explain hops without a window by this; given more than once, by all together."""
@@ -148,7 +154,7 @@ class RulesetHistory:
 
     def chain(self, key: ChainKey, window: Optional[Window]) -> Found[Chain]:
         """The chain as a hop with this window met it."""
-        if window is None:
+        if window is None or self._has_fixed_only:
             return self._fixed_chain(key)
         after, before = window
         span = self._span(self._chains.get(key), after)
@@ -157,7 +163,7 @@ class RulesetHistory:
         if span.last is not None and span.last < before:
             return Found(CHANGED)
         if before > self.latest:
-            return Found(PENDING)
+            return Found(UNREAD if self.is_ended else PENDING)
         if self.backend == "legacy" and self._is_weak(window):
             extent = (span.last or self.latest) - span.first + 1
             if extent < QUIET_READINGS:
@@ -168,7 +174,7 @@ class RulesetHistory:
         self, table: TableKey, handle: int, window: Optional[Window]
     ) -> Found[tuple[ChainKey, ListedRule]]:
         """The nf_tables rule of a handle, and its chain, as a hop with this window met it."""
-        if window is None:
+        if window is None or self._has_fixed_only:
             found = self._rules.get((*table, 0, handle)) if self._fixed is not None else None
             return (
                 Found(UNREAD if self._fixed is None else CHANGED)
@@ -182,13 +188,13 @@ class RulesetHistory:
         if span.last is not None and span.last < before:
             return Found(CHANGED)
         if before > self.latest:
-            return Found(PENDING)
+            return Found(UNREAD if self.is_ended else PENDING)
         found = self._rules.get((*table, span.value, handle))
         return Found(KNOWN, found) if found else Found(CHANGED)
 
     def base_chains(self, window: Optional[Window]) -> Optional[list[tuple[ChainKey, Chain]]]:
         """Every base chain that was there; None where that is not known for sure."""
-        if window is None:
+        if window is None or self._has_fixed_only:
             if self._fixed is None:
                 return None
             return [(key, chain) for key, chain in self._fixed.chains.items() if chain.is_base]

@@ -159,6 +159,7 @@ class LiveSession:
         """End the trace; when this returns nothing of ours is left on the node."""
         for frame in self._client.close():
             self._take(frame)
+        self.rulesets.end()
         self.rulesets.work_all()
         if self._sweep is not None:
             self._sweep.join()
@@ -247,6 +248,7 @@ class LiveSession:
     def _mourn(self) -> None:
         """The collector ended unasked: sweep its rules and say what happened."""
         self.ended = True
+        self.rulesets.end()
         words = self._client.last_words()
         why = f"the collector ended{f' ({words})' if words else ''}"
         self._set_status(why_not=f"{why}; start tracetui again", rate=0)

@@ -69,6 +69,7 @@ class ReplaySession:
                 break
         else:
             self.ended = True
+            self.rulesets.end()
         self.rulesets.work(max(until, time.monotonic() + POLL_SECONDS / 2))
         self.status = self.status.with_(hops=hops, skipped=skipped)
         return True

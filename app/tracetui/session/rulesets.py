@@ -43,11 +43,13 @@ class Rulesets:
             self._parts[str(head["backend"])].append((head, text))
 
     def take_mark(self, mark: Mapping[str, Any]) -> Optional[dict[str, Any]]:
-        """Take the begin or the end of a reading; the record of one that ended."""
+        """Take the begin, the end or the cancelling of a reading; the record of one that ended."""
         backend, number = str(mark["backend"]), int(mark["reading"])
         after, _ = self._windows[backend]
-        if mark["at"] == "begin":
-            self._windows[backend] = (after, number + 1)
+        if mark["at"] != "end":
+            # One that began and came to nothing leaves its number to the next.
+            began = mark["at"] == "begin"
+            self._windows[backend] = (after, number + 1 if began else number)
             self._parts[backend] = []
             return None
         # Unless the sources were emptied, hops of before the reading may still come.
@@ -98,6 +100,10 @@ class Rulesets:
         self.version += 1
         return True
 
+    def end(self) -> None:
+        """Note that no more readings come, once those that came are read."""
+        self._jobs.append(self._ending())
+
     def work(self, until: float) -> bool:
         """Go on reading until then (monotonic seconds); True if anything was learned."""
         version, steps = self.version, 0
@@ -113,6 +119,12 @@ class Rulesets:
         """Read everything that came."""
         while self._jobs:
             self.work(float("inf"))
+
+    def _ending(self) -> Iterator[None]:
+        for history in self.histories.values():
+            history.is_ended = True
+        self.version += 1
+        yield
 
     def _reading(
         self,
