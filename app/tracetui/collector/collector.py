@@ -21,12 +21,14 @@ from tracetui.collector.keeper import Keeper
 from tracetui.collector.mailbox import Mailbox
 from tracetui.collector.outbox import Outbox
 from tracetui.collector.reception import Reception
+from tracetui.collector.ruleset_reader import LegacyReader, NftReader, Reader
 from tracetui.collector.snapshots import Snapshots
 from tracetui.collector.sources import Source
 from tracetui.collector.worker import Worker
 from tracetui.errors import Failure
 from tracetui.kernel.kmsg import KernelLog
 from tracetui.kernel.netlink import LinkEvents, NftTrace, interface_names
+from tracetui.kernel.xtables_lock import XtablesLock
 from tracetui.model.guard import DEFAULT_THRESHOLD, Guard
 
 BUSY_SECONDS = 0.25
@@ -67,8 +69,14 @@ class Collector:
         self._guard = Guard(options.threshold)
         self._reception = Reception(self._selector, self._outbox, self._guard, self._trip)
         self._keeper = Keeper(self, options.source)
+        self._lock = XtablesLock()
+        commands = self._keeper.book.xtables
+        readers: dict[str, Reader] = {
+            "legacy": LegacyReader(commands, self._lock),
+            "nft": NftReader(commands),
+        }
         self._snapshots = Snapshots(
-            self, self._mailbox, self._outbox, self._reception, self._keeper.book.xtables
+            self, self._mailbox, self._outbox, self._reception, readers, commands
         )
         self._worker = Worker("rules", self._job_failed)
         self._remover = Worker("removal", self._job_failed)
@@ -125,11 +133,10 @@ class Collector:
             (self._stdin, self._read_commands),
             (self._mailbox, self._mailbox.run),
             (self._links, self._send_links),
-            (self._snapshots.lock, self._snapshots.lock.look),
         ):
-            if thing is self._snapshots.lock and self._snapshots.lock.fileno() < 0:
-                continue
             self._selector.register(thing, selectors.EVENT_READ, job)
+        if self._lock.fileno() >= 0:
+            self._selector.register(self._lock, selectors.EVENT_READ, self._lock.look)
         me = {"host": socket.gethostname(), "netns": self._options.netns, "pid": os.getpid()}
         self._outbox.put(frames.HELLO, me)
         self._send_links()

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
-from tracetui.errors import Failure
+from tracetui.errors import Failure, NotPermitted
 from tracetui.kernel import xtables
 from tracetui.kernel.nf_tables import ChainPlace, NfTables, Places, TablePlace
 from tracetui.kernel.xtables import Xtables
@@ -98,8 +98,13 @@ class NftReader:
 
     def read(self, whole: bool) -> Outcome | None:
         """Read every table of every family, where the generation is another; raises Failure."""
-        kernel = self._nf_tables = self._nf_tables or NfTables()
-        before = kernel.generation()
+        try:
+            kernel = self._nf_tables = self._nf_tables or NfTables()
+            before = kernel.generation()
+        except NotPermitted:
+            raise
+        except Failure:
+            return self._nothing()
         if before == self._known:
             return Outcome(True, (before, before))
         if not whole:
@@ -123,6 +128,12 @@ class NftReader:
         """Give the socket back."""
         if self._nf_tables is not None:
             self._nf_tables.close()
+
+    def _nothing(self) -> Outcome:
+        """What is found in a kernel without nf_tables: no table, and no hop that asks for one."""
+        is_same, self._known = self._known == 0, 0
+        nothing = ({"what": "places", "backend": "nft"}, _to_json(Places((), (), True)))
+        return Outcome(is_same, (0, 0), () if is_same else (nothing,))
 
     def _saves(self, places: Places) -> list[tuple[Mapping[str, Any], str]]:
         families = {t.family for t in places.tables if xtables.is_built_in(t.family, t.name)}

@@ -20,12 +20,11 @@ from tracetui.collector import frames
 from tracetui.collector.mailbox import Mailbox
 from tracetui.collector.outbox import Outbox
 from tracetui.collector.reception import Reception
-from tracetui.collector.ruleset_reader import LegacyReader, NftReader, Outcome, Reader
+from tracetui.collector.ruleset_reader import Outcome, Reader
 from tracetui.collector.worker import Worker
 from tracetui.errors import Failure
 from tracetui.kernel import xtables
 from tracetui.kernel.xtables import Xtables
-from tracetui.kernel.xtables_lock import XtablesLock
 
 PAUSE = {"legacy": 1.0, "nft": 0.25}
 """Seconds between two readings at least. On nft most of them only ask for the generation."""
@@ -69,19 +68,15 @@ class Snapshots:
         mailbox: Mailbox,
         outbox: Outbox,
         reception: Reception,
+        readers: Mapping[str, Reader],
         commands: Xtables,
     ) -> None:
+        """``readers`` by backend; ``commands`` list single chains."""
         self._teller = teller
         self._mailbox = mailbox
         self._outbox = outbox
         self._reception = reception
         self._commands = commands
-        self.lock = XtablesLock()
-        """To be looked at by the receive loop as soon as it becomes readable."""
-        readers: dict[str, Reader] = {
-            "legacy": LegacyReader(commands, self.lock),
-            "nft": NftReader(commands),
-        }
         self._states = {
             backend: _State(reader, Worker(f"ruleset-{backend}", self._job_failed))
             for backend, reader in readers.items()
