@@ -283,3 +283,90 @@ def test_the_rules_that_were_passed_by_stand_in_the_ruleset_between_two_hops():
             # The TRACE rule that began the trace was met, not passed by.
             assert [number for number, _ in explainer.tested_before(packet, 0)] == [2]
             assert explanation.hops[0].chain.rules[0].text.endswith("-j TRACE")
+
+
+@pytest.mark.parametrize(
+    ("rule", "shown_as"),
+    [
+        # iptables-nft-save 1.8.9 prints it as `-A FORWARD -j DROP`.
+        ("ip saddr { 10.200.1.2, 10.200.1.3 } counter drop", None),
+        # For this one it gives up the whole table.
+        ("tcp dport 8080 ct state new,established counter drop", None),
+        ("tcp dport 8080 ip saddr 10.200.1.2 drop", "-A FORWARD -s 10.200.1.2/32"),
+    ],
+)
+def test_a_native_rule_in_a_table_of_iptables_is_not_shown_as_what_it_is_not(rule, shown_as):
+    with Lab(Ruleset("nft", SERVER)) as lab, Traffic(lab) as traffic:
+        on_node(lab, "nft", f"insert rule ip filter FORWARD {rule}")
+        with traced(lab, "nft", iif="eth0") as session:
+            assert traffic.ask("direct") == "no answer"
+            packet, explanation = explained(session, is_syn_to(8080))
+            assert (explanation.verdict, explanation.decided) == ("drop", len(packet.hops) - 1)
+            text = explanation.hops[-1].rule.text
+            if shown_as is None:
+                listed = on_node(lab, "nft", "-a", "-s", "list", "chain", "ip", "filter", "FORWARD")
+                handle = packet.hops[-1].handle
+                line = next(one for one in listed.splitlines() if f"# handle {handle}" in one)
+                assert text == line.partition(" # handle")[0].strip()
+            else:
+                assert text.startswith(shown_as)
+            # The other rules of the table keep their text.
+            mangle = [
+                here for hop, here in zip(packet.hops, explanation.hops) if hop.table == "mangle"
+            ]
+            assert "-j TCPMSS" in mangle[0].rule.text
+
+
+def test_the_other_rules_of_a_table_that_iptables_gave_up_are_still_told():
+    with Lab(Ruleset("nft", SERVER)) as lab, Traffic(lab) as traffic:
+        on_node(lab, "nft", "add rule ip filter FORWARD ct state new,established counter accept")
+        with traced(lab, "nft", iif="eth0") as session:
+            assert traffic.ask("dropped") == "no answer"
+            _, explanation = explained(session, is_syn_to(9999))
+            assert explanation.verdict == "drop"
+            assert "tcp dport 9999" in explanation.hops[-1].rule.text
+
+
+def test_a_dormant_table_stops_nobody():
+    with Lab(Ruleset("nft", SERVER)) as lab, Traffic(lab) as traffic:
+        on_node(lab, "nft", "add table ip dorm { flags dormant; }")
+        chain = "{ type filter hook postrouting priority 5; policy drop; }"
+        on_node(lab, "nft", f"add chain ip dorm out {chain}")
+        with traced(lab, "nft", iif="eth0") as session:
+            assert traffic.ask("web") == "answered"
+            _, explanation = explained(session, is_syn_to(80))
+            assert explanation.verdict == "accept"
+
+
+@pytest.mark.parametrize("backend", ["legacy", "nft"])
+def test_a_comment_with_a_line_separator_cuts_no_rule(backend):
+    with Lab(Ruleset(backend, SERVER)) as lab, Traffic(lab) as traffic:
+        comment = "a\u2028b"
+        words = ["-I", "FORWARD", "-p", "tcp", "-m", "comment", "--comment", comment]
+        on_node(lab, f"iptables-{backend}", *words, "-j", "ACCEPT")
+        with traced(lab, backend, iif="eth0") as session:
+            traffic.ask("direct")
+            _, explanation = explained(session, is_syn_to(8080))
+            rules = [here.rule.text for here in explanation.hops if here.rule is not None]
+            assert f'-A FORWARD -p tcp -m comment --comment "{comment}" -j ACCEPT' in rules
+            assert explanation.verdict == "accept"
+
+
+@pytest.mark.parametrize("backend", ["legacy", "nft"])
+def test_behind_a_goto_nothing_is_passed_by(backend):
+    with Lab(Ruleset(backend, SERVER)) as lab, Traffic(lab) as traffic:
+        tool = f"iptables-{backend}"
+        on_node(lab, tool, "-N", "U")
+        on_node(lab, tool, "-I", "FORWARD", "-p", "tcp", "-g", "U")
+        with traced(lab, backend, iif="eth0") as session:
+            assert traffic.ask("direct") == "answered"
+            packet, explanation = explained(session, is_syn_to(8080))
+            explainer = session.explanations.explainer
+            policy = max(
+                at
+                for at, hop in enumerate(packet.hops)
+                if (hop.table, hop.chain, hop.type) == ("filter", "FORWARD", "policy")
+            )
+            assert explanation.hops[policy].chain is not None
+            assert len(explanation.hops[policy].chain.rules) == 3
+            assert explainer.tested_before(packet, policy) == ()

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import select
+import subprocess
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
 from tracetui.collector.ruleset_reader import LegacyReader, NftReader
@@ -65,32 +73,92 @@ def test_an_nft_ruleset_is_read_whole_only_when_it_changed(namespace):
     reader.close()
 
 
-def test_a_legacy_ruleset_is_the_same_whatever_its_counters_say(namespace):
-    namespace.run("iptables-legacy", "-A", "OUTPUT", "-p", "icmp", "-j", "ACCEPT")
-    lock = XtablesLock()
-    reader = LegacyReader(Xtables(), lock)
-    read = lambda: inside(namespace, lambda: reader.read(True))  # noqa: E731
-    assert not read().same
-    namespace.ping()
-    assert read().same
-    before = read().generations[1]
-    namespace.run("iptables-legacy", "-P", "OUTPUT", "DROP")
-    after = read()
-    assert not after.same
-    assert after.generations[0] - before == 1
-    lock.close()
-
-
-def test_the_lock_is_counted_and_our_own_commands_are_not_taken_for_others(namespace):
-    lock, commands = XtablesLock(), Xtables()
+@pytest.fixture
+def legacy(namespace):
+    """Reads the legacy rules of the namespace; what the lock tells is taken in at once."""
+    lock = inside(namespace, XtablesLock)
+    commands = Xtables()
     reader = LegacyReader(commands, lock)
-    namespace.run("iptables-legacy", "-t", "raw", "-L")
-    before = inside(namespace, lambda: reader.read(True)).generations[1]
-    words = ["-p", "icmp", "-j", "TRACE"]
-    inside(namespace, lambda: commands.insert("legacy", 4, "OUTPUT", words))
-    inside(namespace, lambda: commands.delete("legacy", 4, "OUTPUT", words))
-    assert inside(namespace, lambda: reader.read(True)).generations[1] == before
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.is_set():
+            if select.select([lock], [], [], 0.05)[0]:
+                lock.look()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    yield SimpleNamespace(
+        commands=commands, read=lambda: inside(namespace, lambda: reader.read(True)), lock=lock
+    )
+    stop.set()
+    thread.join()
     lock.close()
+
+
+def test_a_legacy_ruleset_is_the_same_whatever_its_counters_say(namespace, legacy):
+    namespace.run("iptables-legacy", "-A", "OUTPUT", "-p", "icmp", "-j", "ACCEPT")
+    assert not legacy.read().same
+    namespace.ping()
+    assert legacy.read().same
+    namespace.run("iptables-legacy", "-P", "OUTPUT", "DROP")
+    assert not legacy.read().same
+
+
+def test_two_changes_can_be_to_and_fro_and_one_can_not(namespace, legacy):
+    rule = ["OUTPUT", "-p", "icmp", "-j", "ACCEPT"]
+    legacy.read()
+    assert legacy.read().continuous
+    namespace.run("iptables-legacy", "-A", *rule)
+    assert legacy.read().continuous
+    legacy.read()
+    namespace.run("iptables-legacy", "-D", *rule)
+    namespace.run("iptables-legacy", "-A", *rule)
+    outcome = legacy.read()
+    assert (outcome.same, outcome.continuous) == (True, False)
+    legacy.read()
+    assert legacy.read().continuous
+
+
+def test_our_own_commands_are_not_taken_for_others(namespace, legacy):
+    namespace.run("iptables-legacy", "-t", "raw", "-L")
+    legacy.read()
+    legacy.read()
+    words = ["-p", "icmp", "-j", "TRACE"]
+    for _ in range(5):
+        inside(namespace, lambda: legacy.commands.insert("legacy", 4, "OUTPUT", words))
+        inside(namespace, lambda: legacy.commands.delete("legacy", 4, "OUTPUT", words))
+    assert legacy.read().continuous
+
+
+def test_who_waits_with_the_lock_is_known_by_what_it_is_about_to_do(namespace, legacy):
+    """A command that has to wait for the lock can't be gone before it was looked at."""
+    if not legacy.lock.knows_who:
+        pytest.fail("fanotify is not to be had here")
+    with Path("/run/xtables.lock").open("w") as held:
+        time.sleep(0.2)
+        before = legacy.lock.look()
+        fcntl.flock(held, fcntl.LOCK_EX)
+        ran = [
+            subprocess.Popen(
+                ["ip", "netns", "exec", namespace.name, *command.split()],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )
+            for command in (
+                "ip6tables-legacy -w 5 -A OUTPUT -j ACCEPT",
+                "iptables-legacy -w 5 -S OUTPUT",
+                "iptables-legacy -w 5 -C OUTPUT -j ACCEPT",
+            )
+        ]  # fmt: skip
+        elsewhere = subprocess.Popen(
+            ["unshare", "-n", "iptables-legacy", "-w", "5", "-A", "OUTPUT", "-j", "ACCEPT"]
+        )
+        time.sleep(1.0)
+        fcntl.flock(held, fcntl.LOCK_UN)
+    for one in (*ran, elsewhere):
+        one.wait(10)
+    after = legacy.lock.look()
+    assert {family: after[family] - before[family] for family in after} == {4: 0, 6: 1}
 
 
 @pytest.mark.parametrize(

@@ -255,3 +255,78 @@ def test_a_whole_recording_agrees_with_its_ruleset():
             assert (here.rule.text if here.rule else None) == rule, hop.place
             hops += 1
     assert hops > 1000
+
+
+def passed_by(rules: str, *lines: str) -> list[list[int]]:
+    """The numbers of the rules that were passed by before each hop."""
+    history = RulesetHistory("legacy")
+    ruleset = Ruleset()
+    for _ in xtables_save.parse(rules.splitlines(), "ip", ruleset):
+        pass
+    history.fix(ruleset)
+    (packet,) = assembled(hops_of(lines))
+    explainer = Explainer({"legacy": history})
+    assert all(here.state == "known" for here in explainer.explain(packet).hops)
+    return [
+        [number for number, _ in explainer.tested_before(packet, index)]
+        for index in range(len(packet.hops))
+    ]
+
+
+VISITS = """\
+*filter
+:FORWARD ACCEPT [0:0]
+:U - [0:0]
+:V - [0:0]
+-A FORWARD -p udp -j DROP
+-A FORWARD -p tcp -j U
+-A FORWARD -s 10.9.9.9/32 -j DROP
+-A FORWARD -p tcp -m tcp --dport 80 -j U
+-A FORWARD -p tcp -m tcp --sport 40000 -g V
+-A FORWARD -s 10.9.9.8/32 -j DROP
+-A U -s 10.8.8.8/32 -j DROP
+-A U -s 10.8.8.7/32 -j DROP
+-A V -s 10.7.7.7/32 -j DROP
+COMMIT
+*mangle
+:FORWARD ACCEPT [0:0]
+COMMIT
+"""
+
+
+def test_what_was_passed_by_is_told_of_each_visit_to_a_chain():
+    assert passed_by(
+        VISITS,
+        line("mangle:FORWARD:policy:1", "eth1"),
+        line("filter:FORWARD:rule:2", "eth1"),
+        line("filter:U:return:3", "eth1"),
+        line("filter:FORWARD:rule:4", "eth1"),
+        line("filter:U:return:3", "eth1"),
+        line("filter:FORWARD:rule:5", "eth1"),
+        line("filter:V:return:2", "eth1"),
+        line("filter:FORWARD:policy:7", "eth1"),
+    ) == [[], [1], [1, 2], [3], [1, 2], [], [1], []]
+
+
+def test_a_rule_that_drops_is_not_that_of_a_packet_that_went_on():
+    _, explanation = explained(
+        "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -p tcp -j DROP\nCOMMIT\n",
+        line("filter:FORWARD:rule:1", "eth1"),
+        line("nat:POSTROUTING:policy:1", "eth1"),
+    )
+    assert explanation.hops[0].state == "changed"
+    assert explanation.verdict == "accept"
+
+
+def test_forwarding_is_not_blamed_on_a_rule_that_set_the_ttl_before():
+    rules = "*mangle\n:PREROUTING ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n-A PREROUTING -p tcp -j TTL --ttl-set 10\nCOMMIT\n"
+    _, explanation = explained(
+        rules,
+        line("mangle:PREROUTING:rule:1"),
+        line("mangle:PREROUTING:policy:2", ttl=10),
+        line("mangle:FORWARD:policy:1", "eth1", ttl=9),
+    )
+    assert [(change.at, report.change_text(change)) for change in explanation.changes] == [
+        (0, "ttl 64 → 10"),
+        (2, "ttl 10 → 9 (forwarded)"),
+    ]

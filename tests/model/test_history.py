@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tracetui.model.history import QUIET_READINGS, Reading, RulesetHistory
+from tracetui.model.history import Reading, RulesetHistory
 from tracetui.model.ruleset import Chain, ChainKey, ListedRule, Ruleset
 
 KEY = ChainKey("ip", "nat", "SVC")
@@ -25,10 +25,16 @@ def ruleset(one: Chain | None, instance: int | None = None) -> Ruleset:
     return found
 
 
-def history(backend: str, *readings: tuple[Ruleset | None, int, int]) -> RulesetHistory:
+SHAKEN = False
+"""A reading that can't exclude a change to and fro."""
+
+
+def history(backend: str, *readings) -> RulesetHistory:
+    """Readings are what each found, or that and whether it is continuous."""
     made = RulesetHistory(backend)
-    for number, (found, before, after) in enumerate(readings, start=1):
-        made.take(Reading(backend, number, (before, after), found))
+    for number, one in enumerate(readings, start=1):
+        found, continuous = one if isinstance(one, tuple) else (one, True)
+        made.take(Reading(backend, number, continuous, found))
     return made
 
 
@@ -36,53 +42,45 @@ A, B = chain("-A SVC -j A"), chain("-A SVC -j B")
 
 
 def test_what_two_readings_found_stood_between_them():
-    made = history("legacy", (ruleset(A), 5, 5), (None, 5, 5))
+    made = history("legacy", ruleset(A), None)
     assert made.chain(KEY, (1, 2)) == ("known", A)
 
 
 def test_before_the_next_reading_nothing_is_known():
-    made = history("legacy", (ruleset(A), 5, 5))
+    made = history("legacy", ruleset(A))
     assert made.chain(KEY, (1, 2)) == ("pending", None)
     assert made.chain(KEY, (0, 1)) == ("unread", None)
 
 
 def test_a_chain_that_was_rewritten_between_is_not_shown():
-    made = history("legacy", (ruleset(A), 5, 5), (ruleset(B), 6, 6))
+    made = history("legacy", ruleset(A), ruleset(B))
     assert made.chain(KEY, (1, 2)) == ("changed", None)
     assert made.chain(KEY, (2, 3)) == ("pending", None)
 
 
 def test_a_chain_that_is_gone_stays_known_for_what_met_it():
-    made = history("legacy", (ruleset(A), 5, 5), (None, 5, 5), (ruleset(None), 6, 6))
+    made = history("legacy", ruleset(A), None, ruleset(None))
     assert made.chain(KEY, (1, 2)) == ("known", A)
     assert made.chain(KEY, (3, 4)) == ("changed", None)
 
 
-def test_one_change_of_a_legacy_table_can_not_be_there_and_gone_again():
-    made = history("legacy", (ruleset(A), 5, 5), (None, 6, 6))
-    assert made.chain(KEY, (1, 2)) == ("known", A)
-
-
-def test_two_changes_of_legacy_tables_can():
-    made = history("legacy", (ruleset(A), 5, 5), (None, 7, 7))
-    assert made.chain(KEY, (1, 2)) == ("changed", None)
-
-
-def test_a_legacy_chain_that_is_never_found_otherwise_is_taken_to_stand():
-    readings = [(ruleset(A), 0, 0), *((None, 10 * n, 10 * n) for n in range(1, QUIET_READINGS))]
-    assert history("legacy", *readings[:-1]).chain(KEY, (1, 2)) == ("changed", None)
-    assert history("legacy", *readings).chain(KEY, (1, 2)) == ("known", A)
+def test_a_legacy_chain_that_can_have_changed_to_and_fro_is_not_shown():
+    readings = [ruleset(A), *[None] * 20, (None, SHAKEN), *[None] * 20]
+    made = history("legacy", *readings)
+    assert made.chain(KEY, (21, 22)) == ("changed", None)
+    assert made.chain(KEY, (20, 21)) == ("known", A)
+    assert made.chain(KEY, (22, 23)) == ("known", A)
 
 
 def test_an_nft_chain_with_the_same_handles_is_the_same_whatever_changed_besides():
     one = chain("-A SVC -j A", first_handle=7)
-    made = history("nft", (ruleset(one, 3), 5, 5), (ruleset(one, 3), 90, 90))
+    made = history("nft", ruleset(one, 3), (ruleset(one, 3), SHAKEN))
     assert made.chain(KEY, (1, 2)) == ("known", one)
 
 
 def test_a_handle_names_its_rule_also_when_the_rule_is_gone():
     old, new = chain("-A SVC -j A", first_handle=7), chain("-A SVC -j B", first_handle=8)
-    made = history("nft", (ruleset(old, 3), 5, 5), (ruleset(new, 3), 6, 6), (None, 6, 6))
+    made = history("nft", ruleset(old, 3), ruleset(new, 3), None)
     assert made.rule(("ip", "nat"), 7, (1, 2)) == ("known", (KEY, old.rules[0]))
     assert made.rule(("ip", "nat"), 8, (1, 2)) == ("known", (KEY, new.rules[0]))
     assert made.rule(("ip", "nat"), 9, (1, 2)).state == "changed"
@@ -91,15 +89,15 @@ def test_a_handle_names_its_rule_also_when_the_rule_is_gone():
 
 def test_a_handle_means_nothing_across_a_table_made_anew():
     old, new = chain("-A SVC -j A", first_handle=7), chain("-A SVC -j B", first_handle=7)
-    made = history("nft", (ruleset(old, 3), 5, 5), (ruleset(new, 4), 6, 6), (None, 6, 6))
+    made = history("nft", ruleset(old, 3), ruleset(new, 4), None)
     assert made.rule(("ip", "nat"), 7, (1, 2)).state == "changed"
     assert made.rule(("ip", "nat"), 7, (2, 3)) == ("known", (KEY, new.rules[0]))
 
 
 @pytest.mark.parametrize("number", [1, 3, 7])
 def test_a_reading_out_of_turn_is_not_taken(number):
-    made = history("nft", (ruleset(A, 1), 1, 1))
-    made.take(Reading("nft", number, (2, 2), ruleset(B, 1)))
+    made = history("nft", ruleset(A, 1))
+    made.take(Reading("nft", number, True, ruleset(B, 1)))
     assert made.latest == 1
 
 
@@ -115,7 +113,7 @@ def test_what_is_long_gone_is_forgotten(monkeypatch):
     monkeypatch.setattr("tracetui.model.history.RULES_KEPT", 20)
     made = RulesetHistory("legacy")
     for number in range(1, 101):
-        made.take(Reading("legacy", number, (0, 0), ruleset(chain(f"-A SVC -j N{number}"))))
+        made.take(Reading("legacy", number, True, ruleset(chain(f"-A SVC -j N{number}"))))
     assert made.chain(KEY, (5, 5)).state == "changed"
     assert made.chain(KEY, (99, 99)).value.rules[0].text == "-A SVC -j N99"
     assert made.chain(KEY, (100, 100)).state == "known"
@@ -125,3 +123,13 @@ def test_a_listing_that_was_brought_explains_a_recording_that_has_none():
     made = RulesetHistory("legacy")
     made.fix(ruleset(A))
     assert made.chain(KEY, (3, 4)) == ("known", A)
+
+
+def test_a_rule_whose_chain_was_renamed_is_what_it_was():
+    new_key = ChainKey("ip", "nat", "NEW")
+    old, new = chain("-A SVC -j OLD", first_handle=7), chain("-A NEW -j OLDER", first_handle=7)
+    renamed = Ruleset({new_key: new}, {("ip", "nat"): 3})
+    made = history("nft", ruleset(old, 3), None, renamed, None)
+    assert made.rule(("ip", "nat"), 7, (1, 2)) == ("known", (KEY, old.rules[0]))
+    assert made.rule(("ip", "nat"), 7, (2, 3)).state == "changed"
+    assert made.rule(("ip", "nat"), 7, (3, 4)) == ("known", (new_key, new.rules[0]))

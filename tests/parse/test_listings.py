@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from tests.recorded import unpacked
 
@@ -34,6 +36,9 @@ table inet shop { # handle 4
 	}
 
 	chain front { # handle 3
+		comment "open { here";
+		tcp dport 81 comment "open { here" accept # handle 9
+		counter # handle 10
 	}
 }
 """
@@ -41,7 +46,7 @@ table inet shop { # handle 4
 
 def saved(text: str, family: str = "ip6") -> Ruleset:
     ruleset = Ruleset()
-    for _ in xtables_save.parse(text.splitlines(), family, ruleset):
+    for _ in xtables_save.parse(text.split("\n"), family, ruleset):
         pass
     return ruleset
 
@@ -95,7 +100,11 @@ def test_native_rules_have_their_handles_and_nft_s_words():
     assert gate.rules[0].text == (
         'tcp dport { 80, 443, 8080, 8081, 8082, 8443 } counter jump front comment "the shop"'
     )
-    assert ruleset.chains["inet", "shop", "front"].rules == ()
+    front = ruleset.chains["inet", "shop", "front"].rules
+    assert [(rule.handle, rule.text) for rule in front] == [
+        (9, 'tcp dport 81 comment "open { here" accept'),
+        (10, "counter"),
+    ]
     assert len(ruleset.chains) == 2
 
 
@@ -137,3 +146,60 @@ def test_nft_json_is_put_back_into_nft_s_words():
 def test_json_that_is_no_ruleset_is_refused(text):
     with pytest.raises(ValueError, match=r"nft JSON|Expecting"):
         nft_json.parse(text)
+
+
+def test_a_table_that_is_dormant_has_no_base_chain():
+    text = NATIVE.replace(
+        "table inet shop { # handle 4\n", "table inet shop { # handle 4\n\tflags dormant\n"
+    )
+    gate = nft_text.parse(text).chains["inet", "shop", "gate"]
+    assert (gate.is_base, len(gate.rules)) == (False, 2)
+
+
+@pytest.mark.parametrize("comment", ["a\u2028b", "a\nb -j ACCEPT", "a\x85b", "it\\\\'s"])
+def test_a_comment_may_hold_anything(comment):
+    text = SAVED.replace('say \\"no\\" -j ACCEPT', comment)
+    assert comment in text
+    chains = saved(text).chains
+    assert [len(chain.rules) for chain in chains.values()] == [1, 2]
+    rule = chains["ip6", "filter", "INPUT"].rules[0].text
+    assert rule.endswith(f'--comment "{comment}" -j LOG_DROP')
+
+
+def test_what_nft_json_says_is_not_altered():
+    rules = {
+        "limit rate over 5/second": {"limit": {"rate": 5, "per": "second", "inv": True}},
+        "limit rate over 100 kbytes/second": {
+            "limit": {"rate": 100, "rate_unit": "kbytes", "per": "second", "inv": True}
+        },
+        "tcp flags & (syn | rst) syn": {
+            "match": {
+                "op": "==",
+                "left": {"&": [{"payload": {"protocol": "tcp", "field": "flags"}}, ["syn", "rst"]]},
+                "right": "syn",
+            }
+        },
+        "reject with icmpx admin-prohibited": {
+            "reject": {"type": "icmpx", "expr": "admin-prohibited"}
+        },
+        "ct state vmap { invalid : drop, new : jump gate }": {
+            "vmap": {
+                "key": {"ct": {"key": "state"}},
+                "data": {
+                    "set": [["invalid", {"drop": None}], ["new", {"jump": {"target": "gate"}}]]
+                },
+            }
+        },
+        'log prefix "x" group 3': {"log": {"prefix": "x", "group": 3}},
+        "ct count over 20": {"ct count": {"val": 20, "inv": True}},
+        'quota {"val": 3, "new": 1}': {"quota": {"val": 3, "new": 1}},
+        'limit {"rate": 1, "per": "second", "new": 2}': {
+            "limit": {"rate": 1, "per": "second", "new": 2}
+        },
+    }
+    for text, statement in rules.items():
+        listing = {"nftables": [
+            {"chain": {"family": "ip", "table": "t", "name": "c"}},
+            {"rule": {"family": "ip", "table": "t", "chain": "c", "handle": 1, "expr": [statement]}},
+        ]}  # fmt: skip
+        assert nft_json.parse(json.dumps(listing)).chains["ip", "t", "c"].rules[0].text == text

@@ -22,13 +22,17 @@ _VOLATILE = re.compile(r"^#.*\n| \[\d+:\d+\]$", re.MULTILINE)
 """What differs between two listings of the same rules: comments with the time, chain counters."""
 
 
+_INCOMPATIBLE = re.compile(r"^# Table `?'?([^'`\s]+)['`]? .*incompatible", re.MULTILINE)
+"""What iptables-nft-save prints in the place of a table that nft changed (nft.c)."""
+
+
 class Outcome(NamedTuple):
     """What a reading found."""
 
     same: bool
     """Whether it is what the reading before it found; then there are no parts."""
-    generations: tuple[int, int]
-    """Before and after: nf_tables' own number, or how often the xtables lock had been taken."""
+    continuous: bool
+    """Whether nothing can have changed and changed back since the reading before this one."""
     parts: tuple[tuple[Mapping[str, Any], str], ...] = ()
     """Texts, each with what it is."""
     warning: str = ""
@@ -58,6 +62,8 @@ class LegacyReader:
         self._lock = lock
         self._commands = commands
         self._known = b""
+        self._changes: dict[int, int] | None = None
+        self._changes_before: dict[int, int] | None = None
 
     def read(self, whole: bool) -> Outcome | None:
         """Read every registered table of both families; raises Failure."""
@@ -65,27 +71,33 @@ class LegacyReader:
             return None
         before = self._foreign_changes()
         texts = {family: self._commands.save("legacy", family) for family in (4, 6)}
-        stable = "\0".join(_VOLATILE.sub("", text) for text in texts.values())
-        digest = hashlib.sha256(stable.encode()).digest()
-        generations = (before, self._foreign_changes())
-        if digest == self._known:
-            return Outcome(True, generations)
+        after = self._foreign_changes()
         parts: list[tuple[Mapping[str, Any], str]] = [
             ({"what": "save", "backend": "legacy", "family": family}, text)
             for family, text in texts.items()
         ]
         _check_size(parts)
-        self._known = digest
-        return Outcome(False, generations, tuple(parts))
+        stable = "\0".join(_VOLATILE.sub("", text) for text in texts.values())
+        digest = hashlib.sha256(stable.encode()).digest()
+        is_same, self._known = digest == self._known, digest
+        known = self._changes
+        self._changes_before, self._changes = known, before
+        # One command changes a table once; to change it and change it back takes two.
+        continuous = known is not None and all(
+            after[family] - known[family] <= 1 for family in known
+        )
+        return Outcome(is_same, continuous, () if is_same else tuple(parts))
 
     def forget(self) -> None:
-        """Have the next outcome be whole."""
-        self._known = b""
+        """Have the next outcome be whole, and continue the one before the last."""
+        self._known, self._changes = b"", self._changes_before
 
-    def _foreign_changes(self) -> int:
-        """How many changes others can have made: our own are one rule more or less of raw."""
-        own = self._commands.locks_taken
-        return self._lock.look() - own
+    def _foreign_changes(self) -> dict[int, int]:
+        """How many commands of others can have changed a table so far, by family."""
+        taken, seen = self._commands.locks_taken, self._lock.look()
+        # A command of ours that ended before it could be seen as such was counted.
+        unseen = taken - self._lock.own
+        return {family: count - unseen for family, count in seen.items()}
 
 
 class NftReader:
@@ -106,19 +118,20 @@ class NftReader:
         except Failure:
             return self._nothing()
         if before == self._known:
-            return Outcome(True, (before, before))
+            return Outcome(True, True)
         if not whole:
             return None
         places = kernel.places()
         warnings: list[str] = []
-        parts = [*self._saves(places), *self._natives(places, warnings)]
+        saves = self._saves(places)
+        parts = [*saves, *self._natives(places, saves, warnings)]
         after = kernel.generation()
         if after != before or not places.is_whole:
             places = _common(places, kernel.places())
         self._known = before if after == before else None
         parts.append(({"what": "places", "backend": "nft"}, _to_json(places)))
         _check_size(parts)
-        return Outcome(False, (before, after), tuple(parts), "; ".join(warnings))
+        return Outcome(False, True, tuple(parts), "; ".join(warnings))
 
     def forget(self) -> None:
         """Have the next outcome be whole."""
@@ -133,7 +146,7 @@ class NftReader:
         """What is found in a kernel without nf_tables: no table, and no hop that asks for one."""
         is_same, self._known = self._known == 0, 0
         nothing = ({"what": "places", "backend": "nft"}, _to_json(Places((), (), True)))
-        return Outcome(is_same, (0, 0), () if is_same else (nothing,))
+        return Outcome(is_same, True, () if is_same else (nothing,))
 
     def _saves(self, places: Places) -> list[tuple[Mapping[str, Any], str]]:
         families = {t.family for t in places.tables if xtables.is_built_in(t.family, t.name)}
@@ -146,22 +159,32 @@ class NftReader:
             if name in families
         ]
 
-    def _natives(self, places: Places, warnings: list[str]) -> list[tuple[Mapping[str, Any], str]]:
-        parts: list[tuple[Mapping[str, Any], str]] = []
+    def _natives(
+        self,
+        places: Places,
+        saves: list[tuple[Mapping[str, Any], str]],
+        warnings: list[str],
+    ) -> list[tuple[Mapping[str, Any], str]]:
+        """What nft lists of the tables, and single chains, that iptables can't list."""
+        refused = {
+            ("ip6" if head["family"] == 6 else "ip", name)
+            for head, text in saves
+            for name in _INCOMPATIBLE.findall(text)
+        }
+        texts: list[str] = []
         for table in places.tables:
-            if xtables.is_built_in(table.family, table.name):
-                continue
-            rules = sum(len(c.handles) for c in places.chains if c[:2] == table[:2])
-            if rules > NATIVE_RULES:
-                warnings.append(f"table {table.family} {table.name} has {rules:,} rules")
-                continue
+            chains = [chain for chain in places.chains if chain[:2] == table[:2]]
+            rules = sum(len(chain.handles) for chain in chains)
             try:
-                text = xtables.nft_table(table.family, table.name)
+                if xtables.is_built_in(table.family, table.name) and table[:2] not in refused:
+                    texts += [xtables.nft_chain(*chain[:3]) for chain in chains if chain.native]
+                elif rules > NATIVE_RULES:
+                    warnings.append(f"table {table.family} {table.name} has {rules:,} rules")
+                else:
+                    texts.append(xtables.nft_table(table.family, table.name))
             except Failure as error:
                 warnings.append(str(error))
-                continue
-            parts.append(({"what": "native", "backend": "nft"}, text))
-        return parts
+        return [({"what": "native", "backend": "nft"}, text) for text in texts]
 
 
 def _check_size(parts: list[tuple[Mapping[str, Any], str]]) -> None:

@@ -160,7 +160,7 @@ class Snapshots:
         """Send what a reading found, behind every hop of before its end; False without room."""
         drained = self._reception.drain(backend)
         sent = all(self._outbox.put_text(head, text) for head, text in outcome.parts)
-        values = {"same": outcome.same, "generations": outcome.generations, "drained": drained}
+        values = {"same": outcome.same, "continuous": outcome.continuous, "drained": drained}
         if not sent or not self._mark(backend, state, "end", **values):
             state.reader.forget()
             return False

@@ -55,8 +55,8 @@ def enter(path: Path) -> None:
 
 
 def inode() -> int:
-    """The inode that names the network namespace this process is in."""
-    return os.stat("/proc/self/ns/net").st_ino  # noqa: PTH116 - a magic link, no path
+    """The inode that names the network namespace this thread is in."""
+    return os.stat("/proc/thread-self/ns/net").st_ino  # noqa: PTH116 - a magic link, no path
 
 
 def is_initial() -> bool:

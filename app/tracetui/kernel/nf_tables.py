@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple, Optional
 
 from tracetui.errors import Failure, NotPermitted
@@ -25,10 +25,16 @@ _RECEIVE = 1 << 18
 _SECONDS = 5.0
 _HEAD = struct.Struct("=IHHIIBBH")
 _ATTRIBUTE = struct.Struct("=HH")
-_TABLE_NAME, _TABLE_HANDLE = 1, 4
+_TABLE_NAME, _TABLE_FLAGS, _TABLE_HANDLE = 1, 2, 4
+_TABLE_DORMANT = 1
 _CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_TYPE = 1, 3, 4, 5, 7
 _HOOK_NUMBER, _HOOK_PRIORITY = 1, 2
-_RULE_TABLE, _RULE_CHAIN, _RULE_HANDLE = 1, 2, 3
+_RULE_TABLE, _RULE_CHAIN, _RULE_HANDLE, _RULE_EXPRESSIONS = 1, 2, 3, 4
+_OF_IPTABLES = frozenset(
+    (b"match", b"target", b"payload", b"meta", b"cmp", b"bitwise", b"range", b"counter",
+     b"immediate", b"limit", b"log")
+)  # fmt: skip
+"""Expressions that iptables-nft makes (iptables/nft-shared.c, nft.c)."""
 _GENERATION_ID = 1
 _FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 _HOOKS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
@@ -42,6 +48,7 @@ class TablePlace(NamedTuple):
     name: str
     handle: int
     """Never given twice in a namespace: a table made anew has another one."""
+    is_dormant: bool
 
 
 class ChainPlace(NamedTuple):
@@ -59,6 +66,8 @@ class ChainPlace(NamedTuple):
     """Of a base chain: ``filter``, ``nat`` or ``route``; None for a user chain."""
     handles: tuple[int, ...]
     """The rules' handles in their order. A handle is never given twice in one table."""
+    native: tuple[int, ...]
+    """Those of them that iptables can't have made: they use what it does not."""
 
 
 class Places(NamedTuple):
@@ -92,7 +101,10 @@ class NfTables:
     def places(self) -> Places:
         """Every table, chain and rule handle; raises Failure."""
         before = self.generation()
-        tables, chains = tuple(self._tables()), tuple(self._chains())
+        tables = tuple(self._tables())
+        # Packets enter no chain of a dormant table.
+        dormant = {table[:2] for table in tables if table.is_dormant}
+        chains = tuple(self._chains(dormant))
         return Places(tables, chains, self.generation() == before)
 
     def close(self) -> None:
@@ -102,14 +114,24 @@ class NfTables:
     def _tables(self) -> Iterator[TablePlace]:
         for family, found in self._ask(_GET_TABLE, _DUMP):
             handle = int.from_bytes(found.get(_TABLE_HANDLE, b""), "big")
-            yield TablePlace(family, _text(found[_TABLE_NAME]), handle)
+            flags = int.from_bytes(found.get(_TABLE_FLAGS, b""), "big")
+            yield TablePlace(
+                family, _text(found[_TABLE_NAME]), handle, bool(flags & _TABLE_DORMANT)
+            )
 
-    def _chains(self) -> Iterator[ChainPlace]:
+    def _chains(self, dormant: Collection[tuple[str, str]]) -> Iterator[ChainPlace]:
         handles: dict[tuple[str, bytes, bytes], list[int]] = {}
+        native: dict[tuple[str, bytes, bytes], list[int]] = {}
         for family, found in self._ask(_GET_RULE, _DUMP):
             key = (family, found[_RULE_TABLE], found[_RULE_CHAIN])
-            handles.setdefault(key, []).append(int.from_bytes(found[_RULE_HANDLE], "big"))
+            handle = int.from_bytes(found[_RULE_HANDLE], "big")
+            handles.setdefault(key, []).append(handle)
+            if _is_native(found.get(_RULE_EXPRESSIONS, b"")):
+                native.setdefault(key, []).append(handle)
         for family, found in self._ask(_GET_CHAIN, _DUMP):
+            key = (family, found[_CHAIN_TABLE], found[_CHAIN_NAME])
+            if (family, _text(found[_CHAIN_TABLE])) in dormant:
+                found.pop(_CHAIN_HOOK, None)
             hook = _attributes(found[_CHAIN_HOOK]) if _CHAIN_HOOK in found else {}
             number = int.from_bytes(hook[_HOOK_NUMBER], "big") if _HOOK_NUMBER in hook else None
             priority = hook.get(_HOOK_PRIORITY)
@@ -123,7 +145,8 @@ class NfTables:
                 None if priority is None else int.from_bytes(priority, "big", signed=True),
                 None if policy is None else ("drop", "accept")[policy[-1] & 1],
                 _text(found.get(_CHAIN_TYPE, b"filter")) if _CHAIN_HOOK in found else None,
-                tuple(handles.get((family, found[_CHAIN_TABLE], found[_CHAIN_NAME]), ())),
+                tuple(handles.get(key, ())),
+                tuple(native.get(key, ())),
             )
 
     def _ask(self, kind: int, flags: int) -> Iterator[tuple[str, dict[int, bytes]]]:
@@ -151,6 +174,20 @@ class NfTables:
                     at += (size + 3) & ~3 or len(data)
         except OSError as error:
             raise Failure(f"nf_tables did not answer: {error}") from None
+
+
+def _is_native(expressions: bytes) -> bool:
+    return any(name not in _OF_IPTABLES for name in _names(expressions))
+
+
+def _names(expressions: bytes) -> Iterator[bytes]:
+    """The name of each expression: it is the first attribute of each element of the list."""
+    at = 0
+    while at + 8 <= len(expressions):
+        size, _ = _ATTRIBUTE.unpack_from(expressions, at)
+        name, _ = _ATTRIBUTE.unpack_from(expressions, at + 4)
+        yield expressions[at + 8 : at + 4 + name].rstrip(b"\0")
+        at += max((size + 3) & ~3, 4)
 
 
 def _refusal(code: int) -> Failure:

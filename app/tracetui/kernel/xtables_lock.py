@@ -1,53 +1,75 @@
 """Who takes the xtables lock: every legacy iptables command that can change a table does.
 
-There is no event for a change of legacy tables, and no number that counts them. The lock file is
-opened before a change and closed after it (iptables, iptables/xshared.c), which inotify(7) tells.
+There is no event for a change of legacy tables, and no number that counts them. But the lock file
+is opened before each change (iptables, iptables/xshared.c). fanotify(7) tells of that, and who it
+was: a command in another namespace, one that only lists, or one of the other family changes
+nothing here. Where fanotify can't be had inotify(7) tells only that somebody took the lock.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import struct
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Optional
+
+from tracetui.kernel import netns
 
 PATH = Path("/run/xtables.lock")
 """XTABLES_LOCKFILE in the environment of a command can name another one, which nobody sees."""
-_OPEN, _CLOSE_WRITE, _CLOSE_NOWRITE, _DELETED = 0x20, 0x8, 0x10, 0x400
-_EVENT = struct.Struct("=iIII")
+FAMILIES = (4, 6)
+_OPEN = 0x20
+"""The same number in both (FAN_OPEN, IN_OPEN)."""
+_FAN_CLOEXEC, _FAN_NONBLOCK, _FAN_MARK_ADD = 0x1, 0x2, 0x1
+_AT_FDCWD = -100
+_FANOTIFY = struct.Struct("=IBBHQii")
+_INOTIFY = struct.Struct("=iIII")
+_CHANGES = frozenset((
+    "-A", "-I", "-D", "-R", "-F", "-P", "-N", "-X", "-E", "-Z", "--append", "--insert", "--delete",
+    "--replace", "--flush", "--policy", "--new-chain", "--delete-chain", "--rename-chain", "--zero",
+    "--new", "--rename",
+))  # fmt: skip
 
 
 class XtablesLock:
-    """Counts how often the lock was taken since it is watched; selectable."""
+    """Counts commands that can have changed a table of this namespace; selectable.
+
+    Safe to use from several threads.
+    """
 
     def __init__(self) -> None:
-        self.taken = 0
-        """How often the lock file was opened or closed, whichever was seen more often."""
-        self._opened = self._closed = 0
+        self._counts = dict.fromkeys(FAMILIES, 0)
         self._guard = threading.Lock()
         self._libc = ctypes.CDLL(None, use_errno=True)
-        self._fd = int(self._libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK))
-        """Negative where there is no inotify; then every look counts as changes."""
+        self._netns = netns.inode()
         self._watched = False
+        flags = _FAN_CLOEXEC | _FAN_NONBLOCK
+        self.own = 0
+        """How often it was a command of this process; those are not counted, where known."""
+        self.knows_who = hasattr(self._libc, "fanotify_init")
+        """Whether it can tell who took the lock."""
+        self._fd = int(self._libc.fanotify_init(flags, os.O_RDONLY)) if self.knows_who else -1
+        if self._fd < 0:
+            self.knows_who = False
+            self._fd = int(self._libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK))
         self.look()
 
     def fileno(self) -> int:
-        """The descriptor to select on; negative where there is no inotify."""
+        """The descriptor to select on; negative where nothing tells, and all looks count."""
         return self._fd
 
-    def look(self) -> int:
-        """Take in what happened; :attr:`taken` afterwards. Safe from every thread."""
+    def look(self) -> dict[int, int]:
+        """Take in what happened; the commands so far, by family."""
         with self._guard:
-            return self._look()
-
-    def _look(self) -> int:
-        if self._fd < 0 or (not self._watched and self._watch()):
-            # It may have been taken more than once before it could be watched.
-            self._opened, self._closed = self._opened + 2, self._closed + 2
-        self._read()
-        self.taken = max(self._opened, self._closed)
-        return self.taken
+            if self._fd < 0 or (not self._watched and self._watch()):
+                # It may have been taken more than once before it could be watched.
+                self._count(FAMILIES, 2)
+            self._read()
+            return dict(self._counts)
 
     def close(self) -> None:
         """Give the descriptor back."""
@@ -55,23 +77,93 @@ class XtablesLock:
             os.close(self._fd)
 
     def _watch(self) -> bool:
-        mask = _OPEN | _CLOSE_WRITE | _CLOSE_NOWRITE | _DELETED
         path = os.fsencode(PATH)
-        added = self._fd >= 0 and int(self._libc.inotify_add_watch(self._fd, path, mask)) >= 0
-        self._watched = added
-        return added
+        if self._fd < 0:
+            return False
+        if self.knows_who:
+            mark = self._libc.fanotify_mark
+            mark.argtypes = (
+                ctypes.c_int, ctypes.c_uint, ctypes.c_uint64, ctypes.c_int, ctypes.c_char_p,
+            )  # fmt: skip
+            done = int(mark(self._fd, _FAN_MARK_ADD, _OPEN, _AT_FDCWD, path)) == 0
+        else:
+            done = int(self._libc.inotify_add_watch(self._fd, path, _OPEN)) >= 0
+        self._watched = done
+        return done
 
     def _read(self) -> None:
         while self._fd >= 0:
             try:
                 data = os.read(self._fd, 65536)
-            except BlockingIOError:
+            except OSError:
                 return
-            at = 0
-            while at + _EVENT.size <= len(data):
-                _, mask, _, length = _EVENT.unpack_from(data, at)
-                self._opened += bool(mask & _OPEN)
-                self._closed += bool(mask & (_CLOSE_WRITE | _CLOSE_NOWRITE))
-                if mask & _DELETED:
-                    self._watched = False
-                at += _EVENT.size + length
+            if not data:
+                return
+            if self.knows_who:
+                for pid in _openers(data):
+                    # Our own are one rule of raw more or less, which the next reading finds.
+                    if _is_child_of_ours(pid):
+                        self.own += 1
+                    else:
+                        self._count(_changes_of(pid, self._netns), 1)
+            else:
+                self._count(FAMILIES, sum(1 for _ in _events(data)))
+
+    def _count(self, families: tuple[int, ...], times: int) -> None:
+        for family in families:
+            self._counts[family] += times
+
+
+def _openers(data: bytes) -> Iterator[int]:
+    """The process of each event; the file descriptors that come with them are given back."""
+    at = 0
+    while at + _FANOTIFY.size <= len(data):
+        length, _, _, _, _, fd, pid = _FANOTIFY.unpack_from(data, at)
+        if fd >= 0:
+            os.close(fd)
+        yield pid
+        at += max(length, _FANOTIFY.size)
+
+
+def _events(data: bytes) -> Iterator[int]:
+    at = 0
+    while at + _INOTIFY.size <= len(data):
+        _, mask, _, length = _INOTIFY.unpack_from(data, at)
+        yield mask
+        at += _INOTIFY.size + length
+
+
+def _changes_of(pid: int, here: int) -> tuple[int, ...]:
+    """The families whose tables in namespace ``here`` a process can be about to change."""
+    words = _words(pid)
+    if words is None:
+        return FAMILIES
+    with contextlib.suppress(OSError):
+        if os.stat(f"/proc/{pid}/ns/net").st_ino != here:  # noqa: PTH116 - a magic link, no path
+            return ()
+    program = " ".join(Path(word).name for word in words[:2])
+    is_restore = "-restore" in program
+    if "tables" in program and not is_restore and not _is_change(words):
+        return ()
+    return (6,) if "ip6tables" in program else (4,) if "iptables" in program else FAMILIES
+
+
+def _is_change(words: list[str]) -> bool:
+    """Whether a command line has a command that changes: bundled short options count as such."""
+    return any(word in _CHANGES or word[:2] in _CHANGES for word in words[1:])
+
+
+def _words(pid: int) -> Optional[list[str]]:
+    try:
+        text = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return None
+    words = [os.fsdecode(word) for word in text.split(b"\0")[:-1]]
+    return words or None
+
+
+def _is_child_of_ours(pid: int) -> bool:
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        return int(fields[1]) == os.getpid()
+    return False

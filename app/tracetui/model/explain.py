@@ -132,20 +132,12 @@ class Explainer:
         if here.state != KNOWN or here.chain is None:
             return ()
         last = len(here.chain.rules) + 1 if here.number is None else here.number
-        hop, first = packet.hops[index], 1
         if index == 0:
             # What stood before the rule that began the trace was not traced, matched or not.
             first = _after_trace(here.chain, last)
-        for before in range(index - 1, -1, -1):
-            other = packet.hops[before]
-            if not _are_together(packet, before, index):
-                break
-            if other.chain == hop.chain:
-                number = hops[before].number
-                if number is None:
-                    return ()
-                first = number + 1
-                break
+        else:
+            before = _last_in_visit(packet, hops, index)
+            first = 1 if before is None else _next_tested(hops[before])
         return tuple(
             (number, here.chain.rules[number - 1])
             for number in range(first, min(last, len(here.chain.rules) + 1))
@@ -189,6 +181,12 @@ class Explainer:
             return True
         if said is not None and said.destination and _went_elsewhere(packet, index, said):
             return True
+        if hop.backend == "nft" and said is not None and _leads_otherwise(hop, said):
+            return True
+        if here.verdict in ("drop", "reject") and any(
+            later.backend == "legacy" for later in packet.hops[index + 1 :]
+        ):
+            return hop.backend == "legacy"
         after = packet.hops[index + 1] if index + 1 < len(packet.hops) else None
         if after is None or hop.backend != "legacy" or not _are_together(packet, index, index + 1):
             return False
@@ -375,6 +373,49 @@ def _leads_to(here: HopExplanation, hop: Hop, after: Hop) -> bool:
     return True
 
 
+def _leads_otherwise(hop: Hop, said: Meaning) -> bool:
+    """Whether the kernel jumped elsewhere than the text says: a chain can be renamed."""
+    word, _, target = (hop.verdict or "").partition(" ")
+    return word in ("jump", "goto") and bool(target) and said.target != target
+
+
+def _last_in_visit(packet: Packet, hops: tuple[HopExplanation, ...], index: int) -> Optional[int]:
+    """The hop before one in the same visit to its chain; None if the visit begins with it.
+
+    A chain can be visited more than once, and what a goto left is not come back to.
+    """
+    visits: list[tuple[str, int]] = []
+    first = index
+    while first > 0 and _are_together(packet, first - 1, first):
+        first -= 1
+    for at in range(first, index + 1):
+        chain = packet.hops[at].chain
+        names = [name for name, _ in visits]
+        if chain in names and not _enters(packet, hops, at, chain):
+            del visits[names.index(chain) + 1 :]
+            before = visits.pop()[1]
+        else:
+            before = None
+        if at == index:
+            return before
+        visits.append((chain, at))
+    return None
+
+
+def _enters(packet: Packet, hops: tuple[HopExplanation, ...], at: int, chain: str) -> bool:
+    """Whether a hop is the first of a visit: the one before it jumped there."""
+    verdict = hops[at - 1].verdict if at else None
+    return verdict in (f"jump {chain}", f"goto {chain}")
+
+
+def _next_tested(before: HopExplanation) -> int:
+    """The first rule tested after a hop in the same visit; past every end where none was."""
+    verdict = before.verdict or ""
+    if before.number is None or verdict == "return" or verdict.startswith("goto "):
+        return 1 << 31
+    return before.number + 1
+
+
 def _went_elsewhere(packet: Packet, index: int, said: Meaning) -> bool:
     """Whether the destination seen next is not the one the rule sets."""
     address, _, port = (said.destination or "").rpartition(":")
@@ -470,14 +511,31 @@ def _doer(
     # nf_tables reports a rule after it ran, the legacy tables before.
     last = index if packet.hops[index].backend == "nft" else index - 1
     for before in range(last, -1, -1):
-        said = hops[before].meaning
+        hop, said = packet.hops[before], hops[before].meaning
         if said is not None and set(said.changes) & set(names):
             return "rule", before
+        if said is None and hop.type == "rule" and _may_do(packet, before, index, names):
+            return "rule", before
+        if before < index and _shows(hop, names):
+            # It still had the old value, so nothing before it is to blame.
+            break
     if names in _PAIRS:
-        nat = [at for at in range(index) if packet.hops[at].table == "nat"]
-        # Only a rule that ends the way through a nat table rewrites an address.
-        is_rule = bool(nat) and packet.hops[nat[-1]].type == "rule"
-        return ("rule", nat[-1]) if is_rule else ("conntrack", index)
-    if names == ("mark",) and last >= 0 and packet.hops[last].type == "rule":
-        return "rule", last
+        return "conntrack", index
     return ("routing" if names == ("ttl",) else "?"), index
+
+
+def _may_do(packet: Packet, before: int, index: int, names: tuple[str, ...]) -> bool:
+    """Whether a rule without text can be the one; NAT is done where a nat table is left."""
+    hop = packet.hops[before]
+    if names in _PAIRS:
+        return hop.table == "nat" and not (
+            before + 1 < index and packet.hops[before + 1].table == "nat"
+        )
+    return names == ("mark",)
+
+
+def _shows(hop: Hop, names: tuple[str, ...]) -> bool:
+    """Whether a hop tells the value of these fields."""
+    if names == ("mark",):
+        return True
+    return hop.mac is not None if names == ("mac",) else hop.header is not None

@@ -5,8 +5,8 @@ found is what the packet met, if nothing can have changed and changed back in be
 
 * nf_tables never gives a handle twice within a table, nor a table's handle within a namespace, so
   the same handles are the same rules.
-* Legacy tables have nothing of the kind. There the number of times the xtables lock was taken
-  bounds the number of changes: to change a table and to change it back takes two.
+* Legacy tables have nothing of the kind. There a reading says whether it is *continuous*: whether
+  nothing can have changed and changed back since the one before it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from typing import Generic, NamedTuple, Optional, TypeVar
 
 from tracetui.model.ruleset import Chain, ChainKey, ListedRule, Ruleset, TableKey
 
-QUIET_READINGS = 8
-"""A legacy chain found the same so often in a row is taken to stand while others change."""
 RULES_KEPT = 200_000
 """Rules remembered that are gone from the ruleset, and nf_tables rules remembered by handle."""
 
@@ -36,8 +34,8 @@ class Reading(NamedTuple):
     backend: str
     number: int
     """Counts from 1 in each backend."""
-    generations: tuple[int, int]
-    """nf_tables' number, or how often the xtables lock was taken, before and after it."""
+    continuous: bool
+    """Whether nothing can have changed and changed back since the reading before it."""
     ruleset: Optional[Ruleset]
     """What it found; None for what the one before it found."""
 
@@ -98,6 +96,27 @@ class _Spans(Generic[Value]):
         return not self._spans
 
 
+class _Placed(NamedTuple):
+    """An nf_tables rule as it was found from one reading on."""
+
+    first: int
+    key: ChainKey
+    rule: ListedRule
+
+
+_RuleKey = tuple[str, str, int, int]
+"""Family, table, the table's handle, the rule's handle."""
+
+
+def _placed_within(known: list[_Placed], window: Window) -> Found[tuple[ChainKey, ListedRule]]:
+    """What a rule was like within a window; changed, if it was not the same all the time."""
+    after, before = window
+    there = [placed for placed in known if placed.first <= before]
+    if not there or (len(there) > 1 and there[-1].first > after):
+        return Found(CHANGED)
+    return Found(KNOWN, there[-1][1:])
+
+
 class RulesetHistory:
     """One backend's rulesets."""
 
@@ -109,13 +128,10 @@ class RulesetHistory:
         self._instances: dict[TableKey, _Spans[int]] = {}
         self._open: set[ChainKey] = set()
         self._base: set[ChainKey] = set()
-        self._rules: OrderedDict[tuple[str, str, int, int], tuple[ChainKey, ListedRule]] = (
-            OrderedDict()
-        )
+        self._rules: OrderedDict[_RuleKey, list[_Placed]] = OrderedDict()
         self._gone: deque[tuple[ChainKey, _Span[Chain]]] = deque()
         self._gone_rules = 0
         self._weak: list[int] = []
-        self._generation_before = 0
         self._fixed: Optional[Ruleset] = None
         self.is_ended = False
         """Whether no more readings come."""
@@ -137,18 +153,16 @@ class RulesetHistory:
         for key, chain in self._fixed.chains.items():
             for rule in chain.rules:
                 if rule.handle is not None:
-                    self._rules[(key.family, key.table, 0, rule.handle)] = (key, rule)
+                    placed = _Placed(0, key, rule)
+                    self._rules[(key.family, key.table, 0, rule.handle)] = [placed]
 
     def take(self, reading: Reading) -> None:
         """Note a reading; those of a number that is known or was left out are not taken."""
         if reading.number != self.latest + 1 or (reading.ruleset is None and not self.latest):
             return
         self.latest = reading.number
-        before, after = reading.generations
-        # One change can't be there and gone again; two can.
-        if self.latest > 1 and after - self._generation_before > 1:
+        if not reading.continuous:
             self._weak.append(self.latest)
-        self._generation_before = before
         if reading.ruleset is not None:
             self._take_ruleset(reading.ruleset)
 
@@ -165,9 +179,7 @@ class RulesetHistory:
         if before > self.latest:
             return Found(UNREAD if self.is_ended else PENDING)
         if self.backend == "legacy" and self._is_weak(window):
-            extent = (span.last or self.latest) - span.first + 1
-            if extent < QUIET_READINGS:
-                return Found(CHANGED)
+            return Found(CHANGED)
         return Found(KNOWN, span.value)
 
     def rule(
@@ -175,12 +187,10 @@ class RulesetHistory:
     ) -> Found[tuple[ChainKey, ListedRule]]:
         """The nf_tables rule of a handle, and its chain, as a hop with this window met it."""
         if window is None or self._has_fixed_only:
-            found = self._rules.get((*table, 0, handle)) if self._fixed is not None else None
-            return (
-                Found(UNREAD if self._fixed is None else CHANGED)
-                if not found
-                else Found(KNOWN, found)
-            )
+            fixed = self._rules.get((*table, 0, handle))
+            if fixed is None:
+                return Found(UNREAD if self._fixed is None else CHANGED)
+            return Found(KNOWN, fixed[-1][1:])
         after, before = window
         span = self._span(self._instances.get(table), after)
         if isinstance(span, str):
@@ -189,8 +199,7 @@ class RulesetHistory:
             return Found(CHANGED)
         if before > self.latest:
             return Found(UNREAD if self.is_ended else PENDING)
-        found = self._rules.get((*table, span.value, handle))
-        return Found(KNOWN, found) if found else Found(CHANGED)
+        return _placed_within(self._rules.get((*table, span.value, handle), []), window)
 
     def base_chains(self, window: Optional[Window]) -> Optional[list[tuple[ChainKey, Chain]]]:
         """Every base chain that was there; None where that is not known for sure."""
@@ -242,7 +251,10 @@ class RulesetHistory:
     def _remember(self, key: ChainKey, instance: int, chain: Chain) -> None:
         for rule in chain.rules:
             if rule.handle is not None and rule.text is not None:
-                self._rules[(key.family, key.table, instance, rule.handle)] = (key, rule)
+                known = self._rules.setdefault((key.family, key.table, instance, rule.handle), [])
+                # A rule stays what it is, but a chain that it is in or leads to can be renamed.
+                if not known or known[-1][1:] != (key, rule):
+                    known.append(_Placed(self.latest, key, rule))
         while len(self._rules) > RULES_KEPT:
             self._rules.popitem(last=False)
 

@@ -43,6 +43,10 @@ _FLAGS = {
 }  # fmt: skip
 _TESTS = frozenset(("-p", "-s", "-d", "-i", "-o", "--dport", "--sport", "-f", "-m"))
 _HASH = re.compile(r"cali:[\w-]{16}$")
+_TEXTS = frozenset(
+    ("--comment", "--log-prefix", "--nflog-prefix", "--ulog-prefix", "--string", "--hex-string")
+)
+"""Options whose value can look like an option."""
 _COMPARED = frozenset(("tcp", "udp", "icmp", "icmpv6"))
 
 
@@ -123,10 +127,13 @@ def _iptables(words: list[str]) -> Meaning:
             inverted = True
             continue
         conditional = conditional or flag in _TESTS
-        if flag in ("-j", "-g") and rest:
+        if flag in _TEXTS and rest:
+            text = rest.pop(0)
+            if flag == "--comment":
+                # iptables-save escapes apostrophes too, which no shell does.
+                comments.append(text.replace("\\'", "'"))
+        elif flag in ("-j", "-g") and rest and target is None:
             target, is_goto = rest.pop(0), flag == "-g"
-        elif flag == "--comment" and rest:
-            comments.append(rest.pop(0))
         elif flag == "--to-destination" and rest:
             destination = rest.pop(0)
         elif flag in _TESTS and flag not in ("-m", "-f") and rest and target is None:

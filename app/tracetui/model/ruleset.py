@@ -21,6 +21,8 @@ class ListedRule(NamedTuple):
     """The nft rule handle."""
     packets: Optional[int] = None
     """How often it matched, where the listing said so."""
+    is_native: bool = False
+    """Whether iptables can't have made it; what iptables-save prints of it is not all of it."""
 
 
 class Chain(NamedTuple):
@@ -81,9 +83,10 @@ def _joined(one: Chain, other: Chain) -> Chain:
     if len(texts.rules) == len(places.rules):
         rules = tuple(
             ListedRule(
-                text.text or place.text,
+                place.text if place.is_native else text.text or place.text,
                 place.handle if text.handle is None else text.handle,
                 text.packets if text.packets is not None else place.packets,
+                place.is_native or text.is_native,
             )
             for text, place in zip(texts.rules, places.rules)
         )

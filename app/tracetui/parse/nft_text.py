@@ -10,6 +10,9 @@ from tracetui.model.ruleset import Chain, ChainKey, ListedRule, Ruleset
 _TABLE = re.compile(r"table (\S+) (\S+) \{(?: # handle \d+)?$")
 _CHAIN = re.compile(r"chain (\S+) \{(?: # handle \d+)?$")
 _BASE = re.compile(r"type (\S+) hook (\S+) (?:device.* )?priority ([^;]+);(?: policy (\w+);)?")
+_ABOUT = re.compile(r'(?:comment "[^"]*"|flags [\w,]+);?$')
+"""What a table or chain says of itself."""
+_QUOTED = re.compile(r'"[^"]*"')
 _RULE = re.compile(r"(.*?)(?: # handle (\d+))?$")
 _COUNTER = re.compile(r"\bcounter packets (\d+) bytes \d+")
 _NAMED = {
@@ -22,7 +25,7 @@ _HOOKS = {
 
 def is_listing(text: str) -> bool:
     """Whether a text begins as a listing of nft's does."""
-    first = next((line for line in text.splitlines() if line.strip()), "")
+    first = next((line for line in text.split("\n") if line.strip()), "")
     return _TABLE.match(first) is not None
 
 
@@ -35,10 +38,12 @@ def parse(text: str) -> Ruleset:
     policy: str | None = None
     hook: str | None = None
     priority: int | None = None
-    is_nat = False
+    is_nat = is_dormant = False
     for line in _whole_lines(text):
         if found := _TABLE.match(line):
-            table, key = (found[1], found[2]), None
+            table, key, is_dormant = (found[1], found[2]), None, False
+        elif key is None and line.startswith("flags ") and "dormant" in line:
+            is_dormant = True
         elif table is not None and (found := _CHAIN.match(line)):
             key, rules = ChainKey(*table, found[1]), []
             policy, hook, priority, is_nat = None, None, None, False
@@ -46,9 +51,11 @@ def parse(text: str) -> Ruleset:
             ruleset.chains[key] = Chain(key.name, tuple(rules), policy, hook, priority, is_nat)
             key = None
         elif key is not None and (found := _BASE.match(line)):
+            if is_dormant:
+                continue
             hook, policy, is_nat = _HOOKS.get(found[2]), found[4] or "accept", found[1] == "nat"
             priority = _priority(found[3])
-        elif key is not None and (found := _RULE.match(line)):
+        elif key is not None and not _ABOUT.match(line) and (found := _RULE.match(line)):
             rules.append(_rule(found[1], int(found[2]) if found[2] else None))
     return ruleset
 
@@ -65,10 +72,11 @@ def _priority(text: str) -> int | None:
 def _whole_lines(text: str) -> Iterator[str]:
     """Lines without indentation; a set that nft broke is put on the line it began on."""
     whole = ""
-    for line in text.splitlines():
+    for line in text.split("\n"):
         whole = f"{whole} {line.strip()}".strip()
-        begins_block = whole.split(" # ")[0].endswith("{") and whole.count("{") == 1
-        if not whole or (whole.count("{") > whole.count("}") and not begins_block):
+        plain = _QUOTED.sub("", whole)
+        begins_block = plain.split(" # ")[0].endswith("{") and plain.count("{") == 1
+        if not whole or (plain.count("{") > plain.count("}") and not begins_block):
             continue
         yield whole
         whole = ""

@@ -65,12 +65,13 @@ def read_reading(line: str) -> Optional[Mapping[str, Any]]:
     if value is None:
         return None
     try:
-        numbers = [_required(value, "reading", int), *map(int, value["generations"])]
+        _required(value, "reading", int)
         parts = _optional(value, "parts", list)
         texts = [_required(part, "text", str) for part in parts or ()]
     except (TypeError, KeyError, AttributeError, OverflowError) as error:
         raise ValueError(f"no ruleset of ours: {error}") from None
-    if len(numbers) != 3 or len(texts) != len(parts or ()) or value.get("backend") not in _BACKENDS:
+    is_ours = isinstance(value.get("continuous"), bool) and value.get("backend") in _BACKENDS
+    if not is_ours or len(texts) != len(parts or ()):
         raise ValueError("no ruleset of ours")
     return value
 

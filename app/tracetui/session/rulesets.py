@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Optional
 
 from tracetui.model.history import Reading, RulesetHistory, Window
-from tracetui.model.ruleset import Ruleset
+from tracetui.model.ruleset import ListedRule, Ruleset
 from tracetui.parse import nft_json, nft_places, nft_text, xtables_save
 
 LOOK_AT_CLOCK = 256
@@ -59,7 +59,7 @@ class Rulesets:
         record = {
             "backend": backend,
             "reading": number,
-            "generations": list(mark["generations"]),
+            "continuous": bool(mark["continuous"]),
             "parts": None if parts is None else [{**head, "text": text} for head, text in parts],
         }
         self.take_record(record)
@@ -70,33 +70,28 @@ class Rulesets:
         backend = record["backend"]
         if backend not in BACKENDS:
             raise ValueError("backend")
-        before, after = record["generations"]
         parts = record["parts"]
         if parts is not None:
             parts = [(dict(part), str(part["text"])) for part in parts]
         self._jobs.append(
-            self._reading(str(backend), int(record["reading"]), (int(before), int(after)), parts)
+            self._reading(str(backend), int(record["reading"]), bool(record["continuous"]), parts)
         )
 
     def fix(self, text: str) -> bool:
         """Explain hops by a listing that the user brought; False if it is none that is known."""
-        ruleset, origin = Ruleset(), xtables_save.origin(text)
-        backend = "nft" if origin is None else origin.backend
         if text.lstrip().startswith("{"):
             try:
-                ruleset = nft_json.parse(text)
+                found = [("nft", nft_json.parse(text))]
             except ValueError:
                 return False
         elif nft_text.is_listing(text):
-            ruleset = nft_text.parse(text)
-        elif origin is not None or "\n*" in f"\n{text}":
-            family = origin.family if origin is not None else _guessed_family(text)
-            backend = origin.backend if origin is not None else "legacy"
-            for _ in xtables_save.parse(text.splitlines(), family, ruleset):
-                pass
-        if not ruleset.chains:
+            found = [("nft", nft_text.parse(text))]
+        else:
+            found = [_saved(part) for part in xtables_save.parts(text)]
+        if not any(ruleset.chains for _, ruleset in found):
             return False
-        self.histories[backend].fix(ruleset)
+        for backend, ruleset in found:
+            self.histories[backend].fix(ruleset)
         self.version += 1
         return True
 
@@ -130,53 +125,65 @@ class Rulesets:
         self,
         backend: str,
         number: int,
-        generations: tuple[int, int],
+        continuous: bool,
         parts: Optional[list[tuple[dict[str, Any], str]]],
     ) -> Iterator[None]:
-        ruleset, places = None if parts is None else Ruleset(), Ruleset()
+        ruleset = None if parts is None else Ruleset()
+        found = {what: Ruleset() for what in ("save", "native", "places")}
         for head, text in parts or ():
-            part = Ruleset()
-            yield from self._part(head, text, part)
-            assert ruleset is not None  # noqa: S101 - there are parts
-            if head.get("what") == "places":
-                places = part
-            yield from _join(ruleset, part)
+            yield from self._part(head, text, found)
         if ruleset is not None and backend == "nft":
-            _keep_placed(ruleset, places)
-        self.histories[backend].take(Reading(backend, number, generations, ruleset))
+            yield from _placed(found, ruleset)
+        elif ruleset is not None:
+            ruleset = found["save"]
+        self.histories[backend].take(Reading(backend, number, continuous, ruleset))
         self.version += 1
 
-    def _part(self, head: Mapping[str, Any], text: str, into: Ruleset) -> Iterator[None]:
+    def _part(
+        self, head: Mapping[str, Any], text: str, found: Mapping[str, Ruleset]
+    ) -> Iterator[None]:
         try:
             if head.get("what") == "save":
                 family = _FAMILIES[int(head["family"])]
-                yield from xtables_save.parse(text.splitlines(), family, into)
+                yield from xtables_save.parse(text.split("\n"), family, found["save"])
             elif head.get("what") == "native":
-                into.add(nft_text.parse(text))
+                found["native"].add(nft_text.parse(text))
             elif head.get("what") == "places":
-                into.add(nft_places.parse(text))
-        except (KeyError, TypeError, ValueError):
+                found["places"].add(nft_places.parse(text))
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
             self.skipped += 1
 
 
-def _join(ruleset: Ruleset, part: Ruleset) -> Iterator[None]:
-    """Add a part chain by chain."""
-    ruleset.instances.update(part.instances)
-    for key, chain in part.chains.items():
-        ruleset.add(Ruleset({key: chain}))
-        yield
+def _placed(found: Mapping[str, Ruleset], ruleset: Ruleset) -> Iterator[None]:
+    """Give every rule that has a place its text, chain by chain.
 
-
-def _keep_placed(ruleset: Ruleset, places: Ruleset) -> None:
-    """Leave out what has no place.
-
-    A chain may have changed while its text was read, and iptables-nft-save lists built-in chains
-    that do not exist.
+    What has no place is left out: a chain may have changed while its text was read, and
+    iptables-nft-save lists built-in chains that do not exist.
     """
-    for key in ruleset.chains.keys() - places.chains.keys():
-        del ruleset.chains[key]
+    save, native = found["save"].chains, found["native"].chains
+    ruleset.instances.update(found["places"].instances)
+    for key, chain in found["places"].chains.items():
+        yield
+        listed = {rule.handle: rule.text for rule in native[key].rules} if key in native else {}
+        saved = save[key].rules if key in save else ()
+        if len(saved) != len(chain.rules):
+            saved = (ListedRule(None),) * len(chain.rules)
+        rules = tuple(
+            place._replace(
+                text=listed.get(place.handle)
+                if place.is_native
+                else text.text or listed.get(place.handle)
+            )
+            for place, text in zip(chain.rules, saved)
+        )
+        ruleset.chains[key] = chain._replace(rules=rules)
 
 
-def _guessed_family(text: str) -> str:
-    """Of an iptables-save listing without its first line: what its addresses are."""
-    return "ip6" if "::" in text or "icmp6" in text or "ipv6-icmp" in text else "ip"
+def _saved(text: str) -> tuple[str, Ruleset]:
+    """One listing of iptables-save, and whose it is; one that does not say it is legacy's."""
+    origin = xtables_save.origin(text)
+    family, backend = origin or (xtables_save.guessed_family(text), "legacy")
+    ruleset = Ruleset()
+    for _ in xtables_save.parse(text.split("\n"), family, ruleset):
+        pass
+    return backend, ruleset
