@@ -236,6 +236,10 @@ def test_rules_of_nft_s_own_tables_are_shown_in_nft_s_words():
         on_node(lab, "nft", "add chain inet shop front")
         on_node(lab, "nft", 'add rule inet shop gate tcp dport 8080 jump front comment "the shop"')
         on_node(lab, "nft", "add rule inet shop front ip daddr 10.200.2.2 counter drop")
+        on_node(lab, "nft", "add table inet other")
+        chain = "{ type filter hook forward priority 20; policy accept; }"
+        on_node(lab, "nft", f"add chain inet other late {chain}")
+        on_node(lab, "nft", "add rule inet other late counter")
         with traced(lab, "nft", iif="eth0") as session:
             assert traffic.ask("web") == "no answer"
             packet, explanation = explained(session, is_syn_to(80))
@@ -249,6 +253,17 @@ def test_rules_of_nft_s_own_tables_are_shown_in_nft_s_words():
                 ("front", 1, None, "ip daddr 10.200.2.2 counter drop"),
             ]
             assert (explanation.verdict, explanation.decided) == ("drop", len(packet.hops) - 1)
+            traffic.ask("rejected")
+            packet, explanation = explained(session, is_syn_to(9998))
+            assert explanation.verdict == "reject"
+            on_node(lab, "nft", "flush chain inet shop front")
+            assert traffic.ask("direct") == "answered"
+            packet, explanation = explained(
+                session, lambda one: one.header.dport == 8080 and one.hops[-1].table == "other"
+            )
+            assert packet.hook_of(len(packet.hops) - 1) is None
+            # Behind it stands no chain but nat's, which only a connection's first packet passes.
+            assert explanation.verdict == "accept"
 
 
 @pytest.mark.parametrize("backend", ["legacy", "nft"])

@@ -56,8 +56,14 @@ class Track:
         return self._table is None
 
     def hook_of(self, hop: Hop) -> Optional[str]:
-        """The hop's hook: its own, or in a user chain that of the hop before it."""
-        return hop.hook or self.hook
+        """The hop's hook: its own, or in a user chain that of the hop before it.
+
+        The chains of nft's own tables have names of their own, which tell no hook.
+        """
+        is_native = hop.backend == "nft" and (
+            hop.family not in ("ip", "ip6") or hop.table not in _TABLES
+        )
+        return hop.hook or (None if is_native else self.hook)
 
     def accepts(self, hop: Hop) -> bool:
         """Whether the hop can be the next one of the same packet."""
@@ -99,7 +105,7 @@ class Track:
         hook, table = self.hook_of(hop), (hop.family, hop.table)
         if hook != self.hook or table != self._table:
             self._closed, self._base_rule = False, 0
-        self.hook, self._table = hook, table
+        self.hook, self._table = hook or self.hook, table
         if hop.header is not None:
             self.destination = (hop.header.dst, hop.header.dport)
             self._entered.add(_chain(hop))
