@@ -21,7 +21,6 @@ READING, CHAIN = 24, 25
 """Payload: a JSON object."""
 RULESET = 23
 """Payload: a JSON object that says what it is, a line end, and a text."""
-HOP_KINDS = frozenset((NFLOG, NFTRACE, KMSG))
 
 MAX_PAYLOAD = 16 << 20
 """Bytes; a longer one means that the stream is not ours."""
