@@ -141,7 +141,8 @@ def test_who_waits_with_the_lock_is_known_by_what_it_is_about_to_do(namespace, l
         fcntl.flock(held, fcntl.LOCK_EX)
         ran = [
             subprocess.Popen(
-                ["ip", "netns", "exec", namespace.name, *command.split()],
+                # A shell between: our own children are not counted.
+                ["sh", "-c", f"ip netns exec {namespace.name} {command}; true"],
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )
             for command in (
@@ -151,7 +152,7 @@ def test_who_waits_with_the_lock_is_known_by_what_it_is_about_to_do(namespace, l
             )
         ]  # fmt: skip
         elsewhere = subprocess.Popen(
-            ["unshare", "-n", "iptables-legacy", "-w", "5", "-A", "OUTPUT", "-j", "ACCEPT"]
+            ["sh", "-c", "unshare -n iptables-legacy -w 5 -A OUTPUT -j ACCEPT; true"]
         )
         time.sleep(1.0)
         fcntl.flock(held, fcntl.LOCK_UN)

@@ -46,7 +46,7 @@ class XtablesLock:
         self._guard = threading.Lock()
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._netns = netns.inode()
-        self._watched = False
+        self._watched: Optional[int] = None
         flags = _FAN_CLOEXEC | _FAN_NONBLOCK
         self.own = 0
         """How often it was a command of this process; those are not counted, where known."""
@@ -65,7 +65,7 @@ class XtablesLock:
     def look(self) -> dict[int, int]:
         """Take in what happened; the commands so far, by family."""
         with self._guard:
-            if self._fd < 0 or (not self._watched and self._watch()):
+            if self._fd < 0 or (self._watched != _inode() and self._watch()):
                 # It may have been taken more than once before it could be watched.
                 self._count(FAMILIES, 2)
             self._read()
@@ -88,26 +88,32 @@ class XtablesLock:
             done = int(mark(self._fd, _FAN_MARK_ADD, _OPEN, _AT_FDCWD, path)) == 0
         else:
             done = int(self._libc.inotify_add_watch(self._fd, path, _OPEN)) >= 0
-        self._watched = done
+        self._watched = _inode() if done else None
         return done
 
     def _read(self) -> None:
         while self._fd >= 0:
             try:
                 data = os.read(self._fd, 65536)
-            except OSError:
+            except BlockingIOError:
                 return
-            if not data:
+            except OSError:
+                self._count(FAMILIES, 2)
                 return
             if self.knows_who:
                 for pid in _openers(data):
+                    if not pid:
+                        # The queue ran over, or a process that can't be seen from here.
+                        self._count(FAMILIES, 2)
+                        continue
                     # Our own are one rule of raw more or less, which the next reading finds.
                     if _is_child_of_ours(pid):
                         self.own += 1
                     else:
                         self._count(_changes_of(pid, self._netns), 1)
             else:
-                self._count(FAMILIES, sum(1 for _ in _events(data)))
+                # inotify tells of two that come close to each other but once.
+                self._count(FAMILIES, 2 * (len(data) // _INOTIFY.size))
 
     def _count(self, families: tuple[int, ...], times: int) -> None:
         for family in families:
@@ -125,12 +131,12 @@ def _openers(data: bytes) -> Iterator[int]:
         at += max(length, _FANOTIFY.size)
 
 
-def _events(data: bytes) -> Iterator[int]:
-    at = 0
-    while at + _INOTIFY.size <= len(data):
-        _, mask, _, length = _INOTIFY.unpack_from(data, at)
-        yield mask
-        at += _INOTIFY.size + length
+def _inode() -> Optional[int]:
+    """The lock file's; None while there is none."""
+    try:
+        return PATH.stat().st_ino
+    except OSError:
+        return None
 
 
 def _changes_of(pid: int, here: int) -> tuple[int, ...]:
