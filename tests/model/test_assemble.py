@@ -159,3 +159,13 @@ def test_in_whatever_order_packets_mix_each_keeps_its_own(order):
         mixed += [rest[number].pop(0) for number in order if rest[number]]
     mended = {packet.header.ip_id: places(packet) for packet in assembled(mixed)}
     assert mended == {packet.header.ip_id: places(packet) for packet in whole}
+
+
+def test_a_user_chain_may_bear_the_name_of_a_hook_that_its_table_is_not_at():
+    lines = [
+        "TRACE: raw:PREROUTING:rule:2 IN=eth0 OUT= SRC=10.0.0.1 DST=10.0.0.2 LEN=60 ID=9 PROTO=UDP SPT=1 DPT=2",
+        "TRACE: raw:FORWARD:return:1 IN=eth0 OUT= SRC=10.0.0.1 DST=10.0.0.2 LEN=60 ID=9 PROTO=UDP SPT=1 DPT=2",
+        "TRACE: raw:PREROUTING:policy:3 IN=eth0 OUT= SRC=10.0.0.1 DST=10.0.0.2 LEN=60 ID=9 PROTO=UDP SPT=1 DPT=2",
+    ]
+    (packet,) = assembled(hops_of(lines))
+    assert [packet.hook_of(at) for at in range(3)] == ["PREROUTING"] * 3

@@ -9,6 +9,23 @@ from tracetui.model.header import Header
 HOOKS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
 """The hooks in the kernel's numbering (``enum nf_inet_hooks``, include/uapi/linux/netfilter.h)."""
 
+_HOOKS_OF = {
+    "raw": ("PREROUTING", "OUTPUT"),
+    "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
+    "filter": ("INPUT", "FORWARD", "OUTPUT"),
+    "security": ("INPUT", "FORWARD", "OUTPUT"),
+}
+"""Of iptables' tables that are not at every hook (iptables(8), TABLES)."""
+
+
+def built_in_hook(table: str, chain: str) -> Optional[str]:
+    """The hook of a chain that iptables made; None for a user chain.
+
+    A user chain can bear a hook's name in a table that is not at that hook.
+    """
+    return chain if chain in _HOOKS_OF.get(table, HOOKS) else None
+
+
 SINCE_EPOCH = 1e8
 """Seconds; a smaller time counts from boot, as in plain dmesg."""
 YEAR_10000 = 253_402_300_800.0
@@ -53,6 +70,11 @@ class Hop(NamedTuple):
 
     rule: Optional[str] = None
     """The text of its rule, where the hop was recorded with it."""
+
+    @property
+    def is_in_base_chain(self) -> bool:
+        """Whether its chain is one that iptables made, and not a user chain."""
+        return built_in_hook(self.table, self.chain) is not None
 
     @property
     def place(self) -> str:

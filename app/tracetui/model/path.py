@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from tracetui.model.hop import HOOKS, Hop
+from tracetui.model.hop import Hop
 
 _FOLLOWS = {
     "PREROUTING": ("INPUT", "FORWARD", "POSTROUTING"),
@@ -109,7 +109,7 @@ class Track:
         if hop.header is not None:
             self.destination = (hop.header.dst, hop.header.dport)
             self._entered.add(_chain(hop))
-        if hop.chain in HOOKS:
+        if hop.is_in_base_chain:
             self._base_rule = hop.rulenum or 0
             self._closed = hop.type == "policy"
 
@@ -121,7 +121,7 @@ class Track:
         """Whether the hop can follow inside one table: its base chain only runs forward, once."""
         if self._closed:
             return False
-        is_base = hop.backend == "legacy" and hop.chain in HOOKS
+        is_base = hop.backend == "legacy" and hop.is_in_base_chain
         return not is_base or (hop.rulenum or 0) > self._base_rule
 
 

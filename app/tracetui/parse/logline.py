@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple, Optional
 
 from tracetui.model.header import Header
-from tracetui.model.hop import HOOKS, Hop
+from tracetui.model.hop import Hop, built_in_hook
 from tracetui.parse import ethernet
 
 _TRACE = re.compile(
@@ -59,7 +59,7 @@ def parse(text: str, time: Optional[float] = None) -> Optional[Hop]:
         chain=chain,
         type=found["type"],
         rulenum=int(found["num"]),
-        hook=chain if chain in HOOKS else None,
+        hook=built_in_hook(found["table"], chain),
         iif=body.iif,
         oif=body.oif,
         mark=body.mark,

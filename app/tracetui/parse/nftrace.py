@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Optional
 
 from tracetui.model.header import Header
-from tracetui.model.hop import HOOKS, Hop
+from tracetui.model.hop import Hop, built_in_hook
 from tracetui.parse import ethernet, ip, netlink
 from tracetui.parse.nflog import link_name
 
@@ -78,8 +78,8 @@ def _verdict(found: Mapping[int, bytes]) -> Optional[str]:
 
 def _hook(family: str, table: str, chain: str) -> Optional[str]:
     """The hook of a chain that iptables-nft makes; another chain's name proves nothing."""
-    built_in = family in ("ip", "ip6") and table in _BUILT_IN_TABLES and chain in HOOKS
-    return chain if built_in else None
+    built_in = family in ("ip", "ip6") and table in _BUILT_IN_TABLES
+    return built_in_hook(table, chain) if built_in else None
 
 
 def _mac(found: Mapping[int, bytes]) -> Optional[str]:

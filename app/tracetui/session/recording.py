@@ -10,7 +10,7 @@ from typing import Any, Optional, TextIO, TypeVar
 
 from tracetui.model.explain import PacketExplanation
 from tracetui.model.header import Header
-from tracetui.model.hop import HOOKS, SINCE_EPOCH, Hop
+from tracetui.model.hop import HOOKS, SINCE_EPOCH, Hop, built_in_hook
 from tracetui.model.packet import Packet
 from tracetui.session import report
 from tracetui.session.session import Status
@@ -150,7 +150,8 @@ def _hop(
     mac: Optional[str],
     start: Optional[float],
 ) -> Hop:
-    chain, backend = _required(value, "chain", str), value["backend"]
+    table, chain = (_required(value, key, str) for key in ("table", "chain"))
+    backend = value["backend"]
     if backend not in _BACKENDS:
         raise TypeError("backend")
     window = _optional(value, "readings", list)
@@ -158,13 +159,13 @@ def _hop(
         backend=backend,
         family=_optional(value, "family", str)
         or ("ip6" if header and header.family == 6 else "ip"),
-        table=_required(value, "table", str),
+        table=table,
         chain=chain,
         type=_required(value, "type", str),
         rulenum=_optional(value, "rulenum", int),
         handle=_optional(value, "handle", int),
         verdict=_optional(value, "verdict", str),
-        hook=chain if chain in HOOKS else None,
+        hook=built_in_hook(table, chain),
         iif=_optional(value, "in", str),
         oif=_optional(value, "out", str),
         mark=mark or None,

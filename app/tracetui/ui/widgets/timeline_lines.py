@@ -8,7 +8,7 @@ from typing import NamedTuple, Optional
 
 from tracetui.model import chain_names
 from tracetui.model.explain import Explainer, HopExplanation, PacketExplanation
-from tracetui.model.hop import HOOKS, Hop
+from tracetui.model.hop import Hop, built_in_hook
 from tracetui.model.packet import Packet, TableHops
 from tracetui.model.rule_meaning import contradiction, meaning
 from tracetui.model.ruleset import ListedRule
@@ -241,7 +241,7 @@ def _fit(pieces: list[Piece], width: int) -> Line:
 
 def _what(hop: Hop, here: HopExplanation, depth: int) -> str:
     """The hop's chain, indented as deep as its jumps lead, and its number there."""
-    chain = "" if hop.chain in HOOKS else f"{'  ' * max(0, depth - 1)}└ {hop.chain} "
+    chain = "" if hop.is_in_base_chain else f"{'  ' * max(0, depth - 1)}└ {hop.chain} "
     if hop.backend == "legacy":
         return f"{chain}{hop.type} {hop.rulenum}"
     if hop.handle is None:
@@ -261,7 +261,7 @@ def _depth(chains: list[str], hop: Hop) -> int:
         del chains[chains.index(hop.chain) + 1 :]
     else:
         chains.append(hop.chain)
-    return len(chains) - (1 if chains[0] in HOOKS else 0)
+    return len(chains) - (built_in_hook(hop.table, chains[0]) is not None)
 
 
 def _endpoints(packet: Packet, width: int) -> Iterator[Piece]:
