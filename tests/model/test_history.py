@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tracetui.model.history import Reading, RulesetHistory
+from tracetui.model.history import Found, Reading, RulesetHistory
 from tracetui.model.ruleset import Chain, ChainKey, ListedRule, Ruleset
 
 KEY = ChainKey("ip", "nat", "SVC")
@@ -43,46 +43,46 @@ A, B = chain("-A SVC -j A"), chain("-A SVC -j B")
 
 def test_what_two_readings_found_stood_between_them():
     made = history("legacy", ruleset(A), None)
-    assert made.chain(KEY, (1, 2)) == ("known", A)
+    assert made.chain(KEY, (1, 2)) == Found("known", A)
 
 
 def test_before_the_next_reading_nothing_is_known():
     made = history("legacy", ruleset(A))
-    assert made.chain(KEY, (1, 2)) == ("pending", None)
-    assert made.chain(KEY, (0, 1)) == ("unread", None)
+    assert made.chain(KEY, (1, 2)) == Found("pending", None)
+    assert made.chain(KEY, (0, 1)) == Found("unread", None)
 
 
 def test_a_chain_that_was_rewritten_between_is_not_shown():
     made = history("legacy", ruleset(A), ruleset(B))
-    assert made.chain(KEY, (1, 2)) == ("changed", None)
-    assert made.chain(KEY, (2, 3)) == ("pending", None)
+    assert made.chain(KEY, (1, 2)) == Found("changed", None)
+    assert made.chain(KEY, (2, 3)) == Found("pending", None)
 
 
 def test_a_chain_that_is_gone_stays_known_for_what_met_it():
     made = history("legacy", ruleset(A), None, ruleset(None))
-    assert made.chain(KEY, (1, 2)) == ("known", A)
-    assert made.chain(KEY, (3, 4)) == ("changed", None)
+    assert made.chain(KEY, (1, 2)) == Found("known", A)
+    assert made.chain(KEY, (3, 4)) == Found("changed", None)
 
 
 def test_a_legacy_chain_that_can_have_changed_to_and_fro_is_not_shown():
     readings = [ruleset(A), *[None] * 20, (None, SHAKEN), *[None] * 20]
     made = history("legacy", *readings)
-    assert made.chain(KEY, (21, 22)) == ("changed", None)
-    assert made.chain(KEY, (20, 21)) == ("known", A)
-    assert made.chain(KEY, (22, 23)) == ("known", A)
+    assert made.chain(KEY, (21, 22)) == Found("changed", None)
+    assert made.chain(KEY, (20, 21)) == Found("known", A)
+    assert made.chain(KEY, (22, 23)) == Found("known", A)
 
 
 def test_an_nft_chain_with_the_same_handles_is_the_same_whatever_changed_besides():
     one = chain("-A SVC -j A", first_handle=7)
     made = history("nft", ruleset(one, 3), (ruleset(one, 3), SHAKEN))
-    assert made.chain(KEY, (1, 2)) == ("known", one)
+    assert made.chain(KEY, (1, 2)) == Found("known", one)
 
 
 def test_a_handle_names_its_rule_also_when_the_rule_is_gone():
     old, new = chain("-A SVC -j A", first_handle=7), chain("-A SVC -j B", first_handle=8)
     made = history("nft", ruleset(old, 3), ruleset(new, 3), None)
-    assert made.rule(("ip", "nat"), 7, (1, 2)) == ("known", (KEY, old.rules[0]))
-    assert made.rule(("ip", "nat"), 8, (1, 2)) == ("known", (KEY, new.rules[0]))
+    assert made.rule(("ip", "nat"), 7, (1, 2)) == Found("known", (KEY, old.rules[0]))
+    assert made.rule(("ip", "nat"), 8, (1, 2)) == Found("known", (KEY, new.rules[0]))
     assert made.rule(("ip", "nat"), 9, (1, 2)).state == "changed"
     assert made.chain(KEY, (1, 2)).state == "changed"
 
@@ -91,7 +91,7 @@ def test_a_handle_means_nothing_across_a_table_made_anew():
     old, new = chain("-A SVC -j A", first_handle=7), chain("-A SVC -j B", first_handle=7)
     made = history("nft", ruleset(old, 3), ruleset(new, 4), None)
     assert made.rule(("ip", "nat"), 7, (1, 2)).state == "changed"
-    assert made.rule(("ip", "nat"), 7, (2, 3)) == ("known", (KEY, new.rules[0]))
+    assert made.rule(("ip", "nat"), 7, (2, 3)) == Found("known", (KEY, new.rules[0]))
 
 
 @pytest.mark.parametrize("number", [1, 3, 7])
@@ -103,10 +103,10 @@ def test_a_reading_out_of_turn_is_not_taken(number):
 
 def test_a_listing_that_was_brought_explains_what_has_no_readings():
     made = RulesetHistory("legacy")
-    assert made.chain(KEY, None) == ("unread", None)
+    assert made.chain(KEY, None) == Found("unread", None)
     made.fix(ruleset(A))
-    assert made.chain(KEY, None) == ("known", A)
-    assert made.chain(ChainKey("ip", "nat", "OTHER"), None) == ("changed", None)
+    assert made.chain(KEY, None) == Found("known", A)
+    assert made.chain(ChainKey("ip", "nat", "OTHER"), None) == Found("changed", None)
 
 
 def test_what_is_long_gone_is_forgotten(monkeypatch):
@@ -122,7 +122,7 @@ def test_what_is_long_gone_is_forgotten(monkeypatch):
 def test_a_listing_that_was_brought_explains_a_recording_that_has_none():
     made = RulesetHistory("legacy")
     made.fix(ruleset(A))
-    assert made.chain(KEY, (3, 4)) == ("known", A)
+    assert made.chain(KEY, (3, 4)) == Found("known", A)
 
 
 def test_a_rule_whose_chain_was_renamed_is_what_it_was():
@@ -130,6 +130,6 @@ def test_a_rule_whose_chain_was_renamed_is_what_it_was():
     old, new = chain("-A SVC -j OLD", first_handle=7), chain("-A NEW -j OLDER", first_handle=7)
     renamed = Ruleset({new_key: new}, {("ip", "nat"): 3})
     made = history("nft", ruleset(old, 3), None, renamed, None)
-    assert made.rule(("ip", "nat"), 7, (1, 2)) == ("known", (KEY, old.rules[0]))
+    assert made.rule(("ip", "nat"), 7, (1, 2)) == Found("known", (KEY, old.rules[0]))
     assert made.rule(("ip", "nat"), 7, (2, 3)).state == "changed"
-    assert made.rule(("ip", "nat"), 7, (3, 4)) == ("known", (new_key, new.rules[0]))
+    assert made.rule(("ip", "nat"), 7, (3, 4)) == Found("known", (new_key, new.rules[0]))

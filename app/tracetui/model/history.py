@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import OrderedDict, deque
+from dataclasses import dataclass
 from typing import Generic, NamedTuple, Optional, TypeVar
 
 from tracetui.model.ruleset import Chain, ChainKey, ListedRule, Ruleset, TableKey
@@ -40,7 +41,8 @@ class Reading(NamedTuple):
     """What it found; None for what the one before it found."""
 
 
-class Found(NamedTuple, Generic[Value]):
+@dataclass(frozen=True)
+class Found(Generic[Value]):
     """An answer of the history."""
 
     state: str
