@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import OrderedDict, deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, Optional, TypeVar
 
@@ -160,13 +161,19 @@ class RulesetHistory:
 
     def take(self, reading: Reading) -> None:
         """Note a reading; those of a number that is known or was left out are not taken."""
-        if reading.number != self.latest + 1 or (reading.ruleset is None and not self.latest):
+        for _ in self.taking(reading):
+            pass
+
+    def taking(self, reading: Reading) -> Iterator[None]:
+        """The same, a chain a step; until the last one the reading counts as still to come."""
+        number = reading.number
+        if number != self.latest + 1 or (reading.ruleset is None and not self.latest):
             return
-        self.latest = reading.number
         if not reading.continuous:
-            self._weak.append(self.latest)
+            self._weak.append(number)
         if reading.ruleset is not None:
-            self._take_ruleset(reading.ruleset)
+            yield from self._take_ruleset(number, reading.ruleset)
+        self.latest = number
 
     def chain(self, key: ChainKey, window: Optional[Window]) -> Found[Chain]:
         """The chain as a hop with this window met it."""
@@ -220,25 +227,26 @@ class RulesetHistory:
                 return None
         return found
 
-    def _take_ruleset(self, ruleset: Ruleset) -> None:
+    def _take_ruleset(self, number: int, ruleset: Ruleset) -> Iterator[None]:
         for table in {*self._instances, *ruleset.instances}:
-            self._instances.setdefault(table, _Spans()).take(
-                self.latest, ruleset.instances.get(table)
-            )
+            spans = self._instances.setdefault(table, _Spans())
+            spans.take(number, ruleset.instances.get(table))
         for key in self._open - ruleset.chains.keys():
-            self._take_chain(key, None)
+            self._take_chain(number, key, None)
+            yield
         for key, chain in ruleset.chains.items():
-            self._take_chain(key, chain)
+            self._take_chain(number, key, chain)
             if chain.is_base:
                 self._base.add(key)
             instance = ruleset.instances.get((key.family, key.table))
             if instance is not None:
-                self._remember(key, instance, chain)
+                self._remember(number, key, instance, chain)
+            yield
         self._open = set(ruleset.chains)
 
-    def _take_chain(self, key: ChainKey, chain: Optional[Chain]) -> None:
-        """Note what the newest reading found at a place; what is long gone is forgotten."""
-        ended = self._chains.setdefault(key, _Spans()).take(self.latest, chain)
+    def _take_chain(self, number: int, key: ChainKey, chain: Optional[Chain]) -> None:
+        """Note what a reading found at a place; what is long gone is forgotten."""
+        ended = self._chains.setdefault(key, _Spans()).take(number, chain)
         if ended is None:
             return
         self._gone.append((key, ended))
@@ -250,13 +258,13 @@ class RulesetHistory:
             if self._chains[old_key].is_empty:
                 del self._chains[old_key]
 
-    def _remember(self, key: ChainKey, instance: int, chain: Chain) -> None:
+    def _remember(self, number: int, key: ChainKey, instance: int, chain: Chain) -> None:
         for rule in chain.rules:
             if rule.handle is not None and rule.text is not None:
                 known = self._rules.setdefault((key.family, key.table, instance, rule.handle), [])
                 # A rule stays what it is, but a chain that it is in or leads to can be renamed.
                 if not known or known[-1][1:] != (key, rule):
-                    known.append(_Placed(self.latest, key, rule))
+                    known.append(_Placed(number, key, rule))
         while len(self._rules) > RULES_KEPT:
             self._rules.popitem(last=False)
 

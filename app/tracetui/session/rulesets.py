@@ -14,8 +14,8 @@ from tracetui.model.history import Reading, RulesetHistory, Window
 from tracetui.model.ruleset import ListedRule, Ruleset
 from tracetui.parse import nft_json, nft_places, nft_text, xtables_save
 
-LOOK_AT_CLOCK = 256
-"""Lines between two looks at the clock."""
+LOOK_AT_CLOCK = 128
+"""Lines, or chains, between two looks at the clock."""
 _FAMILIES = {4: "ip", 6: "ip6"}
 BACKENDS = ("legacy", "nft")
 
@@ -136,7 +136,7 @@ class Rulesets:
             yield from _placed(found, ruleset)
         elif ruleset is not None:
             ruleset = found["save"]
-        self.histories[backend].take(Reading(backend, number, continuous, ruleset))
+        yield from self.histories[backend].taking(Reading(backend, number, continuous, ruleset))
         self.version += 1
 
     def _part(
@@ -149,7 +149,7 @@ class Rulesets:
             elif head.get("what") == "native":
                 found["native"].add(nft_text.parse(text))
             elif head.get("what") == "places":
-                found["places"].add(nft_places.parse(text))
+                yield from nft_places.parse(text, found["places"])
         except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
             self.skipped += 1
 
