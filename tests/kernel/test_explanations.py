@@ -240,6 +240,10 @@ def test_rules_of_nft_s_own_tables_are_shown_in_nft_s_words():
         chain = "{ type filter hook forward priority 20; policy accept; }"
         on_node(lab, "nft", f"add chain inet other late {chain}")
         on_node(lab, "nft", "add rule inet other late counter")
+        on_node(lab, "nft", "add chain inet other end")
+        on_node(lab, "nft", "add rule inet other end counter")
+        vmap = "{ 8080 : jump end, 8081 : drop }"
+        on_node(lab, "nft", f"add rule inet other late tcp dport vmap {vmap}")
         with traced(lab, "nft", iif="eth0") as session:
             assert traffic.ask("web") == "no answer"
             packet, explanation = explained(session, is_syn_to(80))
@@ -262,6 +266,8 @@ def test_rules_of_nft_s_own_tables_are_shown_in_nft_s_words():
                 session, lambda one: one.header.dport == 8080 and one.hops[-1].table == "other"
             )
             assert packet.hook_of(len(packet.hops) - 1) is None
+            told = [here.rule.text for here in explanation.hops if here.rule is not None]
+            assert f"tcp dport vmap {vmap}" in told
             # Behind it stands no chain but nat's, which only a connection's first packet passes.
             assert explanation.verdict == "accept"
 

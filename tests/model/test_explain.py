@@ -27,7 +27,10 @@ def explained(rules: str, *lines: str, sysctls=None):
     history.fix(ruleset)
     histories = {"legacy": history, "nft": RulesetHistory("nft")}
     (packet,) = assembled(hops_of(lines))
-    return packet, Explainer(histories, sysctls).explain(packet)
+    explainer = Explainer(histories)
+    if sysctls is not None:
+        explainer.set_sysctls(sysctls)
+    return packet, explainer.explain(packet)
 
 
 FILTER = """\
@@ -330,3 +333,18 @@ def test_forwarding_is_not_blamed_on_a_rule_that_set_the_ttl_before():
         (0, "ttl 64 → 10"),
         (2, "ttl 10 → 9 (forwarded)"),
     ]
+
+
+def test_the_settings_that_count_are_those_of_when_the_packet_came():
+    history = RulesetHistory("legacy")
+    ruleset = Ruleset()
+    for _ in xtables_save.parse(ROUTED.splitlines(), "ip", ruleset):
+        pass
+    history.fix(ruleset)
+    explainer = Explainer({"legacy": history})
+    explainer.set_sysctls({"ipv4.ip_forward": "0"}, 1)
+    explainer.set_sysctls({"ipv4.ip_forward": "1"}, 2)
+    lines = [line("mangle:PREROUTING:policy:1", dport=port) for port in (80, 81)]
+    first, second = (explainer.explain(packet).why for packet in assembled(hops_of(lines)))
+    assert "ip_forward is 0" in first
+    assert "ip_forward" not in second

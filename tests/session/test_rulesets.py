@@ -213,6 +213,43 @@ def test_a_recording_explains_itself_elsewhere():
     assert all("multicast" in one.why for one in unknown)
 
 
+def other_node() -> list[str]:
+    """The same recording with other words in every rule."""
+    changed = []
+    for line in recorded():
+        one = json.loads(line)
+        if one["kind"] == "ruleset":
+            line = line.replace("shop/", "mall/")
+        if one["kind"] == "packet":
+            for hop in one["hops"]:
+                hop["rule"] = None
+            line = json.dumps(one)
+        changed.append(line)
+    return changed
+
+
+def test_two_recordings_are_explained_each_by_its_own_rulesets():
+    def services(session: ReplaySession) -> list[set[str]]:
+        found = []
+        for packet in session.packets:
+            rules = [here.rule.text for here in session.explain(packet).hops if here.rule]
+            found.append({word for text in rules for word in re.findall(r"(shop|mall)/", text)})
+        return found
+
+    texts = ["\n".join(lines).encode() for lines in (recorded(), other_node(), recorded())]
+    session = ReplaySession([(str(at), io.BytesIO(text)) for at, text in enumerate(texts)])
+    session.read_all()
+    found = services(session)
+    alone = services(replay_of("\n".join(recorded())))
+    assert {"shop"} in alone
+    count = len(alone)
+    other = [{"mall"} if one else one for one in alone]
+    # A packet written again is one of its recording, and so counts once in each.
+    assert found[:count] == alone
+    assert found[count : 2 * count] == other
+    assert found[2 * count :] == alone
+
+
 def test_packets_whose_rulesets_were_cut_off_keep_what_was_written_with_them():
     packets = [line for line in recorded() if '"kind":"packet"' in line]
     whole, cut = replay_of("\n".join(recorded())), replay_of("\n".join(packets))

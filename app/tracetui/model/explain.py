@@ -105,13 +105,15 @@ class PacketExplanation(NamedTuple):
 class Explainer:
     """Explains packets out of the rulesets' histories."""
 
-    def __init__(
-        self, histories: Mapping[str, RulesetHistory], sysctls: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, histories: Mapping[str, RulesetHistory]) -> None:
         self.histories = histories
         """By backend."""
-        self.sysctls: Mapping[str, str] = sysctls or {}
-        """The routing settings of the node the packets were on (``kernel.procfs``)."""
+        self._sysctls: list[tuple[int, Mapping[str, str]]] = []
+
+    def set_sysctls(self, sysctls: Mapping[str, str], first_id: int = 0) -> None:
+        """Note the node's routing settings (``kernel.procfs``), from a packet's id on."""
+        if not self._sysctls or self._sysctls[-1][1] != sysctls:
+            self._sysctls.append((first_id, dict(sysctls)))
 
     def explain(self, packet: Packet) -> PacketExplanation:
         """Everything known of a packet now."""
@@ -181,7 +183,8 @@ class Explainer:
             return True
         if said is not None and said.destination and _went_elsewhere(packet, index, said):
             return True
-        if hop.backend == "nft" and said is not None and _leads_otherwise(hop, said):
+        is_iptables = here.rule is not None and (here.rule.text or "").startswith("-A ")
+        if said is not None and is_iptables and _leads_otherwise(hop, said):
             return True
         if here.verdict in ("drop", "reject") and any(
             later.backend == "legacy" for later in packet.hops[index + 1 :]
@@ -268,32 +271,26 @@ class Explainer:
 
     def _routing(self, packet: Packet) -> str:
         """What can have stopped a packet between PREROUTING and its next hook."""
-        header, causes = packet.header, []
+        header, causes, sysctls = packet.header, [], self._sysctls_of(packet)
         if header is not None and header.dst is not None and _is_multicast(header.dst):
             return "It is multicast that nothing here has asked for, or that is not forwarded"
         if header is not None and header.ttl == 1:
             causes.append("its TTL is 1, so it can't be forwarded")
         is_v6 = header is not None and header.family == 6
         name = "ipv6.forwarding" if is_v6 else "ipv4.ip_forward"
-        if self.sysctls.get(name) == "0":
+        if sysctls.get(name) == "0":
             causes.append(f"net.{name.replace('ipv6.', 'ipv6.conf.all.')} is 0 here")
         if not is_v6:
-            causes += self._reverse_path(packet.iif)
+            causes += _reverse_path(packet.iif, sysctls)
         causes.append("no route to the destination")
-        if not self.sysctls:
+        if not sysctls:
             causes.append("or ip_forward or rp_filter, which can't be read here")
         return f"Likely causes: {'; '.join(causes)}"
 
-    def _reverse_path(self, iif: Optional[str]) -> list[str]:
-        # The larger value of all and the interface holds (ip-sysctl.rst, rp_filter).
-        values = {
-            one: self.sysctls.get(f"rp_filter.{one}", "0") for one in ("all", iif or "default")
-        }
-        if max(values.values()) == "0":
-            return []
-        strict = "1" in values.values() and "2" not in values.values()
-        way = f"not by {iif}" if strict and iif else "by no interface"
-        return [f"rp_filter is on for {iif or 'the interface'} and its source is routed {way}"]
+    def _sysctls_of(self, packet: Packet) -> Mapping[str, str]:
+        """What was set when the packet came, as far as that is known."""
+        known = (sysctls for first, sysctls in reversed(self._sysctls) if first <= packet.id)
+        return next(known, {})
 
     def _why_unknown(self, packet: Packet, hops: tuple[HopExplanation, ...]) -> str:
         last = hops[-1]
@@ -306,6 +303,16 @@ class Explainer:
         if last.verdict == "queue":
             return "handed to a program (NFQUEUE), which decides"
         return "the trace ends here: its next hop was lost, or a match dropped it without a hop"
+
+
+def _reverse_path(iif: Optional[str], sysctls: Mapping[str, str]) -> list[str]:
+    # The larger value of all and the interface holds (ip-sysctl.rst, rp_filter).
+    values = {sysctls.get(f"rp_filter.{one}", "0") for one in ("all", iif or "default")}
+    if max(values) == "0":
+        return []
+    is_strict = max(values) == "1"
+    way = f"not by {iif}" if is_strict and iif else "by no interface"
+    return [f"rp_filter is on for {iif or 'the interface'} and its source is routed {way}"]
 
 
 def _legacy_hop(hop: Hop, history: RulesetHistory) -> HopExplanation:
@@ -374,7 +381,10 @@ def _leads_to(here: HopExplanation, hop: Hop, after: Hop) -> bool:
 
 
 def _leads_otherwise(hop: Hop, said: Meaning) -> bool:
-    """Whether the kernel jumped elsewhere than the text says: a chain can be renamed."""
+    """Whether the kernel jumped elsewhere than the text says: a chain can be renamed.
+
+    A rule of nft's own can lead to more than one.
+    """
     word, _, target = (hop.verdict or "").partition(" ")
     return word in ("jump", "goto") and bool(target) and said.target != target
 

@@ -225,7 +225,7 @@ class LiveSession:
         value = frame.json()
         self.rules = tuple(InstalledRule.from_json(rule) for rule in value["rules"])
         self._set_status(sysctls=value["sysctls"])
-        self.explanations.explainer.sysctls = value["sysctls"]
+        self.explanations.explainer.set_sysctls(value["sysctls"], self._assembler.next_id)
         self.is_ready = True
 
     def _take_notice(self, frame: Frame) -> None:

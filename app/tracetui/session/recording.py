@@ -76,11 +76,16 @@ def read_reading(line: str) -> Optional[Mapping[str, Any]]:
     return value
 
 
-def read_sysctls(line: str) -> dict[str, str]:
-    """The routing settings of the recorded node; empty for a line without. Raises ValueError."""
-    found = (_object(line, "hello") or {}).get("sysctls")
-    if not isinstance(found, dict):
-        return {}
+def read_hello(line: str) -> Optional[dict[str, str]]:
+    """The routing settings of a recorded node, out of the line that begins its recording.
+
+    None for a line of another kind; raises ValueError for a damaged one.
+    """
+    hello = _object(line, "hello")
+    if hello is None:
+        return None
+    found = hello.get("sysctls")
+    found = found if isinstance(found, dict) else {}
     return {str(name): str(setting) for name, setting in found.items()}
 
 

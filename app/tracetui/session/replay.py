@@ -8,6 +8,7 @@ from typing import BinaryIO, Optional
 
 from tracetui.model.assemble import Assembler
 from tracetui.model.explain import PacketExplanation
+from tracetui.model.hop import Hop
 from tracetui.model.installed import InstalledRule
 from tracetui.model.packet import Packet
 from tracetui.model.rule import TraceRule
@@ -148,9 +149,18 @@ class ReplaySession:
         record = recording.read_reading(line)
         if record is not None:
             self.rulesets.take_record(record)
-        sysctls = recording.read_sysctls(line)
-        if sysctls:
-            self.explanations.explainer.sysctls = sysctls
+        sysctls = recording.read_hello(line)
+        if sysctls is not None:
+            # Another recording counts its packets and readings from 1 again.
+            self._recorded.clear()
+            self.rulesets.begin_recording()
+            self.explanations.explainer.set_sysctls(sysctls, self._assembler.next_id)
+
+    def _placed(self, hop: Hop) -> Hop:
+        """A recorded hop with its window among the readings of all recordings."""
+        if hop.readings is None:
+            return hop
+        return hop._replace(readings=self.rulesets.shifted(hop.backend, hop.readings))
 
     def _take_recorded(self, line: str) -> Optional[int]:
         """Take in a line of our own record; a packet written again replaces what it was."""
@@ -162,6 +172,7 @@ class ReplaySession:
         if found is None:
             return 0
         recorded_id, packet = found
+        packet.hops[:] = [self._placed(hop) for hop in packet.hops]
         known = self._recorded.get(recorded_id)
         if known is None:
             self._assembler.skip_id()

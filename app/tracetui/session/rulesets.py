@@ -32,6 +32,8 @@ class Rulesets:
         self._windows: dict[str, Window] = dict.fromkeys(BACKENDS, (0, 1))
         self._parts: dict[str, list[tuple[Mapping[str, Any], str]]] = {b: [] for b in BACKENDS}
         self._jobs: deque[Iterator[None]] = deque()
+        self._offsets = dict.fromkeys(BACKENDS, 0)
+        self._highest = dict.fromkeys(BACKENDS, 0)
 
     def window(self, backend: str) -> Window:
         """Between which readings a hop stands that comes now."""
@@ -73,9 +75,24 @@ class Rulesets:
         parts = record["parts"]
         if parts is not None:
             parts = [(dict(part), str(part["text"])) for part in parts]
-        self._jobs.append(
-            self._reading(str(backend), int(record["reading"]), bool(record["continuous"]), parts)
-        )
+        number = int(record["reading"]) + self._offsets[backend]
+        if number == self._highest[backend] + 1:
+            self._highest[backend] = number
+        self._jobs.append(self._reading(str(backend), number, bool(record["continuous"]), parts))
+
+    def begin_recording(self) -> None:
+        """Have the readings that come now count from 1, and stand for another node."""
+        for backend, highest in self._highest.items():
+            if highest > self._offsets[backend]:
+                # Nothing of before reaches into it: between them stands a reading of no rules.
+                self._jobs.append(self._reading(backend, highest + 1, False, []))
+                self._offsets[backend] = self._highest[backend] = highest + 1
+
+    def shifted(self, backend: str, window: Window) -> Window:
+        """A window of the present recording among the readings of all."""
+        after, before = window
+        offset = self._offsets[backend]
+        return (after + offset if after else 0, before + offset)
 
     def fix(self, text: str) -> bool:
         """Explain hops by a listing that the user brought; False if it is none that is known."""
