@@ -8,6 +8,7 @@ from typing import NamedTuple, Optional
 
 from tracetui.model import chain_names
 from tracetui.model.explain import Explainer, HopExplanation, PacketExplanation
+from tracetui.model.history import KNOWN
 from tracetui.model.hop import Hop, built_in_hook
 from tracetui.model.packet import Packet, TableHops
 from tracetui.model.rule_meaning import contradiction, meaning
@@ -117,7 +118,8 @@ def details(
                 if explanation.hops[index].is_own and not asked.own:
                     continue
                 is_entered = not found or packet.hops[found[-1].hop].chain != hop.chain
-                if asked.tested and (passed := explainer.tested_before(packet, index)):
+                passed = explainer.tested_before(packet, index) if asked.tested else ()
+                if passed := tuple(one for one in passed if asked.own or not _is_own(one[1])):
                     place = _Place(hook, label, depth, "")
                     found += _passed_by(packet, index, place, passed, width)
                     hook = label = ""
@@ -205,12 +207,16 @@ def _passed_by(
 
 def _why_passed_by(packet: Packet, index: int, rule: ListedRule) -> str:
     """The test that the packet failed, where its header tells."""
-    hop = packet.hops[index]
-    header = next(
-        (one.header for one in reversed(packet.hops[: index + 1]) if one.header is not None), None
-    )
-    failed = rule.text and contradiction(meaning(rule.text), header, hop.iif, hop.oif)
+    # nft tells header and interfaces only where a base chain begins.
+    told = next((one for one in reversed(packet.hops[: index + 1]) if one.header is not None), None)
+    if told is None or not rule.text:
+        return "passed by: "
+    failed = contradiction(meaning(rule.text), told.header, told.iif, told.oif)
     return f"passed by, not {failed.text}: " if failed else "passed by: "
+
+
+def _is_own(rule: ListedRule) -> bool:
+    return HopExplanation(KNOWN, None, rule).is_own
 
 
 def _us(packet: Packet, index: int, slowest: Optional[int]) -> str:
