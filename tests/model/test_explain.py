@@ -146,6 +146,22 @@ def test_a_target_that_is_not_where_the_packet_went_is_not_shown():
     assert [here.state for here in explanation.hops[:3]] == ["known", "known", "changed"]
 
 
+@pytest.mark.parametrize(
+    ("to", "state"),
+    [
+        (":8080", "known"),
+        (":8081", "changed"),
+        ("10.1.2.3", "known"),
+        ("10.1.2.4", "changed"),
+        ("10.1.2.1-10.1.2.9:8080", "known"),
+        ("10.1.2.3:8000-9000", "known"),
+    ],
+)
+def test_a_dnat_target_is_held_against_what_was_seen_as_far_as_it_tells(to, state):
+    _, explanation = explained(NAT.replace("10.1.2.3:8080", to), *SERVICE)
+    assert explanation.hops[2].state == state
+
+
 def test_without_rules_nat_is_still_given_to_the_rule_that_ended_nat():
     (packet,) = assembled(hops_of(SERVICE))
     explanation = Explainer({}).explain(packet)

@@ -428,19 +428,25 @@ def _next_tested(before: HopExplanation) -> int:
 
 def _went_elsewhere(packet: Packet, index: int, said: Meaning) -> bool:
     """Whether the destination seen next is not the one the rule sets."""
-    address, _, port = (said.destination or "").rpartition(":")
-    if said.destination is not None and (not address or said.destination.count(":") > 1):
-        address, port = said.destination, ""
-        if said.destination.startswith("["):
-            address, _, port = said.destination[1:].partition("]")
-            port = port.lstrip(":")
-    if "-" in address or not address:
-        return False
+    address, port = _destination(said.destination or "")
     for hop in packet.hops[index + 1 :]:
         if hop.header is not None and hop.header.dst is not None:
-            is_port_other = port.isdigit() and hop.header.dport not in (None, int(port))
-            return hop.header.dst != address or is_port_other
+            is_port_other = port is not None and hop.header.dport not in (None, port)
+            return is_port_other or address not in (None, hop.header.dst)
     return False
+
+
+def _destination(text: str) -> tuple[Optional[str], Optional[int]]:
+    """Address and port of ``--to-destination``; None for what is not given, or a range."""
+    if text.startswith("["):
+        address, _, port = text[1:].partition("]")
+        port = port.lstrip(":")
+    elif text.count(":") > 1:
+        address, port = text, ""
+    else:
+        address, _, port = text.partition(":")
+    is_one = bool(address) and "-" not in address
+    return address if is_one else None, int(port) if port.isdigit() else None
 
 
 def _after_trace(chain: Chain, last: int) -> int:

@@ -12,7 +12,7 @@ from tracetui.model.packet import Packet
 LOOK_AT_CLOCK = 64
 """Packets between two looks at the clock."""
 
-Step = tuple[str, str, str, str, str, Optional[int]]
+Step = tuple[str, str, str, str, str, Optional[int], Optional[str]]
 
 
 class Path:
@@ -61,10 +61,10 @@ class Paths:
 
 
 def step(hop: Hop) -> Step:
-    """What makes a hop the same in two packets."""
+    """What makes a hop the same in two packets: one rule of nft's can accept and drop (vmap)."""
     return (
         hop.backend, hop.family, hop.table, hop.chain, hop.type,
-        hop.rulenum if hop.backend == "legacy" else hop.handle,
+        hop.rulenum if hop.backend == "legacy" else hop.handle, hop.verdict,
     )  # fmt: skip
 
 
