@@ -203,3 +203,15 @@ def test_what_nft_json_says_is_not_altered():
             {"rule": {"family": "ip", "table": "t", "chain": "c", "handle": 1, "expr": [statement]}},
         ]}  # fmt: skip
         assert nft_json.parse(json.dumps(listing)).chains["ip", "t", "c"].rules[0].text == text
+
+
+@pytest.mark.parametrize(
+    ("printed", "priority"),
+    [
+        ("filter + 10", 10), ("filter", 0), ("srcnat - 5", 95), ("-150", -150), ("0", 0),
+        ("filter + x", None), ("--", None), ("later", None), (" ", None),
+    ],
+)  # fmt: skip
+def test_a_priority_is_a_number_or_a_name(printed, priority):
+    text = NATIVE.replace("filter + 10", printed)
+    assert nft_text.parse(text).chains["inet", "shop", "gate"].priority == priority

@@ -85,6 +85,13 @@ class Packet:
         """The hook of a hop, also of one in a user chain; None where it is not known."""
         return self._hooks[index]
 
+    def are_together(self, one: int, other: int) -> bool:
+        """Whether two hops are of the same table at the same hook."""
+        first, second = self.hops[one], self.hops[other]
+        is_same_table = first.table == second.table and first.family == second.family
+        is_same_backend = first.backend == second.backend
+        return is_same_table and is_same_backend and self._hooks[one] == self._hooks[other]
+
     def us(self, index: int) -> Optional[int]:
         """Microseconds from the first hop; None without stamps finer than a second.
 

@@ -15,6 +15,7 @@ _ABOUT = re.compile(r'(?:comment "[^"]*"|flags [\w,]+);?$')
 _QUOTED = re.compile(r'"[^"]*"')
 _RULE = re.compile(r"(.*?)(?: # handle (\d+))?$")
 _COUNTER = re.compile(r"\bcounter packets (\d+) bytes \d+")
+_PRIORITY = re.compile(r"([a-z]+)?\s*([+-]? ?[0-9]{1,10})?$")
 _NAMED = {
     "raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100,
 }  # fmt: skip
@@ -62,11 +63,11 @@ def parse(text: str) -> Ruleset:
 
 def _priority(text: str) -> int | None:
     """A priority as nft prints it: a number, or a name with a number added or taken."""
-    name, *rest = text.split()
-    base = _NAMED.get(name)
-    if base is None:
-        return int(name) if name.lstrip("-").isdigit() else None
-    return base if len(rest) != 2 else base + int("".join(rest))
+    found = _PRIORITY.match(text.strip())
+    if not text.strip() or found is None or found[1] not in (None, *_NAMED):
+        return None
+    offset = int((found[2] or "0").replace(" ", ""))
+    return offset if found[1] is None else _NAMED[found[1]] + offset
 
 
 def _whole_lines(text: str) -> Iterator[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from tracetui.model.explain import Explainer, PacketExplanation
+from tracetui.model.explain import Explainer
+from tracetui.model.explanation import PacketExplanation
 from tracetui.model.packet import Packet
 from tracetui.session.rulesets import Rulesets
 

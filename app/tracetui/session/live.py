@@ -12,7 +12,7 @@ from tracetui.collector import frames
 from tracetui.collector.frames import Frame
 from tracetui.errors import CollectorGone
 from tracetui.model.assemble import Assembler
-from tracetui.model.explain import PacketExplanation
+from tracetui.model.explanation import PacketExplanation
 from tracetui.model.guard import DEFAULT_THRESHOLD
 from tracetui.model.hop import Hop
 from tracetui.model.installed import InstalledRule

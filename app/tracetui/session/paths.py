@@ -18,11 +18,11 @@ Step = tuple[str, str, str, str, str, Optional[int], Optional[str]]
 class Path:
     """Packets that met the same rules in the same order."""
 
-    __slots__ = ("count", "first", "last", "newest", "oldest")
+    __slots__ = ("count", "first", "last", "newest")
 
     def __init__(self, packet: Packet) -> None:
         self.count = 0
-        self.newest = self.oldest = packet
+        self.newest = packet
         self.first = self.last = packet.time
 
     def take(self, packet: Packet) -> None:

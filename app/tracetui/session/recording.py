@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Optional, TextIO, TypeVar
 
-from tracetui.model.explain import PacketExplanation
+from tracetui.model.explanation import PacketExplanation
 from tracetui.model.header import Header
 from tracetui.model.hop import HOOKS, SINCE_EPOCH, Hop, built_in_hook
 from tracetui.model.packet import Packet

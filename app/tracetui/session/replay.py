@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO, Optional
 
 from tracetui.model.assemble import Assembler
-from tracetui.model.explain import PacketExplanation
+from tracetui.model.explanation import PacketExplanation
 from tracetui.model.hop import Hop
 from tracetui.model.installed import InstalledRule
 from tracetui.model.packet import Packet

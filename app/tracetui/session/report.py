@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from typing import Any, Optional
 
 from tracetui import __version__
-from tracetui.model.explain import Change, HopExplanation, PacketExplanation
+from tracetui.model.explanation import Change, HopExplanation, PacketExplanation
 from tracetui.model.header import Header
 from tracetui.model.history import CHANGED, PENDING
 from tracetui.model.hop import Hop

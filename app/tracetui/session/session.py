@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Optional, Protocol
 
-from tracetui.model.explain import PacketExplanation
+from tracetui.model.explanation import PacketExplanation
 from tracetui.model.guard import DEFAULT_THRESHOLD
 from tracetui.model.installed import InstalledRule
 from tracetui.model.packet import Packet

@@ -13,7 +13,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tracetui.model.explain import PacketExplanation
+from tracetui.model.explanation import PacketExplanation
 from tracetui.model.packet import Packet
 from tracetui.session import report
 from tracetui.session.inert import inert

@@ -8,7 +8,7 @@ from rich.text import Text
 from textual.widgets import Static
 
 from tracetui.model import chain_names
-from tracetui.model.explain import PacketExplanation
+from tracetui.model.explanation import PacketExplanation
 from tracetui.model.packet import Packet
 from tracetui.session import report
 from tracetui.session.inert import inert

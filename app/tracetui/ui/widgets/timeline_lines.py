@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import NamedTuple, Optional
 
 from tracetui.model import chain_names
-from tracetui.model.explain import Explainer, HopExplanation, PacketExplanation
+from tracetui.model.explain import Explainer
+from tracetui.model.explanation import HopExplanation, PacketExplanation
 from tracetui.model.history import KNOWN
 from tracetui.model.hop import Hop, built_in_hook
 from tracetui.model.packet import Packet, TableHops

@@ -1,0 +1,154 @@
+"""The rule behind a hop, and what speaks against it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Optional
+
+from tracetui.model.explanation import HopExplanation
+from tracetui.model.header import Header
+from tracetui.model.history import CHANGED, KNOWN, UNREAD, RulesetHistory
+from tracetui.model.hop import Hop
+from tracetui.model.packet import Packet
+from tracetui.model.rule_meaning import STANDARD, Meaning, contradiction, meaning
+from tracetui.model.ruleset import Chain, ChainKey, ListedRule
+
+_FINAL = frozenset(("accept", "drop", "reject", "queue"))
+
+
+def explain_hop(hop: Hop, histories: Mapping[str, RulesetHistory]) -> HopExplanation:
+    """The rule of a hop by the ruleset it met, whatever the other hops of its packet tell."""
+    history = histories.get(hop.backend)
+    if history is None or history.is_empty:
+        found = HopExplanation(UNREAD, hop.verdict)
+    elif hop.backend == "nft":
+        found = _nft_hop(hop, history)
+    else:
+        found = _legacy_hop(hop, history)
+    if found.state != KNOWN and hop.rule is not None:
+        rule = ListedRule(hop.rule, hop.handle)
+        return HopExplanation(KNOWN, hop.verdict, rule, hop.rulenum)
+    return found
+
+
+def is_contradicted(
+    packet: Packet,
+    index: int,
+    found: Sequence[HopExplanation],
+    header: Optional[Header],
+) -> bool:
+    """Whether the packet's other hops, or its header, say that the rule is another one."""
+    hop, here = packet.hops[index], found[index]
+    said = here.meaning
+    if said is not None and contradiction(said, header, hop.iif, hop.oif) is not None:
+        return True
+    if said is not None and said.destination and _went_elsewhere(packet, index, said):
+        return True
+    is_iptables = here.rule is not None and (here.rule.text or "").startswith("-A ")
+    if said is not None and is_iptables and _leads_otherwise(hop, said):
+        return True
+    if here.verdict in ("drop", "reject") and any(
+        later.backend == "legacy" for later in packet.hops[index + 1 :]
+    ):
+        return hop.backend == "legacy"
+    after = packet.hops[index + 1] if index + 1 < len(packet.hops) else None
+    if after is None or hop.backend != "legacy" or not packet.are_together(index, index + 1):
+        return False
+    return not _leads_to(here, hop, after)
+
+
+def _legacy_hop(hop: Hop, history: RulesetHistory) -> HopExplanation:
+    found = history.chain(ChainKey(hop.family, hop.table, hop.chain), hop.readings)
+    chain, number = found.value, hop.rulenum or 0
+    if chain is None:
+        return HopExplanation(found.state, hop.verdict)
+    if number == len(chain.rules) + 1 and hop.type != "rule":
+        if (hop.type == "policy") != chain.is_base:
+            return HopExplanation(CHANGED, hop.verdict)
+        return HopExplanation(KNOWN, chain.policy or "return", chain=chain)
+    if not 1 <= number <= len(chain.rules):
+        return HopExplanation(CHANGED, hop.verdict)
+    rule = chain.rules[number - 1]
+    said = meaning(rule.text or "")
+    is_end_like = said.is_unconditional and said.target in STANDARD and not said.is_goto
+    if is_end_like != (hop.type != "rule"):
+        return HopExplanation(CHANGED, hop.verdict)
+    verdict = _verdict_of(said, chain)
+    if said.target is not None and said.target not in STANDARD and not said.is_goto:
+        # A chain can bear the name of a target.
+        target = history.chain(ChainKey(hop.family, hop.table, said.target), hop.readings)
+        verdict = f"jump {said.target}" if target.state == KNOWN else verdict
+    return HopExplanation(KNOWN, verdict, rule, number, chain)
+
+
+def _nft_hop(hop: Hop, history: RulesetHistory) -> HopExplanation:
+    key = ChainKey(hop.family, hop.table, hop.chain)
+    chain = history.chain(key, hop.readings)
+    if hop.handle is None:
+        # The kernel has said everything: that the chain ended, and how.
+        return HopExplanation(KNOWN, hop.verdict, chain=chain.value)
+    found = history.rule(key[:2], hop.handle, hop.readings)
+    if found.value is None:
+        return HopExplanation(found.state, hop.verdict)
+    where, rule = found.value
+    if where != key:
+        return HopExplanation(CHANGED, hop.verdict)
+    handles = [one.handle for one in chain.value.rules] if chain.value is not None else []
+    number = handles.index(hop.handle) + 1 if hop.handle in handles else None
+    return HopExplanation(KNOWN, hop.verdict, rule, number, chain.value)
+
+
+def _verdict_of(said: Meaning, chain: Chain) -> Optional[str]:
+    """The verdict of a rule of a legacy chain, in nft's words; None for what can be a jump."""
+    if said.is_goto:
+        return f"goto {said.target}"
+    if said.verdict == "return" and chain.is_base:
+        # RETURN in a base chain has the policy decide, and no further hop tells of it.
+        return chain.policy
+    return said.verdict
+
+
+def _leads_to(here: HopExplanation, hop: Hop, after: Hop) -> bool:
+    """Whether the next hop in the same table can come after this one."""
+    verdict = here.verdict or ""
+    if verdict.startswith(("jump ", "goto ")):
+        return after.chain == verdict.split(" ", 1)[1]
+    if verdict in _FINAL:
+        return False
+    if verdict == "continue":
+        return after.chain == hop.chain and (after.rulenum or 0) > (hop.rulenum or 0)
+    if verdict == "return":
+        return after.chain != hop.chain
+    return True
+
+
+def _leads_otherwise(hop: Hop, said: Meaning) -> bool:
+    """Whether the kernel jumped elsewhere than the text says: a chain can be renamed.
+
+    A rule of nft's own can lead to more than one.
+    """
+    word, _, target = (hop.verdict or "").partition(" ")
+    return word in ("jump", "goto") and bool(target) and said.target != target
+
+
+def _went_elsewhere(packet: Packet, index: int, said: Meaning) -> bool:
+    """Whether the destination seen next is not the one the rule sets."""
+    address, port = _destination(said.destination or "")
+    for hop in packet.hops[index + 1 :]:
+        if hop.header is not None and hop.header.dst is not None:
+            is_port_other = port is not None and hop.header.dport not in (None, port)
+            return is_port_other or address not in (None, hop.header.dst)
+    return False
+
+
+def _destination(text: str) -> tuple[Optional[str], Optional[int]]:
+    """Address and port of ``--to-destination``; None for what is not given, or a range."""
+    if text.startswith("["):
+        address, _, port = text[1:].partition("]")
+        port = port.lstrip(":")
+    elif text.count(":") > 1:
+        address, port = text, ""
+    else:
+        address, _, port = text.partition(":")
+    is_one = bool(address) and "-" not in address
+    return address if is_one else None, int(port) if port.isdigit() else None
