@@ -133,3 +133,11 @@ def test_a_rule_whose_chain_was_renamed_is_what_it_was():
     assert made.rule(("ip", "nat"), 7, (1, 2)) == Found("known", (KEY, old.rules[0]))
     assert made.rule(("ip", "nat"), 7, (2, 3)).state == "changed"
     assert made.rule(("ip", "nat"), 7, (3, 4)) == Found("known", (new_key, new.rules[0]))
+
+
+def test_what_a_listing_does_not_have_was_not_read():
+    made = RulesetHistory("legacy")
+    made.fix(ruleset(A))
+    assert made.chain(ChainKey("ip6", "nat", "SVC"), None).state == "unread"
+    assert made.chain(ChainKey("ip", "nat", "GONE"), None).state == "changed"
+    assert made.rule(("ip", "nat"), 7, None).state == "unread"

@@ -215,3 +215,13 @@ def test_what_nft_json_says_is_not_altered():
 def test_a_priority_is_a_number_or_a_name(printed, priority):
     text = NATIVE.replace("filter + 10", printed)
     assert nft_text.parse(text).chains["inet", "shop", "gate"].priority == priority
+
+
+def test_numbers_of_another_kind_in_nft_json_are_none():
+    text = """{"nftables": [
+      {"chain": {"family": "ip", "table": "t", "name": "c", "hook": "input", "prio": "filter"}},
+      {"rule": {"family": "ip", "table": "t", "chain": "c", "handle": [1], "expr": [
+        {"counter": {"packets": "a", "bytes": 1}}, {"accept": null}]}}]}"""
+    chain = nft_json.parse(text).chains["ip", "t", "c"]
+    assert chain.priority is None
+    assert (chain.rules[0].handle, chain.rules[0].packets) == (None, None)

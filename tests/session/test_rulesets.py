@@ -13,7 +13,7 @@ from tracetui.lab import recording as lab_recording
 from tracetui.model.ruleset import ChainKey
 from tracetui.parse import nftrace
 from tracetui.session import report
-from tracetui.session.replay import ReplaySession
+from tracetui.session.replay import LONGEST_LINE, ReplaySession
 from tracetui.session.rulesets import Rulesets
 
 SAVE = "*filter\n:FORWARD DROP [0:0]\n-A FORWARD -p tcp -j ACCEPT\nCOMMIT\n"
@@ -248,6 +248,44 @@ def test_two_recordings_are_explained_each_by_its_own_rulesets():
     assert found[:count] == alone
     assert found[count : 2 * count] == other
     assert found[2 * count :] == alone
+
+
+def test_a_recording_without_its_rulesets_is_not_explained_by_the_next_one():
+    packets = [line for line in recorded() if '"kind":"ruleset"' not in line]
+    bare = []
+    for line in packets:
+        one = json.loads(line)
+        for hop in one["hops"] if one["kind"] == "packet" else ():
+            hop["rule"] = None
+        bare.append(json.dumps(one))
+    both = ["\n".join(lines).encode() for lines in (bare, recorded())]
+    session = ReplaySession([(str(at), io.BytesIO(text)) for at, text in enumerate(both)])
+    session.read_all()
+    packets = list(session.packets)
+    explained = [any(here.rule for here in session.explain(packet).hops) for packet in packets]
+    half = len(packets) // 2
+    assert not any(explained[:half])
+    assert any(explained[half:])
+
+
+def test_a_ruleset_may_be_longer_than_any_log_line():
+    filler = "".join(
+        f"-A KUBE-SERVICES -d 10.9.{at >> 8}.{at & 255}/32 -j RETURN\\n" for at in range(5000)
+    )
+    long = [
+        line.replace("-A KUBE-SERVICES", f"{filler}-A KUBE-SERVICES", 1)
+        if '"legacy"' in line and '"what":"save"' in line
+        else line.replace('"text":"# Generated', '"text":"' + "# \\n" * 20000 + "# Generated", 1)
+        for line in recorded()
+    ]
+    assert max(len(line) for line in long) > LONGEST_LINE
+    session, plain = replay_of("\n".join(long)), replay_of("\n".join(recorded()))
+    assert session.status.skipped == 0
+    assert [session.explain(one).verdict for one in session.packets] == [
+        plain.explain(one).verdict for one in plain.packets
+    ]
+    known = [here.chain for one in session.packets for here in session.explain(one).hops]
+    assert sum(chain is not None for chain in known) > 100
 
 
 def test_packets_whose_rulesets_were_cut_off_keep_what_was_written_with_them():

@@ -175,6 +175,15 @@ class RulesetHistory:
             yield from self._take_ruleset(number, reading.ruleset)
         self.latest = number
 
+    def begin_anew(self, number: int) -> None:
+        """Forget what stands now: the next reading is ``number`` + 1, and of another node."""
+        for key in self._open:
+            self._take_chain(self.latest + 1, key, None)
+        for spans in self._instances.values():
+            spans.take(self.latest + 1, None)
+        self._open = set()
+        self.latest = number
+
     def chain(self, key: ChainKey, window: Optional[Window]) -> Found[Chain]:
         """The chain as a hop with this window met it."""
         if window is None or self._has_fixed_only:
@@ -198,7 +207,9 @@ class RulesetHistory:
         if window is None or self._has_fixed_only:
             fixed = self._rules.get((*table, 0, handle))
             if fixed is None:
-                return Found(UNREAD if self._fixed is None else CHANGED)
+                # Without handles in the listing (nft without -a) nothing can be looked up.
+                has_handles = any(key[:2] == table for key in self._rules)
+                return Found(CHANGED if has_handles else UNREAD)
             return Found(KNOWN, fixed[-1][1:])
         after, before = window
         span = self._span(self._instances.get(table), after)
@@ -272,7 +283,13 @@ class RulesetHistory:
         if self._fixed is None:
             return Found(UNREAD)
         chain = self._fixed.chains.get(key)
-        return Found(KNOWN, chain) if chain else Found(CHANGED)
+        if chain is not None:
+            return Found(KNOWN, chain)
+        return Found(CHANGED if self._is_listed(key[:2]) else UNREAD)
+
+    def _is_listed(self, table: TableKey) -> bool:
+        """Whether the user's listing has anything of a table."""
+        return self._fixed is not None and any(key[:2] == table for key in self._fixed.chains)
 
     def _span(self, spans: Optional[_Spans[Value]], after: int) -> _Span[Value] | str:
         """What the reading before a hop found; a state if it found nothing."""

@@ -93,8 +93,8 @@ def _nft_hop(hop: Hop, history: RulesetHistory) -> HopExplanation:
     where, rule = found.value
     if where != key:
         return HopExplanation(CHANGED, hop.verdict)
-    handles = [one.handle for one in chain.value.rules] if chain.value is not None else []
-    number = handles.index(hop.handle) + 1 if hop.handle in handles else None
+    rules = chain.value.rules if chain.value is not None else ()
+    number = next((at for at, one in enumerate(rules, start=1) if one.handle == hop.handle), None)
     return HopExplanation(KNOWN, hop.verdict, rule, number, chain.value)
 
 

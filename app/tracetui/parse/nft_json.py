@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Optional
 
 from tracetui.model.ruleset import Chain, ChainKey, ListedRule, Ruleset
 
@@ -41,7 +41,7 @@ def _ruleset(objects: list[dict[str, Any]]) -> Ruleset:
             tuple(rules.get(key, ())),
             chain.get("policy", "accept") if is_base else None,
             _HOOKS.get(chain.get("hook", "")),
-            chain.get("prio"),
+            _number(chain.get("prio")),
             chain.get("type") == "nat",
         )
     return ruleset
@@ -53,12 +53,17 @@ def _rule(rule: dict[str, Any]) -> ListedRule:
     if rule.get("comment"):
         parts.append(f"comment {json.dumps(rule['comment'], ensure_ascii=False)}")
     counter = next((one["counter"] for one in expressions if one.get("counter")), None)
-    packets = counter.get("packets") if isinstance(counter, dict) else None
+    packets = _number(counter.get("packets")) if isinstance(counter, dict) else None
     # nft's JSON shows an iptables match or target by its name only: that is no text of the rule.
     has_xt = any("xt" in one for one in expressions)
     text = None if has_xt else " ".join(part for part in parts if part)
     is_native = any(_is_native(one) for one in expressions)
-    return ListedRule(text, rule.get("handle"), packets, is_native)
+    return ListedRule(text, _number(rule.get("handle")), packets, is_native)
+
+
+def _number(value: object) -> Optional[int]:
+    """A whole number; None for anything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _is_native(one: dict[str, Any]) -> bool:

@@ -183,7 +183,7 @@ def _hop(
 
 
 def _window(value: list[Any]) -> tuple[int, int]:
-    if len(value) != 2 or not all(type(number) is int for number in value):
+    if len(value) != 2 or not all(type(one) is int and 0 <= one < 1 << 40 for one in value):
         raise TypeError("readings")
     return value[0], value[1]
 

@@ -25,6 +25,8 @@ LOOK_AT_CLOCK = 128
 """Lines between two looks at the clock."""
 LONGEST_LINE = 64 << 10
 """Bytes; a longer line is cut there and its rest is a line of its own: it is no log."""
+LONGEST_RECORD = 64 << 20
+"""Bytes of a line of our own record."""
 NO_NODE = "this is a replay: there is no node to trace"
 
 
@@ -130,6 +132,9 @@ class ReplaySession:
         for name, file in self._files:
             try:
                 while line := file.readline(LONGEST_LINE):
+                    if not line.endswith(b"\n") and recording.is_ours(line[:64].decode("latin-1")):
+                        # A ruleset is one line, however many rules it has.
+                        line += file.readline(LONGEST_RECORD)
                     yield line.decode(errors="backslashreplace")
             except (OSError, ValueError) as error:
                 self._notices.append(Notice(time.time(), "error", f"{name}: {error}"))
@@ -160,7 +165,7 @@ class ReplaySession:
         """A recorded hop with its window among the readings of all recordings."""
         if hop.readings is None:
             return hop
-        return hop._replace(readings=self.rulesets.shifted(hop.backend, hop.readings))
+        return hop._replace(readings=self.rulesets.shifted(hop.readings))
 
     def _take_recorded(self, line: str) -> Optional[int]:
         """Take in a line of our own record; a packet written again replaces what it was."""

@@ -18,6 +18,8 @@ LOOK_AT_CLOCK = 128
 """Lines, or chains, between two looks at the clock."""
 _FAMILIES = {4: "ip", 6: "ip6"}
 BACKENDS = ("legacy", "nft")
+APART = 1 << 40
+"""How far apart the numbers of two recordings' readings are: no recording has so many."""
 
 
 class Rulesets:
@@ -32,8 +34,8 @@ class Rulesets:
         self._windows: dict[str, Window] = dict.fromkeys(BACKENDS, (0, 1))
         self._parts: dict[str, list[tuple[Mapping[str, Any], str]]] = {b: [] for b in BACKENDS}
         self._jobs: deque[Iterator[None]] = deque()
-        self._offsets = dict.fromkeys(BACKENDS, 0)
-        self._highest = dict.fromkeys(BACKENDS, 0)
+        self._recordings = 0
+        self._offset = 0
 
     def window(self, backend: str) -> Window:
         """Between which readings a hop stands that comes now."""
@@ -75,24 +77,20 @@ class Rulesets:
         parts = record["parts"]
         if parts is not None:
             parts = [(dict(part), str(part["text"])) for part in parts]
-        number = int(record["reading"]) + self._offsets[backend]
-        if number == self._highest[backend] + 1:
-            self._highest[backend] = number
+        number = int(record["reading"]) + self._offset
         self._jobs.append(self._reading(str(backend), number, bool(record["continuous"]), parts))
 
     def begin_recording(self) -> None:
         """Have the readings that come now count from 1, and stand for another node."""
-        for backend, highest in self._highest.items():
-            if highest > self._offsets[backend]:
-                # Nothing of before reaches into it: between them stands a reading of no rules.
-                self._jobs.append(self._reading(backend, highest + 1, False, []))
-                self._offsets[backend] = self._highest[backend] = highest + 1
+        if self._recordings:
+            self._jobs.append(self._beginning(self._recordings * APART))
+            self._offset = self._recordings * APART
+        self._recordings += 1
 
-    def shifted(self, backend: str, window: Window) -> Window:
+    def shifted(self, window: Window) -> Window:
         """A window of the present recording among the readings of all."""
         after, before = window
-        offset = self._offsets[backend]
-        return (after + offset if after else 0, before + offset)
+        return (after + self._offset if after else 0, before + self._offset)
 
     def fix(self, text: str) -> bool:
         """Explain hops by a listing that the user brought; False if it is none that is known."""
@@ -131,6 +129,11 @@ class Rulesets:
         """Read everything that came."""
         while self._jobs:
             self.work(float("inf"))
+
+    def _beginning(self, number: int) -> Iterator[None]:
+        for history in self.histories.values():
+            history.begin_anew(number)
+        yield
 
     def _ending(self) -> Iterator[None]:
         for history in self.histories.values():

@@ -265,10 +265,8 @@ class Timeline(ScrollView, can_focus=True):
     def _details_of(self, packet: Packet) -> list[Detail]:
         """The lines under an unfolded packet."""
         if packet.id not in self._details:
-            explainer, explanation = self._explanations.explainer, self._explanations.of(packet)
-            self._details[packet.id] = details(
-                packet, explainer, explanation, self._asked, self._width
-            )
+            explanation = self._explanations.of(packet)
+            self._details[packet.id] = details(packet, explanation, self._asked, self._width)
         return self._details[packet.id]
 
     def _unfold(self, packet: Packet) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import NamedTuple, Optional
 
 from tracetui.model import chain_names
-from tracetui.model.explain import Explainer
 from tracetui.model.explanation import HopExplanation, PacketExplanation
 from tracetui.model.history import KNOWN
 from tracetui.model.hop import Hop, built_in_hook
 from tracetui.model.packet import Packet, TableHops
+from tracetui.model.passed_by import passed_by
 from tracetui.model.rule_meaning import contradiction, meaning
 from tracetui.model.ruleset import ListedRule
 from tracetui.session import report
@@ -101,7 +101,7 @@ class Asked(NamedTuple):
 
 
 def details(
-    packet: Packet, explainer: Explainer, explanation: PacketExplanation, asked: Asked, width: int
+    packet: Packet, explanation: PacketExplanation, asked: Asked, width: int
 ) -> list[Detail]:
     """One line for each hop, in path order: hook and table where they begin, then the hop."""
     is_mixed = len({hop.backend for hop in packet.hops}) > 1
@@ -119,7 +119,7 @@ def details(
                 if explanation.hops[index].is_own and not asked.own:
                     continue
                 is_entered = not found or packet.hops[found[-1].hop].chain != hop.chain
-                passed = explainer.tested_before(packet, index) if asked.tested else ()
+                passed = passed_by(packet, explanation.hops, index) if asked.tested else ()
                 if passed := tuple(one for one in passed if asked.own or not _is_own(one[1])):
                     place = _Place(hook, label, depth, "")
                     found += _passed_by(packet, index, place, passed, width)
