@@ -15,7 +15,7 @@ from tracetui.session.inert import inert
 
 
 class HopDetail(Static):
-    """A few lines under the packets; empty while there is no packet."""
+    """Four lines under the packets, always as many: nothing moves while packets come."""
 
     def __init__(self) -> None:
         super().__init__("", id="detail", markup=False)
@@ -33,7 +33,6 @@ class HopDetail(Static):
             self.update(_of_packet(packet, explanation))
         else:
             self.update(_of_hop(packet, explanation, hop))
-        self.set_class(packet is None, "-empty")
 
 
 def _of_packet(packet: Packet, explanation: PacketExplanation) -> Text:
