@@ -13,6 +13,7 @@ import pytest
 
 IN_CI = bool(os.environ.get("CI"))
 XTABLES = ("iptables-legacy", "iptables-nft", "ip6tables-legacy", "ip6tables-nft")
+STATE = Path("/run/tracetui")
 TOOLS = ("ip", "nft", "ping", *XTABLES)
 
 
@@ -40,6 +41,11 @@ class Namespace:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self._state = STATE / f"nf_log-{Path(f'/run/netns/{name}').stat().st_ino}.json"
+
+    def state_files(self) -> list[str]:
+        """What of our state about this namespace lies on the node."""
+        return [self._state.name] if self._state.exists() else []
 
     def run(self, *argv: str, check: bool = True) -> str:
         """Run a command inside; what it printed."""
@@ -89,7 +95,7 @@ def namespace() -> Iterator[Namespace]:
         yield made
     finally:
         subprocess.run(["ip", "netns", "del", name], check=True)
-        assert not list(Path("/run/tracetui").glob("nf_log-*")), "an nf_log state file was left"
+        assert made.state_files() == []
 
 
 @pytest.fixture
