@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from typing import NamedTuple, Optional
 
+from tracetui.errors import Failure
 from tracetui.model.installed import TAG, InstalledRule
 
 _COUNTED = re.compile(r"\[(\d+):(\d+)\] -A (\S+) (.*)")
@@ -17,11 +18,15 @@ KUBELET_CHAINS = (":KUBE-IPTABLES-HINT ", ":KUBE-KUBELET-CANARY ")
 
 
 def trace_rules(text: str, backend: str, family: int, tag: str) -> Iterator[InstalledRule]:
-    """The rules with target TRACE in ``iptables-save -c -t raw``; ``tag`` names this collector."""
-    for line in text.splitlines():
+    """The rules with target TRACE in ``iptables-save -c -t raw``; ``tag`` names this collector.
+
+    Raises Failure for a text that is no whole listing: what it lacks may be there all the same.
+    """
+    _check(text, backend, family)
+    for line in text.split("\n"):
         found = _COUNTED.match(line)
-        words = _words(found[4]) if found else None
-        if not found or not words or _after(words, "-j") != "TRACE":
+        words = _words(found[4]) if found else []
+        if not found or _after(words, "-j") != "TRACE":
             continue
         comment = _after(words, "--comment")
         if comment is not None and not comment.startswith(TAG):
@@ -64,11 +69,22 @@ def count(lines: Iterable[str]) -> TableCounts:
     return TableCounts(sum(rules.values()), max(rules.values(), default=0), kubelet)
 
 
-def _words(text: str) -> list[str] | None:
+def _check(text: str, backend: str, family: int) -> None:
+    lines = [line for line in text.split("\n") if line.strip()]
+    name = f"the {backend} raw table of IPv{family}"
+    if any(line.startswith("# Table") and "incompatible" in line for line in lines):
+        raise Failure(f"{name} holds rules that iptables can't list; `nft list ruleset` can")
+    told = [line for line in lines if not line.startswith("#")]
+    if told and (told[0] != "*raw" or told[-1] != "COMMIT"):
+        raise Failure(f"the listing of {name} is not understood: {told[0][:60]!r}")
+
+
+def _words(text: str) -> list[str]:
     try:
         return shlex.split(text)
     except ValueError:
-        return None
+        # A name with a quote in it, which iptables-save prints as it is.
+        return text.split()
 
 
 def _after(words: list[str], flag: str) -> str | None:
