@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import termios
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+STOPPED_SECONDS = 60.0
+"""How long a stopped terminal (XOFF) is waited for."""
 
 _PLAIN = (
     b"\x1b[?2026l\x1b[<u"  # synchronised output, kitty's keyboard
     b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l"  # mouse
     b"\x1b[?1004l\x1b[?2004l\x1b[?2048l"  # focus, paste, resize
-    b"\x1b[?1049l\x1b[?25h\x1b[0m"  # the other screen, the cursor, colours
+    b"\x1b[?1049l\x1b[?7h\x1b[?25h\x1b[0m"  # the other screen, wrapping, the cursor, colours
 )
 """Turns off what Textual's LinuxDriver turns on."""
 _WORDS = b"\r\ntracetui: the screen was killed; its rules are being removed\r\n"
@@ -56,10 +61,18 @@ def _keep(pipe: int, modes: list[Any]) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(number, signal.SIG_IGN)
         if not os.read(pipe, 1):
-            os.set_blocking(1, False)
             with contextlib.suppress(OSError):
-                os.write(1, _PLAIN + _WORDS)
-            os.set_blocking(1, True)
+                _write(_PLAIN + _WORDS)
             termios.tcsetattr(0, termios.TCSANOW, modes)
     finally:
         os._exit(0)
+
+
+def _write(data: bytes) -> None:
+    """Write to the terminal, waiting for one that is stopped, but not for ever."""
+    os.set_blocking(1, False)
+    end = time.monotonic() + STOPPED_SECONDS
+    while data and time.monotonic() < end:
+        if select.select([], [1], [], max(0.0, end - time.monotonic()))[1]:
+            data = data[os.write(1, data) :]
+    os.set_blocking(1, True)

@@ -154,8 +154,6 @@ class Collector:
     def _start(self) -> None:
         os.set_blocking(self._stdin, False)
         self._mailbox.wake_on_signals()
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
-            signal.signal(number, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: self._leave())
         for thing, job in (
             (self._stdin, self._read_commands),

@@ -16,7 +16,8 @@ from tracetui.kernel import process
 
 _SUBREAPER = 36
 """PR_SET_CHILD_SUBREAPER (include/uapi/linux/prctl.h)."""
-_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+_FOR_THE_SCREEN = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
+"""Ignored here and, inherited, in the collector: the screen decides what they mean."""
 
 
 def run(serve: Callable[[], int], sweep: Callable[[], None]) -> int:
@@ -29,13 +30,13 @@ def run(serve: Callable[[], int], sweep: Callable[[], None]) -> int:
         os.setsid()
     # What a dead collector was about to do, an iptables that waits for its lock, comes to us.
     ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
+    for number in _FOR_THE_SCREEN:
+        signal.signal(number, signal.SIG_IGN)
     child = os.fork()
     if child == 0:
         process.rename("tt-collector")
         return serve()
     process.rename("tt-watchdog")
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: _pass_on(child, signal.SIGTERM))
     _let_go_of_pipes()
     status = _wait_for(child)

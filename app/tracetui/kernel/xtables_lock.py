@@ -125,8 +125,8 @@ def holder() -> Optional[str]:
 
     iptables takes it with flock(2), which /proc/locks lists (proc_locks(5)).
     """
-    inode = _inode()
     try:
+        inode = Path(os.environ.get("XTABLES_LOCKFILE", PATH)).stat().st_ino
         lines = Path("/proc/locks").read_text().splitlines()
     except OSError:
         return None
