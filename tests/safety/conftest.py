@@ -55,7 +55,6 @@ class Faults:
         self._results.setdefault(fault, set()).update(left or {"nothing"})
         assert left == []
 
-
     def leaves_no_rules(self, fault: str, seconds: float = 5.0) -> None:
         """The same for a program that goes on: no rule, no binding."""
         self.leaves_nothing(fault, None, seconds=seconds)

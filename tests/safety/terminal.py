@@ -17,7 +17,9 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-_ESCAPES = re.compile(rb"\x1b\[[0-9;:?<>=]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[()][A-Z0-9]|\x1b.")
+_ESCAPES = re.compile(
+    rb"\x1b\[[0-9;:?<>=]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[()][A-Z0-9]|\x1b."
+)
 _MODES = re.compile(rb"\x1b\[\?([0-9;]+)([hl])")
 _ON_BY_DEFAULT = (b"7", b"25")
 """Wrapping at the right edge, and the cursor."""

@@ -30,6 +30,10 @@ SILENCE_SECONDS = 8.0
 SWEEP_SECONDS = 25.0
 """How long its watchdog, or a sweep of ours, may take after a collector died."""
 _STEP_SECONDS = 0.01
+_URGENT = frozenset(
+    (frames.HELLO, frames.STATUS, frames.RULES, frames.NOTICE, frames.NODE, frames.BYE)
+)
+"""Frames that need not wait behind hops: a trip is known at once, whatever there is to take in."""
 _START = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); "
     "from tracetui.collector.__main__ import main; sys.exit(main())"
@@ -47,6 +51,7 @@ class CollectorClient:
         self._arguments = list(arguments)
         self._launcher = list(launcher)
         self._frames: deque[Frame] = deque()
+        self._urgent: deque[Frame] = deque()
         self._room = threading.Semaphore(BACKLOG)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._pid: Optional[int] = None
@@ -75,7 +80,7 @@ class CollectorClient:
     @property
     def gone(self) -> bool:
         """Whether the collector ended and all it sent was taken."""
-        return not self._reader.is_alive() and not self._frames
+        return not (self._reader.is_alive() or self._frames or self._urgent)
 
     @property
     def said_bye(self) -> bool:
@@ -92,12 +97,13 @@ class CollectorClient:
             raise CollectorGone("the collector has ended") from None
 
     def take(self) -> Frame | None:
-        """The next frame; None when there is none."""
+        """The next frame, urgent ones first; None when there is none."""
         try:
-            frame = self._frames.popleft()
+            frame = self._urgent.popleft() if self._urgent else self._frames.popleft()
         except IndexError:
             return None
-        self._room.release()
+        if frame.kind not in _URGENT:
+            self._room.release()
         if frame.kind == frames.HELLO:
             pid = frame.json().get("pid")
             self._pid = pid if isinstance(pid, int) else None
@@ -229,5 +235,8 @@ class CollectorClient:
         with contextlib.suppress(OSError, Failure):
             while data := os.read(fd, CHUNK):
                 for frame in reader.feed(data):
-                    self._room.acquire()
-                    self._frames.append(frame)
+                    if frame.kind in _URGENT:
+                        self._urgent.append(frame)
+                    else:
+                        self._room.acquire()
+                        self._frames.append(frame)

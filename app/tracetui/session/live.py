@@ -69,7 +69,7 @@ class LiveSession:
         """Whether the node was looked at: the first listing of its rules is here."""
         self.rulesets = Rulesets()
         self.explanations = Explanations(self.rulesets)
-        self.aftermath = Aftermath()
+        self.aftermath = Aftermath(self.packets)
         self._readings: Optional[list[dict[str, Any]]] = [] if keep_readings else None
         self._listings: dict[ChainPlace, ChainListing] = {}
         self._assembler = Assembler()
@@ -240,7 +240,7 @@ class LiveSession:
             guard=guard,
         )
         if guard.trip is not None and (before.trip is None or before.trip.at != guard.trip.at):
-            self.aftermath.tripped(reversed(self.packets))
+            self.aftermath.tripped(guard.trip.at)
             self._say("error", f"guard tripped: {guard.reason}")
 
     def _take_node(self, frame: Frame) -> None:

@@ -47,9 +47,9 @@ class ReplaySession:
         """
         self.rulesets = rulesets or Rulesets()
         self.explanations = Explanations(self.rulesets)
-        self.aftermath = Aftermath()
         self._files = list(files)
         self.packets = packets or PacketStore()
+        self.aftermath = Aftermath(self.packets)
         sources = tuple(SourceState(name, "on") for name, _ in self._files)
         self.status = Status(live=False, why_not=why_not, sources=sources)
         self.rules: tuple[InstalledRule, ...] = ()
