@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import signal
 import time
@@ -66,7 +67,9 @@ def start(
     except BaseException as error:
         session.close()
         if isinstance(error, Failure) and not session.has_begun and through:
-            raise Failure(f"tracing needs root; {error}") from None
+            # sudo quotes the whole command.
+            why = re.sub(r"'[^']* -c [^']*'", "the collector", str(error))
+            raise Failure(f"tracing needs root; {why}") from None
         raise
     return session
 
