@@ -5,17 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tracetui.model.rule import TraceRule
-from tracetui.session.live import LiveSession
-
+from .live import add, live, poll_until, quiet, rule, send
 from .terminal import Terminal
 from .test_terminal import flood
 
@@ -62,7 +58,7 @@ def test_the_guard_keeps_trying_while_the_lock_is_held(faults, lock):
             program.wait_for("still removing", 10)
             assert faults.namespace.trace_rules()
         program.wait_for(lambda: not faults.namespace.trace_rules(), 10)
-        program.wait_for("1 rules removed")
+        program.wait_for("1 rule removed")
         program.type("q")
         program.process.wait(20)
         faults.leaves_nothing("the xtables lock is held while the guard trips", program)
@@ -135,11 +131,8 @@ def test_an_overrun_is_counted_said_and_trips_the_guard(faults, source):
     """The collector is stopped until the kernel has no room left for what it reports."""
     backend = "nft" if source == "nftrace" else "legacy"
     with kernel_log_of_all_namespaces(source == "kmsg"):
-        session = LiveSession(faults.namespace.name, source=source, threshold=10**9)
-        try:
-            poll_until(session, lambda: session.is_ready)
-            session.add_rule(RULE_FOR_ALL, backend, override=True)
-            poll_until(session, lambda: session.rules)
+        with live(faults.namespace, source=source, threshold=10**9) as session:
+            add(session, rule(), backend)
             send(faults.namespace, 1)
             poll_until(session, lambda: session.status.hops)
             quiet(session)
@@ -157,14 +150,7 @@ def test_an_overrun_is_counted_said_and_trips_the_guard(faults, source):
                 # Exact: the kernel log also counts what others print.
                 sent = each * (PACKETS[source] + 1)
                 assert session.status.hops + session.status.lost == sent
-        finally:
-            session.close()
     faults.leaves_nothing(f"records are lost ({source})")
-
-
-RULE_FOR_ALL = replace(
-    TraceRule("OUTPUT", family=4, proto="udp", limit=None), expires=int(time.time()) + 3600
-)
 
 
 @contextmanager
@@ -177,31 +163,3 @@ def kernel_log_of_all_namespaces(wanted: bool):
         yield
     finally:
         setting.write_text(before)
-
-
-def send(namespace, packets: int) -> None:
-    """So many datagrams over loopback, as fast as they go."""
-    code = (
-        "import socket\n"
-        "out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
-        f"for _ in range({packets}): out.sendto(b'x', ('127.0.0.1', 9))\n"
-    )
-    namespace.run(sys.executable, "-c", code)
-
-
-def poll_until(session: LiveSession, is_true, seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not is_true():
-        session.poll()
-        assert time.monotonic() < end, [notice.text for notice in session.take_notices()]
-        time.sleep(0.01)
-
-
-def quiet(session: LiveSession) -> None:
-    """Wait until no more hops are told."""
-    hops, since = -1, time.monotonic()
-    while time.monotonic() - since < 1.5:
-        session.poll()
-        if session.status.hops != hops:
-            hops, since = session.status.hops, time.monotonic()
-        time.sleep(0.02)

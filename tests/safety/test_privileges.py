@@ -11,10 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tracetui.session.live import LiveSession
-
+from .live import add, live, rule
 from .terminal import Terminal
-from .test_node import RULE_FOR_ALL, poll_until
 from .users import NAME, PASSWORD, UID, as_user
 
 pytestmark = pytest.mark.kernel
@@ -162,11 +160,8 @@ def test_a_recording_under_sudo_belongs_to_the_invoking_user(faults, home):
 
 def test_the_collector_has_no_door_but_its_pipes(faults):
     """No socket but netlink's, no file that others can open."""
-    session = LiveSession(faults.namespace.name)
-    try:
-        poll_until(session, lambda: session.is_ready)
-        session.add_rule(RULE_FOR_ALL, "legacy", override=True)
-        poll_until(session, lambda: session.rules)
+    with live(faults.namespace) as session:
+        add(session, rule(), "legacy")
         pid = session.collector_pid
         inodes = {
             found[1]
@@ -181,8 +176,6 @@ def test_the_collector_has_no_door_but_its_pipes(faults):
         written = [str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()]
         files = [name for name in written if name.startswith("/") and name != "/dev/null"]
         assert all("(deleted)" in name for name in files), files
-    finally:
-        session.close()
 
 
 def test_the_collector_takes_no_code_from_where_it_is_started(faults, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Protocol
 
@@ -24,8 +24,8 @@ TRIPS_KEPT = 20
 """Trips told to the session, the last ones."""
 
 
-class Ears(Protocol):
-    """The sources, as far as the alarm needs them; used by the receive loop's thread only."""
+class Hearer(Protocol):
+    """The receive loop, as far as the alarm needs it; used by that loop's thread only."""
 
     def deafen(self) -> None:
         """Close every source."""
@@ -33,6 +33,14 @@ class Ears(Protocol):
 
     def listen_again(self) -> None:
         """Open them again."""
+        ...
+
+    def tell_status(self) -> None:
+        """Have the state told soon."""
+        ...
+
+    def relist(self) -> None:
+        """Have the rules listed soon."""
         ...
 
 
@@ -45,16 +53,14 @@ class Alarm:
         keeper: Keeper,
         remover: Worker,
         mailbox: Mailbox,
-        ears: Ears,
-        changed: Callable[[], None],
+        loop: Hearer,
     ) -> None:
-        """``remover`` runs nothing but removals; ``changed`` is called when the state is new."""
+        """``remover`` runs nothing but removals."""
         self._guard = guard
         self._keeper = keeper
         self._remover = remover
         self._mailbox = mailbox
-        self._ears = ears
-        self._changed = changed
+        self._loop = loop
         self._trips: deque[dict[str, Any]] = deque(maxlen=TRIPS_KEPT)
         self._since = 0.0
         self._is_deaf = False
@@ -66,7 +72,7 @@ class Alarm:
         self._trips.append(trip)
         self._keeper.refuse(f"the guard tripped ({self._guard.reason}); arm it first")
         self._remover.submit(partial(self._remove, trip))
-        self._changed()
+        self._loop.tell_status()
 
     def arm(self) -> None:
         """Start anew; rules may be added again."""
@@ -74,16 +80,16 @@ class Alarm:
         self._keeper.refuse(None)
         if self._is_deaf:
             self._is_deaf = False
-            self._ears.listen_again()
-        self._changed()
+            self._loop.listen_again()
+        self._loop.tell_status()
 
     def tick(self, now: float) -> None:
         """Stop listening to a flood that does not end; ``now`` is monotonic seconds."""
         lasts = self._guard.tripped and now - self._since > DEAF_AFTER_SECONDS
         if lasts and not self._is_deaf and self._guard.rate(now) > self._guard.threshold:
             self._is_deaf = True
-            self._ears.deafen()
-            self._changed()
+            self._loop.deafen()
+            self._loop.tell_status()
 
     def state(self) -> dict[str, Any]:
         """What the session is told; times are seconds since the epoch."""
@@ -118,4 +124,5 @@ class Alarm:
 
     def _note(self, trip: dict[str, Any], **found: Any) -> None:
         trip.update(found)
-        self._changed()
+        self._loop.tell_status()
+        self._loop.relist()

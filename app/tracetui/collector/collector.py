@@ -86,9 +86,7 @@ class Collector:
         )
         self._worker = Worker("rules", self._job_failed)
         self._remover = Worker("removal", self._job_failed)
-        self._alarm = Alarm(
-            self._guard, self._keeper, self._remover, self._mailbox, self, self._tell_status
-        )
+        self._alarm = Alarm(self._guard, self._keeper, self._remover, self._mailbox, self)
         self._links = LinkEvents()
         self._leaving = self._clean = self._refreshing = False
         self._bye: dict[str, Any] = {"removed": (), "why": None}
@@ -131,7 +129,7 @@ class Collector:
 
     def _listen(self, source: Source) -> None:
         self._reception.add(source)
-        self._tell_status()
+        self.tell_status()
 
     def drop(self, source: Source) -> None:
         """Take what a source still holds and close it; safe from every thread."""
@@ -227,9 +225,13 @@ class Collector:
             "guard": self._alarm.state(),
         }
 
-    def _tell_status(self) -> None:
+    def tell_status(self) -> None:
         """Have the state told at the next turn."""
         self._next_status = 0.0
+
+    def relist(self) -> None:
+        """Have the rules listed at the next turn."""
+        self._refreshed = float("-inf")
 
     def _send_links(self) -> None:
         while self._links.receive() is not None:
@@ -291,7 +293,7 @@ class Collector:
     def _set_threshold(self, value: object) -> None:
         if isinstance(value, int) and value > 0:
             self._guard.threshold = value
-            self._tell_status()
+            self.tell_status()
 
     def _leave(self, why: Optional[str] = None) -> None:
         """Have everything of ours removed, and end then; ``why`` if nobody asked for it."""

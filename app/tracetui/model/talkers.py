@@ -31,22 +31,34 @@ class Talkers(NamedTuple):
     sources: tuple[tuple[str, int], ...] = ()
     example: Optional[Packet] = None
     """A packet to the busiest target."""
+    hooks: tuple[tuple[Optional[str], int], ...] = ()
+    """Where the packets were seen first."""
 
     @property
     def hops_per_packet(self) -> float:
         """On average; 1 where nothing was seen."""
         return max(1.0, self.hops / self.packets) if self.packets else 1.0
 
+    def hops_per_match(self, chain: str) -> float:
+        """Hops that one match of a rule of ``chain`` brings, on average.
+
+        A packet that leaves over loopback comes in again, still traced: for us that is another one.
+        """
+        matched = dict(self.hooks).get(chain, 0) or self.packets
+        return max(1.0, self.hops / matched) if matched else 1.0
+
 
 def talkers(packets: Iterable[Packet]) -> Talkers:
     """Count what the packets were sent to, and by whom; those without a header count as packets."""
     targets: Counter[Target] = Counter()
     sources: Counter[str] = Counter()
+    hooks: Counter[Optional[str]] = Counter()
     examples: dict[Target, Packet] = {}
     count = hops = 0
     for packet in packets:
         count += 1
         hops += len(packet.hops)
+        hooks[packet.hook_of(0)] += 1
         target = _target(packet.header)
         if target is not None and packet.header is not None:
             targets[target] += 1
@@ -54,7 +66,8 @@ def talkers(packets: Iterable[Packet]) -> Talkers:
             sources[packet.header.src or "?"] += 1
     busiest = targets.most_common(SHOWN)
     example = examples[busiest[0][0]] if busiest else None
-    return Talkers(count, hops, tuple(busiest), tuple(sources.most_common(SHOWN)), example)
+    most = tuple(sources.most_common(SHOWN))
+    return Talkers(count, hops, tuple(busiest), most, example, tuple(hooks.items()))
 
 
 def _target(header: Optional[Header]) -> Optional[Target]:

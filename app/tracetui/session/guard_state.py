@@ -73,3 +73,13 @@ class GuardState:
     def reason(self) -> Optional[str]:
         """Why it tripped; None while armed."""
         return self.trip.reason if self.trip else None
+
+
+def removal_text(trip: Trip) -> str:
+    """What became of our rules, in words."""
+    if trip.removed is None:
+        return "removing our rules"
+    count = len(trip.removed)
+    if not count:
+        return "no rule of ours was in"
+    return "1 rule removed" if count == 1 else f"{count} rules removed"

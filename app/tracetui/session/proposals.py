@@ -34,7 +34,8 @@ def proposals(
     if source is None:
         return []
     rule, backend = source
-    limit = max(1, int(threshold * SHARE / seen.hops_per_packet / len(rule.families)))
+    each = seen.hops_per_match(rule.chain) * len(rule.families)
+    limit = max(1, int(threshold * SHARE / each))
     limit = limit if rule.limit is None else min(limit, max(1, rule.limit // 2))
     found = [
         Proposal(replace(rule, limit=limit), backend, f"the same, at most {limit} packets a second")

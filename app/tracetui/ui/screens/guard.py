@@ -17,7 +17,7 @@ from textual.widgets.option_list import Option
 from tracetui.model.installed import InstalledRule
 from tracetui.model.talkers import Talkers
 from tracetui.session import proposals
-from tracetui.session.guard_state import BusyRule, GuardState, Trip
+from tracetui.session.guard_state import BusyRule, GuardState, Trip, removal_text
 from tracetui.session.inert import inert
 from tracetui.session.proposals import Proposal
 from tracetui.session.session import Session
@@ -125,12 +125,12 @@ def _lines(guard: GuardState, seen: Talkers) -> Iterator[str]:
         yield ""
         yield "Earlier trips"
         for trip in reversed(earlier):
-            yield f"  {_clock(trip.at)}  {trip.reason}; {_removed(trip)}"
+            yield f"  {_clock(trip.at)}  {trip.reason}; {removal_text(trip)}"
 
 
 def _trip_lines(trip: Trip) -> Iterator[str]:
     yield f"✗ TRIPPED {_clock(trip.at)} UTC: {trip.reason}"
-    yield f"  {_removed(trip)}"
+    yield f"  {removal_text(trip)}"
     for text in trip.removed or ():
         yield f"    {text}"
     for rate, rule in _foreign(trip):
@@ -152,15 +152,6 @@ def _seen_lines(seen: Talkers) -> Iterator[str]:
 
 def _foreign(trip: Optional[Trip]) -> tuple[BusyRule, ...]:
     return trip.foreign if trip else ()
-
-
-def _removed(trip: Trip) -> str:
-    if trip.removed is None:
-        return "our rules are being removed"
-    count = len(trip.removed)
-    if not count:
-        return "no rule of ours was in"
-    return "1 rule removed" if count == 1 else f"{count} rules removed"
 
 
 def _clock(at: float) -> str:

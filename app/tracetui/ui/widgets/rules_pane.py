@@ -71,7 +71,9 @@ class RulesPane(OptionList):
             self._relist(keyed, none)
         ours = sum(rule.is_ours for rule in rules)
         foreign = len(rules) - ours
-        self.border_subtitle = f"{ours} ours" + (f" · {foreign} foreign" if foreign else "")
+        ending = any(rule.mine and self._is_last_minute(rule) for rule in rules)
+        hint = "e extends · " if ending else ""
+        self.border_subtitle = f"{hint}{ours} ours" + (f" · {foreign} foreign" if foreign else "")
 
     def action_delete(self) -> None:
         """Ask for the rule under the cursor to be removed."""

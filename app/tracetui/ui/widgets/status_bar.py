@@ -11,6 +11,7 @@ from textual.app import RenderResult
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from tracetui.session.guard_state import removal_text
 from tracetui.session.inert import inert
 from tracetui.session.session import Status
 from tracetui.ui.widgets.rules_pane import LAST_MINUTE, countdown
@@ -108,12 +109,10 @@ class StatusBar(Widget):
         if trip is None:
             return Text()
         at = datetime.fromtimestamp(trip.at, timezone.utc)
-        count = len(trip.removed or ())
-        removed = f"{count} rules removed" if count else "no rule of ours was in"
-        removed = "removing our rules" if trip.removed is None else removed
+        words = f" ✗ GUARD TRIPPED (g: what now): {trip.reason}; {removal_text(trip)}"
         if trip.foreign:
-            removed += "; rules of others go on tracing"
-        words = f" ✗ GUARD TRIPPED (g: what now, A: arm) {at:%H:%M:%S}: {trip.reason}; {removed}"
+            words += ", foreign rules trace on"
+        words += f" · {at:%H:%M:%S} UTC"
         text = Text(inert(words), style=self.get_component_rich_style("status-bar--bad"))
         text.truncate(width, overflow="ellipsis", pad=True)
         return text
