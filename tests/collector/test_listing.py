@@ -82,10 +82,25 @@ def test_what_is_no_whole_listing_is_refused(text):
         list(listing.trace_rules(text, "nft", 4, "t"))
 
 
-def test_a_table_that_iptables_cannot_list_is_refused():
-    text = "# Table `raw' is incompatible, use 'nft' tool.\n"
-    with pytest.raises(Failure, match="nft list ruleset"):
-        list(listing.trace_rules(text, "nft", 4, "t"))
+def test_both_forms_of_a_listing_say_the_same():
+    def listed(line: str) -> str:
+        counters, rule = line.split(" ", 1)
+        packets, size = counters[1:-1].split(":")
+        before, target = rule.rsplit(" -j ", 1)
+        return f"{before} -c {packets} {size} -j {target}"
+
+    lines = [listed(line) for line in SAVED.splitlines() if line.startswith("[")]
+    text = "\n".join(
+        ["# Table `raw' contains incompatible base-chains", "-P OUTPUT ACCEPT", *lines]
+    )
+    assert list(listing.trace_rules(text, "nft", 4, "tracetui:12.34.56")) == rules()
+
+
+@pytest.mark.parametrize(
+    "line", ["-A OUTPUT -c 1 -j TRACE", "-A OUTPUT -j TRACE", "-A OUTPUT -c x y -j TRACE"]
+)
+def test_a_listed_rule_without_its_counters_is_left_out(line):
+    assert list(listing.trace_rules(f"-P OUTPUT ACCEPT -c 0 0\n{line}\n", "nft", 4, "t")) == []
 
 
 def test_no_raw_table_is_an_empty_listing():

@@ -98,7 +98,11 @@ def test_a_deletion_that_hangs_is_ended_and_tried_again(faults, fake):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_listing_of_garbage_makes_no_rule_forgotten(faults, fake, backend):
-    fake.spoil(f"iptables-{backend}-save", '*" raw "*', r"printf 'all is \033[31mwell\n'; exit 0")
+    name, when = {
+        "legacy": ("iptables-legacy-save", '*" raw "*'),
+        "nft": ("iptables-nft", '*" -S "*'),
+    }[backend]
+    fake.spoil(name, when, r"printf 'all is \033[31mwell\n'; exit 0")
     with started(faults, fake, backend) as program:
         wait_until_traced(faults, program)
         fake.begin()

@@ -61,7 +61,7 @@ class Removal:
     def _is_absent(self, one: Standing) -> bool:
         """Whether a listing shows that the rule is not there; False where nothing can be listed."""
         try:
-            found = listing.trace_rules(self._xtables.save_raw(*one.place), *one.place, "")
+            found = listing.trace_rules(self._xtables.list_raw(*one.place), *one.place, "")
             return not any(_is_same(one, rule) for rule in found)
         except Failure:
             return False

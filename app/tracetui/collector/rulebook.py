@@ -49,7 +49,7 @@ class RuleBook:
         rules: list[InstalledRule] = []
         for place in self.xtables.commands:
             try:
-                rules += listing.trace_rules(self.xtables.save_raw(*place), *place, self.tag)
+                rules += listing.trace_rules(self.xtables.list_raw(*place), *place, self.tag)
             except Failure as error:
                 if self._unlisted.get(place) != str(error):
                     self._unlisted[place] = str(error)

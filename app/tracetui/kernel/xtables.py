@@ -85,13 +85,19 @@ class Xtables:
         self._count_lock(command)
         run(argv, "\n".join(lines))
 
-    def save_raw(self, backend: str, family: int) -> str:
-        """The raw table as iptables-save prints it, with counters; empty if there is none.
+    def list_raw(self, backend: str, family: int) -> str:
+        """The raw table with counters; empty if there is none. Raises Failure.
 
-        A legacy table is only looked at where it is registered: listing would register it.
+        As ``iptables-save -c`` prints it on legacy, where a table is only looked at if it is
+        registered: listing would register it. On nft as ``iptables -v -S`` does, for there
+        iptables-nft-save reads every table first, whichever it is asked for.
         """
         command = self.commands.get((backend, family))
-        if command is None or (backend == "legacy" and "raw" not in legacy_tables(family)):
+        if command is None:
+            return ""
+        if backend == "nft":
+            return run([command.path, "-t", "raw", "-v", "-S"])
+        if "raw" not in legacy_tables(family):
             return ""
         return run([command.save_path, "-c", "-t", "raw"])
 
