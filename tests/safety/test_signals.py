@@ -13,6 +13,7 @@ from .terminal import Terminal, kill
 pytestmark = pytest.mark.kernel
 
 STAGES = ("starting", "adding", "tracing", "flushing", "leaving")
+AT = "at each stage: starting, adding, tracing, flushing, leaving"
 SIGNALS = {
     "SIGTERM": [signal.SIGTERM],
     "SIGINT": [signal.SIGINT],
@@ -69,7 +70,7 @@ def test_a_signal_to_the_screen(faults, lock, name, stage):
         time.sleep(0.2)
         go_on()
         program.process.wait(20)
-        faults.leaves_nothing(f"{name} to the screen", program)
+        faults.leaves_nothing(f"{name} to the screen, {AT}", program)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -86,4 +87,4 @@ def test_a_signal_to_the_collector(faults, lock, name, stage):
         if program.process.poll() is None:
             program.type("q")
         program.process.wait(20)
-        faults.leaves_nothing(f"{name} to the collector", program)
+        faults.leaves_nothing(f"{name} to the collector, {AT}", program)
