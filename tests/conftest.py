@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.safety_table import SafetyTable
 
 IN_CI = bool(os.environ.get("CI"))
 XTABLES = ("iptables-legacy", "iptables-nft", "ip6tables-legacy", "ip6tables-nft")
@@ -29,12 +32,35 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=why))
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """The table of the README is compared by the process that began the run."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(SafetyTable())
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """In CI a skipped test is a failure."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if IN_CI and reporter is not None and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(autouse=True)
+def _turn(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Kernel tests run side by side, but for those that change what all of them rest on."""
+    if not request.node.get_closest_marker("kernel"):
+        yield
+        return
+    how = fcntl.LOCK_EX if request.node.get_closest_marker("alone") else fcntl.LOCK_SH
+    directory = Path(tempfile.gettempdir())
+    with (directory / "tracetui-gate").open("w") as gate:
+        with (directory / "tracetui-turn").open("w") as turn:
+            # Who waits to be alone holds the gate, so that nobody comes before.
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            fcntl.flock(turn, how)
+            fcntl.flock(gate, fcntl.LOCK_UN)
+            yield
 
 
 class Namespace:

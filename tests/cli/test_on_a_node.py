@@ -107,6 +107,7 @@ def test_record_ends_after_its_seconds(tracetui, namespace):
     assert records(done.out)[-1]["packets"] == 0
 
 
+@pytest.mark.alone
 def test_the_kernel_log_is_a_source_where_it_is_asked_for(namespace, eventually):
     setting = Path("/proc/sys/net/netfilter/nf_log_all_netns")
     before = setting.read_text()

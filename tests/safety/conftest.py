@@ -1,4 +1,4 @@
-"""What is left on the node after each fault, told by the test run itself."""
+"""Faults, and what of ours is left on the node after each."""
 
 from __future__ import annotations
 
@@ -14,20 +14,13 @@ import pytest
 from .terminal import Terminal
 
 LOGGERS = {2: "nf_log_ipv4", 10: "nf_log_ipv6"}
-RESULTS = pytest.StashKey[dict[str, set[str]]]()
-TABLE_TEST = "test_the_readme_tells_what_every_fault_left"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The table comes last."""
-    items.sort(key=lambda item: item.name == TABLE_TEST)
 
 
 class Faults:
     """What one test did to the program, and what it left."""
 
-    def __init__(self, results: dict[str, set[str]], namespace) -> None:
-        self._results = results
+    def __init__(self, tell: Callable[[str, object], None], namespace) -> None:
+        self._tell = tell
         self.namespace = namespace
 
     def left(self, program: Terminal | None = None, terminal: bool = True) -> list[str]:
@@ -52,7 +45,8 @@ class Faults:
         end = time.monotonic() + seconds
         while (left := self.left(program, terminal)) and time.monotonic() < end:
             time.sleep(0.05)
-        self._results.setdefault(fault, set()).update(left or {"nothing"})
+        for one in left or ["nothing"]:
+            self._tell("left", (fault, one))
         assert left == []
 
     def leaves_no_rules(self, fault: str, seconds: float = 5.0) -> None:
@@ -61,9 +55,9 @@ class Faults:
 
 
 @pytest.fixture
-def faults(namespace, request) -> Faults:
-    """The namespace of this test, and the table of what was left."""
-    return Faults(request.config.stash.setdefault(RESULTS, {}), namespace)
+def faults(namespace, record_property) -> Faults:
+    """The namespace of this test, and the table of what was left (``tests/safety_table.py``)."""
+    return Faults(record_property, namespace)
 
 
 @pytest.fixture

@@ -49,10 +49,12 @@ class Terminal:
         self._flowing = threading.Event()
         self._flowing.set()
         self._done = False
+        # COLUMNS and LINES would count more than the terminal's own size.
+        inherited = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
         self.process = subprocess.Popen(
             [*before, sys.executable, "-m", "tracetui", *argv],
             stdin=self.slave, stdout=self.slave, stderr=self.slave, cwd=cwd,
-            env={**os.environ, **(env or {}), MARK: mark, "TERM": "xterm-256color"},
+            env={**inherited, **(env or {}), MARK: mark, "TERM": "xterm-256color"},
             start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -15,6 +15,7 @@ from .terminal import Terminal
 
 pytestmark = [
     pytest.mark.kernel,
+    pytest.mark.alone,
     pytest.mark.skipif(
         not os.environ.get("CI"), reason="sets this machine's clock for seconds; runs with CI=1"
     ),

@@ -172,7 +172,8 @@ def test_the_collector_has_no_door_but_its_pipes(faults):
         assert inodes <= {line.split()[-1] for line in netlink.splitlines()}
         state = Path("/run/tracetui")
         assert state.stat().st_mode & 0o777 == 0o700
-        assert [path.stat().st_mode & 0o777 for path in state.glob("nf_log-*.json")] == [0o600]
+        (mine,) = faults.namespace.state_files()
+        assert (state / mine).stat().st_mode & 0o777 == 0o600
         written = [str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()]
         files = [name for name in written if name.startswith("/") and name != "/dev/null"]
         assert all("(deleted)" in name for name in files), files
