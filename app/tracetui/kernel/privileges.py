@@ -11,7 +11,7 @@ _CAP_NET_ADMIN = 12
 def may_trace() -> bool:
     """Whether rules can be added and trace events received: CAP_NET_ADMIN is effective."""
     try:
-        status = Path("/proc/self/status").read_text()
+        status = Path("/proc/self/status").read_text(errors="replace")
     except OSError:
         return False
     for line in status.splitlines():

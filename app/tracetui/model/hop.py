@@ -26,6 +26,12 @@ def built_in_hook(table: str, chain: str) -> Optional[str]:
     return chain if chain in _HOOKS_OF.get(table, HOOKS) else None
 
 
+KMSG, LOG = "kmsg", "log"
+FORGEABLE = (KMSG, LOG)
+"""Sources of hops that the kernel need not have reported: its log, and a copy of it in a file.
+
+No program can print there as the kernel, but a ``-j LOG`` rule can say what TRACE says."""
+
 SINCE_EPOCH = 1e8
 """Seconds; a smaller time counts from boot, as in plain dmesg."""
 YEAR_10000 = 253_402_300_800.0
@@ -70,6 +76,8 @@ class Hop(NamedTuple):
 
     rule: Optional[str] = None
     """The text of its rule, where the hop was recorded with it."""
+    source: Optional[str] = None
+    """One of FORGEABLE where other programs can have written it; None where only the kernel can."""
 
     @property
     def is_in_base_chain(self) -> bool:
