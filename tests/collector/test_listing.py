@@ -70,3 +70,26 @@ def test_kubelets_chain_is_seen_in_mangle_only():
     chain = ":KUBE-KUBELET-CANARY - [0:0]\n"
     assert listing.count(["*mangle\n", chain]).kubelet
     assert not listing.count(["*nat\n", chain]).kubelet
+
+
+def test_a_comment_with_a_line_end_makes_no_rule_of_its_own():
+    forged = "[9:9] -A OUTPUT -m comment --comment tracetui:12.34.56/aabbcc -j TRACE"
+    text = f'[1:2] -A OUTPUT -m comment --comment "x\n{forged}" -j TRACE\n'
+    (rule,) = listing.trace_rules(text, "nft", 4, "tracetui:12.34.56")
+    assert not rule.is_ours
+    assert rule.words[3] == f"x\n{forged}"
+
+
+def test_names_that_look_like_quotations_are_names():
+    text = '[0:0] -A PREROUTING -i a"b\'\\ -m comment --comment "two words" -j TRACE\n'
+    (rule,) = listing.trace_rules(text, "legacy", 4, "t")
+    assert rule.words[1] == "a\"b'\\"
+    assert rule.words[5] == "two words"
+
+
+def test_a_rule_with_bytes_that_are_no_text_has_an_id():
+    text = b'[0:0] -A OUTPUT -m comment --comment "\xff" -j TRACE\n'.decode(
+        errors="surrogateescape"
+    )
+    (rule,) = listing.trace_rules(text, "legacy", 4, "t")
+    assert len(rule.id) == 6

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from typing import NamedTuple, Optional
 
+from tracetui.model import rule_words
 from tracetui.model.installed import TAG, InstalledRule
 
-_COUNTED = re.compile(r"\[(\d+):(\d+)\] -A (\S+) (.*)")
+_COUNTED = re.compile(r"\[(\d+):(\d+)\] -A (\S+) (.*)", re.ASCII | re.DOTALL)
 KUBELET_CHAINS = (":KUBE-IPTABLES-HINT ", ":KUBE-KUBELET-CANARY ")
 """Chains that kubelet puts into the mangle table of the backend it uses."""
 
 
 def trace_rules(text: str, backend: str, family: int, tag: str) -> Iterator[InstalledRule]:
     """The rules with target TRACE in ``iptables-save -c -t raw``; ``tag`` names this collector."""
-    for line in text.splitlines():
+    for line in _whole_lines(text):
         found = _COUNTED.match(line)
-        words = _words(found[4]) if found else None
-        if not found or not words or _after(words, "-j") != "TRACE":
+        words = rule_words.iptables(found[4]) if found else []
+        if not found or _after(words, "-j") != "TRACE":
             continue
         comment = _after(words, "--comment")
         if comment is not None and not comment.startswith(TAG):
@@ -64,11 +64,14 @@ def count(lines: Iterable[str]) -> TableCounts:
     return TableCounts(sum(rules.values()), max(rules.values(), default=0), kubelet)
 
 
-def _words(text: str) -> list[str] | None:
-    try:
-        return shlex.split(text)
-    except ValueError:
-        return None
+def _whole_lines(text: str) -> Iterator[str]:
+    """The lines of a listing; a comment may hold a line end."""
+    whole = ""
+    for line in text.split("\n"):
+        whole = f"{whole}\n{line}" if whole else line
+        if not rule_words.is_open(whole):
+            yield whole
+            whole = ""
 
 
 def _after(words: list[str], flag: str) -> str | None:

@@ -70,12 +70,13 @@ class Xtables:
     def save_raw(self, backend: str, family: int) -> str:
         """The raw table as iptables-save prints it, with counters; empty if there is none.
 
-        A legacy table is only looked at where it is registered: listing would register it.
+        A legacy table is only looked at where it is registered: listing would register it. Bytes
+        that are no UTF-8 are kept: a rule is deleted by the very words that were listed.
         """
         command = self.commands.get((backend, family))
         if command is None or (backend == "legacy" and "raw" not in legacy_tables(family)):
             return ""
-        return _run([command.save_path, "-c", "-t", "raw"])
+        return _run([command.save_path, "-c", "-t", "raw"], "surrogateescape")
 
     def save_lines(self, backend: str, family: int) -> Iterator[str]:
         """Every table as iptables-save prints it, line by line, for counting.
@@ -90,7 +91,7 @@ class Xtables:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            text=True,
+            encoding="utf-8",
             errors="replace",
         ) as process:
             assert process.stdout is not None  # noqa: S101 - what stdout=PIPE promises
@@ -165,15 +166,19 @@ def legacy_tables(family: int) -> tuple[str, ...]:
         return ()
 
 
-def _run(argv: list[str]) -> str:
-    """Standard output of a command; raises CommandFailed."""
+def _run(argv: list[str], errors: str = "backslashreplace") -> str:
+    """Standard output of a command; raises CommandFailed.
+
+    Names in it are UTF-8 whatever the locale, and ``errors`` is what becomes of those that are
+    not; by default what the other sources of names make of them, so that they can be compared.
+    """
     try:
         done = subprocess.run(
-            argv,
+            [word.encode(errors="surrogateescape") for word in argv],
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
-            errors="replace",
+            encoding="utf-8",
+            errors=errors,
             timeout=CALL_SECONDS,
             check=False,
         )

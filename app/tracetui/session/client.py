@@ -117,7 +117,7 @@ class CollectorClient:
                 [*self._command(), "--sweep"],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
                 errors="replace",
                 timeout=LEAVE_SECONDS,
                 start_new_session=True,
@@ -151,7 +151,14 @@ class CollectorClient:
 
 
 def _environment() -> dict[str, str]:
-    """Ours, with this very package first: a checkout need not be installed for root."""
+    """Ours, with this very package first: a checkout need not be installed for root.
+
+    What the collector says in plain text is UTF-8, whatever the locale.
+    """
     package = str(Path(__file__).resolve().parents[2])
     path = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": f"{package}{os.pathsep}{path}" if path else package}
+    return {
+        **os.environ,
+        "PYTHONPATH": f"{package}{os.pathsep}{path}" if path else package,
+        "PYTHONIOENCODING": "utf-8:backslashreplace",
+    }
