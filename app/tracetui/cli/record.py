@@ -74,7 +74,9 @@ def _say_totals(session: LiveSession, packets: int) -> None:
 def _output(name: str) -> Iterator[TextIO]:
     """The file, readable by its owner only, or standard output for ``-``; raises Failure."""
     if name == "-":
-        yield sys.stdout
+        # With PYTHONUNBUFFERED, sys.stdout loses what a write left over that a signal interrupted.
+        with open(sys.stdout.fileno(), "w", encoding=sys.stdout.encoding, closefd=False) as out:
+            yield out
         return
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
     try:

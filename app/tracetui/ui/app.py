@@ -11,7 +11,7 @@ from typing import Optional
 
 from textual.app import App
 
-from tracetui.session.inert import inert
+from tracetui.session.cells import shown
 from tracetui.session.session import Notice, Session
 from tracetui.ui import stylesheet
 from tracetui.ui.commands import bindings
@@ -19,6 +19,8 @@ from tracetui.ui.screens.main import MainScreen
 
 POLL_SECONDS = 0.1
 NOTICE_SECONDS = 8.0
+NOTICE_CELLS = 600
+"""What a notice takes at most: about ten lines."""
 
 _SEVERITIES = {"information": "information", "warning": "warning", "error": "error"}
 
@@ -67,7 +69,7 @@ class TraceApp(App[None]):
     def _tell(self, notice: Notice) -> None:
         self.notices.append(notice)
         self.notify(
-            inert(notice.text),
+            shown(notice.text, NOTICE_CELLS),
             severity=_SEVERITIES.get(notice.severity, "information"),  # type: ignore[arg-type]
             timeout=NOTICE_SECONDS,
             markup=False,

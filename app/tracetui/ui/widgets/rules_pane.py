@@ -12,11 +12,12 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from tracetui.model.installed import InstalledRule
+from tracetui.session.cells import wrapped
 from tracetui.session.inert import inert
 from tracetui.ui.commands import bindings
 
 WIDE = 70
-"""Cells from which a rule takes two lines instead of three."""
+"""Cells from which a rule takes two lines instead of up to four."""
 
 
 class RulesPane(OptionList):
@@ -77,10 +78,16 @@ class RulesPane(OptionList):
         head = inert(f"{whose} · {rule.backend} IPv{rule.family} {rule.chain}")
         limit = rule.limit or "no limit"
         tail = inert(f"{rule.packets:,} packets · {limit} · {self._expiry(rule)}")
-        match = f"  {inert(rule.text) or 'every packet'}"
-        if self.size.width >= WIDE:
+        is_wide, text = self.size.width >= WIDE, rule.text or "every packet"
+        match = "\n".join(f"  {line}" for line in wrapped(text, self._room, 1 if is_wide else 2))
+        if is_wide:
             return Text(f"{head} · {tail}\n").append(match, style="bold")
         return Text(f"{head}\n").append(match, style="bold").append(f"\n  {tail}")
+
+    @property
+    def _room(self) -> int:
+        """The cells of a line behind its indentation, the scrollbar's left out."""
+        return max(10, self.size.width - 4)
 
     def _expiry(self, rule: InstalledRule) -> str:
         if rule.expires is None:
