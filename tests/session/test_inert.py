@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from tracetui.session.cells import cells_of, fitted, padded, shown, tail, wrapped
-from tracetui.session.inert import MARKS, REPLACEMENT, inert, inert_json
+from tracetui.session.inert import MARKS, REPLACEMENT, inert, inert_json, is_mark, is_plain
 
 ANY_TEXT = st.text(st.characters(), max_size=60) | st.text(
     "a宽\u0301\u1161\x1b\x9b\u202e\ud800 \n", max_size=60
@@ -31,6 +31,14 @@ def test_nothing_inert_is_a_control_a_direction_a_blank_or_half_a_character():
         ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
     )
     assert [one for one in left if unicodedata.category(one) == "Zs"] == [" "]
+
+
+def test_what_looks_plain_at_once_is_so_looked_at_closely():
+    plain = [one for one in map(chr, range(0x110000)) if is_plain(one)]
+    assert "a" in plain
+    assert "→" in plain
+    assert all(one in let_through() and cell_len(one) == 1 for one in plain)
+    assert not any(is_mark(one) for one in plain)
 
 
 @pytest.mark.parametrize(

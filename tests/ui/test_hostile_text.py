@@ -218,6 +218,7 @@ async def test_the_modules_of_a_lying_file_are_shown_inert(shown):
 async def test_what_is_pasted_into_a_field_is_shown_inert(shown):
     async with shown(size=(120, 40)) as screen:
         await screen.press("slash")
-        screen.app.screen.focused.insert_text_at_cursor(HOSTILE[:40])
+        screen.app.screen.focused.insert_text_at_cursor(CONTROLS + "[b]x")
         await screen.settle()
+        assert "[b]x" in screen.whole()
         assert is_plain(screen.whole())

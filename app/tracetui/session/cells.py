@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from functools import lru_cache
 
-from tracetui.session.inert import MARKS, inert, is_mark
+from tracetui.session.inert import MARKS, inert, is_mark, is_plain
 
 ELLIPSIS = "…"
 _DENSEST = MARKS + 1
@@ -19,7 +19,7 @@ def shown(text: str, cells: int) -> str:
 
 def cells_of(text: str) -> int:
     """The cells an inert text takes: letters of East Asia take two, marks on a letter none."""
-    return len(text) if text.isascii() else sum(map(_width, text))
+    return len(text) if is_plain(text) else sum(map(_width, text))
 
 
 def fitted(text: str, cells: int) -> str:

@@ -17,6 +17,8 @@ _INVISIBLE = frozenset((
     0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x2800, 0x3164, 0xFFA0,
 ))  # fmt: skip
 """What Unicode calls printable, and shows nothing of its own (Default_Ignorable_Code_Point)."""
+_PLAIN = re.compile("[ -~¡-¬®-ɏ→⇒…·✓✗▶│└]*")
+"""ASCII, Latin letters and what the screen itself draws: nothing in it needs a closer look."""
 _SPECIAL = re.compile(r"[^ -~]")
 
 
@@ -26,8 +28,8 @@ def inert(text: str) -> str:
     Those are what moves a cursor, changes a colour or the direction of writing, takes no cell or
     looks like a blank, and half a character that is none (``str.isprintable``).
     """
-    if text.isascii():
-        return text if text.isprintable() else "".join(map(_shown, text))
+    if is_plain(text):
+        return text
     shown: list[str] = []
     # A mark at the very beginning would be drawn onto what stands before the text.
     marks = MARKS
@@ -43,6 +45,11 @@ def inert(text: str) -> str:
 def inert_json(text: str) -> str:
     """A JSON text in which such characters are written as escapes: it is read back as it was."""
     return text if text.isprintable() else _SPECIAL.sub(_escaped, text)
+
+
+def is_plain(text: str) -> bool:
+    """Whether a text is inert and takes one cell for each character, as far as a look tells."""
+    return _PLAIN.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=4096)

@@ -19,6 +19,7 @@ from tracetui.session.inert import inert
 from tracetui.session.session import Node
 from tracetui.ui.commands import bindings
 from tracetui.ui.widgets.choice import Choice
+from tracetui.ui.widgets.field import Field
 
 REFRESH_SECONDS = 10.0
 """Between two looks at the clock, for the expiry in the command shown."""
@@ -74,7 +75,7 @@ class AddRuleScreen(ModalScreen[Optional[Wanted]]):
                 yield from _row("chain", "chain", Choice(CHAINS, "chain"))
                 yield from _row("family", "family", Choice(("both", "4", "6"), "family"))
                 for name, label, hint in _TEXTS:
-                    field = Input(
+                    field = Field(
                         _DEFAULTS.get(name, ""),
                         placeholder=hint,
                         id=name,
