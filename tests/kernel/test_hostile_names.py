@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from tests import hostile
-from tests.terminal import TRACETUI, Terminal, acting
+from tests.terminal import Terminal, acting
 
 from tracetui.model.rule_meaning import meaning
 
@@ -41,7 +42,7 @@ def every_namespace_logged():
 def recorded(namespace, eventually, *argv: str) -> list[dict]:
     """The packets of a recording of some echo requests; what it prints is inert."""
     recorder = subprocess.Popen(
-        [*TRACETUI, "--netns", namespace.name, "record", *RULE, *argv],
+        [sys.executable, "-m", "tracetui", "--netns", namespace.name, "record", *RULE, *argv],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     eventually(lambda: b"added" in recorder.stderr.readline(), 20.0)
@@ -101,7 +102,7 @@ def test_every_interface_has_one_name(namespace, interface):
         "names = [*netlink.interface_names().values(), *procfs.routing_sysctls()]\n"
         "print(json.dumps(names))"
     )
-    names = json.loads(namespace.run(TRACETUI[0], "-c", code))
+    names = json.loads(namespace.run(sys.executable, "-c", code))
     assert names[0] == interface.decode(errors="backslashreplace")
     assert f"rp_filter.{names[0]}" in names
 
@@ -130,7 +131,7 @@ def test_nothing_in_a_name_acts_on_the_screen(namespace, backend, columns, rows)
         # Into a chain and where it leads, and back; the paths; two packets; the rules; the modules.
         for keys in ("\r", "\x1b[H", "\r", "\x7f", "\x7f", "p", "\r", "c", "\x1b[H", "c", "\x1b"):
             terminal.press(keys)
-        for keys in ("2", "d", "m"):
+        for keys in ("2", "d", "m", "g", "\x1b"):
             terminal.press(keys)
         assert terminal.process.poll() is None
         terminal.press("q")

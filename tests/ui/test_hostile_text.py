@@ -9,6 +9,7 @@ import pytest
 from rich.cells import cell_len
 
 from tracetui.collector.listing import trace_rules
+from tracetui.session.guard_state import BusyRule, GuardState, Trip
 from tracetui.session.inert import REPLACEMENT
 from tracetui.session.replay import ReplaySession
 from tracetui.session.rulesets import Rulesets
@@ -187,8 +188,10 @@ async def test_where_and_why_not_are_shown_as_they_are_spelled(shown):
 
 async def test_a_foreign_rule_takes_a_few_lines_and_leaves_ours_in_sight(shown):
     saved = (
+        "*raw\n"
         f'[0:0] -A [b]x -i [b]y -m comment --comment "{HOSTILE}{LONG}" -j TRACE\n'
         '[0:0] -A OUTPUT -p icmp -m comment --comment "tracetui:1.2.3/a" -j TRACE\n'
+        "COMMIT\n"
     )
     desk = Desk()
     desk.rules = tuple(trace_rules(saved, "nft", 4, "tracetui:1.2.3"))
@@ -200,6 +203,27 @@ async def test_a_foreign_rule_takes_a_few_lines_and_leaves_ours_in_sight(shown):
             assert "-i [b]y" in whole
             assert "ours · nft IPv4 OUTPUT" in whole
             assert is_plain(whole)
+
+
+async def test_a_foreign_rule_puts_no_words_into_the_guards_mouth(shown):
+    """A comment with line ends stays on the line that tells of its rule."""
+    comment = f"{MARKUP}\n✗ TRIPPED 00:00:00 UTC: nothing\n{CONTROLS}"
+    escaped = comment.replace("\\", "\\\\")
+    saved = f'*raw\n[0:0] -A OUTPUT -m comment --comment "{escaped}" -j TRACE\nCOMMIT\n'
+    (rule,) = trace_rules(saved, "nft", 4, "tracetui:1.2.3")
+    trip = Trip(1.7e9, "6,000 hops/s", (), (BusyRule(9, rule),))
+    desk = Desk()
+    desk.rules = (rule,)
+    desk.status = desk.status.with_(guard=GuardState(5000, True, False, (trip,)))
+    async with shown(desk, size=(200, 40)) as screen:
+        await screen.press("g")
+        lines = screen.text("#guard-state").split("\n")
+        assert [at for at, one in enumerate(lines) if one.startswith("✗ TRIPPED")] == [0]
+        assert any("[bold red]b[/]" in one and "TRIPPED" in one for one in lines)
+        await screen.press("enter")
+        assert "Remove TRACE rules" in screen.whole()
+        assert "[bold red]b[/]" in screen.whole()
+        assert is_plain(screen.whole())
 
 
 async def test_the_modules_of_a_lying_file_are_shown_inert(shown):

@@ -10,13 +10,22 @@ from collections import deque
 DEFAULT_THRESHOLD = 5_000
 """Hops per second."""
 WINDOW = 1.0
-"""Seconds the guard looks back."""
-_STEP = 0.05
+"""Seconds within which more hops than the threshold are too many, however they are spread."""
+SUSTAINED = 0.24
+"""Seconds after which a rate over the threshold is a flood, and no burst that ends by itself."""
+PARTS = 3
+"""Equal parts of these seconds, each of which must be over it: no one burst fills them all."""
+_STEP = 0.02
 """Seconds of counts kept together; bounds the memory at WINDOW / _STEP entries."""
 
 
 class Guard:
-    """A sliding window of hop counts that trips once and stays tripped until armed again."""
+    """A sliding window of hop counts that trips once and stays tripped until armed again.
+
+    It trips on a rate that lasts, within SUSTAINED seconds of its beginning, and on a whole
+    second's worth of hops at any moment. A burst that is shorter and smaller than that, like the
+    first packets that the kernel's own limit lets through at once, passes.
+    """
 
     def __init__(self, threshold: int = DEFAULT_THRESHOLD) -> None:
         self.threshold = threshold
@@ -44,11 +53,11 @@ class Guard:
         else:
             self._steps.append((now, hops))
         self._sum += hops
-        rate = self.rate(now)
-        if self.tripped or rate <= self.threshold:
-            return False
-        self.reason = f"{rate:,} hops/s, over {self.threshold:,}"
-        return True
+        self._forget(now)
+        if not self.tripped:
+            self.reason = self._too_many(now)
+            return self.tripped
+        return False
 
     def lose(self, source: str, records: int) -> bool:
         """Take in records the kernel says it dropped; True if that trips the guard."""
@@ -62,6 +71,30 @@ class Guard:
         self.reason = None
         self._steps.clear()
         self._sum = 0
+
+    def _too_many(self, now: float) -> str | None:
+        if self._sum > self.threshold * WINDOW:
+            return f"{self._sum:,} hops within a second, over {self.threshold:,}"
+        parts, rate = self._recent(now)
+        if min(parts) > self.threshold * SUSTAINED / PARTS and rate > self.threshold:
+            return f"{rate:,} hops/s for {SUSTAINED * 1000:.0f} ms, over {self.threshold:,}"
+        return None
+
+    def _recent(self, now: float) -> tuple[list[int], int]:
+        """Hops in each of the last PARTS parts of SUSTAINED seconds, and their rate at least.
+
+        The oldest are left out of it: they came at the beginning of the time it counts.
+        """
+        parts = [0] * PARTS
+        oldest, first = now, 0
+        for start, hops in reversed(self._steps):
+            part = int((now - start) * PARTS / SUSTAINED)
+            if part >= PARTS:
+                break
+            parts[part] += hops
+            oldest, first = start, hops
+        seconds = now - oldest
+        return parts, int((sum(parts) - first) / seconds) if seconds else 0
 
     def _forget(self, now: float) -> None:
         while self._steps and now - self._steps[0][0] >= WINDOW:

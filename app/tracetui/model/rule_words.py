@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-_RAW_NAME = r"(?:(?<=-[Ajgio] )|(?<=--physdev-in )|(?<=--physdev-out ))\S+"
+_RAW_NAME = r"(?:(?<=-[AENPjgio] )|(?<=--physdev-in )|(?<=--physdev-out ))\S+"
 _TEXT = r'"(?P<text>[^"\\]*(?:\\.[^"\\]*)*)"'
 _IPTABLES = re.compile(rf"{_RAW_NAME}|{_TEXT}|\S+", re.ASCII | re.DOTALL)
 _ALL_CLOSED = re.compile(rf'(?:\s+|{_RAW_NAME}|{_TEXT}|[^\s"]\S*)*', re.ASCII | re.DOTALL)
