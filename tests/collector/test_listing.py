@@ -119,3 +119,32 @@ def test_kubelets_chain_is_seen_in_mangle_only():
     chain = ":KUBE-KUBELET-CANARY - [0:0]\n"
     assert listing.count(["*mangle\n", chain]).kubelet
     assert not listing.count(["*nat\n", chain]).kubelet
+
+
+def test_a_comment_with_a_line_end_makes_no_rule_of_its_own():
+    forged = "-A OUTPUT -m comment --comment tracetui:12.34.56/aabbcc -c 9 9 -j TRACE"
+    comment = f'-m comment --comment "x\n{forged}\nno listing"'
+    saved = f"*raw\n[1:2] -A OUTPUT {comment} -j TRACE\nCOMMIT\n"
+    listed = f"-P OUTPUT ACCEPT -c 0 0\n-A OUTPUT {comment} -c 1 2 -j TRACE\n"
+    for text in (saved, listed):
+        (rule,) = listing.trace_rules(text, "nft", 4, "tracetui:12.34.56")
+        assert not rule.is_ours
+        assert rule.words[3] == f"x\n{forged}\nno listing"
+        assert rule.packets == 1
+
+
+def test_names_that_look_like_quotations_are_names():
+    rule = 'PREROUTING -i a"b\'\\ -m comment --comment "two words"'
+    saved = f'*raw\n:"x - [0:0]\n[1:2] -A {rule} -j TRACE\nCOMMIT\n'
+    listed = f'-N "x\n-A {rule} -c 1 2 -j TRACE\n'
+    for text in (saved, listed):
+        (rule,) = listing.trace_rules(text, "legacy", 4, "t")
+        assert rule.words == (
+            *("-i", "a\"b'\\", "-m", "comment", "--comment", "two words", "-j", "TRACE"),
+        )
+
+
+def test_a_rule_with_bytes_that_are_no_text_has_an_id():
+    text = b'-A OUTPUT -m comment --comment "\xff" -c 0 0 -j TRACE\n'
+    (rule,) = listing.trace_rules(text.decode(errors="surrogateescape"), "legacy", 4, "t")
+    assert len(rule.id) == 6

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.recorded import RECORDINGS, assembled, hops_of, lines, places, sections
 
+from tracetui.model.hop import KMSG, LOG
 from tracetui.parse import kmsg, wrapper
 
 WRAPPED = sorted(path.name for path in RECORDINGS.glob("wrap-*.txt"))
@@ -57,16 +58,77 @@ def test_every_form_of_a_header_is_read(family):
             assert hop.header.dst, title
 
 
+RECORD = lines("wrap-dev-kmsg.txt")[0]
+HEAD, _, MESSAGE = RECORD.partition(";")
+
+
 def test_a_record_that_a_program_wrote_is_no_hop():
-    record = lines("wrap-dev-kmsg.txt")[0]
-    level, _, rest = record.partition(",")
+    level, _, rest = RECORD.partition(",")
     assert int(level) < 8
-    assert kmsg.parse(record, 1.0) is not None
+    assert kmsg.parse(RECORD, 1.0) is not None
     assert kmsg.parse(f"{int(level) + 8},{rest}", 1.0) is None
 
 
-def test_escaped_bytes_of_a_record_come_back_but_no_control_character():
-    assert kmsg.unescape(r"a\x20b\x1bc\x0a") == r"a b\x1bc\x0a"
+@pytest.mark.parametrize(
+    "record",
+    [
+        f"{HEAD};foo: {MESSAGE}",
+        f"{HEAD}; {MESSAGE}",
+        f"{HEAD};x\n {MESSAGE}",
+        f"{HEAD};x\n DEVICE={MESSAGE}",
+        rf"{HEAD};x\x0a{MESSAGE}",
+        f"{HEAD};TRACE: {MESSAGE}",
+        f"{HEAD},{MESSAGE}",
+        f" {RECORD}",
+    ],
+)
+def test_only_what_stands_first_in_a_record_is_a_hop(record):
+    """The kernel prints its prefix right behind the semicolon; the rest is somebody's text."""
+    assert kmsg.parse(record, 1.0) is None
+    assert kmsg.parse(record.encode(), 1.0) is None
+
+
+def test_escaped_names_of_a_record_come_back_as_they_are():
+    assert kmsg.unescape(r"a\x20b\x1bc\xc3\xa9\x5cd") == "a b\x1bcé\\d"
+    assert kmsg.unescape(r"no\xffbyte") == r"no\xffbyte"
+    names = RECORD.replace("raw:PREROUTING", r"raw:a\x1b[2J\xc2\xa0b").replace(
+        "IN=r0", r"IN=[x\x5c"
+    )
+    hop = kmsg.parse(names, 1.0)
+    assert (hop.chain, hop.iif) == ("a\x1b[2J\xa0b", "[x\\")
+    assert hop.header == kmsg.parse(RECORD, 1.0).header
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"<12>[ 2931.726119] {MESSAGE}",
+        f"<8>{MESSAGE}",
+        f"user  :warn  : [ 2931.726119] {MESSAGE}",
+        f"daemon:info  : [ 2931.726119] {MESSAGE}",
+        f"local0:info  : [ 2931.726119] {MESSAGE}",
+        f'{{"_TRANSPORT":"kernel","SYSLOG_FACILITY":"1","MESSAGE":"{MESSAGE}"}}',
+        f'{{"MESSAGE":"{MESSAGE}","SYSLOG_FACILITY":"3"}}',
+        f" DEVICE=+pci:{MESSAGE}",
+    ],
+)
+def test_a_log_that_tells_that_a_program_wrote_a_line_is_believed(line):
+    assert wrapper.parse_line(line) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"<4>[ 2931.726119] {MESSAGE}",
+        f"kern  :warn  : [ 2931.726119] {MESSAGE}",
+        f'{{"_TRANSPORT":"kernel","SYSLOG_FACILITY":"0","MESSAGE":"{MESSAGE}"}}',
+        f" {MESSAGE}",
+        RECORD,
+    ],
+)
+def test_a_hop_out_of_a_file_is_marked_as_out_of_a_log(line):
+    assert wrapper.parse_line(line).source == LOG
+    assert kmsg.parse(RECORD, 1.0).source == KMSG
 
 
 def test_json_of_dmesg_is_read_record_by_record():

@@ -6,6 +6,7 @@ import io
 import json
 from itertools import chain
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.recorded import RECORDINGS, SEED_HOPS, lines
@@ -178,6 +179,21 @@ def test_a_record_with_a_value_of_another_kind_raises_nothing(key, value):
         list(report.packet_text(one, session.explain(one)))
         report.packet_json(one, session.explain(one))
         ViewFilter.parse(src="10.0.0.0/8", port="80", proto="tcp").matches(one)
+
+
+@pytest.mark.parametrize("number", [-17 * 10**307, 1 << 64, float("nan"), float("inf"), -1e300])
+@pytest.mark.parametrize("key", ["us", "time"])
+def test_a_number_beyond_all_clocks_is_damage(key, number):
+    packet = json.loads(RECORDED.splitlines()[1])
+    target = packet if key == "time" else packet["hops"][0]
+    target[key] = number
+    packet["hops"][1]["us"] = (1 << 64) - 1
+    session = replayed(json.dumps(packet).encode())
+    assert (len(session.packets), session.status.skipped) == (0, 1)
+    packet["hops"][0]["us"], packet["time"] = -(1 << 63), None
+    session = replayed(json.dumps(packet).encode())
+    (found,) = session.packets
+    assert list(report.packet_text(found, session.explain(found)))
 
 
 def test_a_damaged_record_is_counted():

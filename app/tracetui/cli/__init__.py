@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from tracetui.cli.parser import parser
-from tracetui.cli.terminal import say
+from tracetui.cli.terminal import say, take_any_text
 from tracetui.errors import TracetuiError, UsageError
 
 
@@ -20,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Each command is a module that is imported when it runs, so that text commands load no Textual.
     """
+    take_any_text()
     options = parser().parse_args(argv)
     command = importlib.import_module(f"tracetui.cli.{options.command}")
     try:

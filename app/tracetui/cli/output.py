@@ -24,22 +24,31 @@ def opened(name: str) -> Iterator[TextIO]:
     has another name beside this one, is left alone: in a directory like /tmp others could have put
     it there. Devices and pipes are written to as they are.
     """
-    if name == "-":
-        yield sys.stdout
-        return
+    file = _standard_output() if name == "-" else _file(name)
     try:
-        fd = os.open(name, _flags(name), 0o600)
-    except (OSError, ValueError) as error:
-        raise Failure(f"{name}: {_why(name, error)}") from None
-    file = os.fdopen(fd, "w", encoding="utf-8")
-    try:
-        _make_ours(fd, name)
+        if name != "-":
+            _make_ours(file.fileno(), name)
         yield file
     finally:
         try:
             file.close()
+        except BrokenPipeError:
+            raise
         except OSError as error:
             raise Failure(f"{name}: {error.strerror}") from None
+
+
+def _standard_output() -> TextIO:
+    # With PYTHONUNBUFFERED, sys.stdout loses what a write left over that a signal interrupted.
+    return open(sys.stdout.fileno(), "w", encoding=sys.stdout.encoding, closefd=False)
+
+
+def _file(name: str) -> TextIO:
+    try:
+        fd = os.open(name, _flags(name), 0o600)
+    except (OSError, ValueError) as error:
+        raise Failure(f"{name}: {_why(name, error)}") from None
+    return os.fdopen(fd, "w", encoding="utf-8")
 
 
 def _flags(name: str) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tracetui import __version__
 from tracetui.cli import options
+from tracetui.session.inert import inert
 
 DESCRIPTION = """\
 Shows which netfilter rule rewrote, dropped or passed a packet, live.
@@ -55,7 +56,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where help is; exit status 2."""
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+        self.exit(2, f"{inert(f'{self.prog}: {message}; see {self.prog} --help')}\n")
 
 
 def parser() -> argparse.ArgumentParser:

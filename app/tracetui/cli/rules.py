@@ -16,6 +16,7 @@ from tracetui.kernel import netns, privileges
 from tracetui.model.cost import worst_case
 from tracetui.model.installed import InstalledRule
 from tracetui.model.rule import TraceRule
+from tracetui.session.cells import cells_of, padded
 from tracetui.session.inert import inert
 
 
@@ -45,11 +46,11 @@ def _list(_: argparse.Namespace, book: RuleBook) -> None:
     rows: list[tuple[str, ...]] = [
         ("ID", "WHOSE", "BACKEND", "CHAIN", "PACKETS", "EXPIRES", "RULE")
     ]
-    rows += [_row(rule) for rule in rules]
-    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]) - 1)]
+    rows += [tuple(map(inert, _row(rule))) for rule in rules]
+    widths = [max(cells_of(row[at]) for row in rows) for at in range(len(rows[0]) - 1)]
     for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths)]
-        print(inert("  ".join([*cells, row[-1]]).rstrip()))
+        cells = [padded(cell, width) for cell, width in zip(row, widths)]
+        print("  ".join([*cells, row[-1]]).rstrip())
 
 
 def _row(rule: InstalledRule) -> tuple[str, ...]:
@@ -101,7 +102,7 @@ def _add(options: argparse.Namespace, book: RuleBook) -> None:
         book.remove(added)
         raise
     for one in added:
-        print(f"added {one.text}")
+        print(inert(f"added {one.text}"))
     ends = datetime.fromtimestamp(rules[0].expires or 0, timezone.utc)
     print(f"no process watches it; the kernel ends it at {ends:%H:%M:%S} UTC")
     if backend == "legacy":
@@ -117,4 +118,4 @@ def _delete(options: argparse.Namespace, book: RuleBook) -> None:
     removed = book.remove_listed(found[:1])
     if not removed:
         raise Failure(f"{options.id} was not removed")
-    print(f"removed {removed[0].text}")
+    print(inert(f"removed {removed[0].text}"))

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
 from tracetui.errors import Failure
 from tracetui.session.inert import inert
+
+
+def take_any_text() -> None:
+    """Have standard output and error write what their encoding lacks as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def say(text: str) -> None:

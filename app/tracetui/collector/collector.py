@@ -24,7 +24,7 @@ from tracetui.collector.outbox import Outbox
 from tracetui.collector.reception import Reception
 from tracetui.collector.ruleset_reader import LegacyReader, NftReader, Reader
 from tracetui.collector.snapshots import Snapshots
-from tracetui.collector.sources import Source
+from tracetui.collector.sources import BATCH, Source
 from tracetui.collector.worker import Worker
 from tracetui.errors import Failure
 from tracetui.kernel import netns
@@ -234,8 +234,10 @@ class Collector:
         self._refreshed = float("-inf")
 
     def _send_links(self) -> None:
-        while self._links.receive() is not None:
-            pass
+        # Bounded, as other programs can send to the group too: the loop has more to do.
+        for _ in range(BATCH):
+            if self._links.receive() is None:
+                break
         names = {str(index): name for index, name in interface_names().items()}
         self._outbox.put(frames.LINKS, names)
 

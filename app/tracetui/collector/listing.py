@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from typing import NamedTuple, Optional
 
 from tracetui.errors import Failure
+from tracetui.model import rule_words
 from tracetui.model.installed import TAG, InstalledRule
 
-_COUNTED = re.compile(r"\[(\d+):(\d+)\] -A (\S+) (.*)")
+_COUNTED = re.compile(r"\[(\d+):(\d+)\] -A (\S+) (.*)", re.ASCII | re.DOTALL)
 _LISTED = ("-P ", "-N ", "-A ", "-E ")
 """How the lines of ``iptables -S`` begin."""
 KUBELET_CHAINS = (":KUBE-IPTABLES-HINT ", ":KUBE-KUBELET-CANARY ")
@@ -25,8 +25,9 @@ def trace_rules(text: str, backend: str, family: int, tag: str) -> Iterator[Inst
     ``tag`` names this collector. Raises Failure for a text that is no whole listing: what it lacks
     may be there all the same.
     """
-    _check(text, backend, family)
-    for line in text.split("\n"):
+    lines = list(_whole_lines(text))
+    _check(lines, backend, family)
+    for line in lines:
         found = _rule(line)
         if found is None or _after(found.words, "-j") != "TRACE":
             continue
@@ -82,8 +83,8 @@ def _rule(line: str) -> Optional[_Rule]:
     """A rule in either of the two forms; None for a line that is none."""
     if found := _COUNTED.match(line):
         packets, size, chain, words = found.groups()
-        return _Rule(chain, _words(words), int(packets), int(size))
-    words = _words(line) if line.startswith("-A ") else []
+        return _Rule(chain, rule_words.iptables(words), int(packets), int(size))
+    words = rule_words.iptables(line) if line.startswith("-A ") else []
     if len(words) < 2 or "-c" not in words[:-2]:
         return None
     # The counters stand before the target; a comment that looks like them is one word.
@@ -94,21 +95,25 @@ def _rule(line: str) -> Optional[_Rule]:
     return _Rule(words[1], words[2:at] + words[at + 3 :], int(numbers[0]), int(numbers[1]))
 
 
-def _check(text: str, backend: str, family: int) -> None:
+def _check(listed: Iterable[str], backend: str, family: int) -> None:
     name = f"the {backend} raw table of IPv{family}"
-    lines = [line for line in text.split("\n") if line.strip() and not line.startswith("#")]
+    lines = [line for line in listed if line.strip() and not line.startswith("#")]
     is_saved = lines[:1] == ["*raw"] and lines[-1] == "COMMIT"
     strange = [line for line in lines if not line.startswith(_LISTED)]
     if strange and not is_saved:
         raise Failure(f"the listing of {name} is not understood: {strange[0][:60]!r}")
 
 
-def _words(text: str) -> list[str]:
-    try:
-        return shlex.split(text)
-    except ValueError:
-        # A name with a quote in it, which iptables-save prints as it is.
-        return text.split()
+def _whole_lines(text: str) -> Iterator[str]:
+    """The lines of a listing; a comment may hold a line end."""
+    whole = ""
+    for line in text.split("\n"):
+        whole = f"{whole}\n{line}" if whole else line
+        if not rule_words.is_open(whole):
+            yield whole
+            whole = ""
+    if whole:
+        yield whole
 
 
 def _after(words: list[str], flag: str) -> str | None:

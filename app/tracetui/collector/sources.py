@@ -6,7 +6,6 @@ import time
 from typing import Optional, Protocol
 
 from tracetui.collector import frames
-from tracetui.kernel import kmsg
 
 CHOICES = ("auto", "nftrace", "nflog", "kmsg")
 BATCH = 256
@@ -21,7 +20,7 @@ class Receiver(Protocol):
         ...
 
     def receive(self) -> Optional[bytes]:
-        """The next record; None when there is none."""
+        """The next record, empty if it is none of the kernel's; None when there is none."""
         ...
 
     def lost(self) -> int:
@@ -62,7 +61,7 @@ class Source:
             if record is None:
                 self.is_dry = True
                 break
-            if kind != frames.KMSG or kmsg.is_kernel_trace(record):
+            if record:
                 batch.append(encode(kind, time.time(), record))
         return batch
 

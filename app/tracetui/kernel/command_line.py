@@ -12,12 +12,16 @@ from collections.abc import Iterator, Sequence
 from tracetui.errors import CommandFailed, Failure
 
 
-def run(argv: Sequence[str], seconds: float, text: str = "") -> str:
+def run(
+    argv: Sequence[str], seconds: float, text: str = "", errors: str = "backslashreplace"
+) -> str:
     """Standard output of a command that reads ``text``; raises CommandFailed.
 
-    A command that takes longer than ``seconds`` is killed with everything it started.
+    A command that takes longer than ``seconds`` is killed with everything it started. Names in its
+    output are UTF-8 whatever the locale, and ``errors`` is what becomes of those that are not; by
+    default what the other sources of names make of them, so that they can be compared.
     """
-    process = _start(argv, subprocess.PIPE, subprocess.PIPE)
+    process = _start(argv, subprocess.PIPE, subprocess.PIPE, errors)
     with process:
         try:
             out, err = process.communicate(text, seconds)
@@ -34,7 +38,7 @@ def lines(argv: Sequence[str], seconds: float) -> Iterator[str]:
 
     Its exit status does not matter.
     """
-    with _start(argv, subprocess.DEVNULL, subprocess.DEVNULL) as process:
+    with _start(argv, subprocess.DEVNULL, subprocess.DEVNULL, "replace") as process:
         assert process.stdout is not None  # noqa: S101 - what stdout=PIPE promises
         late = threading.Event()
 
@@ -52,15 +56,15 @@ def lines(argv: Sequence[str], seconds: float) -> Iterator[str]:
             raise CommandFailed(argv, None, "")
 
 
-def _start(argv: Sequence[str], stdin: int, stderr: int) -> subprocess.Popen[str]:
+def _start(argv: Sequence[str], stdin: int, stderr: int, errors: str) -> subprocess.Popen[str]:
     try:
         return subprocess.Popen(
-            argv,
+            [word.encode(errors="surrogateescape") for word in argv],
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=stderr,
-            text=True,
-            errors="replace",
+            encoding="utf-8",
+            errors=errors,
             # A group of its own: a wrapper script is killed with the program it waits for.
             start_new_session=True,
         )

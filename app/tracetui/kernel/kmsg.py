@@ -32,7 +32,7 @@ class KernelLog:
         return self._fd
 
     def receive(self) -> bytes | None:
-        """The next record; None when there is none.
+        """The next record, empty if it can hold no hop; None when there is none.
 
         EPIPE says once that records were overwritten before they were read; the gap tells how many.
         """
@@ -46,7 +46,7 @@ class KernelLog:
                     continue
                 raise
             self._note_sequence(record)
-            return record
+            return record if is_kernel_trace(record) else b""
 
     def lost(self) -> int:
         """Records overwritten since the last call, of whatever origin."""
@@ -71,7 +71,10 @@ def is_kernel_trace(record: bytes) -> bool:
     """Whether the kernel itself printed this record and it may hold a hop.
 
     A program that writes to /dev/kmsg can't use facility 0 (kernel/printk/printk.c,
-    devkmsg_write), so whatever has another one is not from netfilter.
+    devkmsg_write), so whatever has another one is not from netfilter, which prints its prefix
+    first (net/netfilter/nf_log_syslog.c, nf_log_dump_packet_common). A -j LOG rule whose prefix
+    says the same can't be told from it.
     """
-    head = record.partition(b",")[0]
-    return head.isdigit() and int(head) < 8 and b"TRACE: " in record
+    head, _, message = record.partition(b";")
+    priority = head.partition(b",")[0]
+    return message.startswith(b"TRACE: ") and priority.isdigit() and int(priority) < 8

@@ -14,6 +14,7 @@ import socket
 import struct
 
 from tracetui.errors import Failure, NotPermitted
+from tracetui.kernel.names import text_of
 
 RECEIVE_BUFFER = 64 << 20
 """Bytes asked of the kernel: room for about 160,000 nflog or 104,000 nft records."""
@@ -21,6 +22,8 @@ DATAGRAM = 8192
 """Bytes; no TRACE record is longer (payload is cut to COPY_RANGE)."""
 COPY_RANGE = 128
 """Bytes of a packet that nflog hands out: IPv6, extension headers and a whole TCP header."""
+KERNEL = 0
+"""The kernel's own port, on every netlink protocol."""
 
 _NETLINK_NETFILTER = 12
 _SOL_NETLINK = 270
@@ -42,15 +45,24 @@ _ACK_SECONDS = 2.0
 
 
 class NetlinkSource:
-    """A netlink socket with a big buffer, read without blocking."""
+    """A netlink socket with a big buffer, read without blocking; it hears the kernel only.
+
+    Another process, if it has CAP_NET_ADMIN, can send to every netlink socket. What it sends to
+    this one alone is refused, for the socket is connected to the kernel (net/netlink/af_netlink.c,
+    netlink_getsockbyportid); what it sends to a group still comes, and is told by its sender.
+    """
 
     def __init__(self, protocol: int = _NETLINK_NETFILTER, groups: int = 0) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
         self._socket.setblocking(False)
         self._seen_drops = 0
+        self._is_in_group = groups != 0
         try:
             self._enlarge()
             self._socket.bind((0, groups))
+            self._socket.connect((KERNEL, 0))
+            if not self._is_in_group:
+                self._forget_what_came()
         except OSError:
             self._socket.close()
             raise
@@ -60,13 +72,16 @@ class NetlinkSource:
         return self._socket.fileno()
 
     def receive(self) -> bytes | None:
-        """The next datagram; None when there is none.
+        """The next datagram, empty if another process sent it; None when there is none.
 
         ENOBUFS only reports an overrun, which :meth:`lost` counts exactly; reading goes on.
         """
         while True:
             try:
-                return self._socket.recv(DATAGRAM)
+                if not self._is_in_group:
+                    return self._socket.recv(DATAGRAM)
+                datagram, (sender, _) = self._socket.recvfrom(DATAGRAM)
+                return datagram if sender == KERNEL else b""
             except BlockingIOError:
                 return None
             except OSError as error:
@@ -84,6 +99,11 @@ class NetlinkSource:
     def close(self) -> None:
         """Give the socket back; the kernel forgets what it was bound to."""
         self._socket.close()
+
+    def _forget_what_came(self) -> None:
+        """Throw away what others sent before the socket was connected; no more of it can come."""
+        while self.receive() is not None:
+            pass
 
     def _enlarge(self) -> None:
         try:
@@ -103,6 +123,7 @@ class NftTrace(NetlinkSource):
             raise Failure(f"no nftrace: {os.strerror(error.errno or 0)}") from None
         try:
             self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _NFNLGRP_NFTRACE)
+            self._is_in_group = True
         except PermissionError:
             self.close()
             raise NotPermitted("nftrace needs CAP_NET_ADMIN: run as root") from None
@@ -163,4 +184,4 @@ class LinkEvents(NetlinkSource):
 
 def interface_names() -> dict[int, str]:
     """Interface index to name in the namespace of this thread."""
-    return dict(socket.if_nameindex())
+    return {index: text_of(name) for index, name in socket.if_nameindex()}

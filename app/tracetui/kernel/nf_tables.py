@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple, Optional
 
 from tracetui.errors import Failure, NotPermitted
+from tracetui.kernel.netlink import KERNEL
 
 _NETLINK_NETFILTER = 12
 _SUBSYSTEM = 10 << 8
@@ -87,6 +88,8 @@ class NfTables:
         try:
             self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
             self._socket.bind((0, 0))
+            # Nobody else can fill it up from here on, as in netlink.NetlinkSource.
+            self._socket.connect((KERNEL, 0))
         except OSError as error:
             raise Failure(f"no nf_tables: {os.strerror(error.errno or 0)}") from None
         self._socket.settimeout(_SECONDS)
@@ -156,8 +159,8 @@ class NfTables:
         try:
             self._socket.send(request)
             while True:
-                data = self._socket.recv(_RECEIVE)
-                at = 0
+                data, (sender, _) = self._socket.recvfrom(_RECEIVE)
+                at = 0 if sender == KERNEL else len(data)
                 while at + 16 <= len(data):
                     size, found, _, sequence, _, family, _, _ = _HEAD.unpack_from(
                         data.ljust(at + _HEAD.size, b"\0"), at

@@ -28,7 +28,7 @@ class Invoker(NamedTuple):
 def may_trace() -> bool:
     """Whether rules can be added and trace events received: CAP_NET_ADMIN is effective."""
     try:
-        status = Path("/proc/self/status").read_text()
+        status = Path("/proc/self/status").read_text(errors="replace")
     except OSError:
         return False
     for line in status.splitlines():

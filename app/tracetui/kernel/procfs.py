@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Optional
 
 from tracetui.errors import Failure
+from tracetui.kernel.names import text_of
 
 _ROUTING = Path("/proc/sys/net")
 
@@ -25,7 +26,7 @@ def routing_sysctls() -> dict[str, str]:
     found = {"ipv4.ip_forward": _ROUTING / "ipv4/ip_forward"}
     found["ipv6.forwarding"] = _ROUTING / "ipv6/conf/all/forwarding"
     for path in _ROUTING.glob("ipv4/conf/*/rp_filter"):
-        found[f"rp_filter.{path.parent.name}"] = path
+        found[f"rp_filter.{text_of(path.parent.name)}"] = path
     values: dict[str, str] = {}
     for name, path in found.items():
         with contextlib.suppress(OSError):

@@ -90,16 +90,17 @@ class Xtables:
 
         As ``iptables-save -c`` prints it on legacy, where a table is only looked at if it is
         registered: listing would register it. On nft as ``iptables -v -S`` does, for there
-        iptables-nft-save reads every table first, whichever it is asked for.
+        iptables-nft-save reads every table first, whichever it is asked for. Bytes that are no
+        UTF-8 are kept: a rule is deleted by the very words that were listed.
         """
         command = self.commands.get((backend, family))
         if command is None:
             return ""
         if backend == "nft":
-            return run([command.path, "-t", "raw", "-v", "-S"])
+            return run([command.path, "-t", "raw", "-v", "-S"], errors="surrogateescape")
         if "raw" not in legacy_tables(family):
             return ""
-        return run([command.save_path, "-c", "-t", "raw"])
+        return run([command.save_path, "-c", "-t", "raw"], errors="surrogateescape")
 
     def save_lines(self, backend: str, family: int) -> Iterator[str]:
         """Every table as iptables-save prints it, line by line, for counting.
@@ -168,9 +169,9 @@ def nft_chain(family: str, table: str, name: str) -> str:
     return _nft(["-a", "-t", "list", "chain", family, table, name])
 
 
-def run(argv: Sequence[str], text: str = "") -> str:
+def run(argv: Sequence[str], text: str = "", errors: str = "backslashreplace") -> str:
     """Standard output of a command that reads ``text``; raises CommandFailed."""
-    return command_line.run(argv, CALL_SECONDS, text)
+    return command_line.run(argv, CALL_SECONDS, text, errors)
 
 
 def _nft(words: list[str]) -> str:

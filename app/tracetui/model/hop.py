@@ -26,6 +26,14 @@ def built_in_hook(table: str, chain: str) -> Optional[str]:
     return chain if chain in _HOOKS_OF.get(table, HOOKS) else None
 
 
+KMSG, LOG = "kmsg", "log"
+FORGEABLE = (KMSG, LOG)
+"""Sources of hops that others can have made up: the kernel log, and a copy of it in a file.
+
+No program can print there as the kernel, but a ``-j LOG`` rule of any namespace can say what TRACE
+says. In the other sources only a rule of the traced namespace can (``-j NFLOG``, to our group).
+"""
+
 SINCE_EPOCH = 1e8
 """Seconds; a smaller time counts from boot, as in plain dmesg."""
 YEAR_10000 = 253_402_300_800.0
@@ -70,6 +78,8 @@ class Hop(NamedTuple):
 
     rule: Optional[str] = None
     """The text of its rule, where the hop was recorded with it."""
+    source: Optional[str] = None
+    """One of FORGEABLE; None where it came from the kernel itself, over netlink."""
 
     @property
     def is_in_base_chain(self) -> bool:

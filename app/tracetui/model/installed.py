@@ -37,7 +37,7 @@ class InstalledRule:
     def id(self) -> str:
         """Six hex digits that name the rule as long as its specification stands."""
         text = "\0".join((self.backend, str(self.family), self.chain, *self.words))
-        return hashlib.sha256(text.encode()).hexdigest()[:6]
+        return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:6]
 
     @property
     def is_ours(self) -> bool:

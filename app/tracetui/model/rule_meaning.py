@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import shlex
 from functools import lru_cache
 from typing import NamedTuple, Optional
 
+from tracetui.model import rule_words
 from tracetui.model.header import Header
 
 STANDARD = frozenset(("ACCEPT", "DROP", "RETURN", "QUEUE"))
@@ -96,11 +96,8 @@ class Meaning(NamedTuple):
 @lru_cache(maxsize=16384)
 def meaning(text: str) -> Meaning:
     """Read a rule as iptables-save or nft prints it."""
-    try:
-        words = shlex.split(text)
-    except ValueError:
-        words = text.split()
-    return _iptables(words) if words[:1] == ["-A"] else _nft(words)
+    is_iptables = text.startswith("-A ")
+    return _iptables(rule_words.iptables(text)) if is_iptables else _nft(rule_words.nft(text))
 
 
 def contradiction(
@@ -130,8 +127,7 @@ def _iptables(words: list[str]) -> Meaning:
         if flag in _TEXTS and rest:
             text = rest.pop(0)
             if flag == "--comment":
-                # iptables-save escapes apostrophes too, which no shell does.
-                comments.append(text.replace("\\'", "'"))
+                comments.append(text)
         elif flag in ("-j", "-g") and rest and target is None:
             target, is_goto = rest.pop(0), flag == "-g"
         elif flag == "--to-destination" and rest:

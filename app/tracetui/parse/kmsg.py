@@ -5,37 +5,46 @@ from __future__ import annotations
 import re
 from typing import Optional, Union
 
-from tracetui.model.hop import Hop
+from tracetui.model.hop import KMSG, Hop
 from tracetui.parse import logline
 
 _KERN_LEVELS = tuple("01234567")
 """Facility 0 (kern) << 3 | level."""
 _MICROSECONDS = re.compile(r"[0-9]{1,18}")
-_ESCAPE = re.compile(r"\\x([0-9a-fA-F]{2})")
+_ESCAPE = re.compile(rb"\\x([0-9a-fA-F]{2})")
 
 
 def parse(record: Union[bytes, str], received: Optional[float]) -> Optional[Hop]:
     """The hop of one record; None if it holds none or no kernel printed it.
 
-    A program that writes to /dev/kmsg can't use facility 0. The record's own stamp counts from
-    boot, so it is the hop's time only where ``received``, seconds since the epoch, is not known.
+    A program that writes to /dev/kmsg can't use facility 0. netfilter prints its prefix first, so
+    a record that says the same further on is another's. The record's own stamp counts from boot,
+    so it is the hop's time only where ``received``, seconds since the epoch, is not known.
     """
     text = record.decode(errors="backslashreplace") if isinstance(record, bytes) else record
-    head, semicolon, message = text.partition(";")
+    head, _, rest = text.partition(";")
+    message = rest.partition("\n")[0]
     fields = head.split(",")
-    if not semicolon or fields[0] not in _KERN_LEVELS:
+    found = logline.find(message)
+    if found is None or found.start() or fields[0] not in _KERN_LEVELS:
         return None
     time = received
     if time is None and len(fields) > 2 and _MICROSECONDS.fullmatch(fields[2]):
         time = int(fields[2]) / 1e6
-    return logline.parse(unescape(message.partition("\n")[0]), time)
+    hop = logline.parse(message, time)
+    return None if hop is None else _named(hop)._replace(source=KMSG)
 
 
-def unescape(message: str) -> str:
-    r"""The message with the kernel's ``\xNN`` undone; control characters stay escaped."""
+def unescape(name: str) -> str:
+    r"""A name with the kernel's ``\xNN`` undone, as the other sources have it."""
+    if "\\x" not in name:
+        return name
+    data = _ESCAPE.sub(lambda found: bytes((int(found[1], 16),)), name.encode())
+    return data.decode(errors="backslashreplace")
 
-    def character(found: re.Match[str]) -> str:
-        code = int(found[1], 16)
-        return chr(code) if 0x20 <= code < 0x7F else found[0]
 
-    return _ESCAPE.sub(character, message)
+def _named(hop: Hop) -> Hop:
+    """The hop with its names as they are: until here nothing in them could be taken for a blank."""
+    table, chain = unescape(hop.table), unescape(hop.chain)
+    iif, oif = (name and unescape(name) for name in (hop.iif, hop.oif))
+    return hop._replace(table=table, chain=chain, iif=iif, oif=oif)

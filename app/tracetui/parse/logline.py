@@ -12,12 +12,13 @@ from functools import lru_cache
 from typing import NamedTuple, Optional
 
 from tracetui.model.header import Header
-from tracetui.model.hop import Hop, built_in_hook
+from tracetui.model.hop import LOG, Hop, built_in_hook
 from tracetui.parse import ethernet
 
 _TRACE = re.compile(
     r"TRACE: (?P<table>[^:\s]+):(?P<chain>\S+):(?P<type>rule|return|policy):(?P<num>[0-9]{1,10})"
-    r"(?=\s|IN=|$)"
+    r"(?=\s|IN=|$)",
+    re.ASCII,
 )
 _FLAGS = ("AE", "CWR", "ECE", "URG", "ACK", "PSH", "RST", "SYN", "FIN")
 _PROTOCOLS = {
@@ -27,7 +28,8 @@ _PROTOCOLS = {
 }  # fmt: skip
 _NUMBER = re.compile(r"[0-9]{1,20}(?![0-9])")
 """The kernel prints none that is longer; int() would refuse a far longer one."""
-_BRACKETS = re.compile(r"\[[^\[\]]*(?:\]|$)")
+_BRACKETS = re.compile(r"(?<!\S)\[[^\[\]]*(?:\]|$)")
+"""Another packet's header; the name of an interface may hold a bracket too."""
 _OPTIONS = re.compile(r"OPT \(([^)]*)\)")
 
 
@@ -66,6 +68,7 @@ def parse(text: str, time: Optional[float] = None) -> Optional[Hop]:
         time=time,
         header=body.header,
         mac=body.mac,
+        source=LOG,
     )
 
 

@@ -10,7 +10,7 @@ import re
 from datetime import datetime, timezone
 from typing import Optional
 
-from tracetui.model.hop import Hop
+from tracetui.model.hop import LOG, Hop
 from tracetui.parse import kmsg, logline
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -21,18 +21,38 @@ _ISO = re.compile(
 _CTIME = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) +(\d{1,2}) (\d{2}:\d{2}:\d{2}) (\d{4})")
 _UPTIME = re.compile(r"\[\s*(\d{1,12}\.\d{6})(?: <\s*\d{1,12}\.\d{6}>)?\]")
 _EPOCH = re.compile(r"(\d{9,11}\.\d{6}) ")
+_DICTIONARY = re.compile(r" [A-Z][A-Z0-9_]*=")
+"""A line that belongs to the record before it in a copy of /dev/kmsg."""
+_FACILITY = re.compile(
+    r"<(?P<raw>\d{1,10})>"
+    r"|(?P<named>[a-z]+[0-7]?) *:(?:emerg|alert|crit|err|warn|notice|info|debug) *:"
+    r'|\{.*"SYSLOG_FACILITY" ?: ?"(?P<journal>\d{1,10})"'
+)
+"""What ``dmesg -r``, ``dmesg -x`` and ``journalctl -o json`` tell of who wrote a record."""
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def parse_line(line: str) -> Optional[Hop]:
-    """The hop of one line of a log in whatever wrapper; None if it holds none."""
+    """The hop of one line of a log in whatever wrapper; None if it holds none of the kernel's."""
     text = _ANSI.sub("", line).replace("\r", "")
     found = logline.find(text)
-    if found is None:
+    if found is None or _is_of_a_program(text):
         return None
     if _KMSG.match(text):
-        return kmsg.parse(text, None)
+        hop = kmsg.parse(text, None)
+        return None if hop is None else hop._replace(source=LOG)
     return logline.parse(text[found.start() :], time_of(text[: found.start()]))
+
+
+def _is_of_a_program(text: str) -> bool:
+    """Whether a line says that a program wrote it: no program can write as the kernel does."""
+    told = _FACILITY.match(text)
+    if told is None:
+        return _DICTIONARY.match(text) is not None
+    raw, named, journal = told.groups()
+    if raw is not None:
+        return int(raw) >= 8
+    return named != "kern" if named is not None else int(journal) != 0
 
 
 def time_of(prefix: str) -> Optional[float]:

@@ -205,7 +205,7 @@ class CollectorClient:
                 [*self._command(), "--sweep"],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
                 errors="replace",
                 timeout=SWEEP_SECONDS,
                 start_new_session=True,
@@ -224,8 +224,9 @@ class CollectorClient:
     def _command(self) -> list[str]:
         # Isolated, and without site-packages: as root, only the standard library and this very
         # package are looked at, wherever it is started. A checkout need not be installed for that.
+        # What it says is UTF-8 whatever the locale.
         package = str(Path(__file__).resolve().parents[2])
-        python = [sys.executable, "-I", "-S", "-c", _START, package]
+        python = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _START, package]
         return [*self._launcher, *python, *self._arguments]
 
     def _read(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Optional
 from tracetui.errors import Failure
 from tracetui.model.modules import Module, ModuleTree
 from tracetui.parse import proc_modules
+from tracetui.session.inert import inert, inert_json
 
 NO_MODULES = (
     "This kernel has no loadable modules (there is no /proc/modules): what netfilter needs is "
@@ -30,13 +31,14 @@ def report(text: Optional[str], name: Optional[str], as_json: bool) -> str:
     chosen = tree.modules if name is None else [_named(tree, name)]
     if as_json:
         modules = [_module_json(module) for module in chosen]
-        return json.dumps({"loadable": True, "modules": modules, "skipped": found.skipped})
+        value = {"loadable": True, "modules": modules, "skipped": found.skipped}
+        return inert_json(json.dumps(value))
     lines = [f"{'MODULE':<36} {'SIZE':>10} {'REFS':>5}  USED BY"]
     for module in chosen:
         lines += _lines(tree, module)
     if found.skipped:
         lines.append(f"{found.skipped} lines could not be read")
-    return "\n".join(lines)
+    return "\n".join(map(inert, lines))
 
 
 def size_text(size: int) -> str:

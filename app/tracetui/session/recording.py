@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import codecs
 import ipaddress
 import json
-import math
 from collections.abc import Mapping
 from typing import Any, Optional, TextIO, TypeVar
 
 from tracetui.errors import Failure
 from tracetui.model.explanation import PacketExplanation
 from tracetui.model.header import Header
-from tracetui.model.hop import HOOKS, SINCE_EPOCH, Hop, built_in_hook
+from tracetui.model.hop import FORGEABLE, HOOKS, SINCE_EPOCH, Hop, built_in_hook
 from tracetui.model.packet import Packet
 from tracetui.session import report
+from tracetui.session.inert import inert_json
 from tracetui.session.session import Status
 
 _NUMBERS = ("sport", "dport", "length", "ip_id", "ttl", "icmp_type", "icmp_code")
 
 _BACKENDS = ("legacy", "nft")
+_LARGEST = 1 << 64
+"""Beyond every number of ours; what is no number at all is not below it either."""
 
 _Kind = TypeVar("_Kind")
 
@@ -26,11 +29,12 @@ _Kind = TypeVar("_Kind")
 class RecordingWriter:
     """One JSON object a line, each flushed: what was written survives a crash.
 
-    Every method raises Failure where the stream takes no more.
+    Looked at on a terminal it is inert. Every method raises Failure where the stream takes no more.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._is_ascii = codecs.lookup(stream.encoding or "utf-8").name != "utf-8"
 
     def hello(self, status: Status) -> None:
         """Begin the stream."""
@@ -55,7 +59,7 @@ class RecordingWriter:
 
     def _write(self, value: Mapping[str, Any]) -> None:
         try:
-            self._stream.write(json.dumps(value, ensure_ascii=False) + "\n")
+            self._stream.write(inert_json(json.dumps(value, ensure_ascii=self._is_ascii)) + "\n")
             self._stream.flush()
         except BrokenPipeError:
             raise
@@ -189,6 +193,7 @@ def _hop(
         mac=mac,
         readings=None if window is None else _window(window),
         rule=_optional(value, "rule", str),
+        source=value["source"] if value.get("source") in FORGEABLE else None,
     )
 
 
@@ -212,7 +217,7 @@ def _optional(value: Mapping[str, Any], key: str, kind: type[_Kind]) -> Optional
         found = float(found)
     if found is None:
         return None
-    if isinstance(found, float) and not math.isfinite(found):
+    if isinstance(found, (int, float)) and not abs(found) < _LARGEST:
         raise TypeError(key)
     if not isinstance(found, kind) or isinstance(found, bool):
         raise TypeError(key)

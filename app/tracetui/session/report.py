@@ -10,13 +10,22 @@ from tracetui import __version__
 from tracetui.model.explanation import Change, HopExplanation, PacketExplanation
 from tracetui.model.header import Header, endpoint
 from tracetui.model.history import CHANGED, PENDING
-from tracetui.model.hop import Hop
+from tracetui.model.hop import KMSG, LOG, Hop
 from tracetui.model.packet import Packet
+from tracetui.session.cells import cells_of
 from tracetui.session.inert import inert
 from tracetui.session.session import Status
 
 VERSION = 1
 """Of the record format; a reader ignores keys and kinds it does not know."""
+
+PLACE_CELLS = 44
+"""What most places take in the text."""
+SOURCE_TEXTS = {
+    KMSG: "from the kernel log: other programs can write there",
+    LOG: "from a log: other programs can write there",
+}
+"""What is to be known of a hop's source, by its name."""
 
 _NO_HEADER = Header(family=0, proto=None, src=None, dst=None)
 
@@ -77,7 +86,7 @@ def packet_text(
     yield inert(
         f"{clock(packet.time)}  {protocol(packet.header)}  {endpoints(packet.header)}{nat}"
         f"  {packet.iif or '-'} → {packet.oif or '-'}  {len(packet.hops)} hops"
-        f"  {explanation.verdict}"
+        f"  {explanation.verdict}{_logged(packet)}"
     )
     if explanation.why:
         yield inert(f"  {explanation.why}")
@@ -89,7 +98,9 @@ def packet_text(
         when = "" if us is None else f"+{us} µs{'!' if index == slowest else ''}"
         parts = (here.verdict, changes_text(explanation, index), rule_text(here))
         says = "  ".join(part for part in parts if part)
-        yield inert(f"  {when:>12}  {hop.backend:6} {hop.place:44} {says}".rstrip())
+        place = inert(hop.place)
+        gap = " " * (PLACE_CELLS - cells_of(place))
+        yield f"  {when:>12}  {hop.backend:6} {place}{gap} {inert(says)}".rstrip()
 
 
 def rule_text(here: HopExplanation) -> str:
@@ -160,6 +171,11 @@ def destination(packet: Packet) -> str:
     return endpoint(str(nat.get("dst", header.dst)), port if isinstance(port, int) else None)
 
 
+def _logged(packet: Packet) -> str:
+    """What is to be known of a packet that was traced through the kernel log, and not by a log."""
+    return "  (from the kernel log)" if any(hop.source == KMSG for hop in packet.hops) else ""
+
+
 def _hop_json(packet: Packet, index: int, here: HopExplanation) -> dict[str, Any]:
     hop: Hop = packet.hops[index]
     value: dict[str, Any] = {
@@ -177,6 +193,8 @@ def _hop_json(packet: Packet, index: int, here: HopExplanation) -> dict[str, Any
         "verdict": here.verdict,
         "rule": here.rule.text if here.rule is not None else None,
     }
+    if hop.source is not None:
+        value["source"] = hop.source
     if here.state == CHANGED:
         value["ruleset_changed"] = True
     if hop.readings is not None:

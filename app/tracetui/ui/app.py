@@ -10,7 +10,7 @@ from typing import Optional
 
 from textual.app import App
 
-from tracetui.session.inert import inert
+from tracetui.session.cells import shown
 from tracetui.session.session import Notice, Session
 from tracetui.ui import stylesheet
 from tracetui.ui.commands import bindings
@@ -18,6 +18,8 @@ from tracetui.ui.screens.main import MainScreen
 
 POLL_SECONDS = 0.1
 NOTICE_SECONDS = 8.0
+NOTICE_CELLS = 600
+"""What a notice takes at most: about ten lines."""
 
 _SEVERITIES = {"information": "information", "warning": "warning", "error": "error"}
 
@@ -68,7 +70,7 @@ class TraceApp(App[None]):
     def _tell(self, notice: Notice) -> None:
         self.notices.append(notice)
         self.notify(
-            inert(notice.text),
+            shown(notice.text, NOTICE_CELLS),
             severity=_SEVERITIES.get(notice.severity, "information"),  # type: ignore[arg-type]
             timeout=NOTICE_SECONDS,
             markup=False,

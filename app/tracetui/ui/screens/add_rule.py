@@ -21,6 +21,7 @@ from tracetui.session.proposals import Proposal
 from tracetui.session.session import Node
 from tracetui.ui.commands import bindings
 from tracetui.ui.widgets.choice import Choice
+from tracetui.ui.widgets.field import Field
 
 REFRESH_SECONDS = 10.0
 """Between two looks at the clock, for the expiry in the command shown."""
@@ -84,7 +85,7 @@ class AddRuleScreen(ModalScreen[Optional[Wanted]]):
                     "family", "family", Choice(_FAMILIES, "family", typed.get("family"))
                 )
                 for name, label, hint in _TEXTS:
-                    field = Input(
+                    field = Field(
                         typed.get(name) or _DEFAULTS.get(name, ""),
                         placeholder=hint,
                         id=name,

@@ -15,12 +15,18 @@ from tracetui.model import chain_names
 from tracetui.model.history import KNOWN, Window
 from tracetui.model.ruleset import Chain, ChainKey
 from tracetui.parse import nft_text, xtables_save
-from tracetui.session.inert import inert
+from tracetui.session.cells import shown, wrapped
 from tracetui.session.session import ChainPlace, Session
 from tracetui.ui.commands import bindings
 from tracetui.ui.widgets.chain_list import ChainList
 
 POLL_SECONDS = 0.1
+LONGEST_NAME = 128
+"""Cells of a chain's name in a sentence; nft's limit (NFT_NAME_MAXLEN)."""
+RULE_LINES = 5
+"""How many the rule under the cursor takes at most, as screens.tcss has it."""
+FRAME = 4
+"""Cells beside it."""
 
 
 class Visit(NamedTuple):
@@ -57,6 +63,10 @@ class ChainScreen(ModalScreen[None]):
         self._show()
         self.set_interval(POLL_SECONDS, self._take_counters)
 
+    def on_resize(self) -> None:
+        """Fit the rule anew."""
+        self._show_rule()
+
     def action_back(self) -> None:
         """Go back to the chain before, or to the packets."""
         if len(self._visits) == 1:
@@ -71,7 +81,8 @@ class ChainScreen(ModalScreen[None]):
         history = self._session.rulesets.histories[place.backend]
         found = history.chain(ChainKey(place.family, place.table, place.chain), self._window)
         if found.state != KNOWN or found.value is None:
-            self.notify(f"{event.target} is no chain that is known here", markup=False)
+            target = shown(event.target, LONGEST_NAME)
+            self.notify(f"{target} is no chain that is known here", markup=False)
             return
         self._visits[-1] = self._visits[-1]._replace(number=self._list.cursor)
         self._visits.append(Visit(place, found.value, None))
@@ -81,7 +92,8 @@ class ChainScreen(ModalScreen[None]):
     def _show_rule(self) -> None:
         chain, number = self._visits[-1].chain, self._list.cursor
         text = chain.rules[number - 1].text if number <= len(chain.rules) else None
-        self.query_one("#chain-rule", Static).update(inert(text or ""))
+        lines = wrapped(text or "", self.app.size.width - FRAME, RULE_LINES)
+        self.query_one("#chain-rule", Static).update("\n".join(lines))
 
     def _show(self) -> None:
         visit = self._visits[-1]
@@ -89,9 +101,10 @@ class ChainScreen(ModalScreen[None]):
         what = chain_names.label(place.chain, visit.chain)
         title = f"{place.backend} {place.family} {place.table} {place.chain}"
         trail = " → ".join(one.place.chain for one in self._visits[:-1])
-        box.border_title = Content(inert(f"{title} · {what}" if what else title))
+        width = self.app.size.width
+        box.border_title = Content(shown(f"{title} · {what}" if what else title, width))
         box.border_subtitle = Content(
-            inert(f"{trail} → · Backspace" if trail else "Enter follows a jump")
+            shown(f"{trail} → · Backspace" if trail else "Enter follows a jump", width)
         )
         self._list.show(visit.chain, visit.number)
         self._show_rule()

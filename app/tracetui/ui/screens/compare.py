@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from itertools import zip_longest
 from typing import Optional
 
@@ -16,12 +15,14 @@ from textual.widgets import Static
 from tracetui.model.explanation import PacketExplanation
 from tracetui.model.packet import Packet
 from tracetui.session import report
-from tracetui.session.inert import inert
+from tracetui.session.cells import padded, shown, wrapped
 from tracetui.session.paths import parting
 from tracetui.session.session import Session
 from tracetui.ui.commands import bindings
 
 _GAP = " │ "
+RULE_LINES = 4
+"""How many a rule takes at most."""
 
 
 class CompareScreen(ModalScreen[None]):
@@ -95,7 +96,7 @@ def _ends(pair: tuple[Packet, Packet], both: list[PacketExplanation], at: int, w
         [f"{report.clock(p.time)} {report.protocol(p.header)} {p.iif or '·'}" for p in pair],
         [f"{explanation.verdict} {explanation.why}" for explanation in both],
     ):
-        cells = [_cut(inert(one), width) for one in what]
+        cells = [padded(shown(one, width), width) for one in what]
         text.append(f"{cells[0]}{_GAP}{cells[1]}\n", "bold")
     count = "1 hop" if at == 1 else f"{at} hops"
     return text.append(f"{count} in common")
@@ -112,12 +113,7 @@ def _cells(
     lines = [f"{hop.place}{verdict}"]
     rule = report.rule_text(here)
     if rule:
-        wrapped = textwrap.wrap(rule, max(8, width - 2), break_on_hyphens=False, max_lines=4)
-        lines += [f"  {part}" for part in wrapped]
+        lines += [f"  {part}" for part in wrapped(rule, width - 2, RULE_LINES)]
     if change := report.changes_text(explanation, index):
         lines.append(f"  {change}")
-    return [_cut(inert(line), width) for line in lines]
-
-
-def _cut(text: str, width: int) -> str:
-    return (text if len(text) <= width else text[: width - 1] + "…").ljust(width)
+    return [padded(shown(line, width), width) for line in lines]

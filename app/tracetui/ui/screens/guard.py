@@ -66,8 +66,8 @@ class GuardScreen(ModalScreen[Optional[Choice]]):
     def show(self) -> None:
         """Show what is known now; the cursor stays where it is."""
         status = self._session.status
-        text = "\n".join(_lines(status.guard, self._session.aftermath.seen))
-        self.query_one("#guard-state", Static).update(inert_lines(text))
+        text = "\n".join(map(inert, _lines(status.guard, self._session.aftermath.seen)))
+        self.query_one("#guard-state", Static).update(text)
         choices = self._find_choices(status.guard)
         if choices != self._choices or not choices:
             self._choices = choices
@@ -92,11 +92,6 @@ class GuardScreen(ModalScreen[Optional[Choice]]):
         options.display = bool(choices)
         if choices:
             options.highlighted = min(at, len(choices) - 1)
-
-
-def inert_lines(text: str) -> str:
-    """Several lines, each inert."""
-    return "\n".join(inert(line) for line in text.split("\n"))
 
 
 def _prompt(choice: Choice) -> Text:

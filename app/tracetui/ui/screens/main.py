@@ -14,6 +14,7 @@ from textual.widgets import Footer, Input
 
 from tracetui.model.packet import Packet
 from tracetui.session.filtered import FilteredView
+from tracetui.session.inert import inert
 from tracetui.session.session import ChainPlace, Session
 from tracetui.ui.commands import bindings
 from tracetui.ui.screens.add_rule import AddRuleScreen, Wanted
@@ -99,7 +100,7 @@ class MainScreen(Screen[None]):
         """Open the form, where rules can be added at all."""
         why_not = self._session.status.why_not
         if why_not:
-            self.notify(why_not, severity="warning", markup=False)
+            self.notify(inert(why_not), severity="warning", markup=False)
             return
         form = AddRuleScreen(self._session.status.node, self._clock)
         self.app.push_screen(form, self._add)

@@ -16,7 +16,7 @@ from textual.widgets.option_list import Option
 
 from tracetui.model.packet import Packet
 from tracetui.session import report
-from tracetui.session.inert import inert
+from tracetui.session.cells import shown
 from tracetui.session.paths import Path, Paths
 from tracetui.session.session import Session
 from tracetui.ui.commands import bindings
@@ -87,13 +87,13 @@ class PathsScreen(ModalScreen[Optional[Packet]]):
         span = f"{report.clock(path.first)[:8]}-{report.clock(path.last)[:8]}"
         head = f"{count:>9}  {MARKS[verdict]:<9}  {span}  "
         width = self.query_one("#path-list").scrollable_content_region.width - 2
-        ends = inert(f"{report.protocol(packet.header)} {report.endpoints(packet.header)}")
-        text = Text((head + ends)[:width], "bold" if verdict in ("drop", "reject") else "")
+        ends = f"{report.protocol(packet.header)} {report.endpoints(packet.header)}"
+        text = Text(shown(head + ends, width), "bold" if verdict in ("drop", "reject") else "")
         index = len(packet.hops) - 1 if explanation.decided is None else explanation.decided
         here = explanation.hops[index]
         told = "  ".join(
             part for part in (here.comment, report.rule_text(here), explanation.why) if part
         )
         last = packet.hops[index].place
-        way = inert(f"{'':>11}{len(packet.hops)} hops to {last}  {told}")
-        return text.append("\n").append(way[:width], "dim")
+        way = f"{'':>11}{len(packet.hops)} hops to {last}  {told}"
+        return text.append("\n").append(shown(way, width), "dim")

@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from tracetui.ui.commands import bindings
+from tracetui.ui.widgets.field import Field
 
 
 class ThresholdScreen(ModalScreen[Optional[int]]):
@@ -31,7 +32,7 @@ class ThresholdScreen(ModalScreen[Optional[int]]):
             box.border_title = "Guard"
             box.border_subtitle = "Enter sets it · Esc leaves it"
             yield Static("Remove our rules above so many hops/s:")
-            yield Input(str(self._present), compact=True, max_length=9)
+            yield Field(str(self._present), compact=True, max_length=9)
             yield Static("", id="reason", markup=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

@@ -15,8 +15,11 @@ from textual.strip import Strip
 
 from tracetui.model.rule_meaning import meaning
 from tracetui.model.ruleset import Chain
-from tracetui.session.inert import inert
+from tracetui.session.cells import fitted, shown
 from tracetui.ui.commands import bindings
+
+LONGEST = 2000
+"""Cells of a rule that are read: more than any line has."""
 
 
 class ChainList(ScrollView, can_focus=True):
@@ -68,8 +71,8 @@ class ChainList(ScrollView, can_focus=True):
         rule = self._chain.rules[number - 1]
         packets = self._packets.get(number)
         count = "" if packets is None else f"{packets:,}"
-        text = inert(rule.text or f"handle {rule.handle}: its text can't be read")
-        return f"{mark}{number:>6}  {count:>10}  {text}"
+        text = rule.text or f"handle {rule.handle}: its text can't be read"
+        return f"{mark}{number:>6}  {count:>10}  {shown(text, LONGEST)}"
 
     def on_mount(self) -> None:
         """Bring the rule into sight once the size is known."""
@@ -85,9 +88,8 @@ class ChainList(ScrollView, can_focus=True):
         style = self.get_component_rich_style(f"chain--{role}")
         if number == self.cursor:
             style += self.get_component_rich_style("chain--cursor")
-        text = self.text_of(number)
-        shown = text if len(text) <= width else text[: width - 1] + "…"
-        return Strip([Segment(shown, style)]).adjust_cell_length(width, style or Style())
+        text = fitted(self.text_of(number), width)
+        return Strip([Segment(text, style)]).adjust_cell_length(width, style or Style())
 
     def action_move(self, lines: int) -> None:
         """Move the cursor by so many rules."""

@@ -9,6 +9,7 @@ from textual.widgets import Input, Label, Static
 
 from tracetui.model.view_filter import FIELDS, InvalidFilter, ViewFilter
 from tracetui.ui.commands import bindings
+from tracetui.ui.widgets.field import Field
 
 
 class FilterBar(Horizontal):
@@ -30,7 +31,7 @@ class FilterBar(Horizontal):
         """Lay out the fields."""
         for name in FIELDS:
             yield Label(name, classes="filter-bar--label")
-            yield Input(id=name, compact=True, select_on_focus=False, max_length=43)
+            yield Field(id=name, compact=True, select_on_focus=False, max_length=43)
         yield Static("", id="reason", markup=False)
 
     def focus_first(self) -> None:

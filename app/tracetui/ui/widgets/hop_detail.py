@@ -11,7 +11,10 @@ from tracetui.model import chain_names
 from tracetui.model.explanation import PacketExplanation
 from tracetui.model.packet import Packet
 from tracetui.session import report
-from tracetui.session.inert import inert
+from tracetui.session.cells import shown, wrapped
+
+LINES = 4
+"""As screens.tcss has it."""
 
 
 class HopDetail(Static):
@@ -19,6 +22,9 @@ class HopDetail(Static):
 
     def __init__(self) -> None:
         super().__init__("", id="detail", markup=False)
+        self._packet: Optional[Packet] = None
+        self._explanation: Optional[PacketExplanation] = None
+        self._hop: Optional[int] = None
 
     def show(
         self,
@@ -27,53 +33,81 @@ class HopDetail(Static):
         hop: Optional[int],
     ) -> None:
         """Tell about a hop, or about a packet as a whole."""
+        self._packet, self._explanation, self._hop = packet, explanation, hop
+        self._draw()
+
+    def on_resize(self) -> None:
+        """Fit the lines anew."""
+        self._draw()
+
+    def _draw(self) -> None:
+        packet, explanation, width = self._packet, self._explanation, self.content_size.width
         if packet is None or explanation is None:
             self.update("")
-        elif hop is None:
-            self.update(_of_packet(packet, explanation))
+        elif self._hop is None:
+            self.update(_of_packet(packet, explanation, width))
         else:
-            self.update(_of_hop(packet, explanation, hop))
+            self.update(_of_hop(packet, explanation, self._hop, width))
 
 
-def _of_packet(packet: Packet, explanation: PacketExplanation) -> Text:
-    verdict, decided = explanation.verdict, explanation.decided
-    text = Text()
+def _of_packet(packet: Packet, explanation: PacketExplanation, width: int) -> Text:
+    verdict, decided, why = explanation.verdict, explanation.decided, explanation.why
+    source = _source_of(packet)
     if decided is None:
-        text.append(f"{verdict}: {inert(explanation.why)}" if explanation.why else verdict)
-        return text
-    text.append(f"{verdict} at ", style="bold")
-    text.append(inert(packet.hops[decided].place), style="bold")
+        return _page(Text(), f"{verdict}: {why}" if why else verdict, "", source, width)
     here = explanation.hops[decided]
+    head = Text(f"{verdict} at ", style="bold")
+    head.append(shown(packet.hops[decided].place, width))
     if here.comment:
-        text.append(f"  {inert(here.comment)}")
-    if here.rule is not None:
-        text.append(f"\n{inert(report.rule_text(here))}")
-    elif explanation.why:
-        text.append(f"\n{inert(explanation.why)}")
-    for change in explanation.changes:
-        if change.field in ("src", "dst", "mark"):
-            text.append(f"\n{inert(report.change_text(change))}")
-    return text
+        head.append(f"  {shown(here.comment, width)}", style="not bold")
+    changes = [one for one in explanation.changes if one.field in ("src", "dst", "mark")]
+    return _page(
+        head,
+        why if here.rule is None else report.rule_text(here),
+        ", ".join(report.change_text(one) for one in changes),
+        source,
+        width,
+    )
 
 
-def _of_hop(packet: Packet, explanation: PacketExplanation, index: int) -> Text:
+def _of_hop(packet: Packet, explanation: PacketExplanation, index: int, width: int) -> Text:
     hop, here = packet.hops[index], explanation.hops[index]
-    text = Text()
-    text.append(inert(f"{hop.backend} {hop.family} {hop.place}"), style="bold")
+    head = Text(shown(f"{hop.backend} {hop.family} {hop.place}", width), style="bold")
+    told = ""
     if here.number is not None and here.chain is not None:
-        text.append(f"  rule {here.number:,} of {len(here.chain.rules):,}")
+        told = f"  rule {here.number:,} of {len(here.chain.rules):,}"
     elif here.chain is not None:
         count = len(here.chain.rules)
-        text.append(f"  end of the chain, after {count:,} rule{'' if count == 1 else 's'}")
+        told = f"  end of the chain, after {count:,} rule{'' if count == 1 else 's'}"
     comment = explanation.hops[index - 1].comment if index else None
     if name := chain_names.label(hop.chain, here.chain, comment):
-        text.append(inert(f"  {name}"))
-    if said := report.rule_text(here):
-        text.append(f"\n{inert(said)}")
+        told += f"  {name}"
+    head.append(shown(told, width), style="not bold")
     parts = (_verdict(here.verdict, hop.backend), report.changes_text(explanation, index))
-    if told := "  ".join(part for part in parts if part):
-        text.append(f"\n{inert(told)}")
-    return text
+    source = report.SOURCE_TEXTS.get(hop.source or "", "")
+    what = "  ".join(part for part in parts if part)
+    return _page(head, report.rule_text(here), what, source, width)
+
+
+def _page(head: Text, rule: str, what: str, source: str, width: int) -> Text:
+    """The head on a line, the rule on as many as the others leave, what happened, the source."""
+    head.truncate(max(0, width), overflow="ellipsis")
+    lines = [head] if head else []
+    room = LINES - len(lines) - bool(source)
+    told = wrapped(what, width, room - bool(rule))
+    lines += [Text(line) for line in (*wrapped(rule, width, room - len(told)), *told)]
+    if source:
+        lines.append(Text(shown(source, width), style="dim"))
+    return Text("\n").join(lines)
+
+
+def _source_of(packet: Packet) -> str:
+    """What is to be known of the sources of a packet's hops; empty for the kernel's own."""
+    found = [hop.source for hop in packet.hops if hop.source is not None]
+    if not found:
+        return ""
+    count = "" if len(found) == len(packet.hops) else f"{len(found)} of {len(packet.hops)} hops "
+    return count + report.SOURCE_TEXTS.get(found[0], "")
 
 
 def _verdict(verdict: Optional[str], backend: str) -> str:

@@ -15,6 +15,7 @@ from tracetui.errors import TracetuiError
 from tracetui.model.modules import Module, ModuleTree
 from tracetui.parse import proc_modules
 from tracetui.session import modules
+from tracetui.session.cells import padded, shown
 from tracetui.session.inert import inert
 
 REFRESH_SECONDS = 5.0
@@ -107,10 +108,9 @@ class ModulesPane(Vertical):
 
     def _label(self, module: Module, depth: int) -> Text:
         width = max(10, 19 - 2 * depth)
-        name = inert(module.name)
-        shown = name if len(name) <= width else name[: width - 1] + "…"
+        name = padded(shown(module.name, width), width)
         size = modules.size_text(module.size) if module.size else ""
-        text = Text(shown.ljust(width), style="bold" if module.is_netfilter and not depth else "")
+        text = Text(name, style="bold" if module.is_netfilter and not depth else "")
         text.append(f" {size:>9} {modules.references_text(module):>3}", style="dim")
         note = modules.note(module)
-        return text.append(f" {inert(note)}") if note else text
+        return text.append(f" {shown(note, width)}") if note else text

@@ -12,13 +12,14 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from tracetui.model.installed import InstalledRule
+from tracetui.session.cells import wrapped
 from tracetui.session.inert import inert
 from tracetui.ui.commands import bindings
 
 WIDE = 70
-"""Cells from which a rule takes two lines instead of three."""
-
-
+"""Cells from which a rule takes two lines instead of up to four."""
+INDENTED = 4
+"""Cells before the text of a rule, and behind it those of the scrollbar."""
 LAST_MINUTE = 60.0
 
 
@@ -101,8 +102,10 @@ class RulesPane(OptionList):
         limit = rule.limit or "no limit"
         tail = inert(f"{rule.packets:,} packets · {limit} · ")
         ends = Text(self._expiry(rule), style="bold reverse" if self._is_last_minute(rule) else "")
-        match = f"  {inert(rule.text) or 'every packet'}"
-        if self.size.width >= WIDE:
+        is_wide, match = self.size.width >= WIDE, rule.text or "every packet"
+        lines = wrapped(match, max(10, self.size.width - INDENTED), 1 if is_wide else 2)
+        match = "\n".join(f"  {line}" for line in lines)
+        if is_wide:
             text = Text(f"{head} · {tail}").append_text(ends)
             return text.append(f"\n{match}", style="bold")
         text = Text(f"{head}\n").append(match, style="bold")

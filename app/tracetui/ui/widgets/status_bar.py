@@ -11,13 +11,16 @@ from textual.app import RenderResult
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from tracetui.model.hop import KMSG
 from tracetui.session.guard_state import removal_text
 from tracetui.session.inert import inert
-from tracetui.session.session import Status
+from tracetui.session.session import SourceState, Status
 from tracetui.ui.widgets.rules_pane import LAST_MINUTE, countdown
 
 SAMPLES = 20
 """Rates in the sparkline, one a second."""
+ROOMY = 73
+"""Cells at the right from which the sparkline has its place."""
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -50,8 +53,8 @@ class StatusBar(Widget):
     def render(self) -> RenderResult:
         """Draw the line, the right side whole and the left side as far as it fits."""
         width = self.size.width
-        right = self._right(width)
         left = self._left()
+        right = self._right(width - left.cell_len)
         left.truncate(max(0, width - right.cell_len - 2), overflow="ellipsis")
         gap = " " * max(1, width - left.cell_len - right.cell_len)
         line = left + Text(gap) + right
@@ -67,7 +70,7 @@ class StatusBar(Widget):
             parts = ["replay" if status.sources else "not tracing"]
         if status.node.backends:
             parts.append(status.node.backend)
-        named = [f"{s.name}!" if s.state == "failed" else s.name for s in status.sources]
+        named = [_named(source) for source in status.sources]
         if named:
             parts.append(" ".join(named))
         text = Text()
@@ -75,14 +78,14 @@ class StatusBar(Widget):
         where = f"  {status.host} · " if status.host else "  "
         return text.append(inert(where + " · ".join(parts)))
 
-    def _right(self, width: int) -> Text:
+    def _right(self, room: int) -> Text:
         status, guard = self.status, self.status.guard
         bad = self.get_component_rich_style("status-bar--bad")
         good = self.get_component_rich_style("status-bar--good")
         if not status.live:
             read = f"{status.hops:,} hops  {status.skipped:,} lines skipped "
             return Text(read if status.sources else "")
-        text = Text(f"{self._sparkline()} " if width >= 100 else "")
+        text = Text(f"{self._sparkline()} " if room >= ROOMY else "")
         text.append(f"{status.rate:,}/{guard.threshold:,} hops/s  ")
         text.append(f"lost {status.lost:,}", style=bad if status.lost else "")
         if status.unshown:
@@ -120,3 +123,10 @@ class StatusBar(Widget):
     def _sparkline(self) -> str:
         top = max(*self._rates, self.status.guard.threshold // 4, 1)
         return "".join(_BARS[min(7, rate * 8 // (top + 1))] for rate in self._rates)
+
+
+def _named(source: SourceState) -> str:
+    """A source with what is to be known of it."""
+    if source.state == "failed":
+        return f"{source.name}!"
+    return f"{source.name} (forgeable)" if source.name == KMSG else source.name

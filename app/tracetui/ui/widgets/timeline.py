@@ -14,6 +14,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tracetui.model.packet import Packet
+from tracetui.session.cells import cells_of, padded, shown
 from tracetui.session.explanations import Explanations
 from tracetui.session.filtered import FilteredView
 from tracetui.ui.commands import bindings
@@ -369,6 +370,7 @@ class Timeline(ScrollView, can_focus=True):
     def _empty_line(self, y: int, width: int) -> Strip:
         lines = self.empty_text.splitlines()
         at = y - max(0, (self.size.height - len(lines)) // 2)
-        text = lines[at] if 0 <= at < len(lines) else ""
+        text = shown(lines[at], width) if 0 <= at < len(lines) else ""
         style = self.get_component_rich_style("timeline--empty")
-        return Strip([Segment(text[:width].center(width), style)])
+        indent = " " * max(0, (width - cells_of(text)) // 2)
+        return Strip([Segment(padded(indent + text, width), style)])

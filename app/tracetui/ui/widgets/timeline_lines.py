@@ -15,14 +15,17 @@ from tracetui.model.passed_by import passed_by
 from tracetui.model.rule_meaning import contradiction, meaning
 from tracetui.model.ruleset import ListedRule
 from tracetui.session import report
+from tracetui.session.cells import cells_of, fitted, padded, shown, tail
 from tracetui.session.inert import inert
 
 MARKS = {"accept": "✓ accept", "drop": "✗ drop", "reject": "✗ reject", "unknown": "· unknown"}
 """Verdicts are told apart without colour."""
 TESTED_SHOWN = 20
 """Rules passed by that are listed before one hop: those next to it."""
+LONGEST = 2000
+"""Characters of a rule that are read: more than a line has cells."""
 _NAT = " ⇒ "
-_CHAIN_OF_RULE = re.compile(r"^-A \S+ ")
+_CHAIN_OF_RULE = re.compile(r"^-A \S+ ", re.ASCII)
 _COMMENT_OF_RULE = re.compile(
     r'(?:-m comment )?--comment (?:"(?:[^"\\]|\\.)*"|\S+) ?|comment "[^"]*"'
 )
@@ -153,11 +156,11 @@ def _hop_line(
     pieces = [
         Piece(f"  {place.hook:<12}", "hook"),
         Piece(_cell(place.table, 13), "table"),
-        Piece(inert(_what(hop, here, place.depth)), "hop"),
+        Piece(shown(_what(hop, here, place.depth), width), "hop"),
     ]
     if here.verdict and here.verdict != "continue":
         role = here.verdict if here.verdict in MARKS else "jump"
-        pieces.append(Piece(f" {inert(_verdict(here.verdict))}", role))
+        pieces.append(Piece(f" {shown(_verdict(here.verdict), width)}", role))
     change = report.changes_text(explanation, index)
     parts = (
         (change, "change"),
@@ -165,7 +168,7 @@ def _hop_line(
         (place.name, "name"),
         (_rule(here), "rule" if here.rule is not None else "unread"),
     )
-    pieces += [Piece(f"  {inert(text)}", role) for text, role in parts if text]
+    pieces += [Piece(f"  {shown(text, width)}", role) for text, role in parts if text]
     return _with_time(pieces, us, width)
 
 
@@ -179,7 +182,7 @@ def _rule(here: HopExplanation) -> str:
     """The rule without what stands beside it: its chain and its comment."""
     if here.rule is None or here.rule.text is None:
         return report.rule_text(here)
-    text = _CHAIN_OF_RULE.sub("", here.rule.text)
+    text = _CHAIN_OF_RULE.sub("", here.rule.text[:LONGEST])
     return _COMMENT_OF_RULE.sub("", text)
 
 
@@ -195,12 +198,12 @@ def _passed_by(
     texts = [(passed[0][0], f"{len(passed) - TESTED_SHOWN:,} rules of {hop.chain} before these")]
     texts = texts if len(passed) > TESTED_SHOWN else []
     for number, rule in passed[-TESTED_SHOWN:]:
-        text = _CHAIN_OF_RULE.sub("", rule.text or "(its text can't be read)")
+        text = _CHAIN_OF_RULE.sub("", (rule.text or "(its text can't be read)")[:LONGEST])
         texts.append((number, f"{number} {_why_passed_by(packet, index, rule)}{text}"))
     for number, text in texts:
         line = [
             *(Piece(f"  {hook:<12}", "hook"), Piece(_cell(table, 13), "table")),
-            Piece(inert(f"{'  ' * depth}· {text}"), "tested"),
+            Piece(shown(f"{'  ' * depth}· {text}", width), "tested"),
         ]
         yield Detail(index, _fit(line, width), number)
         hook = table = ""
@@ -231,19 +234,19 @@ def _with_time(pieces: list[Piece], us: str, width: int) -> Line:
     """The pieces, cut where they would reach into the time at the right."""
     room = max(0, width - len(us) - 1)
     line = list(_fit(pieces, room))
-    used = sum(len(piece.text) for piece in line)
+    used = sum(cells_of(piece.text) for piece in line)
     role = "slowest" if us.startswith("slowest") else "us"
     return (*line, Piece(" " * max(0, width - used - len(us)) + us, role))
 
 
 def _fit(pieces: list[Piece], width: int) -> Line:
-    fitted: list[Piece] = []
+    line: list[Piece] = []
     for piece in pieces:
         if width <= 0:
             break
-        fitted.append(piece._replace(text=_fitted(piece.text, width)))
-        width -= len(piece.text)
-    return tuple(fitted)
+        line.append(piece._replace(text=fitted(piece.text, width)))
+        width -= cells_of(piece.text)
+    return tuple(line)
 
 
 def _what(hop: Hop, here: HopExplanation, depth: int) -> str:
@@ -275,11 +278,11 @@ def _endpoints(packet: Packet, width: int) -> Iterator[Piece]:
     """Source, destination and, after NAT, where the packet really goes."""
     rewritten = _rewritten(packet)
     least = len(_NAT) + 1 if rewritten else 0
-    plain = _fitted(inert(report.endpoints(packet.header)), max(0, width - least))
+    plain = shown(report.endpoints(packet.header), max(0, width - least))
     yield Piece(plain, "endpoints")
-    mark = _NAT + _tail(rewritten, width - len(plain) - len(_NAT)) if rewritten else ""
+    mark = _NAT + tail(rewritten, width - cells_of(plain) - len(_NAT)) if rewritten else ""
     yield Piece(mark, "nat")
-    yield Piece(" " * max(0, width - len(plain) - len(mark)) + " ", "endpoints")
+    yield Piece(" " * max(0, width - cells_of(plain + mark)) + " ", "endpoints")
 
 
 def _rewritten(packet: Packet) -> Optional[str]:
@@ -292,13 +295,4 @@ def _rewritten(packet: Packet) -> Optional[str]:
 
 
 def _cell(text: str, width: int) -> str:
-    return _fitted(inert(text), width).ljust(width) + " "
-
-
-def _fitted(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: max(0, width - 1)] + "…"
-
-
-def _tail(text: str, width: int) -> str:
-    """The end of an address, which tells more than its start."""
-    return text if len(text) <= width else "…" + text[len(text) - max(0, width - 1) :]
+    return padded(shown(text, width), width) + " "

@@ -1,0 +1,15 @@
+"""A line to type in."""
+
+from __future__ import annotations
+
+from textual.widgets import Input
+
+from tracetui.session.inert import inert
+
+
+class Field(Input):
+    """Textual's, with what is pasted into it inert: it would be drawn as it is."""
+
+    def replace(self, text: str, start: int, end: int) -> None:
+        """Put a text in the place of another."""
+        super().replace(inert(text), start, end)

@@ -1,0 +1,87 @@
+"""A rule's text is cut into words as it was meant, whatever names and comments hold."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracetui.model import rule_words
+from tracetui.model.rule_meaning import meaning
+from tracetui.model.ruleset import Ruleset
+from tracetui.parse import xtables_save
+
+NAMES = st.text(
+    st.characters(codec="utf-8", exclude_characters="\0\t\n\v\f\r "), min_size=1, max_size=28
+).filter(lambda name: name[0] not in "-!")
+COMMENTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=60)
+TRICKY = st.text("a\"\\' -j\n", min_size=1, max_size=20)
+
+
+def printed(chain: str, comment: str, target: str) -> str:
+    """A rule as iptables-save prints it (libxtables, xtables_save_string)."""
+    plain = all(one.isascii() and (one.isalnum() or one in "_-") for one in comment)
+    escaped = "".join(f"\\{one}" if one in "\"\\'" else one for one in comment)
+    text = comment if plain else f'"{escaped}"'
+    return f"-A {chain} -m comment --comment {text} -j {target}"
+
+
+@given(NAMES, COMMENTS | TRICKY, NAMES)
+def test_a_rule_means_what_it_was_printed_from(chain, comment, target):
+    text = printed(chain, comment, target)
+    assert rule_words.iptables(text)[1] == chain
+    assert not rule_words.is_open(text)
+    said = meaning(text)
+    assert (said.target, said.comment) == (target, comment)
+
+
+@given(st.lists(st.tuples(NAMES, COMMENTS | TRICKY), min_size=1, max_size=6))
+def test_every_rule_of_a_listing_is_read_by_itself(rules):
+    chains = dict.fromkeys(name for name, _ in rules)
+    heads = "".join(f":{name} - [0:0]\n" for name in chains)
+    body = "".join(printed(name, comment, name) + "\n" for name, comment in rules)
+    ruleset = Ruleset()
+    text = f"*filter\n{heads}{body}COMMIT\n"
+    for _ in xtables_save.parse(text.split("\n"), "ip", ruleset):
+        pass
+    found = {key.name: chain for key, chain in ruleset.chains.items()}
+    assert list(found) == list(chains)
+    for name in chains:
+        read = [meaning(rule.text).comment for rule in found[name].rules]
+        assert read == [comment for one, comment in rules if one == name]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('-A a"b -i "x -j a\'b\\c', ["-A", 'a"b', "-i", '"x', "-j", "a'b\\c"]),
+        (
+            '--comment "a \\"b\\" \\\\ \\\' \\xff" -j X',
+            ["--comment", 'a "b" \\ \' \\xff', "-j", "X"],
+        ),
+        ('-A X --comment "two\nlines" -j Y', ["-A", "X", "--comment", "two\nlines", "-j", "Y"]),
+        ("-A a\xa0b -j c\u2028d", ["-A", "a\xa0b", "-j", "c\u2028d"]),
+    ],
+)
+def test_words_of_iptables(text, words):
+    assert rule_words.iptables(text) == words
+
+
+def test_words_of_nft_know_no_escape():
+    text = 'iifname "a b" jump a"b comment "ends in \\"'
+    assert rule_words.nft(text) == ["iifname", "a b", "jump", 'a"b', "comment", "ends in \\"]
+    said = meaning('ip saddr 10.0.0.1 comment "drop it" accept')
+    assert (said.target, said.comment) == ("ACCEPT", "drop it")
+
+
+def test_a_quotation_that_does_not_end_is_open():
+    assert rule_words.is_open('-A X -m comment --comment "a')
+    assert rule_words.is_open('-A a"b -m comment --comment "c')
+    assert not rule_words.is_open('-A X -m comment --comment "a" -j "b')
+
+
+@given(st.text(alphabet='-Aj "\\a\n', max_size=200))
+def test_whatever_the_text_nothing_is_raised(text):
+    rule_words.is_open(text)
+    rule_words.nft(text)
+    meaning(f"-A {text}")
