@@ -23,15 +23,13 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["tracetui"]):
+    from tests.fuzz import answers, sane
+    from tests.recorded import datagrams
+
     from tracetui.collector import frames
-    from tracetui.kernel import nf_tables
+    from tracetui.errors import Failure
     from tracetui.model import hop as hop_model
     from tracetui.parse import ethernet, ip, netlink, nflog, nftrace
-
-from tests.fuzz import answers, sane
-from tests.recorded import datagrams
-
-from tracetui.errors import Failure
 
 LINKS = {1: "lo", 2: "eth0"}
 SEEDS_OF_ONE = 150

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 
-LARGEST = 1 << 64
-"""No kernel has a longer number."""
+from tracetui.model.hop import HOOKS
+from tracetui.model.ruleset import Ruleset
+
+LARGEST = 10**20
+"""No kernel has a number of more digits."""
 ROOM = 64
 """Characters that a decoder may add: names of protocols, verdicts, families."""
 
@@ -16,7 +20,9 @@ def check(value: object, size: int) -> None:
 
     A byte that is no UTF-8 is shown as four characters.
     """
-    if isinstance(value, str):
+    if isinstance(value, Ruleset):
+        check_ruleset(value, size)
+    elif isinstance(value, str):
         assert len(value) <= 4 * size + ROOM
     elif isinstance(value, bytes):
         assert len(value) <= size
@@ -24,6 +30,8 @@ def check(value: object, size: int) -> None:
         assert -LARGEST < value < LARGEST
     elif isinstance(value, float):
         assert math.isfinite(value)
+    elif dataclasses.is_dataclass(value):
+        check(vars(value), size)
     elif isinstance(value, Mapping):
         check(list(value.items()), size)
     elif isinstance(value, (tuple, list)):
@@ -32,3 +40,21 @@ def check(value: object, size: int) -> None:
             check(one, size)
     else:
         assert value is None, f"a {type(value)}"
+
+
+def check_ruleset(ruleset: Ruleset, size: int) -> None:
+    """The same for a ruleset, with every field of the type it is said to be."""
+    for key, chain in ruleset.chains.items():
+        assert all(type(part) is str for part in key)
+        name, rules, policy, hook, priority, is_nat = chain
+        assert (type(name), type(is_nat), type(rules)) == (str, bool, tuple)
+        assert policy is None or type(policy) is str
+        assert hook in (None, *HOOKS)
+        assert priority is None or type(priority) is int
+        for text, handle, packets, is_native in rules:
+            assert text is None or type(text) is str
+            assert type(is_native) is bool
+            assert {type(handle), type(packets)} <= {int, type(None)}
+        check(chain, size)
+    for table, handle in ruleset.instances.items():
+        assert [type(part) for part in (*table, handle)] == [str, str, int]

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from typing import NamedTuple, Optional
 
+from tracetui.model import saved_lines
 from tracetui.model.installed import TAG, InstalledRule
 
-_COUNTED = re.compile(r"\[(\d+):(\d+)\] -A (\S+) (.*)")
+_COUNTED = re.compile(r"\[([0-9]{1,20}):([0-9]{1,20})\] -A (\S+) (.*)", re.DOTALL)
 KUBELET_CHAINS = (":KUBE-IPTABLES-HINT ", ":KUBE-KUBELET-CANARY ")
 """Chains that kubelet puts into the mangle table of the backend it uses."""
 
 
 def trace_rules(text: str, backend: str, family: int, tag: str) -> Iterator[InstalledRule]:
     """The rules with target TRACE in ``iptables-save -c -t raw``; ``tag`` names this collector."""
-    for line in text.splitlines():
-        found = _COUNTED.match(line)
-        words = _words(found[4]) if found else None
+    for line in saved_lines.whole_lines(text.split("\n")):
+        found = _COUNTED.match(line or "")
+        words = saved_lines.words(found[4]) if found else None
         if not found or not words or _after(words, "-j") != "TRACE":
             continue
         comment = _after(words, "--comment")
@@ -62,13 +62,6 @@ def count(lines: Iterable[str]) -> TableCounts:
         elif table == "mangle" and line.startswith(KUBELET_CHAINS):
             kubelet = True
     return TableCounts(sum(rules.values()), max(rules.values(), default=0), kubelet)
-
-
-def _words(text: str) -> list[str] | None:
-    try:
-        return shlex.split(text)
-    except ValueError:
-        return None
 
 
 def _after(words: list[str], flag: str) -> str | None:

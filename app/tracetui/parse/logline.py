@@ -16,9 +16,12 @@ from tracetui.model.hop import Hop, built_in_hook
 from tracetui.parse import ethernet
 
 _TRACE = re.compile(
-    r"TRACE: (?P<table>[^:\s]+):(?P<chain>\S+):(?P<type>rule|return|policy):(?P<num>[0-9]{1,10})"
+    r"TRACE: (?P<table>[^:\s]{1,255}):(?P<chain>\S{1,255}):(?P<type>rule|return|policy)"
+    r":(?P<num>[0-9]{1,10})"
     r"(?=\s|IN=|$)"
 )
+_LONGEST_BODY = 4096
+"""Characters: the kernel prints 1019 at most, and /dev/kmsg shows one of them as four."""
 _FLAGS = ("AE", "CWR", "ECE", "URG", "ACK", "PSH", "RST", "SYN", "FIN")
 _PROTOCOLS = {
     "TCP": "tcp", "UDP": "udp", "UDPLITE": "udplite", "ICMP": "icmp", "ICMPv6": "icmpv6",
@@ -49,7 +52,7 @@ def parse(text: str, time: Optional[float] = None) -> Optional[Hop]:
     found = find(text)
     if found is None:
         return None
-    body = _body(text[found.end() :].strip())
+    body = _body(text[found.end() : found.end() + _LONGEST_BODY].strip())
     family = "ip6" if body.header is not None and body.header.family == 6 else "ip"
     chain = found["chain"]
     return Hop(
@@ -168,9 +171,12 @@ def _option_spi(options: list[str]) -> str:
 
 @lru_cache(maxsize=4096)
 def _address(printed: Optional[str]) -> Optional[str]:
-    """The address in its usual form; None for one that was masked or cut."""
+    """The address in its usual form; None for one that was masked or cut.
+
+    The kernel prints no scope behind an address.
+    """
     try:
-        return ipaddress.ip_address(printed or "").compressed
+        return None if "%" in (printed or "") else ipaddress.ip_address(printed or "").compressed
     except ValueError:
         return None
 
