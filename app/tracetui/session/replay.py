@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, Optional
 
@@ -54,7 +55,7 @@ class ReplaySession:
         self.ended = not self._files
         self._why_not = why_not
         self._assembler = Assembler()
-        self._recorded: dict[int, Packet] = {}
+        self._recorded: OrderedDict[int, Packet] = OrderedDict()
         self._notices: list[Notice] = []
         self._lines = self._read()
 
@@ -68,7 +69,10 @@ class ReplaySession:
             new = self._take(line)
             hops += new or 0
             skipped += new is None and bool(line.strip())
-            if taken % LOOK_AT_CLOCK == 0 and time.monotonic() > until:
+            if self.rulesets.is_behind:
+                self.rulesets.work(until)
+            is_late = taken % LOOK_AT_CLOCK == 0 and time.monotonic() > until
+            if is_late or self.rulesets.is_behind:
                 break
         else:
             self.ended = True
@@ -186,4 +190,6 @@ class ReplaySession:
         else:
             new = known.replace(packet)
         self.packets.took(known, new)
+        while self._recorded and next(iter(self._recorded.values())).id < self.packets.first_id:
+            self._recorded.popitem(last=False)
         return new
