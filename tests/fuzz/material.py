@@ -8,6 +8,8 @@ from itertools import chain
 from tests.fuzz import answers
 from tests.recorded import RECORDINGS, datagrams, lines, unpacked
 
+from tracetui.lab import recording as lab_recording
+
 NFLOG = list(datagrams("2cpu-interleaved-nflog.bin.gz"))[::97]
 NFTRACE = [*datagrams("2cpu-interleaved-nftrace.bin.gz"), *datagrams("scenario-nft.bin.gz")][::97]
 DUMP = list(datagrams("nf_tables-dump.bin.gz"))
@@ -47,6 +49,12 @@ NFT_JSON = [
 ]
 PLACES = [json.dumps(answers.places(DUMP)._asdict())]
 LISTINGS = [*SAVED, *NFT_TEXT, *NFT_JSON]
+
+with lab_recording.open_recording() as file:
+    RECORD = file.read().decode().splitlines()
+"""Our own record: hello, rulesets, packets, bye."""
+READINGS = [line for line in RECORD if '"ruleset"' in line[:40]]
+PACKETS = [line for line in RECORD if '"packet"' in line[:40]][::4]
 
 RULES = [
     *(line for text in SAVED for line in text.splitlines() if line.startswith("-A ")),

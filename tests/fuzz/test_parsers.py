@@ -1,8 +1,9 @@
-"""Whatever a parser is given it gives a value or none; an error only where it says which."""
+"""Whatever a reader is given it gives a value or none; an error only where it says which."""
 
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,6 +15,10 @@ from tests.fuzz import damage, material, sane
 from tests.fuzz.json_damage import json_texts
 
 from tracetui import parse
+from tracetui.collector import listing
+from tracetui.model import rule_meaning, saved_lines
+from tracetui.model.header import Header
+from tracetui.model.packet import Packet
 from tracetui.model.ruleset import Ruleset
 from tracetui.parse import (
     ethernet,
@@ -31,7 +36,12 @@ from tracetui.parse import (
     wrapper,
     xtables_save,
 )
+from tracetui.session import recording, report
+from tracetui.session.explanations import Explanations
+from tracetui.session.rulesets import Rulesets
 
+READERS = (listing, recording, rule_meaning, saved_lines)
+"""What reads others' text outside the parsers' package."""
 LINKS = {1: "lo", 2: "eth0"}
 LONGEST_ESCAPE = 12
 """Characters that JSON writes for one that is not ASCII."""
@@ -82,7 +92,37 @@ def shown(hop: object) -> object:
     return hop and (hop, hop.place)
 
 
+def saying(text: str) -> object:
+    """All that is made of a rule's text."""
+    said = rule_meaning.meaning(text)
+    return said, said.verdict, said.is_hashed, [test.text for test in said.tests]
+
+
+def contradicted(given_to_it: tuple[str, Header, str]) -> object:
+    text, header, iif = given_to_it
+    return rule_meaning.contradiction(rule_meaning.meaning(text), header, iif, None)
+
+
+def written(found: tuple[int, Packet] | None) -> None:
+    """What was read can be explained, written to a file, and printed."""
+    if found is not None:
+        packet = found[1]
+        explanation = Explanations(Rulesets()).of(packet)
+        json.dumps(report.packet_json(packet, explanation), ensure_ascii=False).encode()
+        "".join(report.packet_text(packet, explanation)).encode()
+
+
+HEADERS = st.builds(
+    Header,
+    family=st.sampled_from((4, 6)),
+    proto=st.none() | st.sampled_from(("tcp", "udp", "icmp", "47")),
+    src=st.none() | st.sampled_from(("10.0.0.1", "fd00::1")),
+    dst=st.none() | st.sampled_from(("10.96.0.10", "fd00:96::1")),
+    sport=st.none() | st.integers(0, 65535),
+    dport=st.none() | st.integers(0, 65535),
+)
 LOG_LINES = texts(material.LOG_LINES)
+OUR_LINES = texts(material.RECORD) | json_texts(material.RECORD)
 KMSG = texts(material.KMSG)
 PARSERS = {
     "ethernet.addresses": Fuzzed(ethernet.addresses, binaries([bytes(range(14))])),
@@ -106,6 +146,11 @@ PARSERS = {
         KMSG | KMSG.map(lambda text: text.encode(errors="replace")) | st.binary(),
     ),
     "kmsg.unescape": Fuzzed(kmsg.unescape, texts([r"a\x20b\x1bc\x0a", r"\\x5cx41"])),
+    "listing.count": Fuzzed(lambda text: listing.count(text.split("\n")), texts(material.SAVED)),
+    "listing.trace_rules": Fuzzed(
+        lambda text: list(listing.trace_rules(text, "nft", 4, "tracetui:1-2")),
+        texts(material.SAVED),
+    ),
     "logline.find": Fuzzed(lambda text: (found := logline.find(text)) and found.span(), LOG_LINES),
     "logline.parse": Fuzzed(lambda text: shown(logline.parse(text)), LOG_LINES),
     "netlink.attributes": Fuzzed(
@@ -134,6 +179,26 @@ PARSERS = {
         lambda data: shown(nftrace.parse(data, LINKS, 1.0)), messages(material.NFTRACE)
     ),
     "proc_modules.parse": Fuzzed(proc_modules.parse, texts(material.MODULES)),
+    "recording.is_ours": Fuzzed(recording.is_ours, OUR_LINES),
+    "recording.read_hello": Fuzzed(recording.read_hello, OUR_LINES, (ValueError,)),
+    "recording.read_packet": Fuzzed(
+        lambda line: written(recording.read_packet(line, 1)),
+        texts(material.PACKETS) | json_texts(material.PACKETS),
+        (ValueError,),
+    ),
+    "recording.read_reading": Fuzzed(
+        lambda line: (found := recording.read_reading(line)) and Rulesets().take_record(found),
+        OUR_LINES,
+        (ValueError,),
+    ),
+    "rule_meaning.contradiction": Fuzzed(
+        contradicted, st.tuples(texts(material.RULES), HEADERS, st.none() | st.text(max_size=5))
+    ),
+    "rule_meaning.meaning": Fuzzed(saying, texts(material.RULES)),
+    "saved_lines.whole_lines": Fuzzed(
+        lambda text: list(saved_lines.whole_lines(text.split("\n"))), texts(material.SAVED)
+    ),
+    "saved_lines.words": Fuzzed(saved_lines.words, texts(material.RULES)),
     "wrapper.parse_line": Fuzzed(lambda line: shown(wrapper.parse_line(line)), LOG_LINES | KMSG),
     "wrapper.time_of": Fuzzed(wrapper.time_of, LOG_LINES),
     "xtables_save.guessed_family": Fuzzed(xtables_save.guessed_family, texts(material.SAVED)),
@@ -147,29 +212,30 @@ PARSERS = {
 
 
 def public_functions() -> set[str]:
-    """``module.function`` of all that the parsers' package offers, cached ones too."""
-    found = set()
-    for module in pkgutil.iter_modules(parse.__path__):
-        inside = importlib.import_module(f"{parse.__name__}.{module.name}")
-        found |= {
-            f"{module.name}.{name}"
-            for name, value in vars(inside).items()
-            if not name.startswith("_")
-            and callable(value)
-            and not isinstance(value, type)
-            and getattr(value, "__module__", None) == inside.__name__
-        }
-    return found
+    """``module.function`` of all that reads what others wrote, cached ones too."""
+    parsers = (
+        importlib.import_module(f"{parse.__name__}.{module.name}")
+        for module in pkgutil.iter_modules(parse.__path__)
+    )
+    return {
+        f"{module.__name__.rpartition('.')[2]}.{name}"
+        for module in (*parsers, *READERS)
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and callable(value)
+        and not isinstance(value, type)
+        and getattr(value, "__module__", None) == module.__name__
+    }
 
 
-def test_every_parser_is_fuzzed():
+def test_every_reader_is_fuzzed():
     assert public_functions() == set(PARSERS)
 
 
 @pytest.mark.parametrize("name", PARSERS)
-@damage.few(60)
+@damage.few(200)
 @given(data=st.data())
-def test_a_parser_gives_a_sane_value_or_none(name, data):
+def test_a_reader_gives_a_sane_value_or_none(name, data):
     parser = PARSERS[name]
     given_to_it = data.draw(parser.inputs)
     try:

@@ -32,7 +32,9 @@ TRACE_IDS = 8
 class Assembler:
     """Gives each hop to its packet; it has no clock but the hops' own."""
 
-    def __init__(self) -> None:
+    def __init__(self, open_packets: int = OPEN_PACKETS) -> None:
+        """At most ``open_packets`` may still get hops."""
+        self._open_packets = open_packets
         self._last_id = 0
         self._open: OrderedDict[int, _Open] = OrderedDict()
         self._by_identity: dict[Hashable, OrderedDict[int, _Open]] = {}
@@ -93,7 +95,7 @@ class Assembler:
         self._open[one.packet.id] = alike[one.packet.id] = one
         if len(alike) > ALIKE_PACKETS:
             self._close(next(iter(alike.values())))
-        if len(self._open) > OPEN_PACKETS:
+        if len(self._open) > self._open_packets:
             self._close(next(iter(self._open.values())))
         return one
 

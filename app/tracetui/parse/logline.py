@@ -31,7 +31,7 @@ _PROTOCOLS = {
 _NUMBER = re.compile(r"[0-9]{1,20}(?![0-9])")
 """The kernel prints none that is longer; int() would refuse a far longer one."""
 _BRACKETS = re.compile(r"\[[^\[\]]*(?:\]|$)")
-_OPTIONS = re.compile(r"OPT \(([^)]*)\)")
+_OPTIONS = re.compile(r"OPT \(([^()]*)\)")
 
 
 class _Body(NamedTuple):

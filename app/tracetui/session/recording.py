@@ -18,6 +18,8 @@ from tracetui.session.session import Status
 
 _NUMBERS = ("sport", "dport", "length", "ip_id", "ttl", "icmp_type", "icmp_code")
 
+_UNPLACED = 0.5
+"""Seconds since boot; no whole number, for the stamps were finer than that."""
 _BACKENDS = ("legacy", "nft")
 
 _Kind = TypeVar("_Kind")
@@ -193,7 +195,7 @@ def _time(start: Optional[float], us: Optional[int]) -> Optional[float]:
     """A hop's time; without the packet's, one that keeps the distances and counts as since boot."""
     if us is None:
         return start
-    return (start if start is not None and start >= SINCE_EPOCH else 0.0) + us / 1e6
+    return (start if start is not None and start >= SINCE_EPOCH else _UNPLACED) + us / 1e6
 
 
 def _optional(value: Mapping[str, Any], key: str, kind: type[_Kind]) -> Optional[_Kind]:
