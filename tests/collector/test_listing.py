@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tracetui.collector import listing
 
 SAVED = """\
@@ -70,3 +72,41 @@ def test_kubelets_chain_is_seen_in_mangle_only():
     chain = ":KUBE-KUBELET-CANARY - [0:0]\n"
     assert listing.count(["*mangle\n", chain]).kubelet
     assert not listing.count(["*nat\n", chain]).kubelet
+
+
+@pytest.mark.parametrize("end", ["\n", "\x0b", "\x0c", "\x85", "\u2028"])
+def test_a_comment_can_t_make_a_rule_or_hide_one(end):
+    """A line end in it is printed as it is."""
+    text = (
+        f'[1:2] -A OUTPUT -m comment --comment "a{end}[9:9] -A OUTPUT -j TRACE" -p udp -j TRACE\n'
+    )
+    (rule,) = listing.trace_rules(text, "nft", 4, "t")
+    assert (rule.packets, rule.words[-4:]) == (1, ("-p", "udp", "-j", "TRACE"))
+    assert rule.words[3] == f"a{end}[9:9] -A OUTPUT -j TRACE"
+
+
+def test_a_comment_that_ends_in_a_backslash_does_not_hide_the_next_rule():
+    text = (
+        '[1:2] -A OUTPUT -m comment --comment "a\\\\" -j TRACE\n'
+        '[3:4] -A OUTPUT -m comment --comment "tracetui:1/a" -j TRACE\n'
+    )
+    assert [rule.packets for rule in listing.trace_rules(text, "nft", 4, "t")] == [1, 3]
+
+
+def test_a_comment_with_an_apostrophe_is_what_it_was_when_the_rule_was_made():
+    """Else its rule could not be deleted by its specification."""
+    text = '[1:2] -A OUTPUT -m comment --comment "it\\\'s \\"5\\"" -j TRACE\n'
+    (rule,) = listing.trace_rules(text, "nft", 4, "t")
+    assert rule.words[3] == """it's "5\""""
+
+
+def test_a_quotation_that_never_ends_hides_no_rule_of_ours():
+    text = (
+        '[1:2] -A OUTPUT -m comment --comment "open -j TRACE\n'
+        '[3:4] -A OUTPUT -m comment --comment "tracetui:1/a" -j TRACE\n'
+    )
+    assert [rule.packets for rule in listing.trace_rules(text, "nft", 4, "t")] == [3]
+
+
+def test_counters_that_no_kernel_prints_make_no_rule():
+    assert not list(listing.trace_rules(f"[{'9' * 5000}:1] -A OUTPUT -j TRACE\n", "nft", 4, "t"))

@@ -7,6 +7,7 @@ from tests.recorded import assembled, hops_of, sections, unpacked
 
 from tracetui.model.explain import Explainer
 from tracetui.model.history import RulesetHistory
+from tracetui.model.packet import MOST_HOPS
 from tracetui.model.ruleset import Ruleset
 from tracetui.parse import xtables_save
 from tracetui.session import report
@@ -364,3 +365,29 @@ def test_the_settings_that_count_are_those_of_when_the_packet_came():
     first, second = (explainer.explain(packet).why for packet in assembled(hops_of(lines)))
     assert "ip_forward is 0" in first
     assert "ip_forward" not in second
+
+
+@pytest.mark.parametrize("port", ["²", "9" * 5000])
+def test_a_destination_whose_port_is_no_number_has_none(port):
+    rules = (
+        "*nat\n:PREROUTING ACCEPT [0:0]\n"
+        f"-A PREROUTING -p tcp -j DNAT --to-destination 10.1.0.1:{port}\nCOMMIT\n"
+    )
+    _, explanation = explained(
+        rules,
+        line("nat:PREROUTING:rule:1"),
+        line("filter:FORWARD:policy:1", dst="10.1.0.1", dport=8080),
+    )
+    assert explanation.hops[0].rule is not None
+
+
+def test_the_longest_packet_is_explained_and_shown_at_once():
+    """Each hop looked at all others to tell what it changed: minutes."""
+    lines = (
+        line(f"nat:KUBE-SERVICES:rule:{at}", ttl=at % 200, mark=f"MARK=0x{at:x}")
+        for at in range(1, MOST_HOPS + 1)
+    )
+    packet, explanation = explained("", *lines)
+    assert len(report.packet_json(packet, explanation)["hops"]) == MOST_HOPS
+    assert len(list(report.packet_text(packet, explanation))) == MOST_HOPS + 2
+    assert packet.slowest is None

@@ -8,32 +8,38 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Optional
 
-LONGEST_RULE = 64 << 10
-"""Characters. What is longer is no rule: a quotation mark got lost."""
+LONGEST_QUOTATION = 4096
+"""Characters. A comment has at most 256: in a longer one a quotation mark got lost."""
 LOST = '"'
-"""Stands for such a quotation: it is no line."""
+"""Stands for a line with such a mark; what follows it is read as if it was not there."""
 _ESCAPED_OR_QUOTE = re.compile(r'\\.|"')
 
 
 def whole_lines(printed: Iterable[str]) -> Iterator[Optional[str]]:
     """Each line as it was meant, at the step that ends it, or LOST; None at the steps before."""
+    source, again = iter(printed), deque[str]()
     pieces: list[str] = []
     length, is_quoted = 0, False
-    for line in printed:
-        pieces.append(line)
-        length += len(line)
-        if "-A " in pieces[0]:
-            is_quoted ^= _has_odd_quotes(line)
-        if is_quoted and length <= LONGEST_RULE:
-            yield None
-            continue
+    while True:
+        line = again.popleft() if again else next(source, None)
+        if line is not None:
+            length += len(line) + 1 if pieces else 0
+            pieces.append(line)
+            if "-A " in pieces[0]:
+                is_quoted ^= _has_odd_quotes(line)
+            if is_quoted and length <= LONGEST_QUOTATION:
+                yield None
+                continue
+        elif not pieces:
+            return
+        if is_quoted:
+            again.extendleft(reversed(pieces[1:]))
         yield LOST if is_quoted else "\n".join(pieces).strip(" \t\r")
         pieces, length, is_quoted = [], 0, False
-    if pieces:
-        yield LOST
 
 
 def words(rule: str) -> Optional[list[str]]:

@@ -37,7 +37,7 @@ def _take_chain(chain: Any, ruleset: Ruleset) -> None:
             ListedRule(None, handle, None, handle in native)
             for handle in map(json_text.number, handles)
         ),
-        None if kind is None else _optional_text(policy) or "accept",
+        None if _optional_text(kind) is None else _optional_text(policy) or "accept",
         hook if hook in HOOKS else None,
         None if priority is None else json_text.number(priority),
         kind == "nat",

@@ -86,7 +86,7 @@ def _whole_lines(text: str) -> Iterator[Optional[str]]:
         parts = piece.split('"')
         plain = "".join(parts[is_quoted::2])
         is_quoted ^= len(parts) % 2 == 0
-        quoted = quoted + len(line) if is_quoted else 0
+        quoted = quoted + len(line) + 1 if is_quoted else 0
         if quoted > _LONGEST_QUOTATION:
             yield None
             pieces, is_quoted, quoted, depth = [], False, 0, 0

@@ -48,7 +48,7 @@ class ReplaySession:
         self.rulesets = rulesets or Rulesets()
         self.explanations = Explanations(self.rulesets)
         self._files = list(files)
-        self.packets = packets or PacketStore()
+        self.packets = PacketStore() if packets is None else packets
         sources = tuple(SourceState(name, "on") for name, _ in self._files)
         self.status = Status(live=False, why_not=why_not, sources=sources)
         self.rules: tuple[InstalledRule, ...] = ()
