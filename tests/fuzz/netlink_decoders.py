@@ -8,16 +8,17 @@ the top of the checkout::
         /tmp/corpus -max_total_time=3600 -max_len=8193 -timeout=10 -rss_limit_mb=2048
 
 The first byte of an input chooses the decoder, the rest is what it reads. An empty or missing
-corpus directory is filled from the recordings. Whatever is found becomes a test beside the
-decoder's others.
+corpus directory is filled from the recordings, and from the ``.bin`` files of the folder that
+TRACETUI_NETLINK_RECORDINGS names. Whatever is found becomes a test beside the decoder's others.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import atheris
@@ -31,6 +32,12 @@ with atheris.instrument_imports(include=["tracetui"]):
     from tracetui.model import hop as hop_model
     from tracetui.parse import ethernet, ip, netlink, nflog, nftrace
 
+RECORDED = (
+    "2cpu-interleaved-nflog.bin.gz",
+    "2cpu-interleaved-nftrace.bin.gz",
+    "scenario-nft.bin.gz",
+)
+NFLOG = 4 << 8
 LINKS = {1: "lo", 2: "eth0"}
 SEEDS_OF_ONE = 150
 """Datagrams of a recording to begin with: those of one hook differ in little."""
@@ -127,26 +134,27 @@ def decode(data: bytes) -> None:
     sane.check(DECODERS[data[0] % len(DECODERS)](data[1:]), len(data))
 
 
-def cut(data: bytes) -> Iterator[bytes]:
+def cut(data: bytes, length: str = "<H") -> Iterator[bytes]:
     """Datagrams, each behind its length."""
-    at = 0
-    while at + 2 <= len(data):
-        (length,) = struct.unpack_from("<H", data, at)
-        yield data[at + 2 : at + 2 + length]
-        at += 2 + length
+    at, size = 0, struct.calcsize(length)
+    while at + size <= len(data):
+        end = at + size + struct.unpack_from(length, data, at)[0]
+        yield data[at + size : end]
+        at = end
 
 
 def seeds() -> Iterator[bytes]:
     """Real datagrams, and frames and commands made of them, each for its decoder."""
-    for number, name in enumerate(("2cpu-interleaved-nflog", "2cpu-interleaved-nftrace")):
-        recorded = list(datagrams(f"{name}.bin.gz"))
-        for one in recorded[:: len(recorded) // SEEDS_OF_ONE]:
-            yield bytes([number]) + one
+    more = os.environ.get("TRACETUI_NETLINK_RECORDINGS")
+    paths = sorted(Path(more).glob("*.bin")) if more else []
+    for recorded in (
+        *map(list, map(datagrams, RECORDED)),
+        *(list(cut(path.read_bytes(), "<I")) for path in paths),
+    ):
+        for one in recorded[:: max(1, len(recorded) // SEEDS_OF_ONE)]:
+            yield bytes([DECODERS.index(_decoder_of(one))]) + one
             yield bytes([DECODERS.index(decode_message)]) + one
             yield from _packets(one)
-    for one in list(datagrams("scenario-nft.bin.gz"))[::3]:
-        yield bytes([1]) + one
-        yield from _packets(one)
     yield from _streams()
     dump = list(datagrams("nf_tables-dump.bin.gz"))
     yield bytes([DECODERS.index(decode_places)]) + b"".join(
@@ -154,11 +162,17 @@ def seeds() -> Iterator[bytes]:
     )
 
 
+def _decoder_of(datagram: bytes) -> Callable[[bytes], object]:
+    message = netlink.first_message(datagram)
+    is_nflog = message is not None and message.type == NFLOG
+    return decode_nflog if is_nflog else decode_nftrace
+
+
 def _packets(datagram: bytes) -> Iterator[bytes]:
     """The packets inside a datagram."""
     message = netlink.first_message(datagram)
     found = message.attributes if message is not None else {}
-    if message is not None and message.type == 4 << 8:
+    if message is not None and message.type == NFLOG:
         yield bytes([DECODERS.index(decode_packet)]) + found.get(9, b"")
         yield bytes([DECODERS.index(decode_ethernet)]) + found.get(16, b"")
     elif 8 in found:

@@ -259,6 +259,14 @@ def test_a_quotation_that_never_ends_is_read_at_once():
     }
 
 
+def test_two_quotations_that_never_end_do_not_swallow_what_is_between_them():
+    open_rule = '-A INPUT -m comment --comment "open'
+    lost = SAVED.replace("[1:60]", f"{open_rule}\n[1:60]")
+    between = SAVED.replace("*filter", "*raw").replace("-j LOG\n", "-j LOG\n" * 1000)
+    chains = saved(f"{lost}{between}{lost}").chains
+    assert {key.table for key in chains} == {"raw"}
+
+
 def test_counters_that_no_kernel_prints_are_not_known():
     (rule,) = xtables_save.parse_chain(f"-A INPUT -c {HUGE} 1 -j ACCEPT\n")
     assert rule.packets is None

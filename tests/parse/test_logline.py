@@ -156,5 +156,5 @@ def test_an_address_has_no_scope():
 def test_lines_of_nothing_but_beginnings_are_read_at_once():
     """Each looked for its end in all that follows; 9 seconds a line."""
     for beginning in ("OPT (", "[", "TRACE: a:b:rule:", "[ "):
-        for _ in range(50):
-            wrapper.parse_line("TRACE: raw:X:rule:1 " + beginning * 13_000)
+        for number in range(50):
+            wrapper.parse_line(f"TRACE: raw:X:rule:1 {number} {beginning * 13_000}")
