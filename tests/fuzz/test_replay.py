@@ -45,7 +45,15 @@ def written(session: ReplaySession) -> str:
 
 
 def told(session: ReplaySession) -> list[dict]:
-    return [report.packet_json(packet, session.explain(packet)) for packet in session.packets]
+    """What the kernel said of each packet, without what was made of it."""
+    packets = [report.packet_json(one, session.explain(one)) for one in session.packets]
+    for packet in packets:
+        for made in ("verdict", "decided", "why", "complete"):
+            del packet[made]
+        for hop in packet["hops"]:
+            del hop["verdict"], hop["rule"]
+            hop.pop("ruleset_changed", None)
+    return packets
 
 
 @damage.few(100)
@@ -65,8 +73,9 @@ def test_whatever_the_files_every_hop_is_kept_or_counted(texts, capacity):
 @damage.few(60)
 @given(FILES)
 def test_what_was_read_is_written_and_read_back_as_it_was(text):
+    """Rules that contradict the packet they were recorded with are not written; then all lasts."""
     first = replayed(text)
-    record = written(first)
-    again = replayed(record.encode())
+    again = replayed(written(first).encode())
     assert again.status.skipped == 0
     assert json.dumps(told(again)) == json.dumps(told(first))
+    assert written(replayed(written(again).encode())) == written(again)
