@@ -27,6 +27,7 @@ _SAVED_6 = unpacked("scenario-legacy.ip6tables-save.gz")
 _HEADS = unpacked("scenario-nft.iptables-save.gz").split("\nCOMMIT\n")
 SAVED = [
     _SAVED_6,
+    *(f"{table.strip()}\nCOMMIT\n" for table in _SAVED_6.split("COMMIT\n")[:-1]),
     _SAVED_6 + "\n".join([*_HEADS[0].splitlines()[:30], "COMMIT", ""]),
     *("\n".join([*part.strip("\n").splitlines()[:30], "COMMIT", ""]) for part in _HEADS[1:]),
     (

@@ -233,7 +233,7 @@ def test_every_reader_is_fuzzed():
 
 
 @pytest.mark.parametrize("name", PARSERS)
-@damage.few(200)
+@damage.few(100)
 @given(data=st.data())
 def test_a_reader_gives_a_sane_value_or_none(name, data):
     parser = PARSERS[name]
