@@ -105,11 +105,16 @@ def contradicted(given_to_it: tuple[str, Header, str]) -> object:
 
 def written(found: tuple[int, Packet] | None) -> None:
     """What was read can be explained, written to a file, and printed."""
-    if found is not None:
-        packet = found[1]
-        explanation = Explanations(Rulesets()).of(packet)
+    if found is None:
+        return
+    packet = found[1]
+    explanation = Explanations(Rulesets()).of(packet)
+    try:
         json.dumps(report.packet_json(packet, explanation), ensure_ascii=False).encode()
         "".join(report.packet_text(packet, explanation)).encode()
+    except ValueError as error:
+        # Only reading may raise it.
+        raise AssertionError("can't be shown") from error
 
 
 HEADERS = st.builds(
