@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,19 @@ class Namespace:
 @pytest.fixture
 def namespace() -> Iterator[Namespace]:
     """An empty namespace with loopback up; deleted after the test."""
+    with _made_namespace() as made:
+        yield made
+
+
+@pytest.fixture
+def other_namespace() -> Iterator[Namespace]:
+    """A second one."""
+    with _made_namespace() as made:
+        yield made
+
+
+@contextmanager
+def _made_namespace() -> Iterator[Namespace]:
     name = f"tt-test-{os.getpid()}-{time.monotonic_ns() % 1_000_000}"
     subprocess.run(["ip", "netns", "add", name], check=True)
     made = Namespace(name)

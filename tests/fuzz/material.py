@@ -37,6 +37,12 @@ SAVED = [
         "2026-11-22T10:43:24 -j TRACE\nCOMMIT\n"
     ),
 ]
+RAW = [
+    "*raw\n:OUTPUT ACCEPT [0:0]\n"
+    "[1:2] -A OUTPUT -m comment --comment tracetui:1/a -j TRACE\nCOMMIT\n",
+    '-P OUTPUT ACCEPT -c 0 0\n-A OUTPUT -m comment --comment "it\\\'s\n" -c 1 2 -j TRACE\n',
+    '-P OUTPUT ACCEPT -c 0 0\n-A OUTPUT -o a"b -m comment --comment tracetui:1/a -c 1 2 -j TRACE\n',
+]
 LISTED_CHAIN = [
     "-P PREROUTING ACCEPT -c 0 0\n-A PREROUTING -m comment --comment services -c 0 0 -j K\n",
     '-N K\n-A K -d 10.96.0.10/32 -p udp -m comment --comment "a -c 1 2" -c 5 300 -j DNAT\n',

@@ -16,6 +16,7 @@ from tests.fuzz.json_damage import json_texts
 
 from tracetui import parse
 from tracetui.collector import listing
+from tracetui.errors import Failure
 from tracetui.model import rule_meaning, saved_lines
 from tracetui.model.header import Header
 from tracetui.model.packet import Packet
@@ -154,7 +155,8 @@ PARSERS = {
     "listing.count": Fuzzed(lambda text: listing.count(text.split("\n")), texts(material.SAVED)),
     "listing.trace_rules": Fuzzed(
         lambda text: list(listing.trace_rules(text, "nft", 4, "tracetui:1-2")),
-        texts(material.SAVED),
+        texts(material.RAW) | texts(material.SAVED),
+        (Failure,),
     ),
     "logline.find": Fuzzed(lambda text: (found := logline.find(text)) and found.span(), LOG_LINES),
     "logline.parse": Fuzzed(lambda text: shown(logline.parse(text)), LOG_LINES),

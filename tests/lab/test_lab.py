@@ -30,12 +30,13 @@ OUTCOMES = {
 def started() -> tuple[subprocess.Popen, str]:
     """A lab of another process, and the name of its node."""
     argv = [sys.executable, "-m", "tracetui.lab", "nft"]
-    process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     return process, process.stdout.readline().strip()
 
 
 def ended(process: subprocess.Popen) -> None:
     process.wait(timeout=20)
+    process.stdin.close()
     process.stdout.close()
 
 
@@ -52,6 +53,13 @@ def test_its_rules_do_to_packets_what_they_are_there_for(kind, family):
 def test_a_lab_that_is_told_to_end_leaves_nothing():
     process, node = started()
     process.send_signal(signal.SIGTERM)
+    ended(process)
+    assert not (netns.NAMED / node).exists()
+
+
+def test_a_lab_whose_user_died_leaves_nothing():
+    process, node = started()
+    process.stdin.close()
     ended(process)
     assert not (netns.NAMED / node).exists()
 

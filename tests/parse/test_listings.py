@@ -233,7 +233,6 @@ DAMAGED = [
     "[7:420 -A INPUT -p tcp -j LOG_DROP",
     f"[{HUGE}:420] -A INPUT -p tcp -j LOG_DROP",
     "[7:420] -A INPUTS -p tcp -j LOG_DROP",
-    '[7:420] -A INPUT -m comment --comment "open -j LOG_DROP',
     ":LOG",
 ]
 
@@ -253,18 +252,23 @@ def test_a_quotation_that_never_ends_is_read_at_once():
         f'-A INPUT -m comment --comment "rule {number}" -j ACCEPT\n' for number in range(100_000)
     )
     text = SAVED.replace("[1:60]", f'-A INPUT -m comment --comment "open\n{rules}[1:60]')
-    assert saved(f"{text}{SAVED.replace('*filter', '*raw')}").chains.keys() == {
-        ("ip6", "raw", "INPUT"),
-        ("ip6", "raw", "LOG_DROP"),
+    chains = saved(f"{text}{SAVED.replace('*filter', '*raw')}").chains
+    assert {key[1:]: len(chain.rules) for key, chain in chains.items()} == {
+        ("filter", "INPUT"): 100_002,
+        ("filter", "LOG_DROP"): 2,
+        ("raw", "INPUT"): 1,
+        ("raw", "LOG_DROP"): 2,
     }
 
 
 def test_two_quotations_that_never_end_do_not_swallow_what_is_between_them():
-    open_rule = '-A INPUT -m comment --comment "open'
+    open_rule, rule = '-A INPUT -m comment --comment "open', "[1:60] -A LOG_DROP -j LOG\n"
     lost = SAVED.replace("[1:60]", f"{open_rule}\n[1:60]")
-    between = SAVED.replace("*filter", "*raw").replace("-j LOG\n", "-j LOG\n" * 1000)
+    between = SAVED.replace("*filter", "*raw").replace(rule, rule * 1000)
     chains = saved(f"{lost}{between}{lost}").chains
-    assert {key.table for key in chains} == {"raw"}
+    assert {key.table for key in chains} == {"filter", "raw"}
+    assert len(chains["ip6", "raw", "LOG_DROP"].rules) == 1001
+    assert len(chains["ip6", "filter", "INPUT"].rules) == 2
 
 
 def test_counters_that_no_kernel_prints_are_not_known():

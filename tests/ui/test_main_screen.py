@@ -6,7 +6,7 @@ import pytest
 from textual.widgets import Tree
 
 from tracetui.collector.listing import trace_rules
-from tracetui.session.session import GuardState
+from tracetui.session.guard_state import GuardState, Trip
 from tracetui.ui.commands import COMMANDS
 from tracetui.ui.screens.help import keys_of
 from tracetui.ui.widgets.rules_pane import RulesPane
@@ -49,8 +49,9 @@ async def test_one_key_flushes(shown):
 async def test_a_trip_is_said_with_its_reason_and_armed_by_a_key(shown):
     desk = Desk()
     reason = "12,345 hops/s, more than 5,000"
-    desk.status = desk.status.with_(guard=GuardState(5000, reason, 1_700_000_000.0, ("one", "two")))
-    async with shown(desk) as screen:
+    trip = Trip(1_700_000_000.0, reason, ("one", "two"))
+    desk.status = desk.status.with_(guard=GuardState(5000, True, trips=(trip,)))
+    async with shown(desk, size=(120, 30)) as screen:
         whole = screen.whole()
         assert "TRIPPED" in whole
         assert reason in whole

@@ -7,31 +7,32 @@ import time
 from contextlib import ExitStack
 from dataclasses import replace
 
-from tracetui.cli import tracing
+from tracetui.cli import terminal_keeper, tracing
 from tracetui.cli.terminal import take_keyboard
 from tracetui.errors import Failure
 from tracetui.kernel import privileges
 from tracetui.kernel.xtables import Xtables
 from tracetui.lab import recording
-from tracetui.lab.network import CLIENT_SIDE, SERVER, SERVER_SIDE, Lab
-from tracetui.lab.ruleset import Ruleset
-from tracetui.lab.traffic import Traffic
+from tracetui.lab.network import CLIENT_SIDE, SERVER_SIDE
+from tracetui.lab.process import LabProcess
 from tracetui.model.rule import DEFAULT_EXPIRY, TraceRule
 from tracetui.session.live import LiveSession
 from tracetui.session.replay import ReplaySession
+from tracetui.session.session import Session
 
 
 def run(options: argparse.Namespace) -> int:
     """Show the screen until it is left; the exit status."""
     take_keyboard()
-    from tracetui.cli.screen import show
-
-    with ExitStack() as stack:
+    with terminal_keeper.kept(), ExitStack() as stack:
+        session: Session
         try:
             session = _live(options, stack)
         except Failure as error:
             stack.close()
-            return show(_recorded(str(error), stack))
+            session = _recorded(str(error), stack)
+        from tracetui.cli.screen import show
+
         return show(session)
 
 
@@ -39,19 +40,13 @@ def _live(options: argparse.Namespace, stack: ExitStack) -> LiveSession:
     """The lab with traffic in it, traced on its node; raises Failure where that can't be had."""
     if not privileges.may_trace():
         raise Failure("a live one needs root: try again with sudo")
-    lab = stack.enter_context(Lab(Ruleset(_kind(), SERVER)))
-    traffic = stack.enter_context(Traffic(lab))
-    session = LiveSession(lab.node, options.source, options.guard, called="lab")
-    try:
-        tracing.wait_until_ready(session)
-        expires = int(time.time()) + DEFAULT_EXPIRY
-        for device in (CLIENT_SIDE, SERVER_SIDE):
-            rule = replace(TraceRule(chain="PREROUTING", iif=device), expires=expires)
-            session.add_rule(rule, session.status.node.backend)
-        traffic.keep_asking()
-    except BaseException:
-        session.close()
-        raise
+    lab = stack.enter_context(LabProcess(_kind()))
+    options.netns = lab.node
+    session = tracing.start(options, called="lab")
+    expires = int(time.time()) + DEFAULT_EXPIRY
+    for device in (CLIENT_SIDE, SERVER_SIDE):
+        rule = replace(TraceRule(chain="PREROUTING", iif=device), expires=expires)
+        session.add_rule(rule, session.status.node.backend)
     return session
 
 

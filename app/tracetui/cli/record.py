@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TextIO
+from collections.abc import Callable
+from contextlib import ExitStack
 
 from tracetui.cli import options as shared
-from tracetui.cli import tracing
+from tracetui.cli import output, tracing
 from tracetui.cli.terminal import say
 from tracetui.errors import Failure
+from tracetui.kernel import privileges
 from tracetui.session.live import LiveSession
 from tracetui.session.recorder import Recorder
 from tracetui.session.recording import RecordingWriter
@@ -26,23 +24,27 @@ def run(options: argparse.Namespace) -> int:
     """Record until told to stop; the exit status."""
     rules = shared.rules(options)
     tracing.check(options)
-    with _output(options.write) as out, tracing.stop_on_signals() as stopped:
+    with ExitStack() as stack:
+        with privileges.acting_as_invoker():
+            out = stack.enter_context(output.opened(options.write))
+        stopped = stack.enter_context(tracing.stop_on_signals())
         session = tracing.start(options, keep_readings=True)
         writer = RecordingWriter(out)
         recorder = Recorder(session, writer)
+
+        def tell() -> None:
+            tracing.print_notices(session)
+
         try:
-            tracing.wait_until_ready(session)
             tracing.add_rules(session, rules, options)
             _wait_until_added(session, len(rules), stopped)
             writer.hello(session.status)
-            recorder.run(
-                options.seconds, options.packets, stopped, lambda: tracing.print_notices(session)
-            )
+            recorder.run(options.seconds, options.packets, stopped, tell)
         finally:
-            session.close()
+            session.close(tell)
+            tell()
         recorder.finish(options.packets)
         writer.bye(session.status, recorder.packets)
-        tracing.print_notices(session)
         _say_totals(session, recorder.packets)
         if session.status.guard.tripped:
             raise Failure(f"the guard tripped: {session.status.guard.reason}")
@@ -68,19 +70,3 @@ def _wait_until_added(session: LiveSession, rules: int, stopped: Callable[[], bo
 def _say_totals(session: LiveSession, packets: int) -> None:
     status = session.status
     say(f"{packets} packets, {status.hops} hops, {status.lost} lost")
-
-
-@contextmanager
-def _output(name: str) -> Iterator[TextIO]:
-    """The file, readable by its owner only, or standard output for ``-``; raises Failure."""
-    if name == "-":
-        yield sys.stdout
-        return
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-    try:
-        fd = os.open(name, flags, 0o600)
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise Failure(f"{name}: {why}") from None
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        yield file

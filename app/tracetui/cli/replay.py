@@ -9,8 +9,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
+from tracetui.cli import terminal_keeper
 from tracetui.cli.terminal import say, take_keyboard
 from tracetui.errors import Failure
+from tracetui.kernel import privileges
 from tracetui.session import report
 from tracetui.session.recording import RecordingWriter
 from tracetui.session.replay import ReplaySession
@@ -22,12 +24,16 @@ def run(options: argparse.Namespace) -> int:
     wanted = options.format or ("tui" if sys.stdout.isatty() else "text")
     with ExitStack() as stack:
         files = [(name, stack.enter_context(_open(name))) for name in options.files]
-        session = ReplaySession(files, rulesets=_rulesets(options.ruleset))
+        rulesets = _rulesets(options.ruleset)
+        # What is read may be readable by root only; what it says need not be looked at by root.
+        privileges.drop_to_invoker()
+        session = ReplaySession(files, rulesets=rulesets)
         if wanted == "tui":
             take_keyboard()
-            from tracetui.cli.screen import show
+            with terminal_keeper.kept():
+                from tracetui.cli.screen import show
 
-            return show(session)
+                return show(session)
         session.read_all()
         _print(session, wanted, options.own)
     if session.status.skipped:

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from tracetui.cli import options as shared
 from tracetui.cli.terminal import say
 from tracetui.collector import owner
-from tracetui.collector.keeper import choose_backend
+from tracetui.collector.backend_choice import choose_backend
 from tracetui.collector.rulebook import RuleBook, tag_of
 from tracetui.errors import Failure, InvalidRule
 from tracetui.kernel import netns, privileges

@@ -2,19 +2,57 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from tracetui.cli.terminal import say
 from tracetui.kernel.procfs import ProcFs
 from tracetui.session.session import Session
 from tracetui.ui.app import TraceApp
 
+EXIT_SECONDS = 5.0
+"""How long a screen that was told to end may take: a stopped terminal (XOFF) holds it for ever."""
+_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+
 
 def show(session: Session) -> int:
     """Run the screen, then close the session and say what that did; the exit status."""
-    try:
-        app = TraceApp(session, ProcFs().modules_text)
-        app.run()
-    finally:
-        session.close()
+
+    def tell() -> None:
         for notice in session.take_notices():
             say(notice.text)
+
+    try:
+        app = TraceApp(session, ProcFs().modules_text)
+        with _ended_by_signals(app, session):
+            app.run()
+    finally:
+        session.close(tell)
+        tell()
     return app.return_code or 0
+
+
+@contextmanager
+def _ended_by_signals(app: TraceApp, session: Session) -> Iterator[None]:
+    """Have a signal remove our rules at once and then end the screen, even one that hangs.
+
+    Handlers of Python's own run while the program waits for a terminal that takes nothing; those of
+    the event loop would not.
+    """
+
+    def end(number: int, _: object) -> None:
+        session.leave()
+        app.exit_soon()
+        last = threading.Timer(EXIT_SECONDS, os._exit, [128 + number])
+        last.daemon = True
+        last.start()
+
+    before = {number: signal.signal(number, end) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Optional
 
 from tracetui.cli.terminal import say
 from tracetui.errors import Failure
@@ -14,31 +17,75 @@ from tracetui.kernel import netns, privileges
 from tracetui.model.rule import TraceRule
 from tracetui.session.live import LiveSession
 
+PROMPT = "tracetui: tracing needs root. Password for %p: "
+"""What sudo asks with (sudo(8), -p)."""
 READY_SECONDS = 30.0
 """How long the collector may take to look at the node: its sweep may have to wait for a lock."""
 
 
 def check(options: argparse.Namespace) -> None:
     """Raise Failure where tracing can't work, before anything is started."""
-    if not privileges.may_trace():
-        raise Failure("tracing needs root: try again with sudo")
-    if options.netns:
+    launcher()
+    if options.netns and privileges.may_trace():
         netns.resolve(options.netns)
 
 
-def start(options: argparse.Namespace, keep_readings: bool = False) -> LiveSession:
-    """A session as --netns, --source and --guard ask for; raises Failure."""
+def launcher() -> tuple[str, ...]:
+    """The words before the collector's command that make it root, if any are needed.
+
+    Raises Failure where it can't be made root.
+    """
+    if privileges.may_trace():
+        return ()
+    sudo = shutil.which("sudo")
+    if sudo is None:
+        raise Failure("tracing needs root, and there is no sudo here: run it as root")
+    return (sudo, "-p", PROMPT, "--")
+
+
+def start(
+    options: argparse.Namespace, keep_readings: bool = False, called: Optional[str] = None
+) -> LiveSession:
+    """A session as --netns, --source and --guard ask for, its node looked at; raises Failure.
+
+    Without root its collector is started through sudo, which may ask for a password; with root
+    this process becomes the invoking user, for the collector alone needs it.
+    """
     check(options)
-    return LiveSession(options.netns, options.source, options.guard, keep_readings=keep_readings)
+    through = launcher()
+    session = LiveSession(
+        options.netns,
+        options.source,
+        options.guard,
+        called=called,
+        keep_readings=keep_readings,
+        launcher=through,
+    )
+    privileges.drop_to_invoker()
+    try:
+        wait_until_ready(session, may_ask=bool(through))
+    except BaseException as error:
+        session.close()
+        if isinstance(error, Failure) and not session.has_begun and through:
+            # sudo quotes the whole command.
+            why = re.sub(r"'[^']* -c [^']*'", "the collector", str(error))
+            raise Failure(f"tracing needs root; {why}") from None
+        raise
+    return session
 
 
-def wait_until_ready(session: LiveSession) -> None:
-    """Wait until the node was looked at; raises Failure if the collector ends or takes too long."""
+def wait_until_ready(session: LiveSession, may_ask: bool = False) -> None:
+    """Wait until the node was looked at; raises Failure if the collector ends or takes too long.
+
+    Where a password may be asked for, typing it may take any time.
+    """
     end = time.monotonic() + READY_SECONDS
     while not session.is_ready:
         session.poll()
         if session.ended:
             raise Failure(session.status.why_not or "the collector ended")
+        if may_ask and not session.has_begun:
+            end = time.monotonic() + READY_SECONDS
         if time.monotonic() > end:
             raise Failure("the collector did not answer")
         time.sleep(0.01)

@@ -1,4 +1,8 @@
-"""Starts a collector, or sweeps what dead ones left: ``python -m tracetui.collector``."""
+"""Starts a collector and its watchdog, or sweeps what dead ones left.
+
+It is started with ``python -I``: nothing of the directory or the environment it is started in can
+come before the modules it means, for it runs as root.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,15 @@ import argparse
 import os
 import sys
 
-from tracetui.collector import flushing, sources
+from tracetui.collector import flushing, sources, watchdog
 from tracetui.collector.collector import Collector, Options
-from tracetui.errors import TracetuiError
+from tracetui.errors import Failure, TracetuiError
 from tracetui.kernel import netns
 from tracetui.model.guard import DEFAULT_THRESHOLD
 
 
 def main() -> int:
-    """Run until standard input ends; the exit status."""
+    """Run until standard input ends and nothing of ours is left; the exit status."""
     parser = argparse.ArgumentParser(prog="tracetui.collector")
     parser.add_argument("--netns")
     parser.add_argument("--source", choices=sources.CHOICES, default="auto")
@@ -31,14 +35,32 @@ def main() -> int:
                 print(line)
             return 0
         chosen = Options(options.netns, options.source, options.guard)
-        # Nothing but frames may reach the pipe, so a stray print can't break the stream.
-        stdout = os.dup(sys.stdout.fileno())
-        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-        Collector(chosen, sys.stdin.fileno(), stdout).run()
+        return watchdog.run(lambda: _serve(chosen), _sweep)
     except TracetuiError as error:
         print(error, file=sys.stderr)
         return 1
+
+
+def _serve(options: Options) -> int:
+    # Nothing but frames may reach the pipe, so a stray print can't break the stream.
+    stdout = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    try:
+        Collector(options, sys.stdin.fileno(), stdout).run()
+    except Failure as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
+
+
+def _sweep() -> None:
+    """Remove what the collector left, however long that takes."""
+    for line in flushing.sweep(_say, float("inf")):
+        _say(line)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any, Optional
 
 from tracetui.collector import frames
+from tracetui.collector.alarm import Alarm
 from tracetui.collector.keeper import Keeper
 from tracetui.collector.mailbox import Mailbox
 from tracetui.collector.outbox import Outbox
@@ -26,6 +27,7 @@ from tracetui.collector.snapshots import Snapshots
 from tracetui.collector.sources import Source
 from tracetui.collector.worker import Worker
 from tracetui.errors import Failure
+from tracetui.kernel import netns
 from tracetui.kernel.kmsg import KernelLog
 from tracetui.kernel.netlink import LinkEvents, NftTrace, interface_names
 from tracetui.kernel.xtables_lock import XtablesLock
@@ -43,6 +45,8 @@ READING_SECONDS = 0.5
 """How long a reading of the rules may take to end when leaving; it changes nothing."""
 JOB_SECONDS = 20.0
 """How long a job under way may take to end when leaving."""
+NAMESPACE_SECONDS = 2.0
+"""Between two looks whether the namespace is still somebody's."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,9 @@ class Collector:
         self._selector = selectors.DefaultSelector()
         self._mailbox = Mailbox()
         self._guard = Guard(options.threshold)
-        self._reception = Reception(self._selector, self._outbox, self._guard, self._trip)
+        self._reception = Reception(
+            self._selector, self._outbox, self._guard, lambda: self._alarm.trip()
+        )
         self._keeper = Keeper(self, options.source)
         self._lock = XtablesLock()
         commands = self._keeper.book.xtables
@@ -80,21 +86,31 @@ class Collector:
         )
         self._worker = Worker("rules", self._job_failed)
         self._remover = Worker("removal", self._job_failed)
+        self._alarm = Alarm(self._guard, self._keeper, self._remover, self._mailbox, self)
         self._links = LinkEvents()
-        self._tripped_at: float | None = None
-        self._removed: tuple[str, ...] = ()
-        self._leaving = self._refreshing = False
-        self._next_status = 0.0
+        self._leaving = self._clean = self._refreshing = False
+        self._bye: dict[str, Any] = {"removed": (), "why": None}
+        self._next_status = self._next_look = 0.0
         self._refreshed = time.monotonic()
 
     def run(self) -> None:
-        """Serve until told to leave, or until the other end of a pipe is gone."""
-        self._start()
+        """Serve until told to leave, or until the other end of a pipe is gone.
+
+        When this returns nothing of ours is left on the node, however long that takes.
+        """
         try:
-            while not self._leaving and not self._outbox.broken:
+            self._start()
+            while not self._clean:
                 self._turn()
-        finally:
-            self._end()
+        except BaseException:
+            self._keeper.refuse("leaving")
+            self._keeper.remove_mine()
+            raise
+        self._snapshots.stop(READING_SECONDS)
+        self._mailbox.run()
+        totals = {"hops": self._reception.hops, "lost": self._reception.lost}
+        self._outbox.put(frames.BYE, {**totals, **self._bye})
+        self._outbox.farewell(FAREWELL_SECONDS)
 
     def say(self, severity: str, text: str) -> None:
         """Tell the user one sentence; safe from every thread."""
@@ -113,11 +129,21 @@ class Collector:
 
     def _listen(self, source: Source) -> None:
         self._reception.add(source)
-        self._next_status = 0.0
+        self.tell_status()
 
     def drop(self, source: Source) -> None:
         """Take what a source still holds and close it; safe from every thread."""
         self._mailbox.post(partial(self._reception.drop, source))
+
+    def deafen(self) -> None:
+        """Stop listening: what comes is more than the node should pay for."""
+        self._reception.silence("closed: the flood went on; A listens again")
+        self._keeper.route.lose_source()
+
+    def listen_again(self) -> None:
+        """Open the sources again; nflog waits for a rule of ours."""
+        self._reception.end_silence()
+        self._open_sources()
 
     def read_rulesets(self) -> None:
         """Have the node's rules read soon; safe from every thread."""
@@ -126,9 +152,7 @@ class Collector:
     def _start(self) -> None:
         os.set_blocking(self._stdin, False)
         self._mailbox.wake_on_signals()
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
-            signal.signal(number, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, self._leave)
+        signal.signal(signal.SIGTERM, lambda *_: self._leave())
         for thing, job in (
             (self._stdin, self._read_commands),
             (self._mailbox, self._mailbox.run),
@@ -155,6 +179,8 @@ class Collector:
     def _turn(self) -> None:
         self._tick(time.monotonic())
         self._watch_writing()
+        if self._outbox.broken:
+            self._leave()
         next_due = min(self._next_status, self._next_refresh(), self._snapshots.next_due())
         due = next_due - time.monotonic()
         for key, _ in self._selector.select(min(max(due, 0.0), IDLE_SECONDS)):
@@ -162,7 +188,12 @@ class Collector:
 
     def _tick(self, now: float) -> None:
         self._reception.tick(now)
-        self._snapshots.tick(now)
+        self._alarm.tick(now)
+        if now >= self._next_look:
+            self._next_look = now + NAMESPACE_SECONDS
+            self._look_for_namespace()
+        if not self._leaving:
+            self._snapshots.tick(now)
         if now >= self._next_status:
             rate = self._guard.rate(now)
             self._next_status = now + (BUSY_SECONDS if rate else IDLE_SECONDS)
@@ -190,14 +221,17 @@ class Collector:
             "hops": self._reception.hops,
             "lost": self._reception.lost,
             "unshown": self._outbox.dropped,
-            "sources": [*self._reception.states(), *self._keeper.route_states()],
-            "guard": {
-                "threshold": self._guard.threshold,
-                "reason": self._guard.reason,
-                "at": self._tripped_at,
-                "removed": self._removed,
-            },
+            "sources": [*self._reception.states(), *self._keeper.route.states()],
+            "guard": self._alarm.state(),
         }
+
+    def tell_status(self) -> None:
+        """Have the state told at the next turn."""
+        self._next_status = 0.0
+
+    def relist(self) -> None:
+        """Have the rules listed at the next turn."""
+        self._refreshed = float("-inf")
 
     def _send_links(self) -> None:
         while self._links.receive() is not None:
@@ -217,24 +251,14 @@ class Collector:
         finally:
             self._refreshing = False
 
-    def _trip(self) -> None:
-        self._tripped_at = time.time()
-        self._keeper.refuse(f"the guard tripped ({self._guard.reason}); arm it first")
-        self._remover.submit(self._remove_after_trip)
-        self._next_status = 0.0
+    def _look_for_namespace(self) -> None:
+        """Leave a namespace that was deleted: our being in it keeps it, and its devices, alive."""
+        name = self._options.netns
+        if name and not self._leaving and netns.is_gone(name):
+            self._leave(f"the namespace {name} is gone")
 
-    def _remove_after_trip(self) -> None:
-        removed = tuple(self._keeper.remove_mine())
-        self._mailbox.post(partial(self._tell_trip, removed))
-
-    def _tell_trip(self, removed: tuple[str, ...]) -> None:
-        self._removed = removed
-        what = f"removed {len(removed)}" if removed else "no rule of ours was there to remove"
-        self.say("error", f"guard tripped: {self._guard.reason}; {what}")
-        self._next_status = self._refreshed = 0.0
-
-    def _flush(self) -> None:
-        self._keeper.flush()
+    def _flush(self, command: Mapping[str, Any]) -> None:
+        self._keeper.flush(_ids(command))
         self._mailbox.post(self._refresh)
 
     def _read_commands(self) -> None:
@@ -243,7 +267,8 @@ class Collector:
         except BlockingIOError:
             return
         if not data:
-            self._leaving = True
+            self._selector.unregister(self._stdin)
+            self._leave()
         for command in self._commands.feed(data):
             self._obey(command)
 
@@ -255,40 +280,53 @@ class Collector:
             "count": lambda: worker.submit(keeper.count),
             "read": self._snapshots.want,
             "chain": lambda: self._snapshots.list_chain(command),
-            "flush": lambda: self._remover.submit(self._flush),
-            "arm": self._arm,
+            "extend": lambda: worker.submit(partial(keeper.extend, _ids(command))),
+            "flush": lambda: self._remover.submit(partial(self._flush, command)),
+            "arm": self._alarm.arm,
             "threshold": partial(self._set_threshold, command.get("value")),
             "quit": self._leave,
         }
-        if order := orders.get(command["do"]):
+        order = orders.get(command["do"])
+        if order and not self._leaving:
             order()
-
-    def _arm(self) -> None:
-        self._guard.arm()
-        self._tripped_at, self._removed = None, ()
-        self._keeper.refuse(None)
-        self._next_status = 0.0
 
     def _set_threshold(self, value: object) -> None:
         if isinstance(value, int) and value > 0:
             self._guard.threshold = value
-            self._next_status = 0.0
+            self.tell_status()
 
-    def _leave(self, *_: object) -> None:
+    def _leave(self, why: Optional[str] = None) -> None:
+        """Have everything of ours removed, and end then; ``why`` if nobody asked for it."""
+        if self._leaving:
+            return
         self._leaving = True
+        self._bye["why"] = why
+        self._keeper.refuse("leaving")
+        self._remover.submit(self._clean_up)
+
+    def _clean_up(self) -> None:
+        try:
+            removed = self._keeper.remove_mine()
+            self._worker.stop(JOB_SECONDS)
+            removed += self._keeper.remove_mine()
+        except Exception as error:
+            self._mailbox.post(partial(self._fail, error))
+        else:
+            self._mailbox.post(partial(self._note_clean, removed))
+
+    def _note_clean(self, removed: list[str]) -> None:
+        self._bye["removed"] = removed
+        self._clean = True
+
+    def _fail(self, error: Exception) -> None:
+        """End as a crash, after which the watchdog sweeps."""
+        raise error
 
     def _job_failed(self, error: Exception) -> None:
         self.say("error", str(error) if isinstance(error, Failure) else f"internal: {error!r}")
 
-    def _end(self) -> None:
-        """Remove what is ours, whatever else goes on, and say good-bye if anybody listens."""
-        self._keeper.refuse("leaving")
-        removed = self._keeper.remove_mine()
-        for worker in (self._worker, self._remover):
-            worker.stop(JOB_SECONDS)
-        self._snapshots.stop(READING_SECONDS)
-        removed += self._keeper.remove_mine()
-        self._mailbox.run()
-        bye = {"hops": self._reception.hops, "lost": self._reception.lost, "removed": removed}
-        self._outbox.put(frames.BYE, bye)
-        self._outbox.farewell(FAREWELL_SECONDS)
+
+def _ids(command: Mapping[str, Any]) -> tuple[str, ...]:
+    """The ids of rules that a command names."""
+    ids = command.get("ids")
+    return tuple(map(str, ids)) if isinstance(ids, list) else ()

@@ -6,13 +6,17 @@ import time
 
 from tracetui.collector.nf_log_binding import NfLogBinding
 from tracetui.collector.owner import Owner
-from tracetui.collector.rulebook import RuleBook, Say, tag_of
+from tracetui.collector.rulebook import PATIENCE, RuleBook, Say, tag_of
 
 
-def sweep(say: Say = print) -> list[str]:
-    """Remove rules of dead owners, and expired ones, and restore nf_log; one line for each."""
+def sweep(say: Say = print, patience: float = PATIENCE) -> list[str]:
+    """Remove rules of dead owners, and expired ones, and restore nf_log; one line for each.
+
+    A rule that can't be removed is tried for so many seconds. Raises Failure.
+    """
     me = str(Owner.this_process())
-    lines = [f"removed {one.text}" for one in RuleBook(tag_of(me), say).swept(time.time())]
+    book = RuleBook(tag_of(me), say)
+    lines = [f"removed {one.text}" for one in book.swept(time.time(), patience)]
     if NfLogBinding(me).sweep():
         lines.append("restored nf_log")
     return lines

@@ -7,21 +7,29 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from tracetui.collector import frames
-from tracetui.collector.legacy_route import LegacyRoute
+from tracetui.collector.backend_choice import choose_backend
+from tracetui.collector.legacy_route import Change, LegacyRoute
 from tracetui.collector.listing import TableCounts
 from tracetui.collector.nf_log_binding import NfLogBinding
 from tracetui.collector.owner import Owner, is_dead
-from tracetui.collector.rulebook import RuleBook, tag_of
+from tracetui.collector.removal import is_over
+from tracetui.collector.rulebook import RuleBook, since_boot, tag_of
 from tracetui.collector.sources import Source
 from tracetui.errors import Failure, TracetuiError
 from tracetui.kernel.procfs import routing_sysctls
 from tracetui.model.cost import worst_case
 from tracetui.model.installed import InstalledRule
-from tracetui.model.rule import TraceRule
+from tracetui.model.rule import DEFAULT_EXPIRY, TraceRule
+from tracetui.model.rule_fields import MAX_EXPIRY
+from tracetui.model.standing import Standing
+
+CLOCK_SET_SECONDS = 5.0
+"""The wall clock is this far from where it was going: somebody set it."""
 
 
 class Loop(Protocol):
@@ -54,11 +62,9 @@ class Keeper:
     def __init__(self, loop: Loop, source_choice: str) -> None:
         self._loop = loop
         me = str(Owner.this_process())
-        self.book = RuleBook(tag_of(me), lambda text: loop.say("warning", text))
+        self.book = RuleBook(tag_of(me), self._warn)
         self._binding = NfLogBinding(me)
-        self._route = LegacyRoute(
-            source_choice, self._binding, lambda text: loop.say("warning", text)
-        )
+        self.route = LegacyRoute(source_choice, self._binding, self._warn)
         self._counts: dict[str, TableCounts] = {}
         self._refusal: str | None = None
         self._removals = 0
@@ -77,9 +83,12 @@ class Keeper:
     def begin(self) -> None:
         """Sweep what dead collectors left, then tell what the node has."""
         for one in self.book.swept(time.time()):
-            self._loop.say("warning", f"removed a rule left by a dead tracetui: {one.text}")
-        if self._binding.sweep():
-            self._loop.say("warning", "restored nf_log, left bound by a dead tracetui")
+            self._warn(f"removed a rule left by a dead tracetui: {one.text}")
+        try:
+            if self._binding.sweep():
+                self._warn("restored nf_log, left bound by a dead tracetui")
+        except Failure as error:
+            self._warn(f"nf_log, left bound by a dead tracetui, was NOT restored: {error}")
         self.count()
         self.refresh()
         self._loop.read_rulesets()
@@ -115,7 +124,7 @@ class Keeper:
         """Remove one rule of ours by its id, or say why not."""
         rule = next((rule for rule in self.book.listing() if rule.id == rule_id), None)
         if rule is None:
-            self._loop.say("warning", f"no TRACE rule {rule_id} any more")
+            self._warn(f"no TRACE rule {rule_id} any more")
         elif not rule.is_ours:
             self._loop.say("error", f"{rule_id} is not ours and is left alone: {rule.text}")
         elif not (rule.mine or is_dead(rule.owner or "") or not _has_process(rule)):
@@ -125,9 +134,28 @@ class Keeper:
         self._close_route_if_idle()
         self.refresh()
 
-    def flush(self) -> None:
-        """Remove every rule of this collector and name them."""
+    def extend(self, rule_ids: Collection[str]) -> None:
+        """Have rules of this collector end later, all of them where none is named."""
+        listed = {rule.comment: rule for rule in self.book.listing() if rule.mine}
+        for one in self.book.standing:
+            found = listed.get(one.comment)
+            if one.expires is None or (rule_ids and (not found or found.id not in rule_ids)):
+                continue
+            try:
+                later = self.book.extend(one, _later(one, time.time()))
+            except Failure as error:
+                self._loop.say("error", f"not extended: {one.text} ({error})")
+            else:
+                ends = time.strftime("%H:%M:%S", time.gmtime(later.expires))
+                self._loop.say("information", f"ends at {ends} UTC: {later.text}")
+        self.refresh()
+
+    def flush(self, foreign_ids: Collection[str] = ()) -> None:
+        """Remove every rule of this collector, and the foreign ones that are named."""
         removed = self.remove_mine()
+        if foreign_ids:
+            doomed = [r for r in self.book.listing() if not r.is_ours and r.id in foreign_ids]
+            removed += [f"foreign {one.text}" for one in self.book.remove_listed(doomed)]
         if removed:
             self._loop.say("information", f"flushed {len(removed)}: {'; '.join(removed)}")
         else:
@@ -144,25 +172,35 @@ class Keeper:
     def refresh(self) -> None:
         """List the rules, drop what expired, and look after the route of legacy hops."""
         rules = self.book.listing()
-        over = [rule for rule in rules if rule.mine and _is_over(rule)]
-        if over and (gone := self.book.remove_listed(over)):
-            self._loop.say("information", f"expired: {'; '.join(one.text for one in gone)}")
-            rules = [rule for rule in rules if rule not in over]
+        over = [one for one in self.book.standing if _has_ended(one)]
+        if over:
+            gone = self.book.remove(over)
+            early = any(_ended_early(one) for one in gone)
+            why = " (the clock was set forward)" if early else ""
+            if gone:
+                self._loop.say("information", f"expired{why}: {'; '.join(o.text for o in gone)}")
+            comments = {one.comment for one in over}
+            rules = [rule for rule in rules if rule.comment not in comments]
         self._look_after_route(rules)
+        ends = {one.comment: one for one in self.book.standing}
+        told = [_as_kept(rule, ends.get(rule.comment or "")) for rule in rules]
         self._loop.send(
             frames.RULES,
-            {"rules": [rule.to_json() for rule in rules], "sysctls": routing_sysctls()},
+            {"rules": [rule.to_json() for rule in told], "sysctls": routing_sysctls()},
         )
 
-    def route_states(self) -> list[Mapping[str, str]]:
-        """The state of the legacy route while no source stands for it."""
-        return self._route.states()
+    def foreign_matches(self) -> dict[str, InstalledRule]:
+        """The TRACE rules of others by id, each with how often the kernel matched it so far."""
+        return {rule.id: rule for rule in self.book.listing() if not rule.mine}
 
     def _add(self, order: Mapping[str, Any]) -> None:
         rule = TraceRule.from_json(order.get("rule", {}))
         backend = str(order.get("backend"))
         families = self.book.families(rule, backend)
-        self._check_cost(rule, backend, bool(order.get("override")))
+        override = bool(order.get("override"))
+        self._check_cost(rule, backend, override)
+        # What a rule without a limit costs on legacy has to be accepted first.
+        may_lack = ("expiry", "limit") if override or backend == "nft" else ("expiry",)
         removals = self._removals
         if self._refusal is not None:
             raise Failure(self._refusal)
@@ -170,7 +208,7 @@ class Keeper:
             self._adding += 1
         try:
             self._open_route(backend)
-            added = self.book.insert(rule, backend, families)
+            added = self.book.insert(rule, backend, families, may_lack)
         finally:
             with self._lock:
                 self._adding -= 1
@@ -190,45 +228,57 @@ class Keeper:
             raise Failure(f"{refusal}; narrow or limit it, or override explicitly")
 
     def _open_route(self, backend: str) -> None:
-        if self._route.is_needed(backend) and (source := self._route.open()):
-            self._loop.listen(source)
+        if self.route.is_needed(backend):
+            self._follow(self.route.open())
 
     def _look_after_route(self, rules: list[InstalledRule]) -> None:
         """Follow tables that others register, and rules of ours that others remove."""
         mine = [rule for rule in rules if rule.mine]
-        if mine and not self._route.is_open:
-            self._open_route(mine[0].backend)
         self.book.forget_missing(mine)
+        if mine and self._refusal is None:
+            self._open_route(mine[0].backend)
         self._close_route_if_idle()
 
     def _close_route_if_idle(self) -> None:
         with self._lock:
             if self.book.standing or self._adding:
                 return
-            source = self._route.close()
-        if source is not None:
-            self._loop.drop(source)
+            change = self.route.close()
+        self._follow(change)
+
+    def _follow(self, change: Change) -> None:
+        if change.opened is not None:
+            self._loop.listen(change.opened)
+        if change.closed is not None:
+            self._loop.drop(change.closed)
+
+    def _warn(self, text: str) -> None:
+        self._loop.say("warning", text)
 
 
 def _has_process(rule: InstalledRule) -> bool:
     return Owner.parse(rule.owner or "") is not None
 
 
-def _is_over(rule: InstalledRule) -> bool:
-    # xt_time matches up to the end of its last second (net/netfilter/xt_time.c).
-    return rule.expires is not None and rule.expires + 1 < time.time()
+def _has_ended(one: Standing) -> bool:
+    """Whether a rule is over, by the wall clock as the kernel has it or by the one of its start."""
+    return is_over(one.expires, time.time()) or (one.deadline or float("inf")) + 1 < since_boot()
 
 
-def choose_backend(counts: Mapping[str, TableCounts], backends: tuple[str, ...]) -> tuple[str, str]:
-    """The backend that holds the node's rules, and what that rests on.
+def _ended_early(one: Standing) -> bool:
+    return one.deadline is not None and since_boot() < one.deadline - CLOCK_SET_SECONDS
 
-    As kubernetes-sigs/iptables-wrappers: kubelet's marker chain decides, nft looked at first;
-    without one legacy must hold more rules than nft.
-    """
-    for backend in ("nft", "legacy"):
-        if backend in counts and counts[backend].kubelet:
-            return backend, "kubelet's chain is there"
-    legacy, nft = (counts[b].total if b in counts else 0 for b in ("legacy", "nft"))
-    if len(backends) == 1:
-        return backends[0], "the only iptables here"
-    return ("legacy" if legacy > nft else "nft"), f"{nft} rules in nft, {legacy} in legacy"
+
+def _later(one: Standing, now: float) -> int:
+    """The end of a rule that is extended once more, in seconds since the epoch."""
+    return int(min(max(one.expires or 0, now) + DEFAULT_EXPIRY, now + MAX_EXPIRY))
+
+
+def _as_kept(rule: InstalledRule, one: Standing | None) -> InstalledRule:
+    """A listed rule with the end that this process gives it, where that comes before its own."""
+    if one is None or one.deadline is None:
+        return rule
+    ours = time.time() + one.deadline - since_boot()
+    if rule.expires is not None and ours > rule.expires - CLOCK_SET_SECONDS:
+        return rule
+    return replace(rule, expires=round(ours), is_watched=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from typing import NamedTuple, Optional
 
 from tracetui.collector.nf_log_binding import NfLogBinding
 from tracetui.collector.sources import Source
@@ -15,6 +16,15 @@ from tracetui.kernel.netlink import NfLog
 Say = Callable[[str], None]
 
 
+class Change(NamedTuple):
+    """What the receive loop has to do when the route changed."""
+
+    opened: Optional[Source] = None
+    """To be listened to from now on."""
+    closed: Optional[Source] = None
+    """To be drained and closed."""
+
+
 class LegacyRoute:
     """Opened with the first rule of ours that legacy tables can see, closed after the last.
 
@@ -23,51 +33,53 @@ class LegacyRoute:
 
     def __init__(self, choice: str, binding: NfLogBinding, say: Say) -> None:
         self.detail = ""
-        """Why the kernel log is used, or why nothing is."""
-        self.failed = False
+        """Why hops do not come through nflog; empty while they do, or need not."""
         self._wants_nflog = choice in ("auto", "nflog")
         self._may_fall_back = choice == "auto"
         self._binding = binding
         self._say = say
         self._lock = threading.Lock()
         self._source: Source | None = None
-        self._bound = False
-
-    @property
-    def is_open(self) -> bool:
-        """Whether legacy hops reach us, or were found not to."""
-        return self._source is not None or self.failed
+        self._holds_binding = False
 
     def is_needed(self, backend: str) -> bool:
         """Whether packets traced by a rule of ``backend`` can cross legacy tables."""
         used = xtables.legacy_tables(4) + xtables.legacy_tables(6)
         return self._wants_nflog and (backend == "legacy" or bool(used))
 
-    def open(self) -> Source | None:
-        """Open the route; the new source, or None if it is open already or can't be had."""
+    def open(self) -> Change:
+        """Open the route, or take nflog now if it could not be had so far."""
         with self._lock:
-            if self.is_open:
-                return None
+            if self._source is not None and self._source.name == "nflog":
+                return Change()
             try:
-                self._source = self._nflog()
+                opened = self._nflog()
             except Failure as error:
-                self._source = self._fall_back(error)
-            self.failed = self._source is None
-            return self._source
+                return Change() if self.detail else self._do_without(str(error))
+            fallback, self._source, self.detail = self._source, opened, ""
+            return Change(opened, fallback)
 
-    def close(self) -> Source | None:
-        """Restore the binding; the source that is to be closed once it is drained, if any."""
+    def close(self) -> Change:
+        """Restore the binding; the source is to be closed once it is drained."""
         with self._lock:
-            source, self._source = self._source, None
-            self.failed, self.detail = False, ""
-            if self._bound:
-                self._binding.give_back()
-                self._bound = False
-            return source
+            source, self._source, self.detail = self._source, None, ""
+            if self._holds_binding:
+                self._holds_binding = False
+                try:
+                    self._binding.give_back()
+                except Failure as error:
+                    self._say(f"nf_log was NOT restored: {error}; `tracetui flush` tries again")
+            return Change(closed=source)
+
+    def lose_source(self) -> None:
+        """Note that the receive loop closed the source; :meth:`open` opens another."""
+        with self._lock:
+            self._source, self.detail = None, ""
 
     def states(self) -> list[Mapping[str, str]]:
         """What nflog is, while it is not an open source."""
-        if not self._wants_nflog or (self._source is not None and self._bound):
+        source = self._source
+        if not self._wants_nflog or (source is not None and source.name == "nflog"):
             return []
         if self.detail:
             return [{"name": "nflog", "state": "failed", "detail": self.detail}]
@@ -80,21 +92,35 @@ class LegacyRoute:
         except Failure:
             receiver.close()
             raise
-        self._bound = True
+        self._holds_binding = True
         return Source("nflog", receiver)
 
-    def _fall_back(self, error: Failure) -> Source | None:
-        self.detail = str(error)
-        if not self._may_fall_back:
-            self._say(f"legacy hops can't be shown: {error}")
-            return None
+    def _do_without(self, why: str) -> Change:
+        """Nflog can't be had: leave it to another tracetui, or read the kernel log."""
         try:
-            source = Source("kmsg", KernelLog())
+            if self._binding.sharers():
+                # It must not be unbound when the other one leaves: then it is our turn.
+                self._binding.take()
+                self._holds_binding = True
+                self.detail = "another tracetui receives this namespace's legacy hops"
+                self._say(f"{self.detail}; they come here when it ends")
+                return Change()
+        except Failure as error:
+            why += f"; {error}"
+        return self._fall_back(why)
+
+    def _fall_back(self, why: str) -> Change:
+        self.detail = why
+        if not self._may_fall_back:
+            self._say(f"legacy hops can't be shown: {why}")
+            return Change()
+        try:
+            self._source = Source("kmsg", KernelLog())
         except Failure as second:
             self.detail += f"; {second}"
             self._say(f"legacy hops can't be shown: {self.detail}")
-            return None
+            return Change()
         if not netns.is_initial():
             self.detail += "; /dev/kmsg shows other namespaces only with nf_log_all_netns=1"
         self._say(f"legacy hops come from the kernel log: {self.detail}")
-        return source
+        return Change(self._source)

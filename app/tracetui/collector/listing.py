@@ -1,4 +1,4 @@
-"""What iptables-save prints about raw tables, read as far as the collector must."""
+"""What iptables prints about raw tables, read as far as the collector must."""
 
 from __future__ import annotations
 
@@ -8,33 +8,42 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from typing import NamedTuple, Optional
 
+from tracetui.errors import Failure
 from tracetui.model import saved_lines
 from tracetui.model.installed import TAG, InstalledRule
 
 _COUNTED = re.compile(r"\[([0-9]{1,20}):([0-9]{1,20})\] -A (\S+) (.*)", re.DOTALL)
+_COUNTER = re.compile(r"[0-9]{1,20}")
+_LISTED = ("-P ", "-N ", "-A ", "-E ")
+"""How the lines of ``iptables -S`` begin."""
 KUBELET_CHAINS = (":KUBE-IPTABLES-HINT ", ":KUBE-KUBELET-CANARY ")
 """Chains that kubelet puts into the mangle table of the backend it uses."""
 
 
 def trace_rules(text: str, backend: str, family: int, tag: str) -> Iterator[InstalledRule]:
-    """The rules with target TRACE in ``iptables-save -c -t raw``; ``tag`` names this collector."""
-    for line in saved_lines.whole_lines(text.split("\n")):
-        found = _COUNTED.match(line or "")
-        words = saved_lines.words(found[4]) if found else None
-        if not found or not words or _after(words, "-j") != "TRACE":
+    """The rules with target TRACE in a listing of :meth:`Xtables.list_raw`.
+
+    ``tag`` names this collector. Raises Failure for a text that is no whole listing: what it lacks
+    may be there all the same.
+    """
+    lines = [line for line in saved_lines.whole_lines(text.split("\n")) if line]
+    _check(lines, backend, family)
+    for line in lines:
+        found = _rule(line)
+        if found is None or _after(found.words, "-j") != "TRACE":
             continue
-        comment = _after(words, "--comment")
+        comment = _after(found.words, "--comment")
         if comment is not None and not comment.startswith(TAG):
             comment = None
         yield InstalledRule(
             backend=backend,
             family=family,
-            chain=found[3],
-            words=tuple(words),
-            packets=int(found[1]),
-            bytes=int(found[2]),
+            chain=found.chain,
+            words=tuple(found.words),
+            packets=found.packets,
+            bytes=found.bytes,
             comment=comment,
-            expires=_expiry(_after(words, "--datestop")),
+            expires=_expiry(_after(found.words, "--datestop")),
             mine=comment is not None and comment.startswith(f"{tag}/"),
         )
 
@@ -62,6 +71,38 @@ def count(lines: Iterable[str]) -> TableCounts:
         elif table == "mangle" and line.startswith(KUBELET_CHAINS):
             kubelet = True
     return TableCounts(sum(rules.values()), max(rules.values(), default=0), kubelet)
+
+
+class _Rule(NamedTuple):
+    chain: str
+    words: list[str]
+    packets: int
+    bytes: int
+
+
+def _rule(line: str) -> Optional[_Rule]:
+    """A rule in either of the two forms; None for a line that is none."""
+    if found := _COUNTED.match(line):
+        packets, size, chain, words = found.groups()
+        return _Rule(chain, saved_lines.words(words), int(packets), int(size))
+    words = saved_lines.words(line) if line.startswith("-A ") else []
+    if len(words) < 2 or "-c" not in words[:-2]:
+        return None
+    # The counters stand before the target; a comment that looks like them is one word.
+    at = len(words) - 1 - words[::-1].index("-c")
+    numbers = words[at + 1 : at + 3]
+    if not all(map(_COUNTER.fullmatch, numbers)):
+        return None
+    return _Rule(words[1], words[2:at] + words[at + 3 :], int(numbers[0]), int(numbers[1]))
+
+
+def _check(printed: list[str], backend: str, family: int) -> None:
+    name = f"the {backend} raw table of IPv{family}"
+    lines = [line for line in printed if not line.startswith("#")]
+    is_saved = lines[:1] == ["*raw"] and lines[-1] == "COMMIT"
+    strange = [line for line in lines if not line.startswith(_LISTED)]
+    if strange and not is_saved:
+        raise Failure(f"the listing of {name} is not understood: {strange[0][:60]!r}")
 
 
 def _after(words: list[str], flag: str) -> str | None:

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,9 +36,8 @@ class NfLogBinding:
         if all(nf_log.read(family) is None for family in nf_log.FAMILIES):
             raise Failure("this kernel has no net.netfilter.nf_log to bind")
         with self._locked() as record:
-            if not record:
-                record["saved"] = {str(f): nf_log.read(f) for f in nf_log.FAMILIES}
-                record["owners"] = []
+            if not record or self._is_of_another(record):
+                record = {"saved": {str(f): nf_log.read(f) for f in nf_log.FAMILIES}, "owners": []}
             if self._owner not in record["owners"]:
                 record["owners"].append(self._owner)
             self._save(record)
@@ -48,6 +48,13 @@ class NfLogBinding:
             except Failure:
                 self._leave(record)
                 raise
+
+    def sharers(self) -> list[str]:
+        """The other live owners that need the binding now."""
+        if not self._path.exists():
+            return []
+        with self._locked() as record:
+            return self._others(record)
 
     def give_back(self) -> None:
         """Restore what was found at first, unless another live collector needs the binding."""
@@ -61,16 +68,16 @@ class NfLogBinding:
         if not self._path.exists():
             return False
         with self._locked() as record:
-            before = list(record.get("owners", ()))
-            return bool(before) and self._leave(record)
+            return self._leave(record)
 
     def _leave(self, record: dict[str, Any]) -> bool:
         """Take this owner and dead ones off the record; the last one restores."""
-        alive = [one for one in record.get("owners", ()) if one != self._owner]
-        alive = [one for one in alive if not owner.is_dead(one)]
-        if alive:
-            record["owners"] = alive
-            self._save(record)
+        others = self._others(record)
+        if others:
+            record["owners"] = others
+            # Without room for the new record the old one stands: dead owners do no harm in it.
+            with contextlib.suppress(Failure):
+                self._save(record)
             return False
         for family in nf_log.FAMILIES:
             saved = record.get("saved", {}).get(str(family))
@@ -78,19 +85,29 @@ class NfLogBinding:
             if saved is not None and nf_log.read(family) == nf_log.NETLINK_LOGGER:
                 nf_log.write(family, saved)
         self._path.unlink(missing_ok=True)
-        return True
+        return bool(record)
+
+    def _others(self, record: dict[str, Any]) -> list[str]:
+        owners = [one for one in record.get("owners", ()) if one != self._owner]
+        return [one for one in owners if not owner.is_dead(one)]
+
+    def _is_of_another(self, record: dict[str, Any]) -> bool:
+        """Whether a record was left about a namespace that is gone, whose inode this one got."""
+        bound = [nf_log.read(family) == nf_log.NETLINK_LOGGER for family in nf_log.FAMILIES]
+        return not self._others(record) and self._owner not in record["owners"] and not any(bound)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[dict[str, Any]]:
-        """The state record, with every other collector kept out."""
+        """The state record, with every other collector kept out; raises Failure."""
         try:
             self._state.mkdir(mode=0o700, exist_ok=True)
-            if self._state.is_symlink() or self._state.stat().st_uid != os.geteuid():
-                raise Failure(f"{self._state} is not ours; remove it")
             fd = os.open(self._state, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
-            raise Failure(f"{self._state}: {error.strerror}") from None
+            raise Failure(f"{self._state}: {error.strerror}; remove it") from None
         try:
+            found = os.fstat(fd)
+            if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
+                raise Failure(f"{self._state} is open to others; remove it")
             fcntl.flock(fd, fcntl.LOCK_EX)
             yield self._load()
         finally:
@@ -107,9 +124,12 @@ class NfLogBinding:
     def _save(self, record: dict[str, Any]) -> None:
         fresh = self._path.with_suffix(".new")
         try:
-            fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            fresh.unlink(missing_ok=True)
+            fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
             with os.fdopen(fd, "w") as file:
                 json.dump(record, file)
             fresh.replace(self._path)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                fresh.unlink(missing_ok=True)
             raise Failure(f"{self._path}: {error.strerror}") from None

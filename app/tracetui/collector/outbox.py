@@ -38,14 +38,14 @@ class Outbox:
 
     def put_hops(self, hops: list[bytes]) -> None:
         """Queue frames of hops, or count them as dropped."""
-        if self._bytes > HOP_BOUND:
+        if self._bytes > HOP_BOUND or self.broken:
             self.dropped += len(hops)
             return
         self._put(b"".join(hops))
 
     def put(self, kind: int, value: Mapping[str, Any]) -> bool:
         """Queue a JSON frame; False if there is no room for it."""
-        if self._bytes > BOUND:
+        if self._bytes > BOUND or self.broken:
             return False
         self._put(frames.encode_json(kind, time.time(), value))
         return True
@@ -53,7 +53,7 @@ class Outbox:
     def put_text(self, head: Mapping[str, Any], text: str) -> bool:
         """Queue a text and what it is; False if there is no room for it."""
         payload = json.dumps(head).encode() + b"\n" + text.encode(errors="backslashreplace")
-        if self._bytes > BOUND or len(payload) > frames.MAX_PAYLOAD:
+        if self._bytes > BOUND or self.broken or len(payload) > frames.MAX_PAYLOAD:
             return False
         self._put(frames.encode(frames.RULESET, time.time(), payload))
         return True
@@ -68,6 +68,7 @@ class Outbox:
                 return
             except OSError:
                 self.broken = True
+                self._waiting.clear()
                 return
             self._bytes -= written
             if written == len(chunk):

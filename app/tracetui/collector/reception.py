@@ -17,6 +17,8 @@ LOSS_SECONDS = 0.1
 """Between two looks at what the kernel dropped."""
 DRAIN_BATCHES = 1000
 """Batches taken from a source that is to be closed; others may still feed it."""
+LAST_BATCHES = 10
+"""The same for one that is closed because it floods."""
 
 
 class Reception:
@@ -39,6 +41,7 @@ class Reception:
         self._tripped = tripped
         self._sources: list[Source] = []
         self._failed: dict[str, str] = {}
+        self._silent: dict[str, str] = {}
         self._lost_before = 0
         self._next_look = 0.0
 
@@ -58,6 +61,7 @@ class Reception:
 
     def add(self, source: Source) -> None:
         """Listen to an open source."""
+        self._failed.pop(source.name, None)
         self._sources.append(source)
         self._selector.register(source, selectors.EVENT_READ, partial(self._receive, source))
 
@@ -68,6 +72,18 @@ class Reception:
         self._drain(source)
         self.look_for_losses()
         self._forget(source)
+
+    def silence(self, why: str) -> None:
+        """Close every source, and have that said of it, until it is opened again."""
+        for source in list(self._sources):
+            self._drain(source, LAST_BATCHES)
+            self.look_for_losses()
+            self._forget(source)
+            self._silent[source.name] = why
+
+    def end_silence(self) -> None:
+        """Forget which sources were closed by :meth:`silence`."""
+        self._silent.clear()
 
     def drain(self, backend: str) -> bool:
         """Take what a backend's sources hold; False if they are fed faster than that."""
@@ -80,6 +96,7 @@ class Reception:
         return [
             *states,
             *({"name": n, "state": "failed", "detail": why} for n, why in self._failed.items()),
+            *({"name": n, "state": "off", "detail": why} for n, why in self._silent.items()),
         ]
 
     def tick(self, now: float) -> None:
@@ -101,8 +118,8 @@ class Reception:
             self._failed[source.name] = error.strerror or "broken"
             self._forget(source)
 
-    def _drain(self, source: Source) -> bool:
-        for _ in range(DRAIN_BATCHES):
+    def _drain(self, source: Source, batches: int = DRAIN_BATCHES) -> bool:
+        for _ in range(batches):
             self._count(source, source.take())
             if source.is_dry:
                 return True

@@ -54,6 +54,14 @@ def enter(path: Path) -> None:
         os.close(fd)
 
 
+def is_gone(name: str) -> bool:
+    """Whether NAME, PATH or PID does not mean the namespace this thread is in any more."""
+    try:
+        return resolve(name).stat().st_ino != inode()
+    except (OSError, Failure):
+        return True
+
+
 def inode() -> int:
     """The inode that names the network namespace this thread is in."""
     return os.stat("/proc/thread-self/ns/net").st_ino  # noqa: PTH116 - a magic link, no path

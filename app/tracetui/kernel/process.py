@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 from pathlib import Path
+
+_SET_NAME = 15
+"""PR_SET_NAME (include/uapi/linux/prctl.h)."""
 
 
 def start_time(pid: int) -> int | None:
@@ -11,14 +16,36 @@ def start_time(pid: int) -> int | None:
 
     A zombie counts as gone: it can't clean up any more.
     """
-    try:
-        text = Path("/proc", str(pid), "stat").read_text(errors="replace")
-    except OSError:
-        return None
-    fields = text.rpartition(")")[2].split()
+    fields = _stat(pid)
     if len(fields) < 20 or fields[0] in ("Z", "X"):
         return None
     return int(fields[19])
+
+
+def children(pid: int) -> list[int]:
+    """The processes whose parent is ``pid``, ended ones included."""
+    found = []
+    for path in Path("/proc").iterdir():
+        if path.name.isdigit():
+            fields = _stat(int(path.name))
+            if len(fields) > 1 and fields[1] == str(pid):
+                found.append(int(path.name))
+    return found
+
+
+def rename(name: str) -> None:
+    """Have ``ps`` and ``top`` show this process under another name of at most 15 bytes."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_SET_NAME, name.encode(), 0, 0, 0)
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat behind the name, from the state on; none if it is gone."""
+    try:
+        text = Path("/proc", str(pid), "stat").read_text(errors="replace")
+    except OSError:
+        return []
+    return text.rpartition(")")[2].split()
 
 
 def pid_namespace() -> int:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
-from tracetui.errors import CommandFailed, Failure
+from tracetui.errors import Failure
+from tracetui.kernel import command_line
 from tracetui.model.rule import BACKENDS, LOCK_SECONDS
 
 CALL_SECONDS = 15.0
@@ -38,6 +38,8 @@ class Command(NamedTuple):
     """``iptables-nft`` and its like, as it is typed."""
     path: str
     save_path: str
+    restore_path: Optional[str]
+    """None where the package lacks it; rules can't be replaced there."""
 
 
 class Xtables:
@@ -67,15 +69,37 @@ class Xtables:
         """Delete the one rule of a raw chain that has exactly this specification."""
         self._raw(backend, family, ["-D", chain, *specification])
 
-    def save_raw(self, backend: str, family: int) -> str:
-        """The raw table as iptables-save prints it, with counters; empty if there is none.
+    def replace(
+        self, backend: str, family: int, chain: str, old: Sequence[str], new: Sequence[str]
+    ) -> None:
+        """Put a rule first in a raw chain and delete another one, both in one commit.
 
-        A legacy table is only looked at where it is registered: listing would register it.
+        The kernel takes a commit as a whole (iptables-restore(8)): every packet meets exactly one
+        of the two. If the old rule is not there nothing happens. Raises CommandFailed.
+        """
+        command = self._command(backend, family)
+        if command.restore_path is None:
+            raise Failure(f"there is no {command.name}-restore here; install the iptables package")
+        lines = ["*raw", _line("-I", chain, "1", *new), _line("-D", chain, *old), "COMMIT", ""]
+        argv = [command.restore_path, "--noflush", "-w", str(LOCK_SECONDS)]
+        self._count_lock(command)
+        run(argv, "\n".join(lines))
+
+    def list_raw(self, backend: str, family: int) -> str:
+        """The raw table with counters; empty if there is none. Raises Failure.
+
+        As ``iptables-save -c`` prints it on legacy, where a table is only looked at if it is
+        registered: listing would register it. On nft as ``iptables -v -S`` does, for there
+        iptables-nft-save reads every table first, whichever it is asked for.
         """
         command = self.commands.get((backend, family))
-        if command is None or (backend == "legacy" and "raw" not in legacy_tables(family)):
+        if command is None:
             return ""
-        return _run([command.save_path, "-c", "-t", "raw"])
+        if backend == "nft":
+            return run([command.path, "-t", "raw", "-v", "-S"])
+        if "raw" not in legacy_tables(family):
+            return ""
+        return run([command.save_path, "-c", "-t", "raw"])
 
     def save_lines(self, backend: str, family: int) -> Iterator[str]:
         """Every table as iptables-save prints it, line by line, for counting.
@@ -85,23 +109,14 @@ class Xtables:
         command = self.commands.get((backend, family))
         if command is None:
             return
-        with subprocess.Popen(
-            [command.save_path],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            errors="replace",
-        ) as process:
-            assert process.stdout is not None  # noqa: S101 - what stdout=PIPE promises
-            yield from process.stdout
+        yield from command_line.lines([command.save_path], CALL_SECONDS)
 
     def save(self, backend: str, family: int) -> str:
         """Every table as iptables-save prints it; empty if there is none. Raises Failure."""
         command = self.commands.get((backend, family))
         if command is None or (backend == "legacy" and not legacy_tables(family)):
             return ""
-        return _run([command.save_path])
+        return run([command.save_path])
 
     def chain(self, backend: str, family: int, table: str, chain: str) -> str:
         """One chain as ``iptables -S CHAIN -v`` prints it, with counters; raises Failure."""
@@ -111,17 +126,23 @@ class Xtables:
         return self._run_locked(command, ["-t", table, "-v", "-S", chain])
 
     def _raw(self, backend: str, family: int, words: list[str]) -> None:
+        self._run_locked(self._command(backend, family), ["-t", "raw", *words])
+
+    def _command(self, backend: str, family: int) -> Command:
         command = self.commands.get((backend, family))
         if command is None:
             name = f"{_FAMILY_NAMES[family]}-{backend}"
             raise Failure(f"{name} is not installed; install the iptables package")
-        self._run_locked(command, ["-t", "raw", *words])
+        return command
 
     def _run_locked(self, command: Command, words: list[str]) -> str:
+        self._count_lock(command)
+        return run([command.path, "-w", str(LOCK_SECONDS), *words])
+
+    def _count_lock(self, command: Command) -> None:
         # iptables-legacy takes the lock for every command, listing included, iptables-nft never.
         with self._counting:
             self.locks_taken += command.backend == "legacy"
-        return _run([command.path, "-w", str(LOCK_SECONDS), *words])
 
 
 def is_built_in(family: str, table: str) -> bool:
@@ -147,6 +168,11 @@ def nft_chain(family: str, table: str, name: str) -> str:
     return _nft(["-a", "-t", "list", "chain", family, table, name])
 
 
+def run(argv: Sequence[str], text: str = "") -> str:
+    """Standard output of a command that reads ``text``; raises CommandFailed."""
+    return command_line.run(argv, CALL_SECONDS, text)
+
+
 def _nft(words: list[str]) -> str:
     # nft reads its arguments as one text of its language, in which a name could say anything.
     if not all(_NFT_WORD.match(word) for word in words):
@@ -154,7 +180,7 @@ def _nft(words: list[str]) -> str:
     path = _which("nft")
     if path is None:
         raise Failure("nft is not installed; native nf_tables rules have no text without it")
-    return _run([path, *words])
+    return run([path, *words])
 
 
 def legacy_tables(family: int) -> tuple[str, ...]:
@@ -165,25 +191,9 @@ def legacy_tables(family: int) -> tuple[str, ...]:
         return ()
 
 
-def _run(argv: list[str]) -> str:
-    """Standard output of a command; raises CommandFailed."""
-    try:
-        done = subprocess.run(
-            argv,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=CALL_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise CommandFailed(argv, None, "") from None
-    except OSError as error:
-        raise Failure(f"{argv[0]}: {error.strerror}") from None
-    if done.returncode:
-        raise CommandFailed(argv, done.returncode, done.stderr)
-    return done.stdout
+def _line(*words: str) -> str:
+    """Words as iptables-restore reads them: in quotes, where only backslash and quote are more."""
+    return " ".join('"' + word.replace("\\", r"\\").replace('"', r"\"") + '"' for word in words)
 
 
 def _find(backend: str, family: int) -> Command | None:
@@ -192,7 +202,7 @@ def _find(backend: str, family: int) -> Command | None:
     for name in (f"{plain}-{backend}", plain):
         path, save = _which(name), _which(f"{name}-save")
         if path and save and (name != plain or _backend_of(path) == backend):
-            return Command(backend, family, name, path, save)
+            return Command(backend, family, name, path, save, _which(f"{name}-restore"))
     return None
 
 
@@ -204,6 +214,6 @@ def _which(name: str) -> str | None:
 def _backend_of(path: str) -> str | None:
     """What ``iptables --version`` says; versions before 1.8 say nothing and are legacy."""
     try:
-        return "nft" if "nf_tables" in _run([path, "--version"]) else "legacy"
+        return "nft" if "nf_tables" in run([path, "--version"]) else "legacy"
     except Failure:
         return None

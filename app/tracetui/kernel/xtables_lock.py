@@ -120,6 +120,28 @@ class XtablesLock:
             self._counts[family] += times
 
 
+def holder() -> Optional[str]:
+    """Who holds the xtables lock now, as ``NAME (pid N)``; None if nobody, or it can't be seen.
+
+    iptables takes it with flock(2), which /proc/locks lists (proc_locks(5)).
+    """
+    try:
+        inode = Path(os.environ.get("XTABLES_LOCKFILE", PATH)).stat().st_ino
+        lines = Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        fields = line.split()
+        is_held = len(fields) >= 6 and fields[1] == "FLOCK"
+        if is_held and fields[5].rpartition(":")[2] == str(inode):
+            # It may have passed the descriptor on to a child and ended.
+            name = "a child of"
+            with contextlib.suppress(OSError):
+                name = Path("/proc", fields[4], "comm").read_text(errors="replace").strip()
+            return f"{name} (pid {fields[4]})"
+    return None
+
+
 def _openers(data: bytes) -> Iterator[int]:
     """The process of each event; the file descriptors that come with them are given back."""
     at = 0

@@ -81,7 +81,7 @@ class Guard:
         return None
 
     def _recent(self, now: float) -> tuple[list[int], int]:
-        """Hops in each of the last PARTS parts of SUSTAINED seconds, and at least what rate they came at.
+        """Hops in each of the last PARTS parts of SUSTAINED seconds, and their rate at least.
 
         The oldest are left out of it: they came at the beginning of the time it counts.
         """

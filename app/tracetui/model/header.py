@@ -33,3 +33,11 @@ class Header(NamedTuple):
     """Fragment offset in bytes; None for a first or only fragment."""
     spi: Optional[int] = None
     """Security parameters index of AH or ESP."""
+
+
+def endpoint(address: Optional[str], port: Optional[int]) -> str:
+    """An address and, where there is one, its port."""
+    shown = address or "?"
+    if port is None:
+        return shown
+    return f"[{shown}]:{port}" if ":" in shown else f"{shown}:{port}"

@@ -30,6 +30,8 @@ class InstalledRule:
     """Seconds since the epoch at which it stops matching; None for never."""
     mine: bool = False
     """Whether the collector that listed it also installed it."""
+    is_watched: bool = False
+    """Whether the kernel can't end it in time, and the collector does."""
 
     @property
     def id(self) -> str:

@@ -8,32 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, Optional
 
 from tracetui.errors import InvalidRule
+from tracetui.model import rule_fields
+from tracetui.model.header import Header
+from tracetui.model.rule_fields import CHAINS, MAX_LIMIT
 
-CHAINS = ("PREROUTING", "OUTPUT")
 BACKENDS = ("legacy", "nft")
-PROTOCOLS = ("tcp", "udp", "icmp", "icmpv6", "sctp", "dccp", "udplite", "esp", "ah", "gre")
 DEFAULT_LIMIT = 20
 """Packets per second the kernel traces for one rule."""
 DEFAULT_EXPIRY = 600
 """Seconds after which the kernel stops matching the rule by itself."""
-MAX_LIMIT = 10_000
-"""xt_limit counts in 1/10,000 s (XT_LIMIT_SCALE, include/uapi/linux/netfilter/xt_limit.h)."""
-MAX_EXPIRY = 24 * 3600
 BURST = 20
 LOCK_SECONDS = 5
 """How long one iptables call waits for the xtables lock (``-w``)."""
-MAX_INTERFACE = 15
-"""IFNAMSIZ - 1 (include/uapi/linux/if.h)."""
 
 _WITH_PORTS = ("tcp", "udp", "sctp", "dccp", "udplite")
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
 @dataclass(frozen=True)
@@ -130,6 +124,34 @@ class TraceRule:
             replace(turned, chain="OUTPUT", oif=self.iif),
         )
 
+    def covers(self, header: Header, hook: Optional[str], iif: Optional[str]) -> bool:
+        """Whether a packet that was first seen at ``hook`` can have been traced by this rule.
+
+        What the packet does not tell counts as fitting.
+        """
+        if header.family not in self.families or hook not in (self.chain, None):
+            return False
+        if self.proto and header.proto and header.proto != self._proto_for(header.family):
+            return False
+        if self.iif and iif and not _fits_interface(self.iif, iif):
+            return False
+        return all(
+            _fits_address(wanted, address) and _fits_port(ports, port)
+            for wanted, address, ports, port in (
+                (self.src, header.src, self.sport, header.sport),
+                (self.dst, header.dst, self.dport, header.dport),
+            )
+        )
+
+    def to_fields(self) -> dict[str, str]:
+        """What has to be typed for this rule, as :meth:`from_fields` takes it; without expiry."""
+        names = ("chain", "proto", "src", "dst", "sport", "dport", "iif", "oif")
+        fields = {name: getattr(self, name) or "" for name in names}
+        fields["family"] = "" if self.family is None else str(self.family)
+        fields["syn"] = "yes" if self.syn else ""
+        fields["limit"] = "none" if self.limit is None else f"{self.limit}/second"
+        return fields
+
     def to_json(self) -> dict[str, Any]:
         """The fields by name; ``from_json`` is the way back."""
         return asdict(self)
@@ -142,7 +164,7 @@ class TraceRule:
         _raise(_cross_checks(rule))
         text = {k: v for k, v in known.items() if isinstance(v, str)}
         errors: dict[str, str] = {}
-        for name, check in _FIELD_CHECKS.items():
+        for name, check in rule_fields.CHECKS.items():
             if text.get(name):
                 _try(errors, name, check, text[name])
         _raise(errors)
@@ -158,15 +180,17 @@ class TraceRule:
         """
         errors: dict[str, str] = {}
         values: dict[str, Any] = {}
-        for name, check in _FIELD_CHECKS.items():
+        for name, check in rule_fields.CHECKS.items():
             typed = fields.get(name, "").strip()
             if typed:
                 values[name] = _try(errors, name, check, typed)
         values["syn"] = bool(fields.get("syn"))
         limit = fields.get("limit", "").strip()
-        values["limit"] = _try(errors, "limit", _limit, limit) if limit else DEFAULT_LIMIT
+        values["limit"] = (
+            _try(errors, "limit", rule_fields.limit, limit) if limit else DEFAULT_LIMIT
+        )
         expire = fields.get("expire", "").strip()
-        seconds = _try(errors, "expire", _duration, expire) if expire else DEFAULT_EXPIRY
+        seconds = _try(errors, "expire", rule_fields.duration, expire) if expire else DEFAULT_EXPIRY
         values["expires"] = None if seconds is None else int(now) + seconds
         rule = cls(
             **{k: v for k, v in values.items() if v is not None or k in ("limit", "expires")}
@@ -198,94 +222,21 @@ def _try(errors: dict[str, str], name: str, check: Any, typed: str) -> Any:
         return None
 
 
-def _chain(typed: str) -> str:
-    if typed.upper() not in CHAINS:
-        raise ValueError("PREROUTING or OUTPUT")
-    return typed.upper()
+def _fits_interface(wanted: str, name: str) -> bool:
+    return name.startswith(wanted[:-1]) if wanted.endswith("+") else name == wanted
 
 
-def _family(typed: str) -> int:
-    if typed not in ("4", "6"):
-        raise ValueError("4 or 6")
-    return int(typed)
+def _fits_address(wanted: Optional[str], address: Optional[str]) -> bool:
+    if not wanted or not address:
+        return True
+    return ipaddress.ip_address(address) in ipaddress.ip_network(wanted)
 
 
-def _proto(typed: str) -> str:
-    name = typed.lower().replace("ipv6-icmp", "icmpv6").replace("icmp6", "icmpv6")
-    if name in PROTOCOLS:
-        return name
-    if name.isascii() and name.isdigit() and 0 < int(name) < 256:
-        return str(int(name))
-    raise ValueError(f"unknown protocol; {', '.join(PROTOCOLS)} or a number up to 255")
-
-
-def _address(typed: str) -> str:
-    address, slash, length = typed.partition("/")
-    try:
-        known = ipaddress.ip_address(address)
-        if slash and not (length.isascii() and length.isdigit()):
-            raise ValueError
-        if "%" in address:
-            raise ValueError
-        network = ipaddress.ip_network(typed, strict=False)
-    except ValueError:
-        raise ValueError("no IP address, nor ADDRESS/LENGTH") from None
-    return str(network) if slash else str(known)
-
-
-def _port(typed: str) -> str:
-    ends = typed.replace("-", ":").split(":")
-    if len(ends) > 2 or not all(re.fullmatch(r"[0-9]{1,5}", end) for end in ends):
-        raise ValueError("a port, or a range like 8000:8100")
-    numbers = [int(end) for end in ends]
-    if max(numbers) > 65535:
-        raise ValueError("a port is at most 65535")
-    if numbers != sorted(numbers):
-        raise ValueError("the range runs backwards")
-    return ":".join(str(number) for number in numbers)
-
-
-def _interface(typed: str) -> str:
-    # dev_valid_name() forbids / : and white space; a leading - or ! would be read by iptables as
-    # an option or a negation, and + at the end is its wildcard. The kernel would take other bytes
-    # than ASCII too, but no node has them and a look-alike letter would match nothing.
-    if not re.fullmatch(r"[^/:!-][^/:]*", typed) or not re.fullmatch(r"[!-~]+", typed):
-        raise ValueError("an interface name, + at its end for any ending")
-    if len(typed) > MAX_INTERFACE:
-        raise ValueError(f"an interface name has at most {MAX_INTERFACE} bytes")
-    return typed
-
-
-def _limit(typed: str) -> int | None:
-    if typed.lower() == "none":
-        return None
-    found = re.fullmatch(r"([0-9]{1,6})(/s|/sec|/second)?", typed)
-    if not found or not 0 < int(found[1]) <= MAX_LIMIT:
-        raise ValueError(f"packets per second, 1 to {MAX_LIMIT}, or none")
-    return int(found[1])
-
-
-def _duration(typed: str) -> int | None:
-    if typed.lower() == "none":
-        return None
-    found = re.fullmatch(r"([0-9]{1,6})([smh]?)", typed.lower())
-    seconds = int(found[1]) * _UNITS[found[2]] if found else 0
-    if not 0 < seconds <= MAX_EXPIRY:
-        raise ValueError("a time like 30s, 10m or 2h, at most 24h, or none")
-    return seconds
-
-
-_FIELD_CHECKS = {
-    "chain": _chain,
-    "family": _family,
-    "proto": _proto,
-    "src": _address,
-    "dst": _address,
-    "sport": _port,
-    "dport": _port,
-    "iif": _interface,
-    "oif": _interface,
-}
+def _fits_port(wanted: Optional[str], port: Optional[int]) -> bool:
+    if not wanted or port is None:
+        return True
+    first, _, last = wanted.partition(":")
+    return int(first) <= port <= int(last or first)
 
 
 def _version(address: str) -> int:

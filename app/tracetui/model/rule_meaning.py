@@ -12,6 +12,7 @@ from collections import deque
 from functools import lru_cache
 from typing import NamedTuple, Optional
 
+from tracetui.model import saved_lines
 from tracetui.model.header import Header
 
 STANDARD = frozenset(("ACCEPT", "DROP", "RETURN", "QUEUE"))
@@ -98,11 +99,13 @@ class Meaning(NamedTuple):
 @lru_cache(maxsize=16384)
 def meaning(text: str) -> Meaning:
     """Read a rule as iptables-save or nft prints it."""
+    if text.startswith("-A "):
+        return _iptables(saved_lines.words(text))
     try:
         words = shlex.split(text)
     except ValueError:
         words = text.split()
-    return _iptables(words) if words[:1] == ["-A"] else _nft(words)
+    return _nft(words)
 
 
 def contradiction(
@@ -132,8 +135,7 @@ def _iptables(words: list[str]) -> Meaning:
         if flag in _TEXTS and rest:
             text = rest.popleft()
             if flag == "--comment":
-                # iptables-save escapes apostrophes too, which no shell does.
-                comments.append(text.replace("\\'", "'"))
+                comments.append(text)
         elif flag in ("-j", "-g") and rest and target is None:
             target, is_goto = rest.popleft(), flag == "-g"
         elif flag == "--to-destination" and rest:

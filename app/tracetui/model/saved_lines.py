@@ -1,26 +1,30 @@
-"""The lines of iptables-save: a comment can hold line ends (iptables/xshared.c).
+"""The lines of iptables-save and their words (iptables/xshared.c, xtables_save_string).
 
-A value with any but plain characters stands in quotation marks; those in it, apostrophes and
-backslashes have a backslash before them.
+The value of a long option with any but plain characters stands in quotation marks, and those in
+it, apostrophes and backslashes have a backslash before them. A comment can hold line ends. Names of
+interfaces are printed as they are, whatever is in them.
 """
 
 from __future__ import annotations
 
 import re
-import shlex
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Optional
 
 LONGEST_QUOTATION = 4096
 """Characters. A comment has at most 256: in a longer one a quotation mark got lost."""
-LOST = '"'
-"""Stands for a line with such a mark; what follows it is read as if it was not there."""
-_ESCAPED_OR_QUOTE = re.compile(r'\\.|"')
+_BEGINS = re.compile(r' --[a-z0-9-]+ "')
+_ENDS = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*"(?=\s|$)')
+_WORD = re.compile(r'(?<!\S)(--\S+)\s+"([^"\\]*(?:\\.[^"\\]*)*)"(?=\s|$)|(\S+)', re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 def whole_lines(printed: Iterable[str]) -> Iterator[Optional[str]]:
-    """Each line as it was meant, at the step that ends it, or LOST; None at the steps before."""
+    """Each line as it was meant, at the step that ends it; None at the steps before.
+
+    A line with a quotation that is never ended is one by itself, and so are those that follow.
+    """
     source, again = iter(printed), deque[str]()
     pieces: list[str] = []
     length, is_quoted = 0, False
@@ -30,7 +34,7 @@ def whole_lines(printed: Iterable[str]) -> Iterator[Optional[str]]:
             length += len(line) + 1 if pieces else 0
             pieces.append(line)
             if "-A " in pieces[0]:
-                is_quoted ^= _has_odd_quotes(line)
+                is_quoted = _ends_quoted(line, is_quoted)
             if is_quoted and length <= LONGEST_QUOTATION:
                 yield None
                 continue
@@ -38,20 +42,25 @@ def whole_lines(printed: Iterable[str]) -> Iterator[Optional[str]]:
             return
         if is_quoted:
             again.extendleft(reversed(pieces[1:]))
-        yield LOST if is_quoted else "\n".join(pieces).strip(" \t\r")
+            del pieces[1:]
+        yield "\n".join(pieces).strip(" \t\r")
         pieces, length, is_quoted = [], 0, False
 
 
-def words(rule: str) -> Optional[list[str]]:
-    """The words of a rule as a command takes them; None for a rule that is not whole."""
-    try:
-        # A shell leaves the backslash before an apostrophe where it is.
-        return [word.replace("\\'", "'") for word in shlex.split(rule)]
-    except ValueError:
-        return None
+def words(rule: str) -> list[str]:
+    """The words of a rule as a command takes them."""
+    found: list[str] = []
+    for option, quoted, word in _WORD.findall(rule):
+        found += [option, _ESCAPED.sub(r"\1", quoted)] if option else [word]
+    return found
 
 
-def _has_odd_quotes(line: str) -> bool:
-    if '"' not in line:
-        return False
-    return sum(found[0] == '"' for found in _ESCAPED_OR_QUOTE.finditer(line)) % 2 == 1
+def _ends_quoted(line: str, is_quoted: bool) -> bool:
+    """Whether a quotation is open behind a line; ``is_quoted`` before it."""
+    at = 0
+    while line.find('"', at) >= 0:
+        found = (_ENDS.match if is_quoted else _BEGINS.search)(line, at)
+        if found is None:
+            break
+        at, is_quoted = found.end(), not is_quoted
+    return is_quoted

@@ -92,7 +92,7 @@ class _Table:
                 self.is_damaged = True
             else:
                 self._policies[head[1]], self._rules[head[1]] = head[2], []
-        elif line.startswith(("-A ", "[")) or line == saved_lines.LOST:
+        elif line.startswith(("-A ", "[")):
             found = _RULE.match(line)
             if found is None or found[3] not in self._rules:
                 self.is_damaged = True

@@ -1,17 +1,19 @@
-"""The session's end of the pipes: starts the collector, reads its frames, cleans up if it dies."""
+"""The session's end of the pipes: starts the collector, reads its frames, sees it off."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from tracetui.collector import frames
 from tracetui.collector.frames import Frame, FrameReader
@@ -21,19 +23,38 @@ CHUNK = 1 << 20
 """Bytes asked for in one read."""
 BACKLOG = 500_000
 """Frames that wait for the session at most; beyond, the pipe fills and the collector counts."""
-LEAVE_SECONDS = 25.0
-"""How long the collector may take to clean up; longer than one iptables call may hang."""
+LEAVE_SECONDS = 40.0
+"""How long we wait for a collector that is still removing rules; it goes on without us."""
+SILENCE_SECONDS = 8.0
+"""A collector that says nothing for so long hangs: it tells its state every second."""
+SWEEP_SECONDS = 25.0
+"""How long its watchdog, or a sweep of ours, may take after a collector died."""
+_STEP_SECONDS = 0.01
+_URGENT = frozenset(
+    (frames.HELLO, frames.STATUS, frames.RULES, frames.NOTICE, frames.NODE, frames.BYE)
+)
+"""Frames that need not wait behind hops: a trip is known at once, whatever there is to take in."""
+_START = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "from tracetui.collector.__main__ import main; sys.exit(main())"
+)
 
 
 class CollectorClient:
     """A running collector. Frames arrive in a thread; everything else is the caller's."""
 
-    def __init__(self, arguments: Sequence[str]) -> None:
-        """Start ``python -m tracetui.collector`` with these arguments; raises Failure."""
+    def __init__(self, arguments: Sequence[str], launcher: Sequence[str] = ()) -> None:
+        """Start a collector with these arguments; raises Failure.
+
+        ``launcher`` is what makes it root where this process is not: the words before its command.
+        """
         self._arguments = list(arguments)
+        self._launcher = list(launcher)
         self._frames: deque[Frame] = deque()
+        self._urgent: deque[Frame] = deque()
         self._room = threading.Semaphore(BACKLOG)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        self._pid: Optional[int] = None
         self._said_bye = False
         self._closed = False
         try:
@@ -42,8 +63,8 @@ class CollectorClient:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
-                start_new_session=True,
-                env=_environment(),
+                # One that asks for a password needs the terminal's session.
+                start_new_session=not launcher,
             )
         except OSError as error:
             self._errors.close()
@@ -53,13 +74,18 @@ class CollectorClient:
 
     @property
     def pid(self) -> int:
-        """The collector's process id."""
-        return self._process.pid
+        """The collector's process id; before it told, that of what we started."""
+        return self._pid or self._process.pid
 
     @property
     def gone(self) -> bool:
         """Whether the collector ended and all it sent was taken."""
-        return not self._reader.is_alive() and not self._frames
+        return not (self._reader.is_alive() or self._frames or self._urgent)
+
+    @property
+    def said_bye(self) -> bool:
+        """Whether it ended by its own will, with nothing left behind."""
+        return self._said_bye
 
     def send(self, name: str, **values: Any) -> None:
         """Send a command; raises CollectorGone."""
@@ -71,47 +97,109 @@ class CollectorClient:
             raise CollectorGone("the collector has ended") from None
 
     def take(self) -> Frame | None:
-        """The next frame; None when there is none."""
+        """The next frame, urgent ones first; None when there is none."""
         try:
-            frame = self._frames.popleft()
+            frame = self._urgent.popleft() if self._urgent else self._frames.popleft()
         except IndexError:
             return None
-        self._room.release()
+        if frame.kind not in _URGENT:
+            self._room.release()
+        if frame.kind == frames.HELLO:
+            pid = frame.json().get("pid")
+            self._pid = pid if isinstance(pid, int) else None
         if frame.kind == frames.BYE:
             self._said_bye = True
         return frame
 
-    def close(self) -> list[Frame]:
-        """Have the collector clean up and end; the frames it still sent.
+    def leave(self) -> None:
+        """Have the collector clean up and end, without waiting for it."""
+        assert self._process.stdin is not None  # noqa: S101 - as above
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
 
-        If it does not end by itself, or ended without a good-bye, its rules are swept.
+    def close(self, heard: Callable[[Frame], None]) -> list[str]:
+        """Have the collector clean up and end; what the user has to know of what was left.
+
+        ``heard`` gets the frames it still sends, as they come.
         """
         if self._closed:
             return []
         self._closed = True
-        assert self._process.stdin is not None  # noqa: S101 - as above
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()
+        self.leave()
         # Its last frames must not wait for room that nobody makes any more.
         self._room.release(BACKLOG)
-        try:
-            self._process.wait(LEAVE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._reader.join(LEAVE_SECONDS)
-        assert self._process.stdout is not None  # noqa: S101 - as above
-        self._process.stdout.close()
-        last = []
-        while (frame := self.take()) is not None:
-            last.append(frame)
-        if not self._said_bye:
-            self.sweep()
+        left = self._see_off(heard)
+        if not left:
+            left = self.after_death()
+            self._reader.join()
+            assert self._process.stdout is not None  # noqa: S101 - as above
+            self._process.stdout.close()
         self._errors.close()
-        return last
+        return left
 
-    def sweep(self) -> list[str]:
-        """Remove what a dead collector left, in a process of its own; what it says."""
+    def after_death(self) -> list[str]:
+        """Wait until what a dead collector left was removed; what that came to, a line each.
+
+        After one that said good-bye that is nothing.
+        """
+        said = len(self._errors_read())
+        try:
+            status = self._process.wait(SWEEP_SECONDS)
+        except subprocess.TimeoutExpired:
+            return [f"its watchdog (pid {self._process.pid}) is still removing its rules"]
+        lines = self._errors_read()[said:]
+        # One that never said who it is has added nothing.
+        if self._said_bye or status == 0 or self._pid is None:
+            return [] if self._said_bye else lines
+        return [*lines, *self._sweep()]
+
+    def last_words(self) -> str:
+        """The last line the collector wrote to its standard error; empty if none."""
+        lines = self._errors_read()
+        return lines[-1] if lines else ""
+
+    def _see_off(self, heard: Callable[[Frame], None]) -> list[str]:
+        """Hear the collector out; why that could not be done to the end."""
+        now = heard_last = time.monotonic()
+        give_up = now + LEAVE_SECONDS
+        while not self.gone:
+            frame = self.take()
+            now = time.monotonic()
+            if frame is not None:
+                heard_last = now
+                heard(frame)
+            elif now - heard_last > SILENCE_SECONDS:
+                if not self._kill():
+                    return [f"the collector does not answer; `sudo kill -9 {self.pid}` ends it"]
+                heard_last = now
+            elif now > give_up:
+                return [
+                    f"the collector (pid {self.pid}) is still removing its rules and goes on "
+                    "with that; `tracetui rules` shows what is left"
+                ]
+            else:
+                time.sleep(_STEP_SECONDS)
+        return []
+
+    def _kill(self) -> bool:
+        """Kill a collector that hangs, for its watchdog to sweep; False where that is not ours."""
+        try:
+            if self._pid is not None:
+                os.kill(self._pid, signal.SIGKILL)
+            else:
+                # It hung before it told who it is; its watchdog leads its process group.
+                os.killpg(self._process.pid, signal.SIGKILL)
+        except PermissionError:
+            return False
+        except ProcessLookupError:
+            pass
+        self._reader.join(SILENCE_SECONDS)
+        return True
+
+    def _sweep(self) -> list[str]:
+        """Remove what a collector left whose watchdog died too; what that says."""
+        if self._launcher or os.geteuid() != 0:
+            return ["its watchdog died too; `sudo tracetui flush` removes what they left"]
         try:
             done = subprocess.run(
                 [*self._command(), "--sweep"],
@@ -119,25 +207,26 @@ class CollectorClient:
                 capture_output=True,
                 text=True,
                 errors="replace",
-                timeout=LEAVE_SECONDS,
+                timeout=SWEEP_SECONDS,
                 start_new_session=True,
-                env=_environment(),
                 check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             return [f"could not sweep: {error}; run `tracetui flush`"]
         return (done.stdout + done.stderr).splitlines()
 
-    def last_words(self) -> str:
-        """The last line the collector wrote to its standard error; empty if none."""
+    def _errors_read(self) -> list[str]:
         if self._errors.closed:
-            return ""
+            return []
         self._errors.seek(0)
-        lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else ""
+        return self._errors.read().decode(errors="replace").strip().splitlines()
 
     def _command(self) -> list[str]:
-        return [sys.executable, "-m", "tracetui.collector", *self._arguments]
+        # Isolated, and without site-packages: as root, only the standard library and this very
+        # package are looked at, wherever it is started. A checkout need not be installed for that.
+        package = str(Path(__file__).resolve().parents[2])
+        python = [sys.executable, "-I", "-S", "-c", _START, package]
+        return [*self._launcher, *python, *self._arguments]
 
     def _read(self) -> None:
         assert self._process.stdout is not None  # noqa: S101 - what stdout=PIPE promises
@@ -146,12 +235,8 @@ class CollectorClient:
         with contextlib.suppress(OSError, Failure):
             while data := os.read(fd, CHUNK):
                 for frame in reader.feed(data):
-                    self._room.acquire()
-                    self._frames.append(frame)
-
-
-def _environment() -> dict[str, str]:
-    """Ours, with this very package first: a checkout need not be installed for root."""
-    package = str(Path(__file__).resolve().parents[2])
-    path = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": f"{package}{os.pathsep}{path}" if path else package}
+                    if frame.kind in _URGENT:
+                        self._urgent.append(frame)
+                    else:
+                        self._room.acquire()
+                        self._frames.append(frame)

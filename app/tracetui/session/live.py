@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Optional
 
 from tracetui.collector import frames
@@ -19,13 +19,15 @@ from tracetui.model.installed import InstalledRule
 from tracetui.model.packet import Packet
 from tracetui.model.rule import TraceRule
 from tracetui.parse import kmsg, nflog, nftrace
+from tracetui.session.aftermath import Aftermath
 from tracetui.session.client import CollectorClient
 from tracetui.session.explanations import Explanations
+from tracetui.session.guard_state import GuardState
+from tracetui.session.last_minute import LastMinute
 from tracetui.session.rulesets import Rulesets
 from tracetui.session.session import (
     ChainListing,
     ChainPlace,
-    GuardState,
     Node,
     Notice,
     SourceState,
@@ -50,29 +52,35 @@ class LiveSession:
         packets: Optional[PacketStore] = None,
         called: Optional[str] = None,
         keep_readings: bool = False,
+        launcher: Sequence[str] = (),
     ) -> None:
         """Start the collector; raises Failure. ``called`` is what to call the namespace.
 
-        ``keep_readings`` collects the rulesets read, for :meth:`take_readings`.
+        ``keep_readings`` collects the rulesets read, for :meth:`take_readings`. ``launcher`` makes
+        the collector root where this process is not.
         """
         self.packets = PacketStore() if packets is None else packets
         self.status = Status(netns=called or netns, guard=GuardState(threshold))
         self.rules: tuple[InstalledRule, ...] = ()
         self.ended = False
+        self.has_begun = False
+        """Whether the collector runs: a password, where one is asked for, was given."""
         self.is_ready = False
         """Whether the node was looked at: the first listing of its rules is here."""
         self.rulesets = Rulesets()
         self.explanations = Explanations(self.rulesets)
+        self.aftermath = Aftermath(self.packets)
         self._readings: Optional[list[dict[str, Any]]] = [] if keep_readings else None
         self._listings: dict[ChainPlace, ChainListing] = {}
         self._assembler = Assembler()
         self._links: dict[int, str] = {}
         self._notices: deque[Notice] = deque()
-        self._sweep: threading.Thread | None = None
+        self._funeral: threading.Thread | None = None
+        self._last_minute = LastMinute()
         arguments = ["--source", source, "--guard", str(threshold)]
         if netns:
             arguments += ["--netns", netns]
-        self._client = CollectorClient(arguments)
+        self._client = CollectorClient(arguments, launcher)
         self._takers: dict[int, Callable[[Frame], None]] = {
             frames.NFLOG: lambda f: self._hop(nflog.parse(f.payload, self._links, f.time)),
             frames.NFTRACE: lambda f: self._hop(nftrace.parse(f.payload, self._links, f.time)),
@@ -80,7 +88,7 @@ class LiveSession:
             frames.RULESET: lambda f: self.rulesets.take_text(*f.text()),
             frames.READING: self._take_reading,
             frames.CHAIN: self._take_chain,
-            frames.HELLO: lambda f: self._set_status(host=str(f.json().get("host", ""))),
+            frames.HELLO: self._take_hello,
             frames.LINKS: self._take_links,
             frames.STATUS: self._take_status,
             frames.NODE: self._take_node,
@@ -103,6 +111,8 @@ class LiveSession:
             taken += 1
             if taken % LOOK_AT_CLOCK == 0 and time.monotonic() > until:
                 break
+        for text in self._last_minute.news(self.rules, time.time()):
+            self._say("warning", text)
         learned = self.rulesets.work(max(until, time.monotonic() + POLL_SECONDS / 2))
         if self._client.gone and not self.ended:
             self._mourn()
@@ -118,15 +128,20 @@ class LiveSession:
 
     def add_rule(self, rule: TraceRule, backend: str, override: bool = False) -> None:
         """Have the rule installed; the outcome is a notice."""
+        self.aftermath.asked(rule, backend)
         self._order("add", rule=rule.to_json(), backend=backend, override=override)
 
     def delete_rule(self, rule_id: str) -> None:
         """Have one rule of ours removed; the outcome is a notice."""
         self._order("delete", id=rule_id)
 
-    def flush(self) -> None:
-        """Have all rules of this session removed at once; a notice names them."""
-        self._order("flush")
+    def extend_rules(self, rule_ids: Sequence[str] = ()) -> None:
+        """Have rules of this session end later, all of them if none is named; notices tell."""
+        self._order("extend", ids=list(rule_ids))
+
+    def flush(self, foreign_ids: Sequence[str] = ()) -> None:
+        """Have all rules of this session, and the named foreign ones, removed at once."""
+        self._order("flush", ids=list(foreign_ids))
 
     def explain(self, packet: Packet) -> PacketExplanation:
         """What is known of a packet now."""
@@ -155,14 +170,24 @@ class LiveSession:
         """Change the guard's threshold."""
         self._order("threshold", value=hops_per_second)
 
-    def close(self) -> None:
-        """End the trace; when this returns nothing of ours is left on the node."""
-        for frame in self._client.close():
+    def leave(self) -> None:
+        """Have our rules removed without waiting for that."""
+        self._client.leave()
+
+    def close(self, said: Callable[[], None] = lambda: None) -> None:
+        """End the trace; when this returns nothing of ours is left, or a notice says what is."""
+
+        def hear(frame: Frame) -> None:
             self._take(frame)
+            if self._notices:
+                said()
+
+        for line in self._client.close(hear):
+            self._say("warning", line)
         self.rulesets.end()
         self.rulesets.work_all()
-        if self._sweep is not None:
-            self._sweep.join()
+        if self._funeral is not None:
+            self._funeral.join()
         self.ended = True
 
     def _order(self, name: str, **values: Any) -> None:
@@ -195,23 +220,28 @@ class LiveSession:
             float(value["time"]), str(value.get("text", "")), value.get("error")
         )
 
+    def _take_hello(self, frame: Frame) -> None:
+        self.has_begun = True
+        self._set_status(host=str(frame.json().get("host", "")))
+
     def _take_links(self, frame: Frame) -> None:
         # Interfaces that went away keep their name: their hops may still be on the way.
         self._links.update({int(index): str(name) for index, name in frame.json().items()})
 
     def _take_status(self, frame: Frame) -> None:
         value = frame.json()
-        guard = value["guard"]
+        guard, before = GuardState.from_json(value["guard"]), self.status.guard
         self._set_status(
             rate=value["rate"],
             hops=value["hops"],
             lost=value["lost"],
             unshown=value["unshown"],
             sources=tuple(SourceState(**source) for source in value["sources"]),
-            guard=GuardState(
-                guard["threshold"], guard["reason"], guard["at"], tuple(guard["removed"])
-            ),
+            guard=guard,
         )
+        if guard.trip is not None and (before.trip is None or before.trip.at != guard.trip.at):
+            self.aftermath.tripped(guard.trip.at)
+            self._say("error", f"guard tripped: {guard.reason}")
 
     def _take_node(self, frame: Frame) -> None:
         value = frame.json()
@@ -238,6 +268,9 @@ class LiveSession:
         self._set_status(hops=value["hops"], lost=value["lost"])
         for text in value["removed"]:
             self._say("information", f"removed {text}")
+        if why := value["why"]:
+            self._set_status(why_not=f"tracing ended: {why}")
+            self._say("error", f"tracing ended: {why}")
 
     def _set_status(self, **changes: Any) -> None:
         self.status = self.status.with_(**changes)
@@ -246,18 +279,25 @@ class LiveSession:
         self._notices.append(Notice(time.time(), severity, text))
 
     def _mourn(self) -> None:
-        """The collector ended unasked: sweep its rules and say what happened."""
+        """The collector ended unasked: say so, and what its watchdog removes."""
         self.ended = True
         self.rulesets.end()
+        if self._client.said_bye:
+            why_not = self.status.why_not or "the collector was told to end; start tracetui again"
+            self._set_status(why_not=why_not, rate=0)
+            return
         words = self._client.last_words()
+        if not self.has_begun:
+            self._set_status(why_not=words or "the collector did not start")
+            return
         why = f"the collector ended{f' ({words})' if words else ''}"
         self._set_status(why_not=f"{why}; start tracetui again", rate=0)
         self._say("error", f"{why}: its rules are being removed")
 
-        def sweep() -> None:
-            for line in self._client.sweep() or ["nothing was left on the node"]:
+        def wait() -> None:
+            for line in self._client.after_death() or ["nothing was left on the node"]:
                 self._say("warning", line)
             self.rules = ()
 
-        self._sweep = threading.Thread(target=sweep, name="sweep")
-        self._sweep.start()
+        self._funeral = threading.Thread(target=wait, name="funeral")
+        self._funeral.start()

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Optional, TextIO, TypeVar
 
+from tracetui.errors import Failure
 from tracetui.model.explanation import PacketExplanation
 from tracetui.model.header import Header
 from tracetui.model.hop import HOOKS, SINCE_EPOCH, YEAR_10000, Hop, built_in_hook
@@ -26,7 +27,10 @@ _Kind = TypeVar("_Kind")
 
 
 class RecordingWriter:
-    """One JSON object a line, each flushed: what was written survives a crash."""
+    """One JSON object a line, each flushed: what was written survives a crash.
+
+    Every method raises Failure where the stream takes no more.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -53,8 +57,14 @@ class RecordingWriter:
         self._write({"kind": "bye", **totals, "unshown": status.unshown, "skipped": status.skipped})
 
     def _write(self, value: Mapping[str, Any]) -> None:
-        self._stream.write(json.dumps(value, ensure_ascii=False) + "\n")
-        self._stream.flush()
+        try:
+            self._stream.write(json.dumps(value, ensure_ascii=False) + "\n")
+            self._stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            why = f"the recording can't be written: {error.strerror}"
+            raise Failure(f"{why}; what was written before stands") from None
 
 
 def is_ours(line: str) -> bool:

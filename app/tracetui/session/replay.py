@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import BinaryIO, Optional
 
 from tracetui.model.assemble import Assembler
@@ -15,6 +15,7 @@ from tracetui.model.packet import Packet
 from tracetui.model.rule import TraceRule
 from tracetui.parse import wrapper
 from tracetui.session import recording
+from tracetui.session.aftermath import Aftermath
 from tracetui.session.explanations import Explanations
 from tracetui.session.rulesets import Rulesets
 from tracetui.session.session import ChainListing, ChainPlace, Notice, SourceState, Status
@@ -49,6 +50,7 @@ class ReplaySession:
         self.explanations = Explanations(self.rulesets)
         self._files = list(files)
         self.packets = PacketStore() if packets is None else packets
+        self.aftermath = Aftermath(self.packets)
         sources = tuple(SourceState(name, "on") for name, _ in self._files)
         self.status = Status(live=False, why_not=why_not, sources=sources)
         self.rules: tuple[InstalledRule, ...] = ()
@@ -100,7 +102,11 @@ class ReplaySession:
         """Say that there is no node."""
         self._refuse()
 
-    def flush(self) -> None:
+    def extend_rules(self, rule_ids: Sequence[str] = ()) -> None:
+        """Say that there is no node."""
+        self._refuse()
+
+    def flush(self, foreign_ids: Sequence[str] = ()) -> None:
         """Say that there is no node."""
         self._refuse()
 
@@ -123,7 +129,10 @@ class ReplaySession:
         """Say that there is no node."""
         self._refuse()
 
-    def close(self) -> None:
+    def leave(self) -> None:
+        """Nothing: nothing of ours is on any node."""
+
+    def close(self, said: Callable[[], None] = lambda: None) -> None:
         """Close the files."""
         self.ended = True
         for _, file in self._files:

@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 from tracetui import __version__
 from tracetui.model.explanation import Change, HopExplanation, PacketExplanation
-from tracetui.model.header import Header
+from tracetui.model.header import Header, endpoint
 from tracetui.model.history import CHANGED, PENDING
 from tracetui.model.hop import Hop
 from tracetui.model.packet import Packet
@@ -151,14 +151,6 @@ def endpoints(header: Optional[Header]) -> str:
     if header is None:
         return "no header seen"
     return f"{endpoint(header.src, header.sport)} → {endpoint(header.dst, header.dport)}"
-
-
-def endpoint(address: Optional[str], port: Optional[int]) -> str:
-    """An address and, where there is one, its port."""
-    shown = address or "?"
-    if port is None:
-        return shown
-    return f"[{shown}]:{port}" if ":" in shown else f"{shown}:{port}"
 
 
 def destination(packet: Packet) -> str:

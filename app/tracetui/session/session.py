@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Optional, Protocol
 
 from tracetui.model.explanation import PacketExplanation
-from tracetui.model.guard import DEFAULT_THRESHOLD
 from tracetui.model.installed import InstalledRule
 from tracetui.model.packet import Packet
 from tracetui.model.rule import TraceRule
+from tracetui.session.aftermath import Aftermath
 from tracetui.session.explanations import Explanations
+from tracetui.session.guard_state import GuardState
 from tracetui.session.rulesets import Rulesets
 from tracetui.session.store import PacketStore
 
@@ -25,25 +27,6 @@ class SourceState:
     """``on``, ``waiting`` (opens with the first rule), ``off`` or ``failed``."""
     detail: str = ""
     """Why it is not on, or what it needs."""
-
-
-@dataclass(frozen=True)
-class GuardState:
-    """The rate guard as the collector last told it."""
-
-    threshold: int = DEFAULT_THRESHOLD
-    """Hops per second."""
-    reason: Optional[str] = None
-    """Why it tripped; None while armed."""
-    at: Optional[float] = None
-    """When it tripped, seconds since the epoch."""
-    removed: tuple[str, ...] = ()
-    """The rules it removed, one line each."""
-
-    @property
-    def tripped(self) -> bool:
-        """Whether it has tripped and was not armed since."""
-        return self.reason is not None
 
 
 @dataclass(frozen=True)
@@ -87,7 +70,7 @@ class Status:
     """Hops the collector dropped because this side did not take them in time."""
     skipped: int = 0
     """Lines or datagrams that were no TRACE hop or could not be read."""
-    guard: GuardState = GuardState()
+    guard: GuardState = field(default_factory=GuardState)
     sysctls: dict[str, str] = field(default_factory=dict)
     """The routing settings of the traced namespace (``kernel.procfs.routing_sysctls``)."""
 
@@ -133,6 +116,7 @@ class Session(Protocol):
     packets: PacketStore
     rulesets: Rulesets
     explanations: Explanations
+    aftermath: Aftermath
     status: Status
     rules: tuple[InstalledRule, ...]
     """TRACE rules of the node's raw tables as last listed, ours and foreign."""
@@ -158,8 +142,15 @@ class Session(Protocol):
         """Have one rule of ours removed, by :attr:`InstalledRule.id`; the outcome is a notice."""
         ...
 
-    def flush(self) -> None:
-        """Have all rules of this session removed at once; a notice names them."""
+    def extend_rules(self, rule_ids: Sequence[str] = ()) -> None:
+        """Have rules of this session end later, all of them if none is named; notices tell."""
+        ...
+
+    def flush(self, foreign_ids: Sequence[str] = ()) -> None:
+        """Have all rules of this session removed at once; a notice names them.
+
+        Foreign rules go too if they are named, by :attr:`InstalledRule.id`.
+        """
         ...
 
     def explain(self, packet: Packet) -> PacketExplanation:
@@ -182,6 +173,13 @@ class Session(Protocol):
         """Change the guard's threshold."""
         ...
 
-    def close(self) -> None:
-        """End the trace; when this returns nothing of ours is left on the node."""
+    def leave(self) -> None:
+        """Have our rules removed without waiting for that, or for anything: the end is near."""
+        ...
+
+    def close(self, said: Callable[[], None] = lambda: None) -> None:
+        """End the trace; when this returns nothing of ours is left, or a notice says what is.
+
+        ``said`` is called whenever there are new notices meanwhile.
+        """
         ...

@@ -29,6 +29,9 @@ class PacketStore:
     def __iter__(self) -> Iterator[Packet]:
         return iter(self._packets)
 
+    def __reversed__(self) -> Iterator[Packet]:
+        return reversed(self._packets)
+
     @property
     def first_id(self) -> int:
         """The id of the oldest packet kept; one past the newest when there is none."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import time
 from collections.abc import Callable
 from typing import Optional
@@ -47,12 +46,14 @@ class TraceApp(App[None]):
 
     def on_mount(self) -> None:
         """Open the screen and begin to look at the session."""
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            # Without a main thread (in tests) signals can't be caught.
-            with contextlib.suppress(ValueError, RuntimeError):
-                asyncio.get_running_loop().add_signal_handler(number, self.exit)
+        self._loop_here = asyncio.get_running_loop()
         self.push_screen(self._main)
         self.set_interval(POLL_SECONDS, self._poll)
+
+    def exit_soon(self) -> None:
+        """End as soon as the loop has its turn; safe from every thread and signal handler."""
+        with contextlib.suppress(RuntimeError, AttributeError):
+            self._loop_here.call_soon_threadsafe(self.exit)
 
     def action_flush(self) -> None:
         """Remove our rules at once."""

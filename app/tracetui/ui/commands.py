@@ -41,8 +41,10 @@ COMMANDS = (
     Command(
         "anywhere", "ctrl+f", "app.flush", "flush", "the same, also while typing", priority=True
     ),
+    Command("main", "g", "guard", "guard", "the guard: what flooded, what to try, its history"),
     Command("main", "A", "arm", "arm", "arm the guard again after it tripped"),
     Command("main", "T", "threshold", "threshold", "set the guard's threshold"),
+    Command("main", "e", "extend", "extend", "our rules end 10 minutes later"),
     Command("main", "m", "modules", "modules", "show or fold the modules", footer=True),
     Command("main", "1", "pane('modules')", "modules", "go to the modules"),
     Command("main", "2", "pane('rules')", "rules", "go to the TRACE rules"),
@@ -83,6 +85,7 @@ COMMANDS = (
     ),
     Command("filter", "down", "leave", "packets", "to the packets", "↓ Enter", footer=True),
     Command("filter", "escape", "screen.clear", "clear", "clear and leave", "Esc", footer=True),
+    Command("rules", "e", "extend", "extend", "this rule ends 10 minutes later", footer=True),
     Command("rules", "d,delete", "delete", "delete", "delete the rule", "d Del", footer=True),
     Command("main", "escape", "clear", "clear", "clear the filter", "Esc"),
     Command("main", "question_mark", "help", "keys", "this list", "?", footer=True),

@@ -13,9 +13,11 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
 from tracetui.errors import InvalidRule
-from tracetui.model.rule import CHAINS, TraceRule
+from tracetui.model.rule import TraceRule
+from tracetui.model.rule_fields import CHAINS
 from tracetui.session import preview
 from tracetui.session.inert import inert
+from tracetui.session.proposals import Proposal
 from tracetui.session.session import Node
 from tracetui.ui.commands import bindings
 from tracetui.ui.widgets.choice import Choice
@@ -36,6 +38,7 @@ _TEXTS = (
 )
 _LABELS = {name: label for name, label, _ in _TEXTS}
 _NO_YES = ("no", "yes")
+_FAMILIES = ("both", "4", "6")
 _DEFAULTS = {"limit": "20/second", "expire": "10m"}
 
 
@@ -58,35 +61,42 @@ class AddRuleScreen(ModalScreen[Optional[Wanted]]):
         Binding("up", "app.focus_previous", "previous field", show=False),
     ]
 
-    def __init__(self, node: Node, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, node: Node, clock: Callable[[], float], proposal: Optional[Proposal] = None
+    ) -> None:
+        """Begin with the fields of ``proposal``, or with empty ones."""
         super().__init__()
         self._node = node
         self._clock = clock
+        self._typed = proposal.rule.to_fields() if proposal else {}
+        self._backend = proposal.backend if proposal else node.backend
         self._wanted: Optional[Wanted] = None
 
     def compose(self) -> ComposeResult:
         """Lay out the fields above what comes of them."""
-        others = tuple(one for one in self._node.backends if one != self._node.backend)
+        typed = self._typed
         with Vertical(id="form") as box:
             box.border_title = "Add a TRACE rule"
             box.border_subtitle = "Tab next field · ← → choose · Enter adds · Esc cancels"
             with VerticalScroll(id="fields", can_focus=False):
-                yield from _row("chain", "chain", Choice(CHAINS, "chain"))
-                yield from _row("family", "family", Choice(("both", "4", "6"), "family"))
+                yield from _row("chain", "chain", Choice(CHAINS, "chain", typed.get("chain")))
+                yield from _row(
+                    "family", "family", Choice(_FAMILIES, "family", typed.get("family"))
+                )
                 for name, label, hint in _TEXTS:
                     field = Input(
-                        _DEFAULTS.get(name, ""),
+                        typed.get(name) or _DEFAULTS.get(name, ""),
                         placeholder=hint,
                         id=name,
                         compact=True,
                         max_length=64,
                     )
                     yield from _row(name, label, field)
-                backends = Choice((self._node.backend, *others), "backend")
+                backends = Choice(self._node.backends, "backend", self._backend)
                 yield from _row("backend", "backend", backends)
                 with Horizontal(classes="row"):
                     yield Label("SYN only", classes="label")
-                    yield Choice(_NO_YES, "syn")
+                    yield Choice(_NO_YES, "syn", typed.get("syn"))
                     yield Label("answers too", classes="label")
                     yield Choice(_NO_YES, "both")
                     yield Label("", id="syn-wrong", classes="wrong", markup=False)

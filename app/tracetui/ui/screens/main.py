@@ -19,6 +19,8 @@ from tracetui.ui.commands import bindings
 from tracetui.ui.screens.add_rule import AddRuleScreen, Wanted
 from tracetui.ui.screens.chain import ChainScreen, Visit
 from tracetui.ui.screens.compare import CompareScreen
+from tracetui.ui.screens.confirm import ConfirmScreen
+from tracetui.ui.screens.guard import Choice, FlushForeign, GuardScreen
 from tracetui.ui.screens.help import HelpScreen
 from tracetui.ui.screens.paths import PathsScreen
 from tracetui.ui.screens.threshold import ThresholdScreen
@@ -101,6 +103,14 @@ class MainScreen(Screen[None]):
             return
         form = AddRuleScreen(self._session.status.node, self._clock)
         self.app.push_screen(form, self._add)
+
+    def action_guard(self) -> None:
+        """Show the guard: what flooded, what to try instead, its history."""
+        self.app.push_screen(GuardScreen(self._session), self._after_guard)
+
+    def action_extend(self) -> None:
+        """Have all our rules end later."""
+        self._session.extend_rules()
 
     def action_paths(self) -> None:
         """Group the packets that the filter lets through by the way they took."""
@@ -193,6 +203,10 @@ class MainScreen(Screen[None]):
     def _delete(self, event: RulesPane.Delete) -> None:
         self._session.delete_rule(event.rule.id)
 
+    @on(RulesPane.Extend)
+    def _extend(self, event: RulesPane.Extend) -> None:
+        self._session.extend_rules([event.rule.id])
+
     @on(Timeline.StateChanged)
     def _show_title(self) -> None:
         timeline = self._timeline
@@ -219,12 +233,32 @@ class MainScreen(Screen[None]):
             for rule in wanted.rules:
                 self._session.add_rule(rule, wanted.backend, wanted.override)
 
+    def _after_guard(self, choice: Optional[Choice]) -> None:
+        if isinstance(choice, FlushForeign):
+            lines = [
+                f"{rule.backend} IPv{rule.family} {rule.chain} {rule.text}" for rule in choice.rules
+            ]
+            ids = [rule.id for rule in choice.rules]
+            ask = ConfirmScreen("Remove TRACE rules that are not ours?", lines)
+            self.app.push_screen(ask, lambda yes: self._session.flush(ids) if yes else None)
+        elif choice is not None:
+            form = AddRuleScreen(self._session.status.node, self._clock, choice)
+            self.app.push_screen(form, self._add_instead)
+
+    def _add_instead(self, wanted: Optional[Wanted]) -> None:
+        """Add what was proposed after a trip; that arms the guard."""
+        if wanted is not None:
+            self._session.arm()
+            self._add(wanted)
+
     def _set_threshold(self, value: Optional[int]) -> None:
         if value is not None:
             self._session.set_threshold(value)
 
     def _each_second(self) -> None:
         self._bar.sample()
+        ends = [rule.expires for rule in self._session.rules if rule.mine and rule.expires]
+        self._bar.left = min(ends) - self._clock() if ends else None
         none = self._session.status.why_not or "none yet: a adds one"
         self._rules.show(self._session.rules, none)
 
@@ -236,7 +270,7 @@ class MainScreen(Screen[None]):
         if status.why_not:
             return status.why_not
         if status.guard.tripped:
-            return "The guard removed our rules\n\nA arms it again, then a adds a narrower rule"
+            return "The guard removed our rules\n\ng shows what flooded, and narrower rules to add"
         if any(rule.is_ours for rule in self._session.rules):
             return (
                 "Waiting for packets that match the rule\n\nits packet counter is in the rules pane"

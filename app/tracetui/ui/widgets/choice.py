@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Optional
 
 from rich.text import Text
 from textual.app import RenderResult
@@ -26,10 +26,13 @@ class Choice(Widget, can_focus=True):
     class Changed(Message):
         """Another value was chosen."""
 
-    def __init__(self, values: tuple[str, ...], widget_id: str) -> None:
+    def __init__(
+        self, values: tuple[str, ...], widget_id: str, chosen: Optional[str] = None
+    ) -> None:
+        """Offer ``values``; the first is chosen unless another is named."""
         super().__init__(id=widget_id)
         self._values = values
-        self.set_reactive(Choice.value, values[0])
+        self.set_reactive(Choice.value, chosen if chosen in values else values[0])
 
     def action_step(self, step: int) -> None:
         """Choose the value so many places further."""

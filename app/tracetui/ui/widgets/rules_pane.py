@@ -19,6 +19,15 @@ WIDE = 70
 """Cells from which a rule takes two lines instead of three."""
 
 
+LAST_MINUTE = 60.0
+
+
+def countdown(seconds: float) -> str:
+    """A time that is left, as minutes and seconds."""
+    left = max(0, int(seconds))
+    return f"{left // 60}:{left % 60:02d}"
+
+
 class RulesPane(OptionList):
     """Each rule with its packets and the time to its expiry."""
 
@@ -26,6 +35,13 @@ class RulesPane(OptionList):
 
     class Delete(Message):
         """The user wants a rule removed."""
+
+        def __init__(self, rule: InstalledRule) -> None:
+            super().__init__()
+            self.rule = rule
+
+    class Extend(Message):
+        """The user wants a rule to end later."""
 
         def __init__(self, rule: InstalledRule) -> None:
             super().__init__()
@@ -55,12 +71,19 @@ class RulesPane(OptionList):
             self._relist(keyed, none)
         ours = sum(rule.is_ours for rule in rules)
         foreign = len(rules) - ours
-        self.border_subtitle = f"{ours} ours" + (f" · {foreign} foreign" if foreign else "")
+        ending = any(rule.mine and self._is_last_minute(rule) for rule in rules)
+        hint = "e extends · " if ending else ""
+        self.border_subtitle = f"{hint}{ours} ours" + (f" · {foreign} foreign" if foreign else "")
 
     def action_delete(self) -> None:
         """Ask for the rule under the cursor to be removed."""
         if self.selected is not None:
             self.post_message(self.Delete(self.selected))
+
+    def action_extend(self) -> None:
+        """Ask for the rule under the cursor to end later."""
+        if self.selected is not None:
+            self.post_message(self.Extend(self.selected))
 
     def _relist(self, keyed: dict[str, InstalledRule], none: str) -> None:
         kept = self.get_option_at_index(self.highlighted).id if self.highlighted is not None else ""
@@ -76,17 +99,23 @@ class RulesPane(OptionList):
         whose = "ours" if rule.mine else "other tracetui" if rule.is_ours else "FOREIGN"
         head = inert(f"{whose} · {rule.backend} IPv{rule.family} {rule.chain}")
         limit = rule.limit or "no limit"
-        tail = inert(f"{rule.packets:,} packets · {limit} · {self._expiry(rule)}")
+        tail = inert(f"{rule.packets:,} packets · {limit} · ")
+        ends = Text(self._expiry(rule), style="bold reverse" if self._is_last_minute(rule) else "")
         match = f"  {inert(rule.text) or 'every packet'}"
         if self.size.width >= WIDE:
-            return Text(f"{head} · {tail}\n").append(match, style="bold")
-        return Text(f"{head}\n").append(match, style="bold").append(f"\n  {tail}")
+            text = Text(f"{head} · {tail}").append_text(ends)
+            return text.append(f"\n{match}", style="bold")
+        text = Text(f"{head}\n").append(match, style="bold")
+        return text.append(f"\n  {tail}").append_text(ends)
 
     def _expiry(self, rule: InstalledRule) -> str:
         if rule.expires is None:
             return "no expiry"
-        left = int(rule.expires - self._clock())
-        return f"ends in {left // 60}:{left % 60:02d}" if left >= 0 else "expired"
+        left = countdown(rule.expires - self._clock())
+        return f"ends in {left}{' by tracetui' if rule.is_watched else ''}"
+
+    def _is_last_minute(self, rule: InstalledRule) -> bool:
+        return rule.expires is not None and rule.expires - self._clock() <= LAST_MINUTE
 
 
 def _keyed(rules: Sequence[InstalledRule]) -> dict[str, InstalledRule]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from datetime import datetime, timezone
-from typing import ClassVar
+from typing import ClassVar, Optional
 
 from rich.text import Text
 from textual.app import RenderResult
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from tracetui.session.guard_state import removal_text
 from tracetui.session.inert import inert
 from tracetui.session.session import Status
+from tracetui.ui.widgets.rules_pane import LAST_MINUTE, countdown
 
 SAMPLES = 20
 """Rates in the sparkline, one a second."""
@@ -29,6 +31,8 @@ class StatusBar(Widget):
     }
 
     status: reactive[Status] = reactive(Status(), layout=True)
+    left: reactive[Optional[float]] = reactive(None)
+    """Seconds until the first rule of ours ends; None where none does."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,20 +87,32 @@ class StatusBar(Widget):
         text.append(f"lost {status.lost:,}", style=bad if status.lost else "")
         if status.unshown:
             text.append(f"  unshown {status.unshown:,}", style=bad)
+        if self.left is not None:
+            text.append("  ")
+            text.append(
+                f"ends {countdown(self.left)}", style=bad if self.left <= LAST_MINUTE else ""
+            )
         if guard.tripped:
             text.append("  guard TRIPPED ", style=bad)
         elif status.why_not:
             text.append("  no guard ")
         else:
-            text.append("  guard ARMED ", style=good)
+            text.append("  guard ARMED", style=good)
+            trips = len(guard.trips)
+            text.append(
+                f" (tripped {trips} times) " if trips > 1 else " (tripped) " if trips else " "
+            )
         return text
 
     def _trip(self, width: int) -> Text:
-        guard = self.status.guard
-        at = datetime.fromtimestamp(guard.at or 0, timezone.utc)
-        count = len(guard.removed)
-        removed = f"{count} rules removed" if count else "no rule of ours was in"
-        words = f" ✗ GUARD TRIPPED {at:%H:%M:%S} UTC: {guard.reason}; {removed} · A arms it again"
+        trip = self.status.guard.trip
+        if trip is None:
+            return Text()
+        at = datetime.fromtimestamp(trip.at, timezone.utc)
+        words = f" ✗ GUARD TRIPPED (g: what now): {trip.reason}; {removal_text(trip)}"
+        if trip.foreign:
+            words += ", foreign rules trace on"
+        words += f" · {at:%H:%M:%S} UTC"
         text = Text(inert(words), style=self.get_component_rich_style("status-bar--bad"))
         text.truncate(width, overflow="ellipsis", pad=True)
         return text

@@ -1,0 +1,68 @@
+"""The file that a recording is written to."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from tracetui.errors import Failure
+
+_STREAMS = ("/dev/fd/", "/dev/stdout", "/dev/stderr", "/proc/self/fd/")
+"""Symbolic links that the kernel makes, to what this process has open."""
+
+
+@contextmanager
+def opened(name: str) -> Iterator[TextIO]:
+    """The file, empty and readable by its owner only, or standard output for ``-``.
+
+    Raises Failure. A symbolic link is never followed, and a file that belongs to somebody else, or
+    has another name beside this one, is left alone: in a directory like /tmp others could have put
+    it there. Devices and pipes are written to as they are.
+    """
+    if name == "-":
+        yield sys.stdout
+        return
+    try:
+        fd = os.open(name, _flags(name), 0o600)
+    except (OSError, ValueError) as error:
+        raise Failure(f"{name}: {_why(name, error)}") from None
+    file = os.fdopen(fd, "w", encoding="utf-8")
+    try:
+        _make_ours(fd, name)
+        yield file
+    finally:
+        try:
+            file.close()
+        except OSError as error:
+            raise Failure(f"{name}: {error.strerror}") from None
+
+
+def _flags(name: str) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+    return flags if name.startswith(_STREAMS) else flags | os.O_NOFOLLOW
+
+
+def _make_ours(fd: int, name: str) -> None:
+    """Empty a file that is ours alone; raises Failure for another one."""
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode):
+        return
+    if found.st_uid != os.geteuid():
+        raise Failure(f"{name}: belongs to somebody else; choose another name")
+    if found.st_nlink > 1:
+        raise Failure(f"{name}: has another name as well; choose a new one")
+    os.fchmod(fd, 0o600)
+    os.ftruncate(fd, 0)
+
+
+def _why(name: str, error: Exception) -> object:
+    if isinstance(error, OSError):
+        if Path(name).is_symlink():
+            return "is a symbolic link, which is not followed"
+        return error.strerror
+    return error
