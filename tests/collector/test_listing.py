@@ -152,7 +152,7 @@ def test_a_comment_with_an_apostrophe_is_what_it_was_when_the_rule_was_made():
     assert rule.words[3] == """it's "5\""""
 
 
-@pytest.mark.parametrize("name", ['a"b', '"b', "a'b", '"', "\\"])
+@pytest.mark.parametrize("name", ['a"b', '"b', '"x"', "a'b", '"', "\\"])
 def test_a_name_with_a_quote_in_it_hides_no_rule(name):
     rules = listed(
         f"[1:2] -A OUTPUT -o {name} -j TRACE",

@@ -261,6 +261,12 @@ def test_a_quotation_that_never_ends_is_read_at_once():
     }
 
 
+def test_a_listing_in_which_every_quotation_is_lost_is_read_at_once():
+    rules = '[1:60] -A LOG_DROP -m comment --comment "lost -j LOG\n' * 30_000
+    chains = saved(SAVED.replace("[1:60] -A LOG_DROP -j LOG\n", rules)).chains
+    assert len(chains["ip6", "filter", "LOG_DROP"].rules) == 30_001
+
+
 def test_two_quotations_that_never_end_do_not_swallow_what_is_between_them():
     open_rule, rule = '-A INPUT -m comment --comment "open', "[1:60] -A LOG_DROP -j LOG\n"
     lost = SAVED.replace("[1:60]", f"{open_rule}\n[1:60]")

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Optional
 
-LONGEST_QUOTATION = 4096
+LONGEST_QUOTATION = 1024
 """Characters. A comment has at most 256: in a longer one a quotation mark got lost."""
 _BEGINS = re.compile(r' --[a-z0-9-]+ "')
 _ENDS = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*"(?=\s|$)')
