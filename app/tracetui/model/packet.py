@@ -8,7 +8,7 @@ from tracetui.model.header import Header
 from tracetui.model.hop import SINCE_EPOCH, YEAR_10000, Hop
 from tracetui.model.path import position, table_rank
 
-MOST_HOPS = 4096
+MOST_HOPS = 1024
 """Of one packet: a traversal shows tens, or hundreds where a CNI writes the rules. More than this
 is no traversal, but something that comes again and again."""
 
