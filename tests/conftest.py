@@ -13,12 +13,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from tests.safety_table import SafetyTable
 
 IN_CI = bool(os.environ.get("CI"))
 XTABLES = ("iptables-legacy", "iptables-nft", "ip6tables-legacy", "ip6tables-nft")
 STATE = Path("/run/tracetui")
 TOOLS = ("ip", "nft", "ping", *XTABLES)
+
+# No test may fail because a machine is slow or shared.
+NO_CLOCK = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("short", NO_CLOCK)
+settings.register_profile("long", NO_CLOCK, max_examples=20 * settings.default.max_examples)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

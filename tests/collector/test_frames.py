@@ -66,3 +66,33 @@ def test_a_pipe_whose_reader_left_is_broken():
     box.write()
     os.close(into)
     assert box.broken
+
+
+@pytest.mark.parametrize("payload", [b"", b"[]", b"{", b"\xff", b"[" * 100_000, b"9" * 5000])
+def test_a_frame_that_holds_no_object_is_refused(payload):
+    frame = Frame(frames.STATUS, 1.0, payload)
+    with pytest.raises(Failure):
+        frame.json()
+    with pytest.raises(Failure):
+        frame.text()
+
+
+@pytest.mark.parametrize("time", [float("nan"), float("inf"), -1.0, 1e12])
+def test_a_frame_of_no_time_is_not_ours(time):
+    """Such a time would be a hop's, and no distance to it could be shown."""
+    with pytest.raises(Failure):
+        FrameReader().feed(frames.encode(frames.NFLOG, time, b""))
+
+
+def test_a_command_nested_too_deep_is_left_out():
+    reader = CommandReader()
+    stream = b'{"do": ' + b"[" * 100_000 + b"\n" + frames.encode_command("quit")
+    assert list(reader.feed(stream)) == [{"do": "quit"}]
+
+
+def test_the_largest_frame_in_the_smallest_pieces_is_put_together_once():
+    """Each piece made a copy of all before it: minutes."""
+    stream = frames.encode(frames.RULESET, 1.0, bytes(frames.MAX_PAYLOAD))
+    reader = FrameReader()
+    got = [f for at in range(0, len(stream), 512) for f in reader.feed(stream[at : at + 512])]
+    assert [len(frame.payload) for frame in got] == [frames.MAX_PAYLOAD]

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.recorded import SEED_HOPS, assembled, datagrams, hops_of, lines, places, sections
 
+from tracetui.model.assemble import ALIKE_PACKETS, OPEN_PACKETS, TRACE_IDS, Assembler
 from tracetui.model.header import Header
 from tracetui.model.hop import HOOKS, Hop
+from tracetui.model.packet import MOST_HOPS
 from tracetui.parse import nflog, nftrace
 
 SEED = hops_of(lines("seed-eks-forward.log"))
@@ -169,3 +171,66 @@ def test_a_user_chain_may_bear_the_name_of_a_hook_that_its_table_is_not_at():
     ]
     (packet,) = assembled(hops_of(lines))
     assert [packet.hook_of(at) for at in range(3)] == ["PREROUTING"] * 3
+
+
+def test_one_hop_that_comes_a_million_times_is_no_endless_packet():
+    one = hop("nat", "KUBE-SERVICES", header(), hook="PREROUTING")
+    packets = assembled(one._replace() for _ in range(100_000))
+    assert {len(packet.hops) for packet in packets[:-1]} == {MOST_HOPS}
+    assert sum(len(packet.hops) for packet in packets) == 100_000
+
+
+def test_an_event_without_a_header_is_no_part_of_a_packet_that_is_full():
+    first = Hop("nft", "inet", "t", "c", "rule", trace_id=1, header=header())
+    packets = assembled([first, *(first._replace(header=None) for _ in range(MOST_HOPS))])
+    assert [len(packet.hops) for packet in packets] == [MOST_HOPS, 1]
+
+
+def test_packets_that_look_alike_are_open_by_the_dozen_and_not_by_the_thousand():
+    """Answers of a DNS server: no IP ID, one length, any number of destinations."""
+    assembler = Assembler()
+    for number in range(2000):
+        head = header(0, dst=f"10.0.{number >> 8}.{number & 255}")
+        first, *rest = (
+            assembler.add(hop(table, chain, head, number / 1000))
+            for table, chain in (("raw", "OUTPUT"), ("nat", "OUTPUT"), ("nat", "POSTROUTING"))
+        )
+        assert (first.id, len(first.hops)) == (number + 1, 3)
+        assert rest == [first, first]
+    assert len(assembler._open) == ALIKE_PACKETS
+
+
+def test_of_packets_that_look_alike_the_one_that_moved_last_goes_on():
+    assembler = Assembler()
+    one, other = (assembler.add(hop("raw", "PREROUTING", header(0), at)) for at in (1.0, 1.1))
+    assert assembler.add(hop("mangle", "PREROUTING", header(0), 1.2)) is other
+    assert assembler.add(hop("mangle", "PREROUTING", header(0), 1.3)) is one
+
+
+def test_a_packet_with_ever_new_trace_ids_is_known_by_the_last_few():
+    assembler = Assembler()
+    events = [
+        Hop("nft", "inet", "t", f"c{number}", "rule", trace_id=number, header=header())
+        for number in range(1000)
+    ]
+    assert len({assembler.add(event).id for event in events}) == 1
+    assert list(assembler._by_trace_id) == list(range(1000 - TRACE_IDS, 1000))
+    assert assembler.add(events[-1]._replace(header=None, chain="u")).id == 1
+
+
+def test_two_packets_that_take_a_trace_id_from_each_other_note_it_once():
+    assembler = Assembler()
+    for number in range(1000):
+        event = Hop("nft", "inet", "t", f"c{number}", "rule", trace_id=1, header=header(number % 2))
+        assert assembler.add(event).id == number % 2 + 1
+    assert [one.trace_ids for one in assembler._open.values()] == [[1], [1]]
+
+
+def test_a_million_packets_leave_as_many_open_as_may_be():
+    assembler = Assembler()
+    for number in range(OPEN_PACKETS + 1000):
+        event = Hop("nft", "ip", "raw", "PREROUTING", "rule", hook="PREROUTING", trace_id=number,
+                    header=header(number))  # fmt: skip
+        assembler.add(event)
+    sizes = (len(assembler._open), len(assembler._by_identity), len(assembler._by_trace_id))
+    assert sizes == (OPEN_PACKETS,) * 3

@@ -7,6 +7,7 @@ from tests.recorded import assembled, hops_of, sections, unpacked
 
 from tracetui.model.explain import Explainer
 from tracetui.model.history import RulesetHistory
+from tracetui.model.packet import MOST_HOPS, Packet
 from tracetui.model.ruleset import Ruleset
 from tracetui.parse import xtables_save
 from tracetui.session import report
@@ -364,3 +365,46 @@ def test_the_settings_that_count_are_those_of_when_the_packet_came():
     first, second = (explainer.explain(packet).why for packet in assembled(hops_of(lines)))
     assert "ip_forward is 0" in first
     assert "ip_forward" not in second
+
+
+@pytest.mark.parametrize("port", ["²", "9" * 5000])
+def test_a_destination_whose_port_is_no_number_has_none(port):
+    rules = (
+        "*nat\n:PREROUTING ACCEPT [0:0]\n"
+        f"-A PREROUTING -p tcp -j DNAT --to-destination 10.1.0.1:{port}\nCOMMIT\n"
+    )
+    _, explanation = explained(
+        rules,
+        line("nat:PREROUTING:rule:1"),
+        line("filter:FORWARD:policy:1", dst="10.1.0.1", dport=8080),
+    )
+    assert explanation.hops[0].rule is not None
+
+
+class Counted(Packet):
+    """Counts how often all its hops are gone through for one of these."""
+
+    __slots__ = ()
+    times = 0
+
+    def changed_at_each(self):
+        Counted.times += 1
+        return super().changed_at_each()
+
+    def stamps(self):
+        Counted.times += 1
+        return super().stamps()
+
+
+def test_the_longest_packet_is_gone_through_as_often_as_a_short_one():
+    """It was gone through for each of its hops: seconds for a thousand."""
+    times = []
+    for length in (2, MOST_HOPS):
+        places = (f"nat:KUBE-SERVICES:rule:{at}" for at in range(1, length + 1))
+        (packet,) = assembled(hops_of(line(place, ttl=at % 200) for at, place in enumerate(places)))
+        packet.__class__, Counted.times = Counted, 0
+        explanation = Explainer({}).explain(packet)
+        assert len(report.packet_json(packet, explanation)["hops"]) == length
+        assert len(list(report.packet_text(packet, explanation))) == length + 2
+        times.append(Counted.times)
+    assert times[0] == times[1]

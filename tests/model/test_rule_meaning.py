@@ -79,3 +79,13 @@ def test_what_is_not_known_of_a_packet_contradicts_nothing():
 @pytest.mark.parametrize("text", ["", "-A", '-A X -m comment --comment "open', "-A X -j", "jump"])
 def test_a_rule_that_was_cut_raises_nothing(text):
     assert meaning(text).tests == ()
+
+
+@pytest.mark.parametrize("value", ["²", "\u0661", "9" * 5000, "", "http", "80:90:100", "-1"])
+def test_a_port_that_is_no_number_contradicts_nothing(value):
+    rule = meaning(f"-A X -p tcp --dport '{value}' -j DROP")
+    assert contradiction(rule, WEB, None, None) is None
+
+
+def test_a_rule_of_many_words_is_read_at_once():
+    assert len(meaning(f"-A X {'-p tcp ' * 400_000}-j DROP").tests) == 400_000

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracetui.model import rule_words
+from tracetui.model import rule_words, saved_lines
 from tracetui.model.rule_meaning import meaning
 from tracetui.model.ruleset import Ruleset
 from tracetui.parse import xtables_save
@@ -30,7 +30,7 @@ def printed(chain: str, comment: str, target: str) -> str:
 def test_a_rule_means_what_it_was_printed_from(chain, comment, target):
     text = printed(chain, comment, target)
     assert rule_words.iptables(text)[1] == chain
-    assert not rule_words.is_open(text)
+    assert list(saved_lines.whole_lines(text.split("\n")))[-1] == text
     said = meaning(text)
     assert (said.target, said.comment) == (target, comment)
 
@@ -74,14 +74,20 @@ def test_words_of_nft_know_no_escape():
     assert (said.target, said.comment) == ("ACCEPT", "drop it")
 
 
-def test_a_quotation_that_does_not_end_is_open():
-    assert rule_words.is_open('-A X -m comment --comment "a')
-    assert rule_words.is_open('-A a"b -m comment --comment "c')
-    assert not rule_words.is_open('-A X -m comment --comment "a" -j "b')
+@pytest.mark.parametrize(
+    ("first", "goes_on"),
+    [
+        ('-A X -m comment --comment "a', True),
+        ('-A a"b -m comment --comment "c', True),
+        ('-A X -m comment --comment "a" -j "b', False),
+    ],
+)
+def test_a_line_goes_on_where_a_quotation_does_not_end(first, goes_on):
+    lines = [line for line in saved_lines.whole_lines([first, 'd"', "COMMIT"]) if line]
+    assert lines == ([f'{first}\nd"', "COMMIT"] if goes_on else [first, 'd"', "COMMIT"])
 
 
 @given(st.text(alphabet='-Aj "\\a\n', max_size=200))
 def test_whatever_the_text_nothing_is_raised(text):
-    rule_words.is_open(text)
     rule_words.nft(text)
     meaning(f"-A {text}")

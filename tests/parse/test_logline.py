@@ -196,3 +196,27 @@ def test_a_number_that_no_kernel_prints_costs_only_itself(line):
 )
 def test_a_place_or_level_that_no_kernel_prints_is_no_hop(line):
     assert wrapper.parse_line(line) is None
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_a_name_that_no_kernel_gives_is_no_hop(at):
+    names = ["raw", "PREROUTING"]
+    names[at] = "x" * 256
+    assert wrapper.parse_line(f"TRACE: {':'.join(names)}:policy:2 {BODY}") is None
+
+
+def test_what_stands_behind_the_longest_record_is_none_of_it():
+    assert wrapper.parse_line(f"TRACE: raw:X:rule:1 {'x ' * 1000}SRC=10.0.0.1 ").header is not None
+    assert wrapper.parse_line(f"TRACE: raw:X:rule:1 {'x ' * 3000}SRC=10.0.0.1 ").header is None
+
+
+def test_an_address_has_no_scope():
+    hop = wrapper.parse_line("TRACE: raw:X:rule:1 SRC=fe80::1%\x1b]0;x DST=fe80::2 PROTO=UDP")
+    assert (hop.header.src, hop.header.dst) == (None, "fe80::2")
+
+
+def test_lines_of_nothing_but_beginnings_are_read_at_once():
+    """Each looked for its end in all that follows; 9 seconds a line."""
+    for beginning in ("OPT (", "[", "TRACE: a:b:rule:", "[ "):
+        for number in range(50):
+            wrapper.parse_line(f"TRACE: raw:X:rule:1 {number} {beginning * 13_000}")

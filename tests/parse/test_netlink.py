@@ -83,3 +83,60 @@ def test_ipv6_extension_headers_are_walked():
     header = ip.parse(fixed + hop_by_hop + udp)
     assert (header.proto, header.sport, header.dport) == ("udp", 1000, 53)
     assert (header.src, header.dst) == ("::1", "::2")
+
+
+def rebuilt(name: str, **values: bytes) -> bytes:
+    """The first datagram of a recording with some attributes' values replaced, or more of them."""
+    whole = FIRST[name]
+    found = attributes(whole[20:]) | {int(kind[1:]): value for kind, value in values.items()}
+    body = b"".join(
+        struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
+        for kind, value in found.items()
+    )
+    return struct.pack("=I", 20 + len(body)) + whole[4:20] + body
+
+
+HUGE = b"\x7f" * 2500
+"""As a number it has more digits than Python prints."""
+
+
+def test_a_number_of_another_size_than_the_kernel_s_is_not_known():
+    """Of nflog: mark, interfaces and hardware type; of nft: mark, interfaces and trace id."""
+    for size in (b"", b"\1", HUGE):
+        hop = nflog.parse(rebuilt("nflog", _2=size, _4=size, _5=size, _15=size), {}, 0.0)
+        assert (hop.mark, hop.iif, hop.oif, hop.mac) == (None, None, None, None)
+        hop = nftrace.parse(rebuilt("nftrace", _14=size, _10=size, _12=size, _6=size), {}, 0.0)
+        assert (hop.mark, hop.iif, hop.oif, hop.trace_id) == (None, None, None, None)
+
+
+@pytest.mark.parametrize("verdict", [b"", b"\4\0\1\0", HUGE])
+def test_a_verdict_without_its_code_is_no_drop(verdict):
+    assert nftrace.parse(rebuilt("nftrace", _5=verdict), {}, 0.0).verdict is None
+
+
+@pytest.mark.parametrize(
+    "values", [{"_3": HUGE}, {"_3": b"\7"}, {"_1": b""}, {"_2": b"\0"}, {"_4": b"\3"}]
+)
+def test_an_event_whose_place_can_t_be_read_is_none(values):
+    """A handle that is not known would make a rule the end of its chain."""
+    assert nftrace.parse(rebuilt("nftrace", **values), {}, 0.0) is None
+
+
+@pytest.mark.parametrize("number", [b"9" * 5000, "\u0661".encode(), b"1\n"])
+def test_a_rule_number_that_no_kernel_prints_is_no_hop(number):
+    prefix = b"TRACE: raw:PREROUTING:rule:" + number + b" \0"
+    assert nflog.parse(rebuilt("nflog", _10=prefix), {}, 0.0) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "fraction"), [(1 << 63, 0), (253_402_300_800, 0), (1_700_000_000, 1_000_000)]
+)
+def test_a_stamp_that_no_clock_shows_is_not_taken(seconds, fraction):
+    stamp = struct.pack(">QQ", seconds, fraction)
+    assert nflog.parse(rebuilt("nflog", _3=stamp), {}, 5.0).time == 5.0
+
+
+def test_a_packet_whose_header_says_it_is_shorter_than_one_has_no_ports():
+    header = bytes([0x41]) + bytes(8) + bytes([17]) + bytes(10)
+    assert ip.parse(header + b"\0\x35\0\x35" + bytes(4)) is None
+    assert ip.parse_parts(header, b"\0\x35\0\x35" + bytes(4)) is None

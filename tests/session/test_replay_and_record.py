@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from tests.recorded import RECORDINGS, SEED_HOPS, lines
 
 from tracetui.lab import recording as lab_recording
+from tracetui.model.packet import MOST_HOPS
 from tracetui.model.view_filter import ViewFilter
 from tracetui.session import report
 from tracetui.session.recording import RecordingWriter
 from tracetui.session.replay import ReplaySession
 from tracetui.session.session import Status
+from tracetui.session.store import PacketStore
 
 KEYS = [
     *("kind", "id", "time", "family", "proto", "src", "sport", "dst", "dport", "length", "ip_id"),
@@ -200,3 +202,58 @@ def test_a_damaged_record_is_counted():
     whole = RECORDED.splitlines()
     session = replayed("\n".join([whole[0], whole[1][:-40], whole[2]]).encode())
     assert (len(session.packets), session.status.skipped) == (0, 1)
+
+
+def test_a_recorded_ruleset_without_its_texts_is_the_one_before_it():
+    line = b'{"kind":"ruleset","backend":"nft","reading":1,"continuous":true}\n'
+    session = replayed(line, "\n".join(SEED).encode())
+    assert (session.status.skipped, session.status.hops) == (0, 52)
+
+
+@pytest.mark.parametrize("field", ["chain", "in", "verdict", "rule"])
+def test_half_of_a_character_in_a_record_is_written_back_as_it_was(field):
+    """No file and no terminal would take it but as an escape."""
+    packet = json.loads(RECORDED.splitlines()[1])
+    packet["hops"][3][field] = "\ud800"
+    session = replayed(json.dumps(packet).encode())
+    assert (len(session.packets), session.status.skipped) == (1, 0)
+    assert as_json(replayed(written(session).encode())) == as_json(session)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("time", 1e308),
+        ("time", -1.0),
+        ("id", 1 << 70),
+        ("sport", 10**4000),
+        ("src", "fe80::1%\x1b[0m"),
+    ],
+)
+def test_a_record_with_a_value_that_no_node_has_is_damage(key, value):
+    packet = {**json.loads(RECORDED.splitlines()[1]), key: value}
+    assert replayed(json.dumps(packet).encode()).status.skipped == 1
+
+
+def test_a_recorded_packet_has_as_many_hops_as_one_can_have():
+    packet = json.loads(RECORDED.splitlines()[1])
+    packet["hops"] = packet["hops"][:1] * MOST_HOPS
+    assert replayed(json.dumps(packet).encode()).status.hops == MOST_HOPS
+    packet["hops"].append(packet["hops"][0])
+    assert replayed(json.dumps(packet).encode()).status.skipped == 1
+
+
+def test_a_packet_whose_stamps_count_from_boot_keeps_its_distances():
+    first = replayed(f"[    5.000009] TRACE:{SEED[0].partition('TRACE:')[2]}".encode())
+    assert as_json(first)[0]["hops"][0]["us"] == 0
+    assert as_json(replayed(written(first).encode())) == as_json(first)
+
+
+def test_a_replay_of_a_record_keeps_no_more_than_the_store_does():
+    text = "\n".join(
+        RECORDED.splitlines()[1].replace('"id": 1,', f'"id": {number},') for number in range(1, 201)
+    )
+    session = ReplaySession([("file", io.BytesIO(text.encode()))], PacketStore(capacity=100))
+    session.read_all()
+    assert (session.status.hops, session.packets.evicted, len(session.packets)) == (4400, 196, 4)
+    assert len(session._recorded) == 4

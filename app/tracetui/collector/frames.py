@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tracetui.errors import Failure
+from tracetui.model.hop import YEAR_10000
 
 NFLOG, NFTRACE, KMSG = 1, 2, 3
 """Payload: one datagram of the source, or one /dev/kmsg record."""
@@ -37,19 +38,23 @@ class Frame(NamedTuple):
     payload: bytes
 
     def json(self) -> dict[str, Any]:
-        """The payload as the object it holds."""
-        value = json.loads(self.payload)
-        if not isinstance(value, dict):
-            raise Failure("the collector sent something that is not an object")
-        return value
+        """The payload as the object it holds; raises Failure if it holds none."""
+        return _object(self.payload)
 
     def text(self) -> tuple[dict[str, Any], str]:
-        """What the payload of a RULESET frame says it is, and its text."""
+        """What the payload of a RULESET frame says it is, and its text; raises Failure."""
         head, _, text = self.payload.partition(b"\n")
-        value = json.loads(head)
-        if not isinstance(value, dict):
-            raise Failure("the collector sent something that is not an object")
-        return value, text.decode(errors="backslashreplace")
+        return _object(head), text.decode(errors="backslashreplace")
+
+
+def _object(text: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise Failure("the collector sent something that is not an object")
+    return value
 
 
 def encode(kind: int, time: float, payload: bytes) -> bytes:
@@ -66,23 +71,32 @@ class FrameReader:
     """Cuts a byte stream into frames."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._pieces: list[bytes] = []
+        self._missing = _HEAD.size
+        """Bytes without which no frame is whole."""
 
     def feed(self, data: bytes) -> list[Frame]:
         """The frames that ``data`` completes; raises Failure if the stream is not ours."""
-        buffer = self._rest + data if self._rest else data
+        self._pieces.append(data)
+        self._missing -= len(data)
+        if self._missing > 0:
+            # A long frame comes in many pieces, which are put together once.
+            return []
+        buffer = b"".join(self._pieces) if len(self._pieces) > 1 else data
         frames: list[Frame] = []
-        at, end = 0, len(buffer)
+        at, end, whole = 0, len(buffer), _HEAD.size
         while end - at >= _HEAD.size:
             length, kind, time = _HEAD.unpack_from(buffer, at)
-            if length > MAX_PAYLOAD:
+            if length > MAX_PAYLOAD or not 0 <= time < YEAR_10000:
                 raise Failure("the collector's stream is broken")
             start = at + _HEAD.size
             if end - start < length:
+                whole += length
                 break
             frames.append(Frame(kind, time, buffer[start : start + length]))
             at = start + length
-        self._rest = buffer[at:]
+        self._pieces = [buffer[at:]] if at < end else []
+        self._missing = whole - (end - at)
         return frames
 
 
@@ -108,7 +122,7 @@ class CommandReader:
         for line in lines:
             try:
                 value = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(value, dict) and isinstance(value.get("do"), str):
                 yield value

@@ -9,10 +9,11 @@ from datetime import datetime, timezone
 from typing import NamedTuple, Optional
 
 from tracetui.errors import Failure
-from tracetui.model import rule_words
+from tracetui.model import rule_words, saved_lines
 from tracetui.model.installed import TAG, InstalledRule
 
-_COUNTED = re.compile(r"\[(\d+):(\d+)\] -A (\S+) (.*)", re.ASCII | re.DOTALL)
+_COUNTED = re.compile(r"\[([0-9]{1,20}):([0-9]{1,20})\] -A (\S+) (.*)", re.ASCII | re.DOTALL)
+_COUNTER = re.compile(r"[0-9]{1,20}")
 _LISTED = ("-P ", "-N ", "-A ", "-E ")
 """How the lines of ``iptables -S`` begin."""
 KUBELET_CHAINS = (":KUBE-IPTABLES-HINT ", ":KUBE-KUBELET-CANARY ")
@@ -25,7 +26,7 @@ def trace_rules(text: str, backend: str, family: int, tag: str) -> Iterator[Inst
     ``tag`` names this collector. Raises Failure for a text that is no whole listing: what it lacks
     may be there all the same.
     """
-    lines = list(_whole_lines(text))
+    lines = [line for line in saved_lines.whole_lines(text.split("\n")) if line]
     _check(lines, backend, family)
     for line in lines:
         found = _rule(line)
@@ -90,30 +91,18 @@ def _rule(line: str) -> Optional[_Rule]:
     # The counters stand before the target; a comment that looks like them is one word.
     at = len(words) - 1 - words[::-1].index("-c")
     numbers = words[at + 1 : at + 3]
-    if not all(number.isascii() and number.isdigit() for number in numbers):
+    if not all(map(_COUNTER.fullmatch, numbers)):
         return None
     return _Rule(words[1], words[2:at] + words[at + 3 :], int(numbers[0]), int(numbers[1]))
 
 
-def _check(listed: Iterable[str], backend: str, family: int) -> None:
+def _check(printed: list[str], backend: str, family: int) -> None:
     name = f"the {backend} raw table of IPv{family}"
-    lines = [line for line in listed if line.strip() and not line.startswith("#")]
+    lines = [line for line in printed if not line.startswith("#")]
     is_saved = lines[:1] == ["*raw"] and lines[-1] == "COMMIT"
     strange = [line for line in lines if not line.startswith(_LISTED)]
     if strange and not is_saved:
         raise Failure(f"the listing of {name} is not understood: {strange[0][:60]!r}")
-
-
-def _whole_lines(text: str) -> Iterator[str]:
-    """The lines of a listing; a comment may hold a line end."""
-    whole = ""
-    for line in text.split("\n"):
-        whole = f"{whole}\n{line}" if whole else line
-        if not rule_words.is_open(whole):
-            yield whole
-            whole = ""
-    if whole:
-        yield whole
 
 
 def _after(words: list[str], flag: str) -> str | None:

@@ -5,11 +5,13 @@ Names and numbers are the kernel's (include/uapi/linux/netfilter/nf_tables.h).
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
-from collections.abc import Collection, Iterator
-from typing import NamedTuple, Optional
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from typing import NamedTuple, Optional, Protocol
 
 from tracetui.errors import Failure, NotPermitted
 from tracetui.kernel.netlink import KERNEL
@@ -80,25 +82,34 @@ class Places(NamedTuple):
     """Whether nothing changed meanwhile; else parts may be of different moments."""
 
 
+class Wire(Protocol):
+    """What carries questions to the kernel and its answers back, a datagram at a time."""
+
+    def send(self, request: bytes, /) -> int:
+        """Hand over a question."""
+        ...
+
+    def recvfrom(self, size: int, /) -> tuple[bytes, tuple[int, int]]:
+        """The next datagram, and port id and group of who sent it; raises OSError if none comes."""
+        ...
+
+    def close(self) -> None:
+        """Give it back."""
+        ...
+
+
 class NfTables:
     """Asks the kernel about the ruleset; one socket, used by one thread."""
 
-    def __init__(self) -> None:
-        """Raises Failure where there is no nf_tables."""
-        try:
-            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
-            self._socket.bind((0, 0))
-            # Nobody else can fill it up from here on, as in netlink.NetlinkSource.
-            self._socket.connect((KERNEL, 0))
-        except OSError as error:
-            raise Failure(f"no nf_tables: {os.strerror(error.errno or 0)}") from None
-        self._socket.settimeout(_SECONDS)
+    def __init__(self, wire: Optional[Wire] = None) -> None:
+        """Ask over ``wire``, or a socket of its own; raises Failure where there is no nf_tables."""
+        self._wire = wire or _netlink_socket()
         self._sequence = 0
 
     def generation(self) -> int:
         """The number of the last committed change (NFT_MSG_GETGEN); raises Failure."""
-        for _, attributes in self._ask(_GET_GENERATION, 0):
-            return int.from_bytes(attributes.get(_GENERATION_ID, b""), "big")
+        for _, found in self._ask(_GET_GENERATION, 0):
+            return _number(found, _GENERATION_ID)
         raise Failure("nf_tables did not tell its generation")
 
     def places(self) -> Places:
@@ -112,41 +123,41 @@ class NfTables:
 
     def close(self) -> None:
         """Give the socket back."""
-        self._socket.close()
+        self._wire.close()
 
     def _tables(self) -> Iterator[TablePlace]:
         for family, found in self._ask(_GET_TABLE, _DUMP):
-            handle = int.from_bytes(found.get(_TABLE_HANDLE, b""), "big")
-            flags = int.from_bytes(found.get(_TABLE_FLAGS, b""), "big")
+            flags = _number(found, _TABLE_FLAGS) if _TABLE_FLAGS in found else 0
             yield TablePlace(
-                family, _text(found[_TABLE_NAME]), handle, bool(flags & _TABLE_DORMANT)
+                family,
+                _text(_value(found, _TABLE_NAME)),
+                _number(found, _TABLE_HANDLE) if _TABLE_HANDLE in found else 0,
+                bool(flags & _TABLE_DORMANT),
             )
 
     def _chains(self, dormant: Collection[tuple[str, str]]) -> Iterator[ChainPlace]:
         handles: dict[tuple[str, bytes, bytes], list[int]] = {}
         native: dict[tuple[str, bytes, bytes], list[int]] = {}
         for family, found in self._ask(_GET_RULE, _DUMP):
-            key = (family, found[_RULE_TABLE], found[_RULE_CHAIN])
-            handle = int.from_bytes(found[_RULE_HANDLE], "big")
+            key = (family, _value(found, _RULE_TABLE), _value(found, _RULE_CHAIN))
+            handle = _number(found, _RULE_HANDLE)
             handles.setdefault(key, []).append(handle)
             if _is_native(found.get(_RULE_EXPRESSIONS, b"")):
                 native.setdefault(key, []).append(handle)
         for family, found in self._ask(_GET_CHAIN, _DUMP):
-            key = (family, found[_CHAIN_TABLE], found[_CHAIN_NAME])
-            if (family, _text(found[_CHAIN_TABLE])) in dormant:
+            key = (family, _value(found, _CHAIN_TABLE), _value(found, _CHAIN_NAME))
+            if (family, _text(key[1])) in dormant:
                 found.pop(_CHAIN_HOOK, None)
-            hook = _attributes(found[_CHAIN_HOOK]) if _CHAIN_HOOK in found else {}
-            number = int.from_bytes(hook[_HOOK_NUMBER], "big") if _HOOK_NUMBER in hook else None
-            priority = hook.get(_HOOK_PRIORITY)
-            policy = found.get(_CHAIN_POLICY)
-            is_ip = family in ("ip", "ip6", "inet", "bridge")
+            hook, priority = _hook(family, found)
             yield ChainPlace(
                 family,
-                _text(found[_CHAIN_TABLE]),
-                _text(found[_CHAIN_NAME]),
-                _HOOKS[number] if is_ip and number is not None and number < 5 else None,
-                None if priority is None else int.from_bytes(priority, "big", signed=True),
-                None if policy is None else ("drop", "accept")[policy[-1] & 1],
+                _text(key[1]),
+                _text(key[2]),
+                hook,
+                priority,
+                ("drop", "accept")[_number(found, _CHAIN_POLICY) & 1]
+                if _CHAIN_POLICY in found
+                else None,
                 _text(found.get(_CHAIN_TYPE, b"filter")) if _CHAIN_HOOK in found else None,
                 tuple(handles.get(key, ())),
                 tuple(native.get(key, ())),
@@ -157,9 +168,9 @@ class NfTables:
         self._sequence += 1
         request = _HEAD.pack(_HEAD.size, kind, _REQUEST | flags, self._sequence, 0, 0, 0, 0)
         try:
-            self._socket.send(request)
+            self._wire.send(request)
             while True:
-                data, (sender, _) = self._socket.recvfrom(_RECEIVE)
+                data, (sender, _) = self._wire.recvfrom(_RECEIVE)
                 at = 0 if sender == KERNEL else len(data)
                 while at + 16 <= len(data):
                     size, found, _, sequence, _, family, _, _ = _HEAD.unpack_from(
@@ -169,7 +180,7 @@ class NfTables:
                         if found == _DONE:
                             return
                         if found == _ERROR:
-                            raise _refusal(struct.unpack_from("=i", data, at + 16)[0])
+                            raise _refusal(data[at + 16 : at + 20])
                         name = _FAMILIES.get(family, str(family))
                         yield name, _attributes(data, at + _HEAD.size, at + size)
                         if not flags & _DUMP:
@@ -177,6 +188,28 @@ class NfTables:
                     at += (size + 3) & ~3 or len(data)
         except OSError as error:
             raise Failure(f"nf_tables did not answer: {error}") from None
+
+
+def _netlink_socket() -> socket.socket:
+    try:
+        opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
+        opened.bind((0, 0))
+        # Nobody else can fill it up from here on, as in netlink.NetlinkSource.
+        opened.connect((KERNEL, 0))
+    except OSError as error:
+        raise Failure(f"no nf_tables: {os.strerror(error.errno or 0)}") from None
+    opened.settimeout(_SECONDS)
+    return opened
+
+
+def _hook(family: str, found: Mapping[int, bytes]) -> tuple[Optional[str], Optional[int]]:
+    """A base chain's hook, where it is one of IP's, and its priority."""
+    if _CHAIN_HOOK not in found:
+        return None, None
+    parts = _attributes(found[_CHAIN_HOOK])
+    number, priority = _number(parts, _HOOK_NUMBER), _number(parts, _HOOK_PRIORITY)
+    is_ip = family in ("ip", "ip6", "inet", "bridge") and number < len(_HOOKS)
+    return _HOOKS[number] if is_ip else None, priority - ((priority & 1 << 31) << 1)
 
 
 def _is_native(expressions: bytes) -> bool:
@@ -193,10 +226,11 @@ def _names(expressions: bytes) -> Iterator[bytes]:
         at += max((size + 3) & ~3, 4)
 
 
-def _refusal(code: int) -> Failure:
-    if code == -1:
+def _refusal(code: bytes) -> Failure:
+    number = -int.from_bytes(code, sys.byteorder, signed=True)
+    if number == errno.EPERM:
         return NotPermitted("the nf_tables ruleset can be read by root only")
-    return Failure(f"nf_tables: {os.strerror(-code)}")
+    return Failure(f"nf_tables: {os.strerror(number) if 0 < number < 4096 else 'no answer'}")
 
 
 def _attributes(data: bytes, at: int = 0, end: int | None = None) -> dict[int, bytes]:
@@ -210,6 +244,21 @@ def _attributes(data: bytes, at: int = 0, end: int | None = None) -> dict[int, b
         found[kind & 0x3FFF] = data[at + 4 : at + size]
         at += (size + 3) & ~3
     return found
+
+
+def _value(found: Mapping[int, bytes], kind: int) -> bytes:
+    """An attribute that every message of its sort has; raises Failure for one that has not."""
+    if kind not in found:
+        raise Failure("nf_tables sent something that can't be read")
+    return found[kind]
+
+
+def _number(found: Mapping[int, bytes], kind: int) -> int:
+    """The same as a number, which is never longer than 64 bits."""
+    value = _value(found, kind)
+    if not 1 <= len(value) <= 8:
+        raise Failure("nf_tables sent something that can't be read")
+    return int.from_bytes(value, "big")
 
 
 def _text(value: bytes) -> str:

@@ -15,22 +15,29 @@ from typing import Optional
 
 from tracetui.model.header import Header
 from tracetui.model.hop import Hop
-from tracetui.model.packet import Packet
+from tracetui.model.packet import MOST_HOPS, Packet
 from tracetui.model.path import Track
 
 IDLE_SECONDS = 5.0
 """A packet without a hop for so long gets no more: slow consoles stretch one to half a second."""
 OPEN_PACKETS = 8192
 """Packets that may still get hops; beyond, the one idle for longest is closed."""
+ALIKE_PACKETS = 64
+"""Of them, those that differ in nothing that lasts: answers of a DNS server have no IP ID. Beyond,
+the one idle for longest is closed. No more than a node has CPUs are on their way at one moment."""
+TRACE_IDS = 8
+"""A packet is known by the last ones it had: it gets another where the kernel copies it."""
 
 
 class Assembler:
     """Gives each hop to its packet; it has no clock but the hops' own."""
 
-    def __init__(self) -> None:
+    def __init__(self, open_packets: int = OPEN_PACKETS) -> None:
+        """At most ``open_packets`` may still get hops."""
+        self._open_packets = open_packets
         self._last_id = 0
         self._open: OrderedDict[int, _Open] = OrderedDict()
-        self._by_identity: dict[Hashable, list[_Open]] = {}
+        self._by_identity: dict[Hashable, OrderedDict[int, _Open]] = {}
         self._by_trace_id: dict[int, _Open] = {}
 
     def add(self, hop: Hop) -> Packet:
@@ -38,9 +45,9 @@ class Assembler:
         one = self._find(hop) or self._start(hop)
         one.add(hop)
         self._open.move_to_end(one.packet.id)
+        one.alike.move_to_end(one.packet.id)
         if hop.trace_id is not None and self._by_trace_id.get(hop.trace_id) is not one:
-            self._by_trace_id[hop.trace_id] = one
-            one.trace_ids.append(hop.trace_id)
+            self._name(one, hop.trace_id)
         return one.packet
 
     @property
@@ -60,16 +67,20 @@ class Assembler:
                 return current
         if hop.header is None:
             return None
-        fitting = [
-            one
-            for one in self._by_identity.get(identity(hop.header), ())
-            if one is not current and one.accepts(hop)
-        ]
-        return max(fitting, key=lambda one: one.nearness(hop), default=None)
+        found = None
+        alike = self._by_identity.get(identity(hop.header))
+        for one in reversed(alike.values()) if alike else ():
+            if one is not current and one.accepts(hop):
+                if one.is_near(hop):
+                    return one
+                found = found or one
+        return found
 
     @staticmethod
     def _belongs(current: _Open, hop: Hop) -> bool:
         """Whether an nft event goes on with the packet its trace id last stood for."""
+        if current.is_full:
+            return False
         if hop.header is None:
             return True
         same = current.header is None or _lasting(current.header) == _lasting(hop.header)
@@ -77,56 +88,75 @@ class Assembler:
 
     def _start(self, hop: Hop) -> _Open:
         self._last_id += 1
-        one = _Open(Packet(self._last_id), hop.header)
-        self._open[one.packet.id] = one
+        alike: OrderedDict[int, _Open] = OrderedDict()
         if hop.header is not None:
-            self._by_identity.setdefault(identity(hop.header), []).append(one)
-        if len(self._open) > OPEN_PACKETS:
+            alike = self._by_identity.setdefault(identity(hop.header), alike)
+        one = _Open(Packet(self._last_id), hop.header, alike)
+        self._open[one.packet.id] = alike[one.packet.id] = one
+        if len(alike) > ALIKE_PACKETS:
+            self._close(next(iter(alike.values())))
+        if len(self._open) > self._open_packets:
             self._close(next(iter(self._open.values())))
         return one
+
+    def _name(self, one: _Open, trace_id: int) -> None:
+        """Have a trace id stand for a packet."""
+        self._by_trace_id[trace_id] = one
+        if trace_id not in one.trace_ids:
+            one.trace_ids.append(trace_id)
+        if len(one.trace_ids) > TRACE_IDS:
+            self._unname(one, one.trace_ids.pop(0))
+
+    def _unname(self, one: _Open, trace_id: int) -> None:
+        if self._by_trace_id.get(trace_id) is one:
+            del self._by_trace_id[trace_id]
 
     def _close(self, one: _Open) -> None:
         del self._open[one.packet.id]
         for trace_id in one.trace_ids:
-            if self._by_trace_id.get(trace_id) is one:
-                del self._by_trace_id[trace_id]
-        if one.header is not None:
-            key = identity(one.header)
-            others = [other for other in self._by_identity[key] if other is not one]
-            if others:
-                self._by_identity[key] = others
-            else:
-                del self._by_identity[key]
+            self._unname(one, trace_id)
+        del one.alike[one.packet.id]
+        if one.header is not None and not one.alike:
+            del self._by_identity[identity(one.header)]
 
 
 class _Open:
     """A packet that may still get hops."""
 
-    __slots__ = ("_tracks", "header", "packet", "time", "trace_ids")
+    __slots__ = ("_tracks", "alike", "header", "packet", "time", "trace_ids")
 
-    def __init__(self, packet: Packet, header: Optional[Header]) -> None:
+    def __init__(
+        self, packet: Packet, header: Optional[Header], alike: OrderedDict[int, _Open]
+    ) -> None:
         self.packet = packet
         self.header = header
         """The header it is known by."""
+        self.alike = alike
+        """It and those that can be taken for it, by packet id; the one that moved last is last."""
         self.time: Optional[float] = None
         """Of the hop that came last."""
         self.trace_ids: list[int] = []
         self._tracks = {"legacy": Track(), "nft": Track()}
 
+    @property
+    def is_full(self) -> bool:
+        """Whether it has so many hops that more of them are another packet's."""
+        return len(self.packet.hops) >= MOST_HOPS
+
     def accepts(self, hop: Hop) -> bool:
         """Whether the hop can be one of this packet's."""
         track = self._tracks[hop.backend]
         return (
-            track.accepts(hop)
+            not self.is_full
+            and track.accepts(hop)
             and self._in_time(hop)
             and self._came_from(hop)
             and self._goes_to(hop, track)
         )
 
-    def nearness(self, hop: Hop) -> tuple[bool, float, int]:
-        """For choosing among packets that accept a hop: at the same hook, moved last, newest."""
-        same_hook = self._tracks[hop.backend].hook in (hop.hook, None)
-        return same_hook, self.time or 0.0, self.packet.id
+    def is_near(self, hop: Hop) -> bool:
+        """Whether it is at the hop's hook: of the packets that accept a hop, such go first."""
+        return self._tracks[hop.backend].hook in (hop.hook, None)
 
     def add(self, hop: Hop) -> None:
         """Take the hop in."""

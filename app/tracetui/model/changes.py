@@ -13,8 +13,7 @@ def changes(packet: Packet, hops: tuple[HopExplanation, ...]) -> list[Change]:
     """Every rewritten field, at the hop that did it."""
     known: dict[str, Value] = {}
     found: list[Change] = []
-    for index in range(len(packet.hops)):
-        new = packet.changed(index)
+    for index, new in enumerate(packet.changed_at_each()):
         for names in (*_PAIRS, ("ttl",), ("mark",), ("mac",), ("in",), ("out",)):
             if not any(name in new for name in names):
                 continue

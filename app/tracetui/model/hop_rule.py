@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Optional
 
@@ -13,6 +14,7 @@ from tracetui.model.packet import Packet
 from tracetui.model.rule_meaning import STANDARD, Meaning, contradiction, meaning
 from tracetui.model.ruleset import Chain, ChainKey, ListedRule
 
+_PORT = re.compile(r"[0-9]{1,5}")
 _FINAL = frozenset(("accept", "drop", "reject", "queue"))
 
 
@@ -151,4 +153,4 @@ def _destination(text: str) -> tuple[Optional[str], Optional[int]]:
     else:
         address, _, port = text.partition(":")
     is_one = bool(address) and "-" not in address
-    return address if is_one else None, int(port) if port.isdigit() else None
+    return address if is_one else None, int(port) if _PORT.fullmatch(port) else None

@@ -8,6 +8,10 @@ from tracetui.model.header import Header
 from tracetui.model.hop import SINCE_EPOCH, YEAR_10000, Hop
 from tracetui.model.path import position, table_rank
 
+MOST_HOPS = 1024
+"""Of one packet: a traversal shows tens, or hundreds where a CNI writes the rules. More than this
+is no traversal, but something that comes again and again."""
+
 Value = Union[str, int, None]
 _NAT_FIELDS = ("src", "sport", "dst", "dport")
 _HEADER_FIELDS = (*_NAT_FIELDS, "ttl")
@@ -93,20 +97,26 @@ class Packet:
         return is_same_table and is_same_backend and self._hooks[one] == self._hooks[other]
 
     def us(self, index: int) -> Optional[int]:
-        """Microseconds from the first hop; None without stamps finer than a second.
+        """Microseconds from the first hop; None without stamps finer than a second."""
+        return self.stamps()[index]
+
+    def stamps(self) -> list[Optional[int]]:
+        """The same for each hop.
 
         It never runs backwards: some sources are stamped by the kernel, others on arrival.
         """
-        start = self.hops[0].time
-        times = [hop.time for hop in self.hops if hop.time is not None]
-        if start is None or self.hops[index].time is None or all(time % 1 == 0 for time in times):
-            return None
-        until = [hop.time for hop in self.hops[: index + 1] if hop.time is not None]
-        return max(0, round((max(until) - start) * 1e6))
+        start, times = self.hops[0].time, [hop.time for hop in self.hops]
+        if start is None or all(time is None or time % 1 == 0 for time in times):
+            return [None] * len(times)
+        latest, found = start, list[Optional[int]]()
+        for time in times:
+            latest = latest if time is None else max(latest, time)
+            found.append(None if time is None else round((latest - start) * 1e6))
+        return found
 
     def changed(self, index: int) -> dict[str, Value]:
         """The fields first seen with a new value: src sport dst dport ttl mark in out mac."""
-        return self._changes()[index]
+        return self.changed_at_each()[index]
 
     @property
     def mark(self) -> Optional[int]:
@@ -117,7 +127,7 @@ class Packet:
     def nat(self) -> Optional[dict[str, Value]]:
         """The rewrite of src, sport, dst and dport over the whole path; None if there is none."""
         found: dict[str, Value] = {}
-        for changes in self._changes():
+        for changes in self.changed_at_each():
             found.update((name, changes[name]) for name in _NAT_FIELDS if name in changes)
         return found or None
 
@@ -148,7 +158,7 @@ class Packet:
     @property
     def slowest(self) -> Optional[int]:
         """The hop before which most time passed; None without stamps, or with one hop only."""
-        stamps = [self.us(index) for index in range(len(self.hops))]
+        stamps = self.stamps()
         gaps = [
             (after - before, index)
             for index, (before, after) in enumerate(zip(stamps, stamps[1:]), start=1)
@@ -172,7 +182,8 @@ class Packet:
                 tables.append(TableHops(*key, ((index, hop),)))
         return tuple(HookHops(hook, tuple(tables)) for hook, tables in groups)
 
-    def _changes(self) -> list[dict[str, Value]]:
+    def changed_at_each(self) -> list[dict[str, Value]]:
+        """The changed fields of each hop, as :meth:`changed` has them."""
         seen: dict[str, set[Any]] = {}
         mark = self.hops[0].mark or 0
         result: list[dict[str, Value]] = []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections import deque
 from functools import lru_cache
 from typing import NamedTuple, Optional
 
@@ -47,6 +48,7 @@ _TEXTS = frozenset(
     ("--comment", "--log-prefix", "--nflog-prefix", "--ulog-prefix", "--string", "--hex-string")
 )
 """Options whose value can look like an option."""
+_PORTS = re.compile(r"(?=.)([0-9]{0,5})(:?)([0-9]{0,5})")
 _COMPARED = frozenset(("tcp", "udp", "icmp", "icmpv6"))
 
 
@@ -116,26 +118,26 @@ def _iptables(words: list[str]) -> Meaning:
     comments: list[str] = []
     is_goto = conditional = inverted = False
     tests: list[Test] = []
-    rest = words[2:]
+    rest = deque(words[2:])
     while rest:
-        word = rest.pop(0)
+        word = rest.popleft()
         flag = _FLAGS.get(word, word)
         if word == "!":
             inverted = True
             continue
         conditional = conditional or flag in _TESTS
         if flag in _TEXTS and rest:
-            text = rest.pop(0)
+            text = rest.popleft()
             if flag == "--comment":
                 comments.append(text)
         elif flag in ("-j", "-g") and rest and target is None:
-            target, is_goto = rest.pop(0), flag == "-g"
+            target, is_goto = rest.popleft(), flag == "-g"
         elif flag == "--to-destination" and rest:
-            destination = rest.pop(0)
+            destination = rest.popleft()
         elif flag in _TESTS and flag not in ("-m", "-f") and rest and target is None:
-            tests.append(Test(flag, rest.pop(0), inverted))
+            tests.append(Test(flag, rest.popleft(), inverted))
         elif flag == "-m" and rest:
-            rest.pop(0)
+            rest.popleft()
         inverted = False
     changes = () if is_goto else _CHANGES.get(target or "", ())
     # Calico writes a hash of each rule beside the comment that is for people.
@@ -200,9 +202,9 @@ def _is_within(address: str, network: str) -> Optional[bool]:
 
 
 def _is_port(port: int, value: str) -> Optional[bool]:
-    first, _, last = value.partition(":")
-    if not (first or "0").isdigit() or not (last or "0").isdigit():
+    found = _PORTS.fullmatch(value)
+    if found is None:
         return None
-    low = int(first or 0)
-    high = int(last or 65535) if ":" in value else low
+    low = int(found[1] or 0)
+    high = int(found[3] or 65535) if found[2] else low
     return low <= port <= high

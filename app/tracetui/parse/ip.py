@@ -65,11 +65,12 @@ _NOTHING = _Transport()
 
 
 def _parse4(packet: bytes) -> Optional[Header]:
-    if len(packet) < 20:
+    size = (packet[0] & 15) * 4 if packet else 0
+    if len(packet) < 20 or size < 20:
         return None
     length, ip_id, fragment, ttl, proto = struct.unpack_from(">HHHBB", packet, 2)
     offset = (fragment & 0x1FFF) * 8
-    inner = _NOTHING if offset else _transport(proto, packet[(packet[0] & 15) * 4 :])
+    inner = _NOTHING if offset else _transport(proto, packet[size:])
     return Header(
         family=4,
         proto=PROTOCOLS.get(proto, str(proto)),

@@ -16,10 +16,13 @@ from tracetui.model.hop import LOG, Hop, built_in_hook
 from tracetui.parse import ethernet
 
 _TRACE = re.compile(
-    r"TRACE: (?P<table>[^:\s]+):(?P<chain>\S+):(?P<type>rule|return|policy):(?P<num>[0-9]{1,10})"
+    r"TRACE: (?P<table>[^:\s]{1,255}):(?P<chain>\S{1,255}):(?P<type>rule|return|policy)"
+    r":(?P<num>[0-9]{1,10})"
     r"(?=\s|IN=|$)",
     re.ASCII,
 )
+_LONGEST_BODY = 4096
+"""Characters: the kernel prints 1019 at most, and /dev/kmsg shows one of them as four."""
 _FLAGS = ("AE", "CWR", "ECE", "URG", "ACK", "PSH", "RST", "SYN", "FIN")
 _PROTOCOLS = {
     "TCP": "tcp", "UDP": "udp", "UDPLITE": "udplite", "ICMP": "icmp", "ICMPv6": "icmpv6",
@@ -30,7 +33,7 @@ _NUMBER = re.compile(r"[0-9]{1,20}(?![0-9])")
 """The kernel prints none that is longer; int() would refuse a far longer one."""
 _BRACKETS = re.compile(r"(?<!\S)\[[^\[\]]*(?:\]|$)")
 """Another packet's header; the name of an interface may hold a bracket too."""
-_OPTIONS = re.compile(r"OPT \(([^)]*)\)")
+_OPTIONS = re.compile(r"OPT \(([^()]*)\)")
 
 
 class _Body(NamedTuple):
@@ -51,7 +54,7 @@ def parse(text: str, time: Optional[float] = None) -> Optional[Hop]:
     found = find(text)
     if found is None:
         return None
-    body = _body(text[found.end() :].strip())
+    body = _body(text[found.end() : found.end() + _LONGEST_BODY].strip())
     family = "ip6" if body.header is not None and body.header.family == 6 else "ip"
     chain = found["chain"]
     return Hop(
@@ -171,9 +174,12 @@ def _option_spi(options: list[str]) -> str:
 
 @lru_cache(maxsize=4096)
 def _address(printed: Optional[str]) -> Optional[str]:
-    """The address in its usual form; None for one that was masked or cut."""
+    """The address in its usual form; None for one that was masked or cut.
+
+    The kernel prints no scope behind an address.
+    """
     try:
-        return ipaddress.ip_address(printed or "").compressed
+        return None if "%" in (printed or "") else ipaddress.ip_address(printed or "").compressed
     except ValueError:
         return None
 

@@ -31,6 +31,11 @@ def first_message(datagram: bytes) -> Message | None:
     return Message(kind, family, attributes(datagram[_HEAD.size : length]))
 
 
+def number(value: bytes | None, size: int) -> int | None:
+    """A big-endian number of so many bytes; None for one that is missing or of another size."""
+    return None if value is None or len(value) != size else int.from_bytes(value, "big")
+
+
 def attributes(data: bytes) -> dict[int, bytes]:
     """Attributes by type, up to the first one that is not whole."""
     found: dict[int, bytes] = {}

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Optional
 
-from tracetui.model.hop import HOOKS, Hop
+from tracetui.model.hop import HOOKS, YEAR_10000, Hop
 from tracetui.parse import ethernet, ip, netlink
 
 _PACKET = 4 << 8
 _HDR, _MARK, _TIMESTAMP, _INDEV, _OUTDEV, _PAYLOAD, _PREFIX = 1, 2, 3, 4, 5, 9, 10
 _HWTYPE, _HWHEADER = 15, 16
 _FAMILIES = {2: "ip", 10: "ip6"}
-_TRACE = re.compile(rb"TRACE: ([^:\s]+):(\S+):(rule|return|policy):(\d+) ?\0?$")
+_TRACE = re.compile(rb"TRACE: ([^:\s]+):(\S+):(rule|return|policy):([0-9]{1,10}) ?\0?\Z")
 
 
 def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optional[Hop]:
@@ -32,7 +32,6 @@ def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optiona
         return None
     table, chain, kind, number = place
     head = found.get(_HDR, b"")
-    mark = found.get(_MARK)
     return Hop(
         backend="legacy",
         family=_FAMILIES[message.family],
@@ -43,7 +42,7 @@ def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optiona
         hook=HOOKS[head[2]] if len(head) > 2 and head[2] < len(HOOKS) else None,
         iif=link_name(found.get(_INDEV), links),
         oif=link_name(found.get(_OUTDEV), links),
-        mark=int.from_bytes(mark, "big") if mark else None,
+        mark=netlink.number(found.get(_MARK), 4),
         time=_stamp(found.get(_TIMESTAMP)) or received,
         header=ip.parse(found.get(_PAYLOAD, b"")),
         mac=_mac(found),
@@ -51,16 +50,14 @@ def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optiona
 
 
 def _mac(found: Mapping[int, bytes]) -> Optional[str]:
-    is_ethernet = int.from_bytes(found.get(_HWTYPE, b""), "big") == ethernet.ARPHRD_ETHER
+    is_ethernet = netlink.number(found.get(_HWTYPE), 2) == ethernet.ARPHRD_ETHER
     return ethernet.addresses(found.get(_HWHEADER, b"")) if is_ethernet else None
 
 
 def link_name(index: Optional[bytes], links: Mapping[int, str]) -> Optional[str]:
     """The name of an interface given as a big-endian index; ``#7`` where it is not known."""
-    if index is None:
-        return None
-    number = int.from_bytes(index, "big")
-    return links.get(number) or f"#{number}"
+    number = netlink.number(index, 4)
+    return None if number is None else links.get(number) or f"#{number}"
 
 
 @lru_cache(maxsize=4096)
@@ -73,7 +70,8 @@ def _place(prefix: bytes) -> Optional[tuple[str, str, str, int]]:
 
 
 def _stamp(value: Optional[bytes]) -> Optional[float]:
-    if value is None or len(value) < 16:
+    """Seconds since the epoch; None for what no clock shows."""
+    if value is None or len(value) != 16:
         return None
-    seconds = int.from_bytes(value[:8], "big")
-    return seconds + int.from_bytes(value[8:16], "big") / 1e6
+    seconds, fraction = int.from_bytes(value[:8], "big"), int.from_bytes(value[8:], "big")
+    return seconds + fraction / 1e6 if seconds < YEAR_10000 and fraction < 1_000_000 else None

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Optional
 
 from tracetui.model.ruleset import Chain, ChainKey, ListedRule, Ruleset
+from tracetui.parse import json_text
 
 _HOOKS = {
     name.lower(): name for name in ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
@@ -16,8 +17,7 @@ _HOOKS = {
 def parse(text: str) -> Ruleset:
     """The chains of a listing; raises ValueError if it is none."""
     try:
-        objects = json.loads(text)["nftables"]
-        return _ruleset(objects)
+        return _ruleset(json_text.read(text)["nftables"])
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"no nft JSON: {error}") from None
 
@@ -29,22 +29,26 @@ def _ruleset(objects: list[dict[str, Any]]) -> Ruleset:
     for one in objects:
         if "chain" in one:
             chain = one["chain"]
-            heads[ChainKey(chain["family"], chain["table"], chain["name"])] = chain
+            heads[_key(chain, "name")] = chain
         elif "rule" in one:
             rule = one["rule"]
-            key = ChainKey(rule["family"], rule["table"], rule["chain"])
-            rules.setdefault(key, []).append(_rule(rule))
+            rules.setdefault(_key(rule, "chain"), []).append(_rule(rule))
     for key, chain in heads.items():
         is_base = "hook" in chain
         ruleset.chains[key] = Chain(
             key.name,
             tuple(rules.get(key, ())),
-            chain.get("policy", "accept") if is_base else None,
+            json_text.text(chain.get("policy", "accept")) if is_base else None,
             _HOOKS.get(chain.get("hook", "")),
             _number(chain.get("prio")),
             chain.get("type") == "nat",
         )
     return ruleset
+
+
+def _key(one: dict[str, Any], name: str) -> ChainKey:
+    family, table, chain = (json_text.text(one[key]) for key in ("family", "table", name))
+    return ChainKey(family, table, chain)
 
 
 def _rule(rule: dict[str, Any]) -> ListedRule:
@@ -63,7 +67,10 @@ def _rule(rule: dict[str, Any]) -> ListedRule:
 
 def _number(value: object) -> Optional[int]:
     """A whole number; None for anything else."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    try:
+        return json_text.number(value)
+    except TypeError:
+        return None
 
 
 def _is_native(one: dict[str, Any]) -> bool:

@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+from typing import Any, Optional
 
+from tracetui.model.hop import HOOKS
 from tracetui.model.ruleset import Chain, ChainKey, ListedRule, Ruleset
+from tracetui.parse import json_text
 
 
 def parse(text: str, ruleset: Ruleset) -> Iterator[None]:
     """Read what has no text yet into ``ruleset``, a chain a step.
 
-    Raises ValueError, TypeError or KeyError for what is not ours.
+    Raises ValueError for what is not ours.
     """
-    value = json.loads(text)
-    for family, name, handle, _ in value["tables"]:
-        ruleset.instances[(str(family), str(name))] = int(handle)
-    for family, table, name, hook, priority, policy, kind, handles, native in value["chains"]:
-        yield
-        rules = tuple(ListedRule(None, int(handle), None, handle in native) for handle in handles)
-        key = ChainKey(str(family), str(table), str(name))
-        ruleset.chains[key] = Chain(
-            key.name,
-            rules,
-            None if kind is None else policy or "accept",
-            hook,
-            priority,
-            kind == "nat",
-        )
+    try:
+        value = json_text.read(text)
+        for family, name, handle, _ in value["tables"]:
+            table = (json_text.text(family), json_text.text(name))
+            ruleset.instances[table] = json_text.number(handle)
+        for chain in value["chains"]:
+            yield
+            _take_chain(chain, ruleset)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"no places of ours: {error}") from None
+
+
+def _take_chain(chain: Any, ruleset: Ruleset) -> None:
+    family, table, name, hook, priority, policy, kind, handles, natives = chain
+    native = frozenset(natives)
+    key = ChainKey(json_text.text(family), json_text.text(table), json_text.text(name))
+    ruleset.chains[key] = Chain(
+        key.name,
+        tuple(
+            ListedRule(None, handle, None, handle in native)
+            for handle in map(json_text.number, handles)
+        ),
+        None if _optional_text(kind) is None else _optional_text(policy) or "accept",
+        hook if hook in HOOKS else None,
+        None if priority is None else json_text.number(priority),
+        kind == "nat",
+    )
+
+
+def _optional_text(value: object) -> Optional[str]:
+    return None if value is None else json_text.text(value)

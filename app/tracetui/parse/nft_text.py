@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Optional
 
 from tracetui.model.ruleset import Chain, ChainKey, ListedRule, Ruleset
 
 _TABLE = re.compile(r"table (\S+) (\S+) \{(?: # handle \d+)?$")
 _CHAIN = re.compile(r"chain (\S+) \{(?: # handle \d+)?$")
-_BASE = re.compile(r"type (\S+) hook (\S+) (?:device.* )?priority ([^;]+);(?: policy (\w+);)?")
+_BASE = re.compile(r"type (\S+) hook (\S+) (?:device.* )?priority ([^;]{1,64});(?: policy (\w+);)?")
 _ABOUT = re.compile(r'(?:comment "[^"]*"|flags [\w,]+);?$')
 """What a table or chain says of itself."""
-_QUOTED = re.compile(r'"[^"]*"')
-_RULE = re.compile(r"(.*?)(?: # handle (\d+))?$")
-_COUNTER = re.compile(r"\bcounter packets (\d+) bytes \d+")
+_RULE = re.compile(r"(.*?)(?: # handle ([0-9]{1,20}))?$", re.DOTALL)
+_COUNTER = re.compile(r"\bcounter packets ([0-9]{1,20}) bytes [0-9]+")
+_LONGEST_QUOTATION = 4096
+"""Characters; nft itself takes no more than 128."""
 _PRIORITY = re.compile(r"([a-z]+)?\s*([+-]? ?[0-9]{1,10})?$")
 _NAMED = {
     "raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100,
@@ -41,7 +43,9 @@ def parse(text: str) -> Ruleset:
     priority: int | None = None
     is_nat = is_dormant = False
     for line in _whole_lines(text):
-        if found := _TABLE.match(line):
+        if line is None:
+            table = key = None
+        elif found := _TABLE.match(line):
             table, key, is_dormant = (found[1], found[2]), None, False
         elif key is None and line.startswith("flags ") and "dormant" in line:
             is_dormant = True
@@ -70,17 +74,34 @@ def _priority(text: str) -> int | None:
     return offset if found[1] is None else _NAMED[found[1]] + offset
 
 
-def _whole_lines(text: str) -> Iterator[str]:
-    """Lines without indentation; a set that nft broke is put on the line it began on."""
-    whole = ""
+def _whole_lines(text: str) -> Iterator[Optional[str]]:
+    """Lines without indentation; what is broken, a set or a quotation, is one line again.
+
+    None where a quotation never ends: what it would swallow is not known.
+    """
+    pieces: list[str] = []
+    is_quoted, quoted, depth = False, 0, 0
     for line in text.split("\n"):
-        whole = f"{whole} {line.strip()}".strip()
-        plain = _QUOTED.sub("", whole)
-        begins_block = plain.split(" # ")[0].endswith("{") and plain.count("{") == 1
-        if not whole or (plain.count("{") > plain.count("}") and not begins_block):
+        piece = f"\n{line}" if is_quoted else f" {line.strip()}" if pieces else line.strip()
+        parts = piece.split('"')
+        plain = "".join(parts[is_quoted::2])
+        is_quoted ^= len(parts) % 2 == 0
+        quoted = quoted + len(line) + 1 if is_quoted else 0
+        if quoted > _LONGEST_QUOTATION:
+            yield None
+            pieces, is_quoted, quoted, depth = [], False, 0, 0
             continue
-        yield whole
-        whole = ""
+        if piece.strip():
+            pieces.append(piece)
+        depth += plain.count("{") - plain.count("}")
+        begins_block = len(pieces) == 1 and _begins_block(plain)
+        if pieces and not is_quoted and (depth <= 0 or begins_block):
+            yield "".join(pieces).rstrip()
+            pieces, depth = [], 0
+
+
+def _begins_block(plain: str) -> bool:
+    return plain.split(" # ")[0].endswith("{") and plain.count("{") == 1
 
 
 def _rule(text: str, handle: int | None) -> ListedRule:

@@ -33,17 +33,16 @@ def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optiona
     if message is None or message.type != _TRACE:
         return None
     found = message.attributes
-    kind = _TYPES.get(_number(found.get(_TYPE)) or 0)
-    if kind is None or _TABLE not in found or _CHAIN not in found:
+    kind = _TYPES.get(netlink.number(found.get(_TYPE), 4) or 0)
+    table, chain = _text(found.get(_TABLE, b"")), _text(found.get(_CHAIN, b""))
+    handle = netlink.number(found.get(_HANDLE), 8)
+    if kind is None or not table or not chain or (handle is None and _HANDLE in found):
         return None
-    table, chain = _text(found[_TABLE]), _text(found[_CHAIN])
-    handle = _number(found.get(_HANDLE))
     verdict = _verdict(found)
     if kind == "rule" and handle is None and verdict == "continue":
         # Newer kernels send the implicit end of a chain as a rule event without a rule.
         kind = "return"
     family = _FAMILIES.get(message.family, str(message.family))
-    identity = found.get(_ID)
     return Hop(
         backend="nft",
         family=family,
@@ -55,9 +54,9 @@ def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optiona
         hook=_hook(family, table, chain),
         iif=link_name(found.get(_IIF), links),
         oif=link_name(found.get(_OIF), links),
-        mark=_number(found.get(_MARK)),
+        mark=netlink.number(found.get(_MARK), 4),
         time=received,
-        trace_id=int.from_bytes(identity, "big") if identity else None,
+        trace_id=netlink.number(found.get(_ID), 4),
         header=_header(found),
         mac=_mac(found),
     )
@@ -66,13 +65,15 @@ def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optiona
 def _verdict(found: Mapping[int, bytes]) -> Optional[str]:
     if _VERDICT in found:
         parts = netlink.attributes(found[_VERDICT])
-        code = int.from_bytes(parts.get(_VERDICT_CODE, b""), "big", signed=True)
+        code = netlink.number(parts.get(_VERDICT_CODE), 4)
+        if code is None:
+            return None
         # A queue verdict carries its number in the upper half (NF_QUEUE_NR).
-        word = _VERDICTS.get(code if code < 0 else code & 0xFF)
+        word = _VERDICTS.get(code - (1 << 32) if code >> 31 else code & 0xFF)
         if word in ("jump", "goto") and _VERDICT_CHAIN in parts:
             return f"{word} {_text(parts[_VERDICT_CHAIN])}"
         return word
-    policy = _number(found.get(_POLICY))
+    policy = netlink.number(found.get(_POLICY), 4)
     return None if policy is None else _VERDICTS.get(policy)
 
 
@@ -83,17 +84,13 @@ def _hook(family: str, table: str, chain: str) -> Optional[str]:
 
 
 def _mac(found: Mapping[int, bytes]) -> Optional[str]:
-    is_ethernet = _number(found.get(_IIFTYPE)) == ethernet.ARPHRD_ETHER
+    is_ethernet = netlink.number(found.get(_IIFTYPE), 2) == ethernet.ARPHRD_ETHER
     return ethernet.addresses(found.get(_LINK, b"")) if is_ethernet else None
 
 
 def _header(found: Mapping[int, bytes]) -> Optional[Header]:
     network = found.get(_NETWORK)
     return None if network is None else ip.parse_parts(network, found.get(_TRANSPORT, b""))
-
-
-def _number(value: Optional[bytes]) -> Optional[int]:
-    return None if value is None else int.from_bytes(value, "big")
 
 
 def _text(value: bytes) -> str:

@@ -59,7 +59,7 @@ class LiveSession:
         ``keep_readings`` collects the rulesets read, for :meth:`take_readings`. ``launcher`` makes
         the collector root where this process is not.
         """
-        self.packets = packets or PacketStore()
+        self.packets = PacketStore() if packets is None else packets
         self.status = Status(netns=called or netns, guard=GuardState(threshold))
         self.rules: tuple[InstalledRule, ...] = ()
         self.ended = False

@@ -11,14 +11,17 @@ from typing import Any, Optional, TextIO, TypeVar
 from tracetui.errors import Failure
 from tracetui.model.explanation import PacketExplanation
 from tracetui.model.header import Header
-from tracetui.model.hop import FORGEABLE, HOOKS, SINCE_EPOCH, Hop, built_in_hook
-from tracetui.model.packet import Packet
+from tracetui.model.hop import FORGEABLE, HOOKS, SINCE_EPOCH, YEAR_10000, Hop, built_in_hook
+from tracetui.model.packet import MOST_HOPS, Packet
+from tracetui.parse import json_text
 from tracetui.session import report
 from tracetui.session.inert import inert_json
 from tracetui.session.session import Status
 
 _NUMBERS = ("sport", "dport", "length", "ip_id", "ttl", "icmp_type", "icmp_code")
 
+_UNPLACED = 0.5
+"""Seconds since boot; no whole number, for the stamps were finer than that."""
 _BACKENDS = ("legacy", "nft")
 _LARGEST = 1 << 64
 """Beyond every number of ours; what is no number at all is not below it either."""
@@ -80,6 +83,7 @@ def read_reading(line: str) -> Optional[Mapping[str, Any]]:
         return None
     try:
         _required(value, "reading", int)
+        value.setdefault("parts", None)
         parts = _optional(value, "parts", list)
         texts = [_required(part, "text", str) for part in parts or ()]
     except (TypeError, KeyError, AttributeError, OverflowError) as error:
@@ -107,10 +111,7 @@ def _object(line: str, kind: str) -> Optional[dict[str, Any]]:
     """The object of a line if it is of that kind; raises ValueError for a damaged one."""
     if kind not in line[:40]:
         return None
-    try:
-        value = json.loads(line)
-    except RecursionError as error:
-        raise ValueError(f"no record of ours: {error}") from None
+    value = json_text.read(line)
     return value if isinstance(value, dict) and value.get("kind") == kind else None
 
 
@@ -120,11 +121,11 @@ def read_packet(line: str, packet_id: int) -> Optional[tuple[int, Packet]]:
     Raises ValueError for a damaged line; a field of another type than ours makes it damaged.
     """
     try:
-        value = json.loads(line)
+        value = json_text.read(line)
         if value.get("kind") != "packet":
             return None
         return _required(value, "id", int), _packet(value, packet_id)
-    except (TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
+    except (TypeError, KeyError, AttributeError, OverflowError) as error:
         raise ValueError(f"no record of ours: {error}") from None
 
 
@@ -133,8 +134,12 @@ def _packet(value: Mapping[str, Any], packet_id: int) -> Packet:
     family = _optional(value, "family", int)
     known = None if family is None else _header(value, family)
     mark, start = _optional(value, "mark", int), _optional(value, "time", float)
-    mac = _optional(value, "mac", str)
-    for hop in _required(value, "hops", list):
+    mac, hops = _optional(value, "mac", str), _required(value, "hops", list)
+    if not 1 <= len(hops) <= MOST_HOPS:
+        raise ValueError("no packet has so many hops, or none")
+    if start is not None and not 0 <= start < YEAR_10000:
+        raise TypeError("time")
+    for hop in hops:
         changed = _optional(hop, "changed", dict) or {}
         if known is not None and changed:
             known = _changed_header(known, changed)
@@ -142,8 +147,6 @@ def _packet(value: Mapping[str, Any], packet_id: int) -> Packet:
         mac = _optional(changed, "mac", str) if "mac" in changed else mac
         hook = hop.get("hook")
         packet.add(_hop(hop, known, mark, mac, start), hook if hook in HOOKS else None)
-    if not packet.hops:
-        raise ValueError("a packet without hops")
     return packet
 
 
@@ -207,7 +210,7 @@ def _time(start: Optional[float], us: Optional[int]) -> Optional[float]:
     """A hop's time; without the packet's, one that keeps the distances and counts as since boot."""
     if us is None:
         return start
-    return (start if start is not None and start >= SINCE_EPOCH else 0.0) + us / 1e6
+    return (start if start is not None and start >= SINCE_EPOCH else _UNPLACED) + us / 1e6
 
 
 def _optional(value: Mapping[str, Any], key: str, kind: type[_Kind]) -> Optional[_Kind]:
@@ -221,6 +224,8 @@ def _optional(value: Mapping[str, Any], key: str, kind: type[_Kind]) -> Optional
         raise TypeError(key)
     if not isinstance(found, kind) or isinstance(found, bool):
         raise TypeError(key)
+    if isinstance(found, int):
+        json_text.number(found)
     return found
 
 
@@ -233,4 +238,6 @@ def _required(value: Mapping[str, Any], key: str, kind: type[_Kind]) -> _Kind:
 
 def _address(value: Mapping[str, Any], key: str) -> Optional[str]:
     text = _optional(value, key, str)
+    if text is not None and "%" in text:
+        raise ValueError("an address with a scope")
     return None if text is None else str(ipaddress.ip_address(text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import BinaryIO, Optional
 
@@ -48,7 +49,7 @@ class ReplaySession:
         self.rulesets = rulesets or Rulesets()
         self.explanations = Explanations(self.rulesets)
         self._files = list(files)
-        self.packets = packets or PacketStore()
+        self.packets = PacketStore() if packets is None else packets
         self.aftermath = Aftermath(self.packets)
         sources = tuple(SourceState(name, "on") for name, _ in self._files)
         self.status = Status(live=False, why_not=why_not, sources=sources)
@@ -56,7 +57,7 @@ class ReplaySession:
         self.ended = not self._files
         self._why_not = why_not
         self._assembler = Assembler()
-        self._recorded: dict[int, Packet] = {}
+        self._recorded: OrderedDict[int, Packet] = OrderedDict()
         self._notices: list[Notice] = []
         self._lines = self._read()
 
@@ -70,7 +71,10 @@ class ReplaySession:
             new = self._take(line)
             hops += new or 0
             skipped += new is None and bool(line.strip())
-            if taken % LOOK_AT_CLOCK == 0 and time.monotonic() > until:
+            if self.rulesets.is_behind:
+                self.rulesets.work(until)
+            is_late = taken % LOOK_AT_CLOCK == 0 and time.monotonic() > until
+            if is_late or self.rulesets.is_behind:
                 break
         else:
             self.ended = True
@@ -195,4 +199,6 @@ class ReplaySession:
         else:
             new = known.replace(packet)
         self.packets.took(known, new)
+        while self._recorded and next(iter(self._recorded.values())).id < self.packets.first_id:
+            self._recorded.popitem(last=False)
         return new

@@ -66,7 +66,7 @@ def packet_json(packet: Packet, explanation: PacketExplanation) -> dict[str, Any
         "mac": packet.hops[0].mac,
         "in": packet.iif,
         "out": packet.oif,
-        "hops": [_hop_json(packet, index, here) for index, here in enumerate(explanation.hops)],
+        "hops": list(_hops_json(packet, explanation)),
         "nat": packet.nat,
         "verdict": explanation.verdict,
         "decided": explanation.decided,
@@ -90,11 +90,11 @@ def packet_text(
     )
     if explanation.why:
         yield inert(f"  {explanation.why}")
-    slowest = packet.slowest
+    slowest, stamps = packet.slowest, packet.stamps()
     for index, (hop, here) in enumerate(zip(packet.hops, explanation.hops)):
         if here.is_own and not own_hops:
             continue
-        us = packet.us(index)
+        us = stamps[index]
         when = "" if us is None else f"+{us} µs{'!' if index == slowest else ''}"
         parts = (here.verdict, changes_text(explanation, index), rule_text(here))
         says = "  ".join(part for part in parts if part)
@@ -176,15 +176,25 @@ def _logged(packet: Packet) -> str:
     return "  (from the kernel log)" if any(hop.source == KMSG for hop in packet.hops) else ""
 
 
-def _hop_json(packet: Packet, index: int, here: HopExplanation) -> dict[str, Any]:
-    hop: Hop = packet.hops[index]
+def _hops_json(packet: Packet, explanation: PacketExplanation) -> Iterator[dict[str, Any]]:
+    each = zip(packet.hops, explanation.hops, packet.stamps(), packet.changed_at_each())
+    for index, (hop, here, us, changed) in enumerate(each):
+        value = _hop_json(hop, here, packet.hook_of(index), us)
+        if changed:
+            value["changed"] = changed
+        yield value
+
+
+def _hop_json(
+    hop: Hop, here: HopExplanation, hook: Optional[str], us: Optional[int]
+) -> dict[str, Any]:
     value: dict[str, Any] = {
-        "us": packet.us(index),
+        "us": us,
         "backend": hop.backend,
         "family": hop.family,
         "table": hop.table,
         "chain": hop.chain,
-        "hook": packet.hook_of(index),
+        "hook": hook,
         "type": hop.type,
         "rulenum": hop.rulenum,
         "handle": hop.handle,
@@ -199,9 +209,6 @@ def _hop_json(packet: Packet, index: int, here: HopExplanation) -> dict[str, Any
         value["ruleset_changed"] = True
     if hop.readings is not None:
         value["readings"] = list(hop.readings)
-    changed = packet.changed(index)
-    if changed:
-        value["changed"] = changed
     return value
 
 

@@ -16,6 +16,8 @@ from tracetui.parse import nft_json, nft_places, nft_text, xtables_save
 
 LOOK_AT_CLOCK = 128
 """Lines, or chains, between two looks at the clock."""
+WAITING = 16
+"""Readings that may wait: each is held as text."""
 _FAMILIES = {4: "ip", 6: "ip6"}
 BACKENDS = ("legacy", "nft")
 APART = 1 << 40
@@ -103,12 +105,21 @@ class Rulesets:
             found = [("nft", nft_text.parse(text))]
         else:
             found = [_saved(part) for part in xtables_save.parts(text)]
-        if not any(ruleset.chains for _, ruleset in found):
-            return False
+        whole = {backend: Ruleset() for backend in BACKENDS}
         for backend, ruleset in found:
-            self.histories[backend].fix(ruleset)
+            whole[backend].add(ruleset)
+        if not any(ruleset.chains for ruleset in whole.values()):
+            return False
+        for backend, ruleset in whole.items():
+            if ruleset.chains:
+                self.histories[backend].fix(ruleset)
         self.version += 1
         return True
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much waits to be read that no more should be taken for now."""
+        return len(self._jobs) > WAITING
 
     def end(self) -> None:
         """Note that no more readings come, once those that came are read."""

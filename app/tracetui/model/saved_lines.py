@@ -1,0 +1,56 @@
+"""The lines of iptables-save (iptables/xshared.c, xtables_save_string).
+
+The value of a long option with any but plain characters stands in quotation marks, and those in
+it, apostrophes and backslashes have a backslash before them. A comment can hold line ends. Names of
+interfaces are printed as they are, whatever is in them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Optional
+
+LONGEST_QUOTATION = 1024
+"""Characters. A comment has at most 256: in a longer one a quotation mark got lost."""
+_BEGINS = re.compile(r' --[a-z0-9-]+ "')
+_ENDS = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*"(?=\s|$)')
+
+
+def whole_lines(printed: Iterable[str]) -> Iterator[Optional[str]]:
+    """Each line as it was meant, at the step that ends it; None at the steps before.
+
+    A line with a quotation that is never ended is one by itself, and so are those that follow.
+    """
+    source, again = iter(printed), deque[str]()
+    pieces: list[str] = []
+    length, is_quoted = 0, False
+    while True:
+        line = again.popleft() if again else next(source, None)
+        if line is not None:
+            length += len(line) + 1 if pieces else 0
+            pieces.append(line)
+            if "-A " in pieces[0]:
+                is_quoted = _ends_quoted(line, is_quoted)
+            if is_quoted and length <= LONGEST_QUOTATION:
+                yield None
+                continue
+        elif not pieces:
+            return
+        if is_quoted:
+            again.extendleft(reversed(pieces[1:]))
+            del pieces[1:]
+        yield "\n".join(pieces).strip(" \t\r")
+        pieces, length, is_quoted = [], 0, False
+
+
+def _ends_quoted(line: str, is_quoted: bool) -> bool:
+    """Whether a quotation is open behind a line; ``is_quoted`` before it."""
+    at = 0
+    while line.find('"', at) >= 0:
+        found = (_ENDS.match if is_quoted else _BEGINS.search)(line, at)
+        if found is None:
+            break
+        at, is_quoted = found.end(), not is_quoted
+    return is_quoted

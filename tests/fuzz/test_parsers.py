@@ -1,0 +1,257 @@
+"""Whatever a reader is given it gives a value or none; an error only where it says which."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.fuzz import damage, material, sane
+from tests.fuzz.json_damage import json_texts
+
+from tracetui import parse
+from tracetui.collector import listing
+from tracetui.errors import Failure
+from tracetui.model import rule_meaning, rule_words, saved_lines
+from tracetui.model.header import Header
+from tracetui.model.packet import Packet
+from tracetui.model.ruleset import Ruleset
+from tracetui.parse import (
+    ethernet,
+    ip,
+    json_text,
+    kmsg,
+    logline,
+    netlink,
+    nflog,
+    nft_json,
+    nft_places,
+    nft_text,
+    nftrace,
+    proc_modules,
+    wrapper,
+    xtables_save,
+)
+from tracetui.session import recording, report
+from tracetui.session.explanations import Explanations
+from tracetui.session.inert import inert_json
+from tracetui.session.rulesets import Rulesets
+
+READERS = (listing, recording, rule_meaning, rule_words, saved_lines)
+"""What reads others' text outside the parsers' package."""
+LINKS = {1: "lo", 2: "eth0"}
+LONGEST_ESCAPE = 12
+"""Characters that JSON writes for one that is not ASCII."""
+PACKETS = [
+    value
+    for one in material.NFLOG
+    if (value := netlink.first_message(one).attributes.get(9)) is not None
+]
+NUMBERS = st.integers(-1, 1 << 130)
+
+
+class Fuzzed(NamedTuple):
+    """How a parser is fed."""
+
+    call: Callable[[Any], object]
+    inputs: st.SearchStrategy
+    raises: tuple[type[Exception], ...] = ()
+
+
+def texts(originals: list[str]) -> st.SearchStrategy[str]:
+    return damage.texts(originals) | st.text()
+
+
+def binaries(originals: list[bytes]) -> st.SearchStrategy[bytes]:
+    return damage.binaries(originals) | st.binary()
+
+
+def messages(originals: list[bytes]) -> st.SearchStrategy[bytes]:
+    return damage.datagrams(originals) | binaries(originals)
+
+
+def saved(text: str) -> Ruleset:
+    ruleset = Ruleset()
+    for _ in xtables_save.parse(text.split("\n"), "ip", ruleset):
+        pass
+    return ruleset
+
+
+def placed(text: str) -> Ruleset:
+    ruleset = Ruleset()
+    for _ in nft_places.parse(text, ruleset):
+        pass
+    return ruleset
+
+
+def shown(hop: object) -> object:
+    """A hop with what the kernel would print of it."""
+    return hop and (hop, hop.place)
+
+
+def saying(text: str) -> object:
+    """All that is made of a rule's text."""
+    said = rule_meaning.meaning(text)
+    return said, said.verdict, said.is_hashed, [test.text for test in said.tests]
+
+
+def contradicted(given_to_it: tuple[str, Header, str]) -> object:
+    text, header, iif = given_to_it
+    return rule_meaning.contradiction(rule_meaning.meaning(text), header, iif, None)
+
+
+def written(found: tuple[int, Packet] | None) -> None:
+    """What was read can be explained, written to a file, and printed."""
+    if found is None:
+        return
+    packet = found[1]
+    explanation = Explanations(Rulesets()).of(packet)
+    try:
+        value = report.packet_json(packet, explanation)
+        inert_json(json.dumps(value, ensure_ascii=False)).encode()
+        "".join(report.packet_text(packet, explanation)).encode()
+    except ValueError as error:
+        # Only reading may raise it.
+        raise AssertionError("can't be shown") from error
+
+
+HEADERS = st.builds(
+    Header,
+    family=st.sampled_from((4, 6)),
+    proto=st.none() | st.sampled_from(("tcp", "udp", "icmp", "47")),
+    src=st.none() | st.sampled_from(("10.0.0.1", "fd00::1")),
+    dst=st.none() | st.sampled_from(("10.96.0.10", "fd00:96::1")),
+    sport=st.none() | st.integers(0, 65535),
+    dport=st.none() | st.integers(0, 65535),
+)
+LOG_LINES = texts(material.LOG_LINES)
+OUR_LINES = texts(material.RECORD) | json_texts(material.RECORD)
+KMSG = texts(material.KMSG)
+PARSERS = {
+    "ethernet.addresses": Fuzzed(ethernet.addresses, binaries([bytes(range(14))])),
+    "ethernet.printed": Fuzzed(
+        ethernet.printed, texts(["12:34:56:78:9a:bc:de:f0:12:34:56:78:08:00"])
+    ),
+    "ip.address6": Fuzzed(ip.address6, st.binary(min_size=16, max_size=16)),
+    "ip.parse": Fuzzed(ip.parse, binaries(PACKETS)),
+    "ip.parse_parts": Fuzzed(
+        lambda parts: ip.parse_parts(*parts), st.tuples(binaries(PACKETS), binaries(PACKETS))
+    ),
+    "json_text.number": Fuzzed(json_text.number, NUMBERS, (TypeError,)),
+    "json_text.read": Fuzzed(
+        lambda text: text and str(json_text.read(text)).encode() and None,
+        texts(material.NFT_JSON) | json_texts(material.NFT_JSON),
+        (ValueError,),
+    ),
+    "json_text.text": Fuzzed(json_text.text, st.text()),
+    "kmsg.parse": Fuzzed(
+        lambda record: shown(kmsg.parse(record, None)),
+        KMSG | KMSG.map(lambda text: text.encode(errors="replace")) | st.binary(),
+    ),
+    "kmsg.unescape": Fuzzed(kmsg.unescape, texts([r"a\x20b\x1bc\x0a", r"\\x5cx41"])),
+    "listing.count": Fuzzed(lambda text: listing.count(text.split("\n")), texts(material.SAVED)),
+    "listing.trace_rules": Fuzzed(
+        lambda text: list(listing.trace_rules(text, "nft", 4, "tracetui:1-2")),
+        texts(material.RAW) | texts(material.SAVED),
+        (Failure,),
+    ),
+    "logline.find": Fuzzed(lambda text: (found := logline.find(text)) and found.span(), LOG_LINES),
+    "logline.parse": Fuzzed(lambda text: shown(logline.parse(text)), LOG_LINES),
+    "netlink.attributes": Fuzzed(
+        netlink.attributes, binaries([one[20:] for one in material.NFLOG])
+    ),
+    "netlink.first_message": Fuzzed(netlink.first_message, messages(material.NFLOG)),
+    "netlink.number": Fuzzed(
+        lambda given: netlink.number(*given),
+        st.tuples(st.none() | st.binary(max_size=20), st.sampled_from((2, 4, 8))),
+    ),
+    "nflog.link_name": Fuzzed(lambda index: nflog.link_name(index, LINKS), st.binary()),
+    "nflog.parse": Fuzzed(
+        lambda data: shown(nflog.parse(data, LINKS, 1.0)), messages(material.NFLOG)
+    ),
+    "nft_json.parse": Fuzzed(
+        nft_json.parse,
+        texts(material.NFT_JSON) | json_texts(material.NFT_JSON),
+        (ValueError,),
+    ),
+    "nft_places.parse": Fuzzed(
+        placed, texts(material.PLACES) | json_texts(material.PLACES), (ValueError,)
+    ),
+    "nft_text.is_listing": Fuzzed(nft_text.is_listing, texts(material.NFT_TEXT)),
+    "nft_text.parse": Fuzzed(nft_text.parse, texts(material.NFT_TEXT)),
+    "nftrace.parse": Fuzzed(
+        lambda data: shown(nftrace.parse(data, LINKS, 1.0)), messages(material.NFTRACE)
+    ),
+    "proc_modules.parse": Fuzzed(proc_modules.parse, texts(material.MODULES)),
+    "recording.is_ours": Fuzzed(recording.is_ours, OUR_LINES),
+    "recording.read_hello": Fuzzed(recording.read_hello, OUR_LINES, (ValueError,)),
+    "recording.read_packet": Fuzzed(
+        lambda line: written(recording.read_packet(line, 1)),
+        texts(material.PACKETS) | json_texts(material.PACKETS),
+        (ValueError,),
+    ),
+    "recording.read_reading": Fuzzed(
+        lambda line: (found := recording.read_reading(line)) and Rulesets().take_record(found),
+        OUR_LINES,
+        (ValueError,),
+    ),
+    "rule_meaning.contradiction": Fuzzed(
+        contradicted, st.tuples(texts(material.RULES), HEADERS, st.none() | st.text(max_size=5))
+    ),
+    "rule_meaning.meaning": Fuzzed(saying, texts(material.RULES)),
+    "saved_lines.whole_lines": Fuzzed(
+        lambda text: list(saved_lines.whole_lines(text.split("\n"))), texts(material.SAVED)
+    ),
+    "rule_words.iptables": Fuzzed(rule_words.iptables, texts(material.RULES)),
+    "rule_words.nft": Fuzzed(rule_words.nft, texts(material.RULES)),
+    "wrapper.parse_line": Fuzzed(lambda line: shown(wrapper.parse_line(line)), LOG_LINES | KMSG),
+    "wrapper.time_of": Fuzzed(wrapper.time_of, LOG_LINES),
+    "xtables_save.guessed_family": Fuzzed(xtables_save.guessed_family, texts(material.SAVED)),
+    "xtables_save.origin": Fuzzed(xtables_save.origin, texts(material.SAVED)),
+    "xtables_save.parse": Fuzzed(saved, texts(material.SAVED)),
+    "xtables_save.parse_chain": Fuzzed(xtables_save.parse_chain, texts(material.LISTED_CHAIN)),
+    "xtables_save.parts": Fuzzed(
+        lambda text: list(xtables_save.parts(text)), texts(material.SAVED)
+    ),
+}
+
+
+def public_functions() -> set[str]:
+    """``module.function`` of all that reads what others wrote, cached ones too."""
+    parsers = (
+        importlib.import_module(f"{parse.__name__}.{module.name}")
+        for module in pkgutil.iter_modules(parse.__path__)
+    )
+    return {
+        f"{module.__name__.rpartition('.')[2]}.{name}"
+        for module in (*parsers, *READERS)
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and callable(value)
+        and not isinstance(value, type)
+        and getattr(value, "__module__", None) == module.__name__
+    }
+
+
+def test_every_reader_is_fuzzed():
+    assert public_functions() == set(PARSERS)
+
+
+@pytest.mark.parametrize("name", PARSERS)
+@damage.few(100)
+@given(data=st.data())
+def test_a_reader_gives_a_sane_value_or_none(name, data):
+    parser = PARSERS[name]
+    given_to_it = data.draw(parser.inputs)
+    try:
+        value = parser.call(given_to_it)
+    except parser.raises:
+        return
+    parts = given_to_it if isinstance(given_to_it, tuple) else (given_to_it,)
+    size = sum(len(part) for part in parts if isinstance(part, (str, bytes)))
+    sane.check(value, LONGEST_ESCAPE * size)

@@ -1,0 +1,103 @@
+"""What comes in pieces: frames, commands, and an nf_tables ruleset in many datagrams."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.fuzz import answers, damage, material, sane
+
+from tracetui.collector import frames
+from tracetui.errors import Failure
+
+STREAM = b"".join(
+    (
+        frames.encode_json(frames.HELLO, 1.0, {"host": "node-7"}),
+        frames.encode(frames.RULESET, 2.0, b'{"what": "save"}\n*raw\nCOMMIT\n'),
+        *(frames.encode(frames.NFLOG, 3.0, one) for one in material.NFLOG[:3]),
+        frames.encode_json(frames.BYE, 4.0, {"hops": 3}),
+    )
+)
+COMMANDS = b"".join(
+    (
+        frames.encode_command("add", rule={"dport": "80"}, backend="auto"),
+        frames.encode_command("threshold", value=5000),
+        b"[" * 3000 + b"\n",
+        frames.encode_command("flush"),
+    )
+)
+BIT_PATTERNS = st.binary(min_size=8, max_size=8)
+SIZES = st.integers(1, 200)
+
+
+def pieces(data: bytes, size: int) -> list[bytes]:
+    return [data[at : at + size] for at in range(0, len(data), size)]
+
+
+def fed(stream: list[bytes]) -> list[frames.Frame] | None:
+    """The frames of a stream; None if it is refused."""
+    reader = frames.FrameReader()
+    try:
+        return [frame for piece in stream for frame in reader.feed(piece)]
+    except Failure:
+        return None
+
+
+@damage.few(200)
+@given(damage.binaries([STREAM]) | st.binary(), SIZES)
+def test_a_stream_gives_frames_or_is_refused_however_it_is_cut(data, size):
+    found, got = fed([data]), fed(pieces(data, size))
+    assert got == found
+    for frame in found or ():
+        sane.check(tuple(frame), len(data))
+        for read in (frame.json, frame.text):
+            with contextlib.suppress(Failure):
+                read()
+
+
+@damage.few(200)
+@given(BIT_PATTERNS)
+def test_a_frame_has_a_time_that_a_clock_can_show_or_is_refused(pattern):
+    head = struct.pack("<IB", 0, frames.NFLOG) + pattern
+    with contextlib.suppress(Failure):
+        (frame,) = frames.FrameReader().feed(head)
+        sane.check(frame.time, 1)
+        assert frame.time >= 0
+
+
+@damage.few(200)
+@given(damage.binaries([COMMANDS]) | st.binary(), SIZES)
+def test_commands_are_read_or_left_out_and_no_line_is_kept_for_ever(data, size):
+    reader = frames.CommandReader()
+    for piece in pieces(data, size):
+        for command in reader.feed(piece):
+            assert isinstance(command["do"], str)
+        assert len(reader._rest) <= reader.MAX_LINE + size
+
+
+@damage.few(200)
+@given(st.data())
+def test_an_nf_tables_ruleset_is_read_or_refused(data):
+    """Each datagram of the answer may be damaged, missing, or there twice."""
+    sent = []
+    for one in material.DUMP:
+        way = data.draw(st.integers(0, 9))
+        damaged = data.draw(damage.binaries(material.DUMP)) if way == 0 else one
+        sent += [damaged] * (way != 1) + [one] * (way == 2)
+    with contextlib.suppress(Failure):
+        sane.check(answers.places(sent), sum(map(len, sent)))
+
+
+@damage.few(200)
+@given(st.integers(0, len(material.DUMP) - 1), st.data())
+def test_an_attribute_of_any_size_is_read_or_refused(at, data):
+    """The size of one attribute, at whatever depth, says something else."""
+    damaged = bytearray(material.DUMP[at])
+    place = data.draw(st.integers(0, len(damaged) // 4 - 1)) * 4
+    size = data.draw(st.integers(0, 64) | st.integers(0, 0xFFFF))
+    damaged[place : place + 2] = struct.pack("=H", size)
+    sent = [*material.DUMP[:at], bytes(damaged), *material.DUMP[at + 1 :]]
+    with contextlib.suppress(Failure):
+        sane.check(answers.places(sent), sum(map(len, sent)))
