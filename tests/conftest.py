@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Optional
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -68,6 +69,17 @@ def _turn(request: pytest.FixtureRequest) -> Iterator[None]:
             fcntl.flock(turn, how)
             fcntl.flock(gate, fcntl.LOCK_UN)
             yield
+
+
+@pytest.fixture(autouse=True)
+def xtables_lock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Optional[Path]:
+    """The xtables lock of a kernel test: other tests' commands have nothing to do with its rules."""
+    if not request.node.get_closest_marker("kernel"):
+        return None
+    path = request.getfixturevalue("tmp_path") / "xtables.lock"
+    path.touch(0o600)
+    monkeypatch.setenv("XTABLES_LOCKFILE", str(path))
+    return path
 
 
 class Namespace:

@@ -7,7 +7,6 @@ import select
 import subprocess
 import threading
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -131,11 +130,13 @@ def test_our_own_commands_are_not_taken_for_others(namespace, legacy):
     assert legacy.read().continuous
 
 
-def test_who_waits_with_the_lock_is_known_by_what_it_is_about_to_do(namespace, legacy):
+def test_who_waits_with_the_lock_is_known_by_what_it_is_about_to_do(
+    namespace, legacy, xtables_lock
+):
     """A command that has to wait for the lock can't be gone before it was looked at."""
     if not legacy.lock.knows_who:
         pytest.fail("fanotify is not to be had here")
-    with Path("/run/xtables.lock").open("w") as held:
+    with xtables_lock.open("w") as held:
         time.sleep(0.2)
         before = legacy.lock.look()
         fcntl.flock(held, fcntl.LOCK_EX)

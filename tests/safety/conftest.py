@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -61,14 +60,12 @@ def faults(namespace, record_property) -> Faults:
 
 
 @pytest.fixture
-def lock(tmp_path, monkeypatch) -> Callable[[], object]:
-    """The xtables lock of this test's programs; held while the context lasts."""
-    path = tmp_path / "xtables.lock"
-    monkeypatch.setenv("XTABLES_LOCKFILE", str(path))
+def lock(xtables_lock) -> Callable[[], object]:
+    """Holds the xtables lock of this test's programs while the context lasts."""
 
     @contextmanager
-    def held(where: Path = path) -> Iterator[None]:
-        fd = os.open(where, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def held() -> Iterator[None]:
+        fd = os.open(xtables_lock, os.O_RDWR | os.O_CLOEXEC)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
             yield

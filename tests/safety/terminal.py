@@ -102,6 +102,12 @@ class Terminal:
         """Press keys."""
         os.write(self._master, keys.encode())
 
+    def type_until(self, keys: str, what: str) -> None:
+        """Press keys and wait until a text is written, once more if it was before."""
+        before = self.text.count(what)
+        self.type(keys)
+        self.wait_for(lambda: self.text.count(what) > before)
+
     def stop_reading(self) -> None:
         """Take nothing of what the program writes, like a terminal that was sent XOFF."""
         self._flowing.clear()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from .live import Told, add, live, poll_for, poll_until, rule, send
@@ -105,26 +103,19 @@ def test_the_whole_story_on_the_screen(faults):
         with flood(namespace, 6):
             program.wait_for("GUARD TRIPPED")
             program.wait_for("foreign rules trace on")
-        program.type("g")
-        program.wait_for("a foreign rule goes on")
-        program.wait_for("to udp 127.0.0.1:9")
-        program.wait_for("remove that foreign rule too")
-        program.type("\x1b[F\r")
-        program.wait_for("Remove TRACE rules that are not ours?")
-        program.type("n")
-        time.sleep(0.5)
+        offer, question = "remove that foreign rule too", "Remove TRACE rules that are not ours?"
+        program.type_until("g", offer)
+        assert "a foreign rule goes on" in program.text
+        assert "to udp 127.0.0.1:9" in program.text
+        program.type_until("\x1b[F\r", question)
+        program.type_until("n", "quit")
         assert len(namespace.trace_rules()) == 1
-        program.type("g")
-        time.sleep(0.5)
-        program.type("\x1b[F\r")
-        time.sleep(0.5)
+        program.type_until("g", offer)
+        program.type_until("\x1b[F\r", question)
         program.type("y")
         program.wait_for(lambda: not namespace.trace_rules())
-        program.type("g")
-        time.sleep(0.5)
-        program.type("\r")
-        program.wait_for("Add a TRACE rule")
-        time.sleep(0.5)
+        program.type_until("g", "the same, at most 25 packets a second")
+        program.type_until("\r", "Add a TRACE rule")
         program.type("\r")
         program.wait_for(namespace.trace_rules)
         (text,) = namespace.trace_rules()

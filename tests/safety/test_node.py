@@ -19,7 +19,6 @@ pytestmark = pytest.mark.kernel
 
 RULE = ("--chain", "OUTPUT", "-4", "-p", "icmp", "--backend")
 BACKENDS = ("legacy", "nft")
-LOCK = Path("/run/xtables.lock")
 LOCK_SECONDS = 20.0
 
 

@@ -20,7 +20,8 @@ from typing import Optional
 from tracetui.kernel import netns
 
 PATH = Path("/run/xtables.lock")
-"""XTABLES_LOCKFILE in the environment of a command can name another one, which nobody sees."""
+"""Or what XTABLES_LOCKFILE names in our environment (iptables, iptables/xshared.c); one in that of
+another command is not seen by anybody."""
 FAMILIES = (4, 6)
 _OPEN = 0x20
 """The same number in both (FAN_OPEN, IN_OPEN)."""
@@ -77,7 +78,7 @@ class XtablesLock:
             os.close(self._fd)
 
     def _watch(self) -> bool:
-        path = os.fsencode(PATH)
+        path = os.fsencode(_path())
         if self._fd < 0:
             return False
         if self.knows_who:
@@ -126,7 +127,7 @@ def holder() -> Optional[str]:
     iptables takes it with flock(2), which /proc/locks lists (proc_locks(5)).
     """
     try:
-        inode = Path(os.environ.get("XTABLES_LOCKFILE", PATH)).stat().st_ino
+        inode = _path().stat().st_ino
         lines = Path("/proc/locks").read_text().splitlines()
     except OSError:
         return None
@@ -153,10 +154,14 @@ def _openers(data: bytes) -> Iterator[int]:
         at += max(length, _FANOTIFY.size)
 
 
+def _path() -> Path:
+    return Path(os.environ.get("XTABLES_LOCKFILE", PATH))
+
+
 def _inode() -> Optional[int]:
     """The lock file's; None while there is none."""
     try:
-        return PATH.stat().st_ino
+        return _path().stat().st_ino
     except OSError:
         return None
 
