@@ -73,7 +73,7 @@ def _turn(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def xtables_lock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Optional[Path]:
-    """The xtables lock of a kernel test: other tests' commands have nothing to do with its rules."""
+    """The xtables lock of a kernel test, which takes no part in what other tests do."""
     if not request.node.get_closest_marker("kernel"):
         return None
     path = request.getfixturevalue("tmp_path") / "xtables.lock"

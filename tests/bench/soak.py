@@ -1,0 +1,167 @@
+"""An hour of tracing: ``python tests/bench/soak.py [SECONDS]``.
+
+Run as root, with the package installed. In a lab with rules in both backends, datagrams are sent at
+rates that change between 20 and 300 a second, while rules of the node are added and removed twice a
+second and the TRACE rule is extended again and again. A session without a screen and the whole
+program in a terminal trace them. Printed every minute, and compared at the end: what was sent and
+what was seen, hops lost, memory and open descriptors of every process. Fails if a packet is missing
+or there twice, if a descriptor leaks, or if memory grows after the stores are full.
+"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from tracetui.lab.network import CLIENT_SIDE, SERVER, Lab
+from tracetui.lab.ruleset import DNS, SERVICES, Ruleset
+from tracetui.lab.traffic import Traffic
+from tracetui.model.rule import TraceRule
+from tracetui.session.live import LiveSession
+from tracetui.session.store import PacketStore
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.safety.terminal import Terminal
+
+REPORT_SECONDS = 60.0
+KEPT_HOPS = 100_000
+GROWTH = 1.05
+"""Memory at the end to memory when a third of the time was over, at most."""
+RATES = (20, 100, 300)
+CHURN_SECONDS = 0.5
+EXTEND_SECONDS = 7.0
+STEP_SECONDS = 15.0
+
+
+def main() -> None:
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 3600.0
+    with ExitStack() as stack:
+        lab = stack.enter_context(Lab(Ruleset("mixed", SERVER)))
+        traffic = stack.enter_context(Traffic(lab))
+        session = LiveSession(lab.node, threshold=50_000, packets=PacketStore(KEPT_HOPS))
+        stack.callback(session.close)
+        wait(session, lambda: session.is_ready)
+        rule = TraceRule("PREROUTING", 4, "udp", iif=CLIENT_SIDE, dport=str(DNS), limit=None)
+        rule = replace(rule, expires=int(time.time()) + 600)
+        session.add_rule(rule, "nft", override=True)
+        wait(session, lambda: session.rules)
+        options = ("--netns", lab.node, "--guard", "50000", "-i", CLIENT_SIDE, "--expire", "2h")
+        screen = stack.enter_context(Terminal(*options, mark=lab.node, size=(120, 40)))
+        screen.wait_for("added")
+        soak = Soak(lab, traffic, session, screen)
+        soak.run(seconds)
+        soak.judge()
+
+
+class Soak:
+    """The traffic, the churn, and what is known of both sides."""
+
+    def __init__(self, lab: Lab, traffic: Traffic, session: LiveSession, screen: Terminal) -> None:
+        self._lab, self._traffic, self._session, self._screen = lab, traffic, session, screen
+        self._sent = 0
+        self._seen: set[int] = set()
+        self._churned = self._extended = 0
+        self._stop = threading.Event()
+        self._samples: list[dict[str, tuple[float, int]]] = []
+
+    def run(self, seconds: float) -> None:
+        jobs = [threading.Thread(target=job) for job in (self._send, self._churn)]
+        for job in jobs:
+            job.start()
+        began = reported = extended = time.monotonic()
+        while (now := time.monotonic()) - began < seconds:
+            self._look()
+            if now - extended > EXTEND_SECONDS:
+                extended = now
+                self._session.extend_rules()
+                self._extended += 1
+            if now - reported > min(REPORT_SECONDS, seconds / 10):
+                reported = now
+                self._report(now - began)
+        self._stop.set()
+        for job in jobs:
+            job.join()
+        quiet = time.monotonic() + 5
+        while time.monotonic() < quiet:
+            self._look()
+
+    def judge(self) -> None:
+        """Print the totals; fails where something is wrong."""
+        self._report(None)
+        status = self._session.status
+        print(f"sent {self._sent:,}, seen {len(self._seen):,}, lost {status.lost}", flush=True)
+        print(f"rules changed {self._churned:,} times, ours extended {self._extended:,} times")
+        first, last = self._samples[len(self._samples) // 3], self._samples[-1]
+        for name, (memory, descriptors) in last.items():
+            before, open_before = first[name]
+            print(f"  {name:24} {before:6.1f} MB, {open_before} descriptors after a third", end="")
+            print(f"; {memory:6.1f} MB, {descriptors} at the end")
+        assert len(self._seen) == self._sent
+        assert status.lost == 0
+        assert not status.guard.trips
+        for name, (memory, descriptors) in last.items():
+            assert memory <= first[name][0] * GROWTH, f"{name} grows"
+            assert descriptors <= first[name][1] + 1, f"{name} leaks descriptors"
+
+    def _send(self) -> None:
+        rates = random.Random(7)  # noqa: S311
+        while not self._stop.is_set():
+            self._sent += self._traffic.flood(rates.choice(RATES), STEP_SECONDS)
+
+    def _churn(self) -> None:
+        number = 0
+        while not self._stop.wait(CHURN_SECONDS):
+            number += 1
+            tool = ("iptables-legacy", "iptables-nft")[number % 2]
+            table = ("filter", "nat")[number % 2]
+            rule = ["-p", "sctp", "--dport", str(1 + number // 4 % 60_000), "-j", "RETURN"]
+            how = ("-I", "-D")[number // 2 % 2]
+            argv = ["ip", "netns", "exec", self._lab.node, tool, "-w", "-t", table]
+            done = subprocess.run(
+                [*argv, how, "POSTROUTING" if table == "nat" else "FORWARD", *rule]
+            )
+            self._churned += done.returncode == 0
+
+    def _look(self) -> None:
+        self._session.poll()
+        for packet in self._session.packets.take_changed():
+            header = packet.header
+            if header is not None and (header.dst, header.dport) == (SERVICES[4]["dns"], DNS):
+                self._seen.add(packet.id)
+        self._session.take_notices()
+        time.sleep(0.02)
+
+    def _report(self, seconds: float | None) -> None:
+        pids = {"session (headless)": "self", "its collector": self._session.collector_pid}
+        for pid, name in self._screen.processes().items():
+            pids[f"{name} {pid}"] = pid
+        self._samples.append({name: used(pid) for name, pid in pids.items()})
+        if seconds is not None:
+            sizes = "  ".join(f"{memory:.1f}/{fds}" for memory, fds in self._samples[-1].values())
+            print(f"{seconds:6.0f} s  sent {self._sent:8,}  seen {len(self._seen):8,}  {sizes}")
+            sys.stdout.flush()
+
+
+def used(pid: object) -> tuple[float, int]:
+    """Resident memory in MB, and open descriptors."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    memory = next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+    return memory, len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def wait(session: LiveSession, is_true) -> None:
+    end = time.monotonic() + 30
+    while not is_true():
+        session.poll()
+        assert time.monotonic() < end, [notice.text for notice in session.take_notices()]
+        time.sleep(0.01)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Where a recording is written to."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tracetui.cli import output
+from tracetui.errors import Failure
+
+
+def test_a_new_file_is_readable_by_its_owner_only(tmp_path):
+    old = os.umask(0)
+    try:
+        with output.opened(str(tmp_path / "new")) as file:
+            file.write("x")
+    finally:
+        os.umask(old)
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_old_file_of_ours_is_written_anew_and_closed_to_others(tmp_path):
+    path = tmp_path / "old"
+    path.write_text("a longer text than the new one")
+    path.chmod(0o666)
+    with output.opened(str(path)) as file:
+        file.write("x")
+    assert path.read_text() == "x"
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(Failure) as error, output.opened(str(path)):
+        pytest.fail("it was opened")
+    return str(error.value)
+
+
+def test_a_symbolic_link_is_not_followed(tmp_path):
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_text("kept")
+    link.symlink_to(target)
+    assert "symbolic link" in refused(link)
+    link.unlink()
+    link.symlink_to(tmp_path / "nowhere")
+    assert "symbolic link" in refused(link)
+    assert target.read_text() == "kept"
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_file_with_another_name_is_left_alone(tmp_path):
+    """A hard link to a file that somebody wants overwritten."""
+    target = tmp_path / "target"
+    target.write_text("kept")
+    os.link(target, tmp_path / "link")
+    assert "another name" in refused(tmp_path / "link")
+    assert target.read_text() == "kept"
+
+
+@pytest.mark.kernel
+def test_a_file_of_somebody_else_is_left_alone(tmp_path):
+    """Its owner could read what is written into it."""
+    path = tmp_path / "theirs"
+    path.write_text("kept")
+    os.chown(path, 4711, 4711)
+    assert "somebody else" in refused(path)
+    assert path.read_text() == "kept"
+
+
+def test_devices_and_pipes_are_written_to_as_they_are(tmp_path):
+    with output.opened("/dev/null") as file:
+        file.write("x")
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with subprocess.Popen(["cat", str(fifo)], stdout=subprocess.PIPE, text=True) as reader:
+        with output.opened(str(fifo)) as file:
+            file.write("x")
+        assert reader.communicate()[0] == "x"
+    out, into = os.pipe()
+    with output.opened(f"/dev/fd/{into}") as file:
+        file.write("y")
+    assert os.read(out, 9) == b"y"
+    os.close(out)
+    os.close(into)
+
+
+def test_what_is_no_file_is_said(tmp_path):
+    assert "Is a directory" in refused(tmp_path)
+    assert "No such file" in refused(tmp_path / "no" / "file")
