@@ -130,6 +130,35 @@ SERVICE = (
 )
 
 
+ALWAYS = """\
+*mangle
+:FORWARD ACCEPT [0:0]
+COMMIT
+*filter
+:FORWARD ACCEPT [0:0]
+:GATE - [0:0]
+-A FORWARD {match}-m comment --comment "for all" -j GATE
+COMMIT
+"""
+
+
+@pytest.mark.parametrize(
+    ("match", "hops", "state"),
+    [
+        ("", ["FORWARD:rule:1", "GATE:return:1", "FORWARD:policy:2"], "known"),
+        ("", ["FORWARD:policy:2"], "changed"),
+        ("-s 10.9.9.9/32 ", ["FORWARD:policy:2"], "known"),
+    ],
+)
+def test_a_chain_that_ends_without_a_hop_of_a_rule_for_all_was_another_one(match, hops, state):
+    _, explanation = explained(
+        ALWAYS.format(match=match),
+        line("mangle:FORWARD:policy:1", out="eth1"),
+        *(line(f"filter:{place}", out="eth1") for place in hops),
+    )
+    assert explanation.hops[-1].state == state
+
+
 def test_a_change_stands_at_the_rule_that_made_it():
     _, explanation = explained(NAT, *SERVICE)
     told = {change.at: [] for change in explanation.changes}

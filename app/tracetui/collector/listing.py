@@ -86,12 +86,12 @@ def _rule(line: str) -> Optional[_Rule]:
         packets, size, chain, words = found.groups()
         return _Rule(chain, rule_words.iptables(words), int(packets), int(size))
     words = rule_words.iptables(line) if line.startswith("-A ") else []
-    if len(words) < 2 or "-c" not in words[:-2]:
-        return None
     # The counters stand before the target; a comment that looks like them is one word.
-    at = len(words) - 1 - words[::-1].index("-c")
+    at = len(words) - 3
+    while at > 1 and words[at] != "-c":
+        at -= 1
     numbers = words[at + 1 : at + 3]
-    if not all(map(_COUNTER.fullmatch, numbers)):
+    if at < 2 or not all(_COUNTER.fullmatch(number) for number in numbers):
         return None
     return _Rule(words[1], words[2:at] + words[at + 3 :], int(numbers[0]), int(numbers[1]))
 

@@ -14,6 +14,8 @@ from tracetui.model.packet import Packet
 from tracetui.model.rule_meaning import STANDARD, Meaning, contradiction, meaning
 from tracetui.model.ruleset import Chain, ChainKey, ListedRule
 
+LOOKED_AT = 8
+"""Rules at the top of a chain that are held against its end."""
 _PORT = re.compile(r"[0-9]{1,5}")
 _FINAL = frozenset(("accept", "drop", "reject", "queue"))
 
@@ -41,6 +43,12 @@ def is_contradicted(
 ) -> bool:
     """Whether the packet's other hops, or its header, say that the rule is another one."""
     hop, here = packet.hops[index], found[index]
+    if (
+        here.rule is None
+        and here.chain is not None
+        and _was_passed_unseen(packet, index, here.chain)
+    ):
+        return True
     said = here.meaning
     if said is not None and contradiction(said, header, hop.iif, hop.oif) is not None:
         return True
@@ -57,6 +65,24 @@ def is_contradicted(
     if after is None or hop.backend != "legacy" or not packet.are_together(index, index + 1):
         return False
     return not _leads_to(here, hop, after)
+
+
+def _was_passed_unseen(packet: Packet, index: int, chain: Chain) -> bool:
+    """Whether a chain ended without a hop of a rule at its top that every packet matches.
+
+    While nf_tables takes a table in that is to replace another one, packets meet its chains, and
+    meet them empty (nf_tables_newchain registers the hook before the rules are committed).
+    """
+    first = index
+    while first > 0 and packet.are_together(first - 1, first):
+        first -= 1
+    # What stood before the rule that began the trace was not traced.
+    if first == 0 or not chain.is_base:
+        return False
+    hops = packet.hops[first:index]
+    if any(hop.chain == chain.name and hop.type == "rule" for hop in hops):
+        return False
+    return any(meaning(rule.text or "").matches_all for rule in chain.rules[:LOOKED_AT])
 
 
 def _legacy_hop(hop: Hop, history: RulesetHistory) -> HopExplanation:

@@ -75,6 +75,8 @@ class Meaning(NamedTuple):
     comment: Optional[str]
     is_unconditional: bool
     """Whether it has no test at all, not even ``-m comment`` (FORMATS 2.3)."""
+    matches_all: bool
+    """Whether it is iptables' and every packet passes its tests: a comment is none."""
     tests: tuple[Test, ...]
     """Those that can be held against a packet's header."""
     changes: tuple[str, ...]
@@ -116,7 +118,7 @@ def contradiction(
 def _iptables(words: list[str]) -> Meaning:
     target = destination = None
     comments: list[str] = []
-    is_goto = conditional = inverted = False
+    is_goto = conditional = narrowed = inverted = False
     tests: list[Test] = []
     rest = deque(words[2:])
     while rest:
@@ -126,6 +128,8 @@ def _iptables(words: list[str]) -> Meaning:
             inverted = True
             continue
         conditional = conditional or flag in _TESTS
+        is_comment = flag == "-m" and bool(rest) and rest[0] == "comment"
+        narrowed = narrowed or (flag in _TESTS and not is_comment)
         if flag in _TEXTS and rest:
             text = rest.popleft()
             if flag == "--comment":
@@ -143,7 +147,14 @@ def _iptables(words: list[str]) -> Meaning:
     # Calico writes a hash of each rule beside the comment that is for people.
     comment = next((one for one in comments if not _HASH.match(one)), None) or "".join(comments[:1])
     return Meaning(
-        target, is_goto, comment or None, not conditional, tuple(tests), changes, destination
+        target,
+        is_goto,
+        comment or None,
+        not conditional,
+        not narrowed,
+        tuple(tests),
+        changes,
+        destination,
     )
 
 
@@ -161,7 +172,7 @@ def _nft(words: list[str]) -> Meaning:
             changes += ("mark",)
         if words[at + 1 : at + 3] in (["ttl", "set"], ["hoplimit", "set"]):
             changes += ("ttl",)
-    return Meaning(target, is_goto, comment, False, (), changes, None)
+    return Meaning(target, is_goto, comment, False, False, (), changes, None)
 
 
 def _passes(
