@@ -1,0 +1,35 @@
+"""The session's end of the pipe, with a program at the other end that writes what it is told to."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from tracetui.collector import frames
+from tracetui.session.client import CollectorClient
+
+HOPS = 1000
+
+
+def test_the_state_is_known_before_the_hops_that_wait():
+    """A trip of the guard must not wait until a flood was taken in."""
+    hop = frames.encode(frames.KMSG, 1.0, b"x")
+    status = frames.encode_json(frames.STATUS, 2.0, {"rate": 1})
+    reading = frames.encode_json(frames.READING, 3.0, {"at": "end"})
+    data = hop * HOPS + status + reading + hop
+    code = f"import sys; sys.stdout.buffer.write({data!r}); sys.stdout.flush(); sys.stdin.read()"
+    client = CollectorClient([], launcher=(sys.executable, "-c", code))
+    try:
+        end = time.monotonic() + 10
+        kinds = []
+        while len(kinds) < HOPS + 3 and time.monotonic() < end:
+            if not kinds:
+                time.sleep(0.5)
+            frame = client.take()
+            if frame is not None:
+                kinds.append(frame.kind)
+        assert kinds[0] == frames.STATUS
+        # What the hops' order depends on keeps its place among them.
+        assert kinds[1:] == [frames.KMSG] * HOPS + [frames.READING, frames.KMSG]
+    finally:
+        client.close(lambda _: None)
