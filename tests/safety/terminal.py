@@ -38,8 +38,13 @@ class Terminal:
         size: tuple[int, int] = (100, 30),
         before: tuple[str, ...] = (),
         cwd: str | Path | None = None,
+        keep: int | None = None,
     ) -> None:
-        """``before`` are the words in front of the program's: ``unshare -m``, say."""
+        """``before`` are the words in front of the program's: ``unshare -m``, say.
+
+        Of what is written at least the last ``keep`` bytes are kept, or everything.
+        """
+        self._keep = keep
         self.mark = mark
         self._master, self.slave = pty.openpty()
         columns, rows = size
@@ -150,6 +155,8 @@ class Terminal:
             if select.select([self._master], [], [], 0.1)[0]:
                 try:
                     self._seen += os.read(self._master, 65536)
+                    if self._keep is not None and len(self._seen) > 2 * self._keep:
+                        del self._seen[: -self._keep]
                 except OSError:
                     return
 
