@@ -185,10 +185,11 @@ def test_a_comment_with_an_apostrophe_is_what_it_was_when_the_rule_was_made():
 def test_a_name_with_a_quote_in_it_hides_no_rule(name):
     rules = saved_rules(
         f"[1:2] -A OUTPUT -o {name} -j TRACE",
-        '[3:4] -A OUTPUT -m comment --comment "tracetui:1/a" -j TRACE',
-        f"[5:6] -A OUTPUT -o {name} -j TRACE",
+        f"[3:4] -A OUTPUT -o {name} -j TRACE",
+        '[5:6] -A OUTPUT -m comment --comment "tracetui:1/a" -j TRACE',
+        f"[7:8] -A OUTPUT -o {name} -j TRACE",
     )
-    assert [rule.packets for rule in rules] == [1, 3, 5]
+    assert [rule.packets for rule in rules] == [1, 3, 5, 7]
     assert rules[0].words == ("-o", name, "-j", "TRACE")
 
 

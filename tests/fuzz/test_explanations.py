@@ -14,6 +14,7 @@ from tests.recorded import assembled, unpacked
 from tracetui.model.hop import Hop
 from tracetui.session import recording, report
 from tracetui.session.explanations import Explanations
+from tracetui.session.inert import inert_json
 from tracetui.session.rulesets import Rulesets
 
 LISTINGS = [
@@ -55,7 +56,7 @@ def check_shown(hops: list[Hop], rulesets: Rulesets) -> None:
         for index in range(len(packet.hops)):
             explanations.explainer.tested_before(packet, index)
         value = report.packet_json(packet, explanation)
-        json.dumps(value, ensure_ascii=False).encode()
+        inert_json(json.dumps(value, ensure_ascii=False)).encode()
         for line in report.packet_text(packet, explanation):
             assert line.isprintable()
 

@@ -83,7 +83,7 @@ def test_a_rule_that_was_cut_raises_nothing(text):
 
 @pytest.mark.parametrize("value", ["²", "\u0661", "9" * 5000, "", "http", "80:90:100", "-1"])
 def test_a_port_that_is_no_number_contradicts_nothing(value):
-    rule = meaning(f"-A X -p tcp --dport '{value}' -j DROP")
+    rule = meaning(f'-A X -p tcp --dport "{value}" -j DROP')
     assert contradiction(rule, WEB, None, None) is None
 
 

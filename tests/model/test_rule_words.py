@@ -80,6 +80,7 @@ def test_words_of_nft_know_no_escape():
         ('-A X -m comment --comment "a', True),
         ('-A a"b -m comment --comment "c', True),
         ('-A X -m comment --comment "a" -j "b', False),
+        ('-A X -m physdev --physdev-in "b', False),
     ],
 )
 def test_a_line_goes_on_where_a_quotation_does_not_end(first, goes_on):
@@ -87,7 +88,17 @@ def test_a_line_goes_on_where_a_quotation_does_not_end(first, goes_on):
     assert lines == ([f'{first}\nd"', "COMMIT"] if goes_on else [first, 'd"', "COMMIT"])
 
 
+def test_a_quotation_whose_end_is_in_a_word_is_none():
+    lost = '-A X -m comment --comment "lost'
+    lines = [lost, "-A X", '-A X -m comment --comment "two', 'lines"']
+    assert [line for line in saved_lines.whole_lines(lines) if line] == [
+        *lines[:2],
+        "\n".join(lines[2:]),
+    ]
+
+
 @given(st.text(alphabet='-Aj "\\a\n', max_size=200))
 def test_whatever_the_text_nothing_is_raised(text):
+    list(saved_lines.whole_lines(text.split("\n")))
     rule_words.nft(text)
     meaning(f"-A {text}")

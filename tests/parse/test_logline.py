@@ -220,3 +220,8 @@ def test_lines_of_nothing_but_beginnings_are_read_at_once():
     for beginning in ("OPT (", "[", "TRACE: a:b:rule:", "[ "):
         for number in range(50):
             wrapper.parse_line(f"TRACE: raw:X:rule:1 {number} {beginning * 13_000}")
+
+
+def test_half_of_a_character_in_an_escaped_name_raises_nothing():
+    """JSON can bring one; no file can."""
+    assert kmsg.unescape("\ud800\\x41") == "\\ud800A"

@@ -14,8 +14,8 @@ from typing import Optional
 
 LONGEST_QUOTATION = 1024
 """Characters. A comment has at most 256: in a longer one a quotation mark got lost."""
-_BEGINS = re.compile(r' --[a-z0-9-]+ "')
-_ENDS = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*"(?=\s|$)')
+_BEGINS = re.compile(r' --(?!physdev-(?:in|out) )[a-z0-9-]+ "')
+_ENDS = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*"')
 
 
 def whole_lines(printed: Iterable[str]) -> Iterator[Optional[str]]:
@@ -25,32 +25,38 @@ def whole_lines(printed: Iterable[str]) -> Iterator[Optional[str]]:
     """
     source, again = iter(printed), deque[str]()
     pieces: list[str] = []
-    length, is_quoted = 0, False
+    length, is_quoted, is_lost = 0, False, False
     while True:
         line = again.popleft() if again else next(source, None)
         if line is not None:
             length += len(line) + 1 if pieces else 0
             pieces.append(line)
             if "-A " in pieces[0]:
-                is_quoted = _ends_quoted(line, is_quoted)
-            if is_quoted and length <= LONGEST_QUOTATION:
+                is_quoted, is_lost = _behind(line, is_quoted)
+            if is_quoted and not is_lost and length <= LONGEST_QUOTATION:
                 yield None
                 continue
         elif not pieces:
             return
-        if is_quoted:
+        if is_quoted or is_lost:
             again.extendleft(reversed(pieces[1:]))
             del pieces[1:]
         yield "\n".join(pieces).strip(" \t\r")
-        pieces, length, is_quoted = [], 0, False
+        pieces, length, is_quoted, is_lost = [], 0, False, False
 
 
-def _ends_quoted(line: str, is_quoted: bool) -> bool:
-    """Whether a quotation is open behind a line; ``is_quoted`` before it."""
+def _behind(line: str, is_quoted: bool) -> tuple[bool, bool]:
+    """Whether a quotation is open behind a line; whether it is none, as its end is in a word.
+
+    ``is_quoted`` tells whether one is before it.
+    """
     at = 0
     while line.find('"', at) >= 0:
         found = (_ENDS.match if is_quoted else _BEGINS.search)(line, at)
         if found is None:
             break
-        at, is_quoted = found.end(), not is_quoted
-    return is_quoted
+        at = found.end()
+        if is_quoted and line[at : at + 1].strip():
+            return True, True
+        is_quoted = not is_quoted
+    return is_quoted, False

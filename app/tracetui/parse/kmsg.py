@@ -39,7 +39,8 @@ def unescape(name: str) -> str:
     r"""A name with the kernel's ``\xNN`` undone, as the other sources have it."""
     if "\\x" not in name:
         return name
-    data = _ESCAPE.sub(lambda found: bytes((int(found[1], 16),)), name.encode())
+    raw = name.encode(errors="backslashreplace")
+    data = _ESCAPE.sub(lambda found: bytes((int(found[1], 16),)), raw)
     return data.decode(errors="backslashreplace")
 
 
