@@ -83,6 +83,12 @@ class Alarm:
             self._loop.listen_again()
         self._loop.tell_status()
 
+    def set_threshold(self, hops_per_second: object) -> None:
+        """Change the guard's threshold, to a whole number above 0."""
+        if isinstance(hops_per_second, int) and hops_per_second > 0:
+            self._guard.threshold = hops_per_second
+            self._loop.tell_status()
+
     def tick(self, now: float) -> None:
         """Stop listening to a flood that does not end; ``now`` is monotonic seconds."""
         lasts = self._guard.tripped and now - self._since > DEAF_AFTER_SECONDS

@@ -11,7 +11,7 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Optional
@@ -20,6 +20,7 @@ from tracetui.collector import frames
 from tracetui.collector.alarm import Alarm
 from tracetui.collector.keeper import Keeper
 from tracetui.collector.mailbox import Mailbox
+from tracetui.collector.orders import Orders
 from tracetui.collector.outbox import Outbox
 from tracetui.collector.reception import Reception
 from tracetui.collector.ruleset_reader import LegacyReader, NftReader, Reader
@@ -87,6 +88,9 @@ class Collector:
         self._worker = Worker("rules", self._job_failed)
         self._remover = Worker("removal", self._job_failed)
         self._alarm = Alarm(self._guard, self._keeper, self._remover, self._mailbox, self)
+        self._orders = Orders(
+            self._keeper, self._worker, self._remover, self._snapshots, self._alarm, self
+        )
         self._links = LinkEvents()
         self._leaving = self._clean = self._refreshing = False
         self._bye: dict[str, Any] = {"removed": (), "why": None}
@@ -233,6 +237,10 @@ class Collector:
         """Have the rules listed at the next turn."""
         self._refreshed = float("-inf")
 
+    def relist_soon(self) -> None:
+        """The same; safe from every thread."""
+        self._mailbox.post(self.relist)
+
     def _send_links(self) -> None:
         # Bounded, as other programs can send to the group too: the loop has more to do.
         for _ in range(BATCH):
@@ -259,10 +267,6 @@ class Collector:
         if name and not self._leaving and netns.is_gone(name):
             self._leave(f"the namespace {name} is gone")
 
-    def _flush(self, command: Mapping[str, Any]) -> None:
-        self._keeper.flush(_ids(command))
-        self._mailbox.post(self._refresh)
-
     def _read_commands(self) -> None:
         try:
             data = os.read(self._stdin, 65536)
@@ -272,30 +276,12 @@ class Collector:
             self._selector.unregister(self._stdin)
             self._leave()
         for command in self._commands.feed(data):
-            self._obey(command)
+            if not self._leaving:
+                self._orders.obey(command)
 
-    def _obey(self, command: Mapping[str, Any]) -> None:
-        keeper, worker = self._keeper, self._worker
-        orders: dict[str, Callable[[], None]] = {
-            "add": lambda: worker.submit(partial(keeper.add, command)),
-            "delete": lambda: worker.submit(partial(keeper.delete, str(command.get("id")))),
-            "count": lambda: worker.submit(keeper.count),
-            "read": self._snapshots.want,
-            "chain": lambda: self._snapshots.list_chain(command),
-            "extend": lambda: worker.submit(partial(keeper.extend, _ids(command))),
-            "flush": lambda: self._remover.submit(partial(self._flush, command)),
-            "arm": self._alarm.arm,
-            "threshold": partial(self._set_threshold, command.get("value")),
-            "quit": self._leave,
-        }
-        order = orders.get(command["do"])
-        if order and not self._leaving:
-            order()
-
-    def _set_threshold(self, value: object) -> None:
-        if isinstance(value, int) and value > 0:
-            self._guard.threshold = value
-            self.tell_status()
+    def leave(self) -> None:
+        """Have everything of ours removed, and end then."""
+        self._leave()
 
     def _leave(self, why: Optional[str] = None) -> None:
         """Have everything of ours removed, and end then; ``why`` if nobody asked for it."""
@@ -326,9 +312,3 @@ class Collector:
 
     def _job_failed(self, error: Exception) -> None:
         self.say("error", str(error) if isinstance(error, Failure) else f"internal: {error!r}")
-
-
-def _ids(command: Mapping[str, Any]) -> tuple[str, ...]:
-    """The ids of rules that a command names."""
-    ids = command.get("ids")
-    return tuple(map(str, ids)) if isinstance(ids, list) else ()

@@ -40,8 +40,8 @@ def run(serve: Callable[[], int], sweep: Callable[[], None]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: _pass_on(child, signal.SIGTERM))
     _let_go_of_pipes()
     status = _wait_for(child)
-    _end_orphans()
-    if status != 0:
+    had_orphans = _end_orphans()
+    if status != 0 or had_orphans:
         sweep()
     return 0
 
@@ -66,10 +66,13 @@ def _pass_on(child: int, number: int) -> None:
         os.kill(child, number)
 
 
-def _end_orphans() -> None:
-    """Kill what the collector left running, and what that leaves, until nothing is left."""
+def _end_orphans() -> bool:
+    """Kill what the collector left running, and what that leaves; whether there was anything."""
+    found = False
     with contextlib.suppress(ChildProcessError):
         while True:
             for pid in process.children(os.getpid()):
+                found = True
                 _pass_on(pid, signal.SIGKILL)
             os.waitpid(-1, 0)
+    return found

@@ -1,0 +1,71 @@
+"""What the session can ask of the collector, and who does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Protocol
+
+from tracetui.collector.alarm import Alarm
+from tracetui.collector.keeper import Keeper
+from tracetui.collector.snapshots import Snapshots
+from tracetui.collector.worker import Worker
+
+
+class Asked(Protocol):
+    """The receive loop, as far as orders are for it; safe from every thread."""
+
+    def leave(self) -> None:
+        """Have everything of ours removed, and end."""
+        ...
+
+    def relist_soon(self) -> None:
+        """Have the rules listed soon."""
+        ...
+
+
+class Orders:
+    """Gives each command to who does it; what is no order is left out."""
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        worker: Worker,
+        remover: Worker,
+        snapshots: Snapshots,
+        alarm: Alarm,
+        loop: Asked,
+    ) -> None:
+        """``remover`` runs nothing but removals, so that they never wait."""
+        self._keeper = keeper
+        self._remover = remover
+        self._loop = loop
+        # Each command by its name.
+        self._orders: dict[str, Callable[[Mapping[str, Any]], None]] = {
+            "add": lambda c: worker.submit(partial(keeper.add, c)),
+            "delete": lambda c: worker.submit(partial(keeper.delete, str(c.get("id")))),
+            "extend": lambda c: worker.submit(partial(keeper.extend, _ids(c))),
+            "flush": lambda c: remover.submit(partial(self._flush, _ids(c))),
+            "count": lambda _: worker.submit(keeper.count),
+            "read": lambda _: snapshots.want(),
+            "chain": snapshots.list_chain,
+            "arm": lambda _: alarm.arm(),
+            "threshold": lambda c: alarm.set_threshold(c.get("value")),
+            "quit": lambda _: loop.leave(),
+        }
+
+    def obey(self, command: Mapping[str, Any]) -> None:
+        """Do what a command says, or have it done."""
+        order = self._orders.get(str(command.get("do")))
+        if order is not None:
+            order(command)
+
+    def _flush(self, foreign_ids: tuple[str, ...]) -> None:
+        self._keeper.flush(foreign_ids)
+        self._loop.relist_soon()
+
+
+def _ids(command: Mapping[str, Any]) -> tuple[str, ...]:
+    """The ids of rules that a command names."""
+    ids = command.get("ids")
+    return tuple(map(str, ids)) if isinstance(ids, list) else ()
