@@ -17,6 +17,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from tests.safety_table import SafetyTable
 
+from tracetui.kernel import netns
+
 IN_CI = bool(os.environ.get("CI"))
 XTABLES = ("iptables-legacy", "iptables-nft", "ip6tables-legacy", "ip6tables-nft")
 STATE = Path("/run/tracetui")
@@ -87,7 +89,8 @@ class Namespace:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._state = STATE / f"nf_log-{Path(f'/run/netns/{name}').stat().st_ino}.json"
+        names = netns.call_inside(netns.resolve(name), netns.name_for_ever)
+        self._state = STATE / f"nf_log-{names}.json"
 
     def state_files(self) -> list[str]:
         """What of our state about this namespace lies on the node."""

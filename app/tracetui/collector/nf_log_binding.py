@@ -29,7 +29,7 @@ class NfLogBinding:
     def __init__(self, owner_text: str, state: Path = STATE) -> None:
         self._owner = owner_text
         self._state = state
-        self._path = state / f"nf_log-{netns.inode()}.json"
+        self._path = state / f"nf_log-{netns.name_for_ever()}.json"
 
     def take(self) -> None:
         """Bind IPv4 and IPv6 to nfnetlink_log; raises Failure and changes nothing if it can't."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import socket
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +16,8 @@ from tracetui.errors import Failure, NotPermitted
 NAMED = Path("/run/netns")
 """Where ``ip netns add`` keeps them (ip-netns(8))."""
 _CLONE_NEWNET = 0x40000000
+_SO_NETNS_COOKIE = 71
+"""include/uapi/asm-generic/socket.h; since Linux 5.14."""
 
 Result = TypeVar("Result")
 
@@ -65,6 +69,19 @@ def is_gone(name: str) -> bool:
 def inode() -> int:
     """The inode that names the network namespace this thread is in."""
     return os.stat("/proc/thread-self/ns/net").st_ino  # noqa: PTH116 - a magic link, no path
+
+
+def name_for_ever() -> str:
+    """A name of the network namespace this thread is in that no other gets while the node is up.
+
+    Before Linux 5.14 it is its inode, which another one can get when this one is gone.
+    """
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as one:
+            cookie = one.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8)
+    except OSError:
+        return str(inode())
+    return f"cookie-{int.from_bytes(cookie, sys.byteorder)}"
 
 
 def is_initial() -> bool:
