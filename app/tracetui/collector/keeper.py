@@ -137,6 +137,7 @@ class Keeper:
     def extend(self, rule_ids: Collection[str]) -> None:
         """Have rules of this collector end later, all of them where none is named."""
         listed = {rule.comment: rule for rule in self.book.listing() if rule.mine}
+        ends: dict[str, list[str]] = {}
         for one in self.book.standing:
             found = listed.get(one.comment)
             if one.expires is None or (rule_ids and (not found or found.id not in rule_ids)):
@@ -146,8 +147,12 @@ class Keeper:
             except Failure as error:
                 self._loop.say("error", f"not extended: {one.text} ({error})")
             else:
-                ends = time.strftime("%H:%M:%S", time.gmtime(later.expires))
-                self._loop.say("information", f"ends at {ends} UTC: {later.text}")
+                clock = time.strftime("%H:%M:%S", time.gmtime(later.expires))
+                ends.setdefault(clock, []).append(later.text)
+        for clock, texts in ends.items():
+            # One notice, however many they are: what they cover is what is looked at.
+            which = texts[0] if len(texts) == 1 else f"{len(texts)} rules"
+            self._loop.say("information", f"ends at {clock} UTC: {which}")
         self.refresh()
 
     def flush(self, foreign_ids: Collection[str] = ()) -> None:
