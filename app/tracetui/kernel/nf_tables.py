@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple, Optional, Protocol
 
 from tracetui.errors import Failure, NotPermitted
-from tracetui.kernel.netlink import KERNEL
+from tracetui.kernel.netlink import KERNEL, close_to_others
 
 _NETLINK_NETFILTER = 12
 _SUBSYSTEM = 10 << 8
@@ -194,8 +194,7 @@ def _netlink_socket() -> socket.socket:
     try:
         opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
         opened.bind((0, 0))
-        # Nobody else can fill it up from here on, as in netlink.NetlinkSource.
-        opened.connect((KERNEL, 0))
+        close_to_others(opened)
     except OSError as error:
         raise Failure(f"no nf_tables: {os.strerror(error.errno or 0)}") from None
     opened.settimeout(_SECONDS)
