@@ -35,7 +35,7 @@ def main() -> int:
                 print(line)
             return 0
         chosen = Options(options.netns, options.source, options.guard)
-        return watchdog.run(lambda: _serve(chosen), _sweep)
+        return watchdog.run(lambda: _serve(chosen), _sweep, _restore)
     except TracetuiError as error:
         print(error, file=sys.stderr)
         return 1
@@ -56,6 +56,12 @@ def _serve(options: Options) -> int:
 def _sweep() -> None:
     """Remove what the collector left, however long that takes."""
     for line in flushing.sweep(_say, float("inf")):
+        _say(line)
+
+
+def _restore() -> None:
+    """Restore nf_log, should the collector have ended without doing so."""
+    for line in flushing.restore():
         _say(line)
 
 

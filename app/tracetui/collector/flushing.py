@@ -16,10 +16,18 @@ def sweep(say: Say = print, patience: float = PATIENCE) -> list[str]:
     """
     me = str(Owner.this_process())
     book = RuleBook(tag_of(me), say)
-    lines = [f"removed {one.text}" for one in book.swept(time.time(), patience)]
-    if NfLogBinding(me).sweep():
-        lines.append("restored nf_log")
-    return lines
+    try:
+        lines = [f"removed {one.text}" for one in book.swept(time.time(), patience)]
+    finally:
+        # Whatever became of the rules: the log of the node is not ours to keep.
+        restored = restore()
+    return lines + restored
+
+
+def restore() -> list[str]:
+    """Restore nf_log if dead owners left it bound, and say so in a line; raises Failure."""
+    is_restored = NfLogBinding(str(Owner.this_process())).sweep()
+    return ["restored nf_log"] if is_restored else []
 
 
 def flush(everything: bool, say: Say) -> list[str]:
@@ -37,6 +45,4 @@ def flush(everything: bool, say: Say) -> list[str]:
         f"removed {'foreign ' if one[:4] in foreign else ''}{one.text}"
         for one in book.remove_listed(doomed)
     ]
-    if NfLogBinding(me).sweep():
-        lines.append("restored nf_log")
-    return lines
+    return lines + restore()

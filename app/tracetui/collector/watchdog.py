@@ -20,8 +20,10 @@ _FOR_THE_SCREEN = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
 """Ignored here and, inherited, in the collector: the screen decides what they mean."""
 
 
-def run(serve: Callable[[], int], sweep: Callable[[], None]) -> int:
+def run(serve: Callable[[], int], sweep: Callable[[], None], restore: Callable[[], None]) -> int:
     """Run ``serve`` in a child, and ``sweep`` if that does not end well; the exit status.
+
+    ``restore`` follows an end that was well: it is to find nothing left to do.
 
     Must be called before any thread is started.
     """
@@ -43,6 +45,8 @@ def run(serve: Callable[[], int], sweep: Callable[[], None]) -> int:
     had_orphans = _end_orphans()
     if status != 0 or had_orphans:
         sweep()
+    else:
+        restore()
     return 0
 
 
