@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tracetui.kernel.module_files import Details, ModuleFiles
 from tracetui.model.assemble import Assembler
 from tracetui.parse import wrapper
+from tracetui.session.module_reader import ModuleReader
 from tracetui.session.replay import ReplaySession
 from tracetui.session.session import Node, Status
 from tracetui.ui.app import TraceApp
@@ -66,12 +68,35 @@ class Desk(ReplaySession):
     def set_threshold(self, hops_per_second) -> None:
         self.orders.append(("threshold", hops_per_second))
 
+    def load_module(self, name) -> None:
+        self.orders.append(("load", name))
+
+
+class ModuleTexts(ModuleFiles):
+    """A node's texts about its modules: the list of one node, and what else a test gives."""
+
+    def __init__(self, listing, **others) -> None:
+        super().__init__(Path("/nowhere"))
+        self.listing, self.others = listing, others
+
+    def modules(self):
+        return self.listing
+
+    def on_disk(self):
+        return self.others.get("on_disk")
+
+    def built_in(self):
+        return self.others.get("built_in")
+
+    def details(self, name):
+        return self.others.get("details", Details(None, {}, {}))
+
 
 class Screen:
     """The running program with what tests ask of it."""
 
-    def __init__(self, app, pilot, session) -> None:
-        self.app, self.pilot, self.session = app, pilot, session
+    def __init__(self, app, pilot, session, modules) -> None:
+        self.app, self.pilot, self.session, self.modules = app, pilot, session, modules
 
     @property
     def timeline(self) -> Timeline:
@@ -109,12 +134,13 @@ def shown():
     """Runs the program over a session, as an async context that gives the screen."""
 
     @asynccontextmanager
-    async def run(session=None, size=(80, 24), modules=MODULES):
+    async def run(session=None, size=(80, 24), modules=MODULES, **told):
         session = session or Desk()
-        app = TraceApp(session, lambda: modules, lambda: NOW)
+        texts = ModuleTexts(modules, **told)
+        app = TraceApp(session, ModuleReader(texts), lambda: NOW)
         async with app.run_test(size=size) as pilot:
             await pilot.pause()
-            screen = Screen(app, pilot, session)
+            screen = Screen(app, pilot, session, texts)
             await screen.settle()
             yield screen
 

@@ -6,6 +6,7 @@ import pytest
 from textual.widgets import Tree
 
 from tracetui.collector.listing import trace_rules
+from tracetui.model.modules import Module
 from tracetui.session.guard_state import GuardState, Trip
 from tracetui.ui.commands import COMMANDS
 from tracetui.ui.screens.help import keys_of
@@ -93,10 +94,11 @@ async def test_the_rule_under_the_cursor_is_deleted(shown):
 async def test_netfilter_modules_come_first_and_unfold_into_their_users(shown):
     async with shown(size=(120, 40)) as screen:
         tree = screen.app.screen.query_one("#tree", Tree)
-        names = [node.data.name for node in tree.root.children]
-        first_other = next(i for i, n in enumerate(tree.root.children) if not n.data.is_netfilter)
-        assert all(not node.data.is_netfilter for node in tree.root.children[first_other:])
-        conntrack = tree.root.children[names.index("nf_conntrack")]
+        nodes = [node for node in tree.root.children if isinstance(node.data, Module)]
+        names = [node.data.name for node in nodes]
+        first_other = next(i for i, n in enumerate(nodes) if not n.data.is_netfilter)
+        assert all(not node.data.is_netfilter for node in nodes[first_other:])
+        conntrack = nodes[names.index("nf_conntrack")]
         conntrack.expand()
         await screen.settle()
         users = [node.data.name for node in conntrack.children]

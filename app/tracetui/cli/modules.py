@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from tracetui.kernel.procfs import ProcFs
+from tracetui.kernel.module_files import ModuleFiles
 from tracetui.session import modules
+from tracetui.session.module_reader import ModuleReader
 
 
 def run(options: argparse.Namespace) -> int:
     """Print them; the exit status."""
-    print(modules.report(ProcFs().modules_text(), options.name, options.json))
+    reader = ModuleReader(ModuleFiles())
+    print(modules.report(reader, options.name, options.sort, options.json))
     return 0

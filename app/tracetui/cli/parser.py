@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tracetui import __version__
 from tracetui.cli import options
+from tracetui.model.modules import ORDERS
 from tracetui.session.inert import inert
 
 DESCRIPTION = """\
@@ -39,6 +40,14 @@ the same id, and the last line stands.
 examples:
   tracetui record -p udp --dport 53 --seconds 30 -w dns.ndjson
   tracetui record -p tcp --syn --packets 10 | jq -c '[.src, .dst, .verdict]'
+"""
+MODULES = """\
+A star behind the references says that some are held by no module: by the kernel, a rule, a socket.
+
+examples:
+  tracetui modules nf_conntrack
+  tracetui modules --sort size
+  tracetui modules --json | jq -r '.needs[] | select(.state == "missing") | .module'
 """
 RULES = """\
 examples:
@@ -77,8 +86,12 @@ def parser() -> argparse.ArgumentParser:
     _add_rules(commands)
     flush = _command(commands, "flush", "remove every TRACE rule of ours", "", options.netns(True))
     flush.add_argument("--all", action="store_true", help="foreign TRACE rules too, named")
-    modules = _command(commands, "modules", "the kernel modules with their Used-by tree", "")
-    modules.add_argument("name", nargs="?", metavar="NAME", help="only this one and its users")
+    about = "the kernel modules with their Used-by tree, and what tracing needs of them"
+    modules = _command(commands, "modules", about, MODULES)
+    modules.add_argument(
+        "name", nargs="?", metavar="NAME", help="only this one, with everything known of it"
+    )
+    modules.add_argument("--sort", choices=ORDERS, default="name", help="default: name")
     modules.add_argument("--json", action="store_true", help="as JSON")
     _command(commands, "demo", "trace a throwaway lab; without root, play a recording", "")
     return top

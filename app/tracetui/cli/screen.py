@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tracetui.cli.terminal import say
-from tracetui.kernel.procfs import ProcFs
+from tracetui.kernel.module_files import ModuleFiles
+from tracetui.session.module_reader import ModuleReader
 from tracetui.session.session import Session
 from tracetui.ui.app import TraceApp
 
@@ -26,7 +27,7 @@ def show(session: Session) -> int:
             say(notice.text)
 
     try:
-        app = TraceApp(session, ProcFs().modules_text)
+        app = TraceApp(session, ModuleReader(ModuleFiles()))
         with _ended_by_signals(app, session):
             app.run()
     finally:

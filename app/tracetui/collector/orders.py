@@ -10,6 +10,9 @@ from tracetui.collector.alarm import Alarm
 from tracetui.collector.keeper import Keeper
 from tracetui.collector.snapshots import Snapshots
 from tracetui.collector.worker import Worker
+from tracetui.errors import Failure
+from tracetui.kernel import modprobe
+from tracetui.model.needs import LOADABLE
 
 
 class Asked(Protocol):
@@ -17,6 +20,10 @@ class Asked(Protocol):
 
     def leave(self) -> None:
         """Have everything of ours removed, and end."""
+        ...
+
+    def say(self, severity: str, text: str) -> None:
+        """Tell the user one sentence."""
         ...
 
     def relist_soon(self) -> None:
@@ -49,6 +56,7 @@ class Orders:
             "count": lambda _: worker.submit(keeper.count),
             "read": lambda _: snapshots.want(),
             "chain": snapshots.list_chain,
+            "modprobe": lambda c: worker.submit(partial(self._load, c.get("module"))),
             "arm": lambda _: alarm.arm(),
             "threshold": lambda c: alarm.set_threshold(c.get("value")),
             "quit": lambda _: loop.leave(),
@@ -63,6 +71,19 @@ class Orders:
     def _flush(self, foreign_ids: tuple[str, ...]) -> None:
         self._keeper.flush(foreign_ids)
         self._loop.relist_soon()
+
+    def _load(self, name: object) -> None:
+        """Load a module, if it is one that tracing needs; the outcome is a notice."""
+        if name not in LOADABLE:
+            self._loop.say("error", "no module that tracing needs")
+            return
+        try:
+            modprobe.load(str(name))
+        except Failure as error:
+            self._loop.say("error", str(error))
+        else:
+            self._loop.say("information", f"loaded {name}")
+        self._keeper.count()
 
 
 def _ids(command: Mapping[str, Any]) -> tuple[str, ...]:

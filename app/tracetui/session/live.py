@@ -170,6 +170,10 @@ class LiveSession:
         """Change the guard's threshold."""
         self._order("threshold", value=hops_per_second)
 
+    def load_module(self, name: str) -> None:
+        """Have a kernel module that tracing needs loaded; the outcome is a notice."""
+        self._order("modprobe", module=name)
+
     def leave(self) -> None:
         """Have our rules removed without waiting for that."""
         self._client.leave()

@@ -4,40 +4,43 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Optional
 
 from tracetui.errors import Failure
-from tracetui.model.modules import Module, ModuleTree
-from tracetui.parse import proc_modules
+from tracetui.model.modules import Module, ModuleFacts, ModuleTree
+from tracetui.model.needs import LOADED, MISSING, ON_DISK, UNKNOWN, Need
 from tracetui.session.inert import inert, inert_json
+from tracetui.session.module_reader import Listing, ModuleReader
 
 NO_MODULES = (
     "This kernel has no loadable modules (there is no /proc/modules): what netfilter needs is "
-    "built in or missing, and no list can tell which."
+    "built in or missing. It lists only some of what is built in."
 )
 DEPTH = 12
 """Levels of the tree shown; Used-by can't be circular in a sound kernel, but files may lie."""
+HELD = "held by the kernel or a rule"
 
 
-def report(text: Optional[str], name: Optional[str], as_json: bool) -> str:
-    """What ``tracetui modules`` prints of a /proc/modules text; raises Failure for a wrong name."""
-    if text is None:
-        if name is not None:
-            raise Failure(NO_MODULES)
-        return json.dumps({"loadable": False, "modules": []}) if as_json else NO_MODULES
-    found = proc_modules.parse(text)
-    tree = ModuleTree(found.modules)
-    chosen = tree.modules if name is None else [_named(tree, name)]
+def report(reader: ModuleReader, name: Optional[str], order: str, as_json: bool) -> str:
+    """What ``tracetui modules`` prints; raises TracetuiError, also for a wrong name."""
+    listing = reader.read()
+    tree = listing.tree
+    chosen = tree.sorted_by(order) if name is None else [_named(listing, name)]
+    facts = None if name is None else reader.facts(chosen[0])
     if as_json:
-        modules = [_module_json(module) for module in chosen]
-        value = {"loadable": True, "modules": modules, "skipped": found.skipped}
-        return inert_json(json.dumps(value))
-    lines = [f"{'MODULE':<36} {'SIZE':>10} {'REFS':>5}  USED BY"]
+        return inert_json(json.dumps(_json(listing, chosen, facts)))
+    lines = [] if listing.is_loadable or name is not None else [NO_MODULES, ""]
+    if chosen:
+        lines.append(f"{'MODULE':<36} {'SIZE':>10} {'REFS':>5}  USED BY")
     for module in chosen:
         lines += _lines(tree, module)
-    if found.skipped:
-        lines.append(f"{found.skipped} lines could not be read")
+    if facts is not None:
+        lines += ["", *about(tree, chosen[0], facts)]
+    else:
+        lines += ["", "TRACING NEEDS", *map(need_text, listing.needs)]
+    if listing.skipped:
+        lines.append(f"{listing.skipped} lines could not be read")
     return "\n".join(map(inert, lines))
 
 
@@ -54,27 +57,82 @@ def references_text(module: Module) -> str:
 
 def note(module: Module) -> str:
     """What is out of the ordinary: state, taint, permanence."""
-    parts = [module.state] if module.state not in (None, "Live") else []
+    parts = [module.state.lower()] if module.state not in (None, "Live") else []
     parts += [f"taint {module.taint}"] if module.taint else []
     parts += ["permanent"] if module.permanent else []
     return ", ".join(part for part in parts if part)
 
 
-def _named(tree: ModuleTree, name: str) -> Module:
-    module = tree.find(name)
-    if module is None:
-        close = difflib.get_close_matches(name, [one.name for one in tree.modules])
-        hint = f"did you mean {', '.join(close)}?" if close else "built-in ones are never listed"
-        raise Failure(f"no module {name} is loaded; {hint}")
-    return module
+def about(tree: ModuleTree, module: Module, facts: ModuleFacts) -> Iterator[str]:
+    """Everything that is known of a module, a line each, in both directions."""
+    needed = [one.name for one in tree.needs(module)]
+    unmet = [one for one in facts.depends or () if one not in needed]
+    missing = f"not listed: {', '.join(unmet)}" if unmet else ""
+    held = f"{module.unexplained} {HELD}" if module.unexplained else ""
+    users = ", ".join(one.name for one in tree.users(module))
+    fields = {
+        "description": facts.description,
+        "state": (module.state or "").lower() or None,
+        "size": size_text(module.size) if module.size else None,
+        "references": None if module.refcount is None else str(module.refcount),
+        "used by": None if module.is_built_in else joined(users, held),
+        "depends on": None if module.is_built_in else joined(", ".join(needed), missing),
+        "version": facts.version,
+        "srcversion": facts.source_version,
+        "license": facts.license,
+        "taint": module.taint or None,
+        "file": facts.file,
+    }
+    for name, value in fields.items():
+        if value is not None:
+            yield f"{name:<12} {value}"
+    for parameter, value in facts.parameters.items():
+        yield f"{'parameter':<12} {parameter} = {'(root only)' if value is None else value}"
+
+
+def joined(*parts: str) -> str:
+    """Parts that are there behind each other, or that there is nothing."""
+    return "; ".join(part for part in parts if part) or "nothing"
+
+
+def need_text(need: Need) -> str:
+    """A part of what tracing needs on one line, its mark first."""
+    return f"{mark_of(need)} {need.part.name:<15} {need_state(need):<32} {need.part.what_for}"
+
+
+def mark_of(need: Need) -> str:
+    """Whether a part is there, at a glance."""
+    return "✓" if need.is_there else {ON_DISK: "○", MISSING: "✗"}.get(need.state, "?")
+
+
+def need_state(need: Need) -> str:
+    """How a part is there, or what brings it."""
+    texts: dict[str, Callable[[], str]] = {
+        LOADED: lambda: f"loaded ({need.module})",
+        ON_DISK: lambda: f"not loaded; modprobe {need.module}",
+        MISSING: lambda: f"missing ({need.module})",
+        UNKNOWN: lambda: f"not known ({need.module})",
+    }
+    return texts.get(need.state, lambda: need.state)()
+
+
+def _named(listing: Listing, name: str) -> Module:
+    module = listing.tree.find(name)
+    if module is not None:
+        return module
+    if not listing.is_loadable:
+        raise Failure(NO_MODULES)
+    close = difflib.get_close_matches(name, [one.name for one in listing.tree.modules])
+    hint = f"did you mean {', '.join(close)}?" if close else "built-in ones are not always listed"
+    raise Failure(f"no module {name} is loaded; {hint}")
 
 
 def _lines(tree: ModuleTree, module: Module) -> Iterator[str]:
     names = ", ".join(user.name for user in tree.users(module))
-    held = f"{module.unexplained} held by the kernel or a rule" if module.unexplained else ""
-    about = "; ".join(part for part in (names, held, note(module)) if part)
-    size, references = size_text(module.size), references_text(module)
-    yield f"{module.name:<36} {size:>10} {references:>5}  {about}".rstrip()
+    held = f"{module.unexplained} {HELD}" if module.unexplained else ""
+    told = "; ".join(part for part in (names, held, note(module)) if part)
+    size = size_text(module.size) if module.size else "-"
+    yield f"{module.name:<36} {size:>10} {references_text(module):>5}  {told}".rstrip()
     yield from _branches(tree, module, "", (module.name,))
 
 
@@ -90,15 +148,43 @@ def _branches(
             yield from _branches(tree, user, deeper, (*above, user.name))
 
 
-def _module_json(module: Module) -> dict[str, Any]:
+def _json(listing: Listing, chosen: list[Module], facts: Optional[ModuleFacts]) -> dict[str, Any]:
     return {
+        "loadable": listing.is_loadable,
+        "modules": [_module_json(listing.tree, module, facts) for module in chosen],
+        "needs": [
+            {
+                "name": need.part.name,
+                "state": need.state,
+                "module": need.module,
+                "for": need.part.what_for,
+            }
+            for need in listing.needs
+        ],
+        "skipped": listing.skipped,
+    }
+
+
+def _module_json(tree: ModuleTree, module: Module, facts: Optional[ModuleFacts]) -> dict[str, Any]:
+    value: dict[str, Any] = {
         "name": module.name,
-        "size": module.size,
+        "size": module.size or None,
         "refcount": module.refcount,
         "used_by": list(module.used_by),
+        "depends_on": [one.name for one in tree.needs(module)],
         "unexplained": module.unexplained,
         "state": module.state,
         "taint": module.taint or None,
         "permanent": module.permanent,
         "netfilter": module.is_netfilter,
     }
+    if facts is not None:
+        value.update(
+            description=facts.description,
+            version=facts.version,
+            srcversion=facts.source_version,
+            license=facts.license,
+            file=facts.file,
+            parameters=dict(facts.parameters),
+        )
+    return value

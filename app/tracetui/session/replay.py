@@ -129,6 +129,10 @@ class ReplaySession:
         """Say that there is no node."""
         self._refuse()
 
+    def load_module(self, name: str) -> None:
+        """Say that there is no node."""
+        self._refuse()
+
     def leave(self) -> None:
         """Nothing: nothing of ours is on any node."""
 

@@ -173,6 +173,13 @@ class Session(Protocol):
         """Change the guard's threshold."""
         ...
 
+    def load_module(self, name: str) -> None:
+        """Have a kernel module that tracing needs loaded; the outcome is a notice.
+
+        Any other is refused, and none is ever unloaded.
+        """
+        ...
+
     def leave(self) -> None:
         """Have our rules removed without waiting for that, or for anything: the end is near."""
         ...

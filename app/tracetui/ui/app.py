@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from typing import Optional
 
 from textual.app import App
 
 from tracetui.session.cells import shown
+from tracetui.session.module_reader import ModuleReader
 from tracetui.session.session import Notice, Session
 from tracetui.ui import stylesheet
 from tracetui.ui.commands import bindings
@@ -36,7 +36,7 @@ class TraceApp(App[None]):
     def __init__(
         self,
         session: Session,
-        read_modules: Callable[[], Optional[str]],
+        modules: ModuleReader,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Show ``session``; ``clock`` gives seconds since the epoch for countdowns and expiries."""
@@ -44,7 +44,7 @@ class TraceApp(App[None]):
         self.session = session
         self.notices: list[Notice] = []
         """Everything the user was told."""
-        self._main = MainScreen(session, read_modules, clock)
+        self._main = MainScreen(session, modules, clock)
 
     def on_mount(self) -> None:
         """Open the screen and begin to look at the session."""

@@ -11,8 +11,8 @@ class Command(NamedTuple):
     """Something a user can do with a key."""
 
     scope: str
-    """``anywhere``, ``main`` (no dialog open), ``timeline``, ``filter``, ``rules``, ``chain`` or
-    ``chain-screen``."""
+    """``anywhere``, ``main`` (no dialog open), ``timeline``, ``filter``, ``rules``, ``modules``,
+    ``chain`` or ``chain-screen``."""
     keys: str
     """Textual's names of the keys, comma between."""
     action: str
@@ -83,6 +83,13 @@ COMMANDS = (
     Command(
         "chain-screen", "backspace,left,h,escape,q", "back", "back", "the chain before", "← Esc"
     ),
+    Command("modules", "i", "about", "about", "everything known of the module", footer=True),
+    Command("modules", "s", "sort", "sort", "sort by name, size or references", footer=True),
+    Command(
+        "modules", "r", "reverse", "reverse", "what uses it, or what it depends on", footer=True
+    ),
+    Command("modules", "slash", "find", "find", "find modules by a part of their name", "/"),
+    Command("modules", "l", "load", "load", "load a part that tracing needs (asks first)"),
     Command("filter", "down", "leave", "packets", "to the packets", "↓ Enter", footer=True),
     Command("filter", "escape", "screen.clear", "clear", "clear and leave", "Esc", footer=True),
     Command("rules", "e", "extend", "extend", "this rule ends 10 minutes later", footer=True),
@@ -105,6 +112,7 @@ SCOPES = {
     "timeline": "In the packets",
     "filter": "In the filter",
     "rules": "In the TRACE rules",
+    "modules": "In the modules",
     "chain": "In a chain",
     "chain-screen": "",
 }

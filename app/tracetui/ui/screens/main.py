@@ -15,6 +15,8 @@ from textual.widgets import Footer, Input
 from tracetui.model.packet import Packet
 from tracetui.session.filtered import FilteredView
 from tracetui.session.inert import inert
+from tracetui.session.module_reader import ModuleReader
+from tracetui.session.modules import need_state
 from tracetui.session.session import ChainPlace, Session
 from tracetui.ui.commands import bindings
 from tracetui.ui.screens.add_rule import AddRuleScreen, Wanted
@@ -23,6 +25,7 @@ from tracetui.ui.screens.compare import CompareScreen
 from tracetui.ui.screens.confirm import ConfirmScreen
 from tracetui.ui.screens.guard import Choice, FlushForeign, GuardScreen
 from tracetui.ui.screens.help import HelpScreen
+from tracetui.ui.screens.module import ModuleScreen
 from tracetui.ui.screens.paths import PathsScreen
 from tracetui.ui.screens.threshold import ThresholdScreen
 from tracetui.ui.widgets.filter_bar import FilterBar
@@ -49,12 +52,12 @@ class MainScreen(Screen[None]):
     def __init__(
         self,
         session: Session,
-        read_modules: Callable[[], Optional[str]],
+        modules: ModuleReader,
         clock: Callable[[], float],
     ) -> None:
         super().__init__()
         self._session = session
-        self._read_modules = read_modules
+        self._module_reader = modules
         self._clock = clock
         self._view = FilteredView(session.packets)
         # Kept, not looked up: while the program ends, a timer may still find them gone.
@@ -64,13 +67,14 @@ class MainScreen(Screen[None]):
         self._filter_bar = FilterBar()
         self._timeline = Timeline(self._view, session.explanations, "timeline")
         self._detail = HopDetail()
+        self._modules = ModulesPane(modules, "modules")
 
     def compose(self) -> ComposeResult:
         """Lay out the panes."""
         yield self._bar
         with Horizontal(id="body"):
             with Vertical(id="side"):
-                yield ModulesPane(self._read_modules, "modules")
+                yield self._modules
                 yield self._rules
             with self._packets:
                 yield self._filter_bar
@@ -127,13 +131,18 @@ class MainScreen(Screen[None]):
         self.app.push_screen(ThresholdScreen(present), self._set_threshold)
 
     def action_filter(self) -> None:
-        """Go to the filter; while something is typed a slash is only a character."""
+        """Go to the filter, or in the modules to a name; in what is typed it is a character."""
         if isinstance(self.focused, Input):
             raise SkipAction
+        if self._modules.has_focus_within:
+            self._modules.action_find()
+            return
         self._filter_bar.focus_first()
 
     def action_clear(self) -> None:
-        """Clear the filter and go back to the packets."""
+        """Clear the filter and go back to the packets; in the modules, show all of them."""
+        if self._modules.has_focus_within and self._modules.clear_find():
+            return
         self._filter_bar.clear()
         self.set_focus(self._timeline)
 
@@ -199,6 +208,22 @@ class MainScreen(Screen[None]):
     @on(FilterBar.Left)
     def _leave_filter(self) -> None:
         self.set_focus(self._timeline)
+
+    @on(ModulesPane.Asked)
+    def _show_module(self, event: ModulesPane.Asked) -> None:
+        self.app.push_screen(ModuleScreen(self._module_reader, event.tree, event.module))
+
+    @on(ModulesPane.LoadAsked)
+    def _load_module(self, event: ModulesPane.LoadAsked) -> None:
+        need = event.need
+        if need.is_there:
+            self.notify(f"{need.part.name} is there: {need_state(need)}", markup=False)
+            return
+        lines = [f"modprobe {need.module}", "", need.part.what_for]
+        ask = ConfirmScreen("Load a kernel module?", lines)
+        self.app.push_screen(
+            ask, lambda yes: self._session.load_module(need.module) if yes else None
+        )
 
     @on(RulesPane.Delete)
     def _delete(self, event: RulesPane.Delete) -> None:

@@ -1,48 +1,77 @@
-"""The loaded kernel modules, each unfolding into those that use it."""
+"""The loaded kernel modules as a tree in both directions, and what tracing needs of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Optional
+from typing import Union
 
 from rich.text import Text
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.widgets import Static, Tree
+from textual.message import Message
+from textual.widgets import Input, Static, Tree
 from textual.widgets.tree import TreeNode
 
 from tracetui.errors import TracetuiError
-from tracetui.model.modules import Module, ModuleTree
-from tracetui.parse import proc_modules
+from tracetui.model.modules import ORDERS, Module, ModuleTree
+from tracetui.model.needs import MISSING, ON_DISK, Need
 from tracetui.session import modules
 from tracetui.session.cells import padded, shown
 from tracetui.session.inert import inert
+from tracetui.session.module_reader import Listing, ModuleReader
+from tracetui.ui.commands import bindings
+from tracetui.ui.widgets.field import Field
 
 REFRESH_SECONDS = 5.0
 DEPTH = 12
 """Levels that unfold: Used-by can't be circular in a sound kernel, but a file may lie."""
+NEEDS = "needs"
+"""What stands for the checklist in the tree."""
+
+Entry = Union[Module, Need, str]
 
 
 class ModulesPane(Vertical):
     """A tree of modules, netfilter's first; a kernel without loadable modules says so."""
 
     ALLOW_MAXIMIZE = True
+    BINDINGS = bindings("modules")
 
-    def __init__(self, read: Callable[[], Optional[str]], widget_id: str) -> None:
+    class Asked(Message):
+        """Everything that is known of a module is wanted."""
+
+        def __init__(self, tree: ModuleTree, module: Module) -> None:
+            super().__init__()
+            self.tree = tree
+            self.module = module
+
+    class LoadAsked(Message):
+        """A part of what tracing needs is to be loaded."""
+
+        def __init__(self, need: Need) -> None:
+            super().__init__()
+            self.need = need
+
+    def __init__(self, reader: ModuleReader, widget_id: str) -> None:
         super().__init__(id=widget_id)
         self.border_title = "Modules"
-        self._read = read
-        self._shown: Optional[str] = None
-        self._tree = ModuleTree(())
+        self._reader = reader
+        self._order = ORDERS[0]
+        self._is_reversed = False
+        self._wanted = ""
+        self._shown: object = None
+        self._listing = Listing(ModuleTree(()), True, 0, ())
+        self._tree: Tree[Entry] = Tree("modules", id="tree")
 
     def compose(self) -> ComposeResult:
-        """Lay out the tree and the sentence that stands in its place."""
-        yield Tree[Module]("modules", id="tree")
+        """Lay out the tree, the sentence above it, and where a name is looked for."""
         yield Static("", id="sentence", markup=False)
+        yield self._tree
+        yield Field("", placeholder="find a module", compact=True, id="find", max_length=64)
 
     def on_mount(self) -> None:
         """Show the modules and keep looking."""
-        tree = self.query_one("#tree", Tree)
+        tree = self._tree
         tree.show_root = False
         tree.guide_depth = 2
         self.look()
@@ -51,62 +80,143 @@ class ModulesPane(Vertical):
     def look(self) -> None:
         """Read the modules again and show them if anything is new."""
         try:
-            text = self._read()
+            self._listing = self._reader.read()
         except TracetuiError as error:
             self._say(str(error))
             return
-        if text is None:
-            self._count("none loadable")
+        if not self._listing.is_loadable:
             self._say(modules.NO_MODULES)
-        elif text != self._shown:
-            self._shown = text
-            self._fill(text)
+        self._show()
 
-    def on_tree_node_expanded(self, event: Tree.NodeExpanded[Module]) -> None:
-        """Put a module's users under it the first time it unfolds."""
-        module = event.node.data
-        if module is not None and not event.node.children:
-            self._add(event.node, self._tree.users(module))
+    def action_sort(self) -> None:
+        """Sort by the next of the orders."""
+        self._order = ORDERS[(ORDERS.index(self._order) + 1) % len(ORDERS)]
+        self._show()
 
-    def _count(self, text: str) -> None:
-        """Say how many there are: folded to a strip only the title is in sight."""
-        self.border_title = f"Modules · {text}"
+    def action_reverse(self) -> None:
+        """Unfold modules into what they need instead of what uses them, or back."""
+        self._is_reversed = not self._is_reversed
+        self._show()
+
+    def action_find(self) -> None:
+        """Look for modules by a part of their name."""
+        self.add_class("-finding")
+        self.query_one("#find", Input).focus()
+
+    def action_about(self) -> None:
+        """Show everything that is known of what is under the cursor."""
+        node = self._tree.cursor_node
+        if node is not None and isinstance(node.data, Module):
+            self.post_message(self.Asked(self._listing.tree, node.data))
+        elif node is not None and isinstance(node.data, Need):
+            need = node.data
+            self.notify(
+                f"{need.part.name} · {modules.need_state(need)}: {need.part.what_for}", markup=False
+            )
+
+    def action_load(self) -> None:
+        """Ask for the part of what tracing needs under the cursor."""
+        node = self._tree.cursor_node
+        if node is not None and isinstance(node.data, Need):
+            self.post_message(self.LoadAsked(node.data))
+
+    @on(Input.Changed, "#find")
+    def _narrow(self, event: Input.Changed) -> None:
+        event.stop()
+        self._wanted = event.value.strip().lower()
+        self._show()
+
+    @on(Input.Submitted, "#find")
+    def leave_find(self) -> None:
+        """Go from the name that is looked for to what was found."""
+        self._tree.focus()
+        self.set_class(bool(self._wanted), "-finding")
+
+    def clear_find(self) -> bool:
+        """Show all modules again; False if they are shown."""
+        if not self.has_class("-finding"):
+            return False
+        self.query_one("#find", Input).value = ""
+        self.remove_class("-finding")
+        self._tree.focus()
+        return True
+
+    def on_tree_node_expanded(self, event: Tree.NodeExpanded[Entry]) -> None:
+        """Put a module's users, or what it needs, under it the first time it unfolds."""
+        node = event.node
+        if isinstance(node.data, Module) and not node.children:
+            self._add_modules(node, self._below(node.data))
 
     def _say(self, sentence: str) -> None:
         self.query_one("#sentence", Static).update(inert(sentence))
         self.set_class(True, "-no-modules")
 
-    def _fill(self, text: str) -> None:
-        """Build the tree anew; what was unfolded at its top and the cursor stay."""
-        tree = self.query_one("#tree", Tree)
-        self.set_class(False, "-no-modules")
-        self._tree = ModuleTree(proc_modules.parse(text).modules)
-        self._count(f"{len(self._tree)} loaded")
-        unfolded = {
-            node.data.name
-            for node in tree.root.children
-            if node.is_expanded and node.data is not None
-        }
+    def _show(self) -> None:
+        """Build the tree anew if it has changed; what was unfolded and the cursor stay."""
+        listing = self._listing
+        chosen = [
+            module
+            for module in listing.tree.sorted_by(self._order)
+            if self._wanted in module.name.lower()
+        ]
+        now = (chosen, listing.needs, self._is_reversed)
+        if now == self._shown:
+            return
+        self._shown = now
+        self._count(len(chosen))
+        tree = self._tree
+        unfolded = {_name(node) for node in tree.root.children if node.is_expanded}
         line = tree.cursor_line
         tree.clear()
-        self._add(tree.root, self._tree.modules)
+        if listing.needs and not self._wanted:
+            self._add_needs(tree.root, listing.needs)
+        self._add_modules(tree.root, chosen)
         for node in tree.root.children:
-            if node.data is not None and node.data.name in unfolded:
+            if _name(node) in unfolded:
                 node.expand()
         tree.root.expand()
-        tree.cursor_line = line
+        tree.cursor_line = max(line, 0)
 
-    def _add(self, parent: TreeNode[Module], found: list[Module]) -> None:
+    def _count(self, chosen: int) -> None:
+        """Say how many there are: folded to a strip only the title is in sight."""
+        total = len(self._listing.tree)
+        loaded = "loaded" if self._listing.is_loadable else "built in"
+        count = f"{chosen} of {total}" if self._wanted else f"{total}"
+        lacking = sum(need.state in (MISSING, ON_DISK) for need in self._listing.needs)
+        self.border_title = (
+            f"Modules · {count} {loaded}{f' · {lacking} lacking' if lacking else ''}"
+        )
+        order = "" if self._order == ORDERS[0] else f"by {self._order} · "
+        self.border_subtitle = f"{order}{'depends on' if self._is_reversed else 'used by'}"
+
+    def _below(self, module: Module) -> list[Module]:
+        tree = self._listing.tree
+        return tree.needs(module) if self._is_reversed else tree.users(module)
+
+    def _add_needs(self, parent: TreeNode[Entry], needs: tuple[Need, ...]) -> None:
+        there = sum(need.is_there for need in needs)
+        is_complete = there == len(needs)
+        label = Text(f"{'●' if is_complete else '○'} what tracing needs ", style="bold")
+        label.append(f"{there}/{len(needs)}", style="dim" if is_complete else "bold")
+        node = parent.add(label, data=NEEDS)
+        for need in needs:
+            text = Text(f"{modules.mark_of(need)} {padded(need.part.name, 15)} ")
+            state = "not loaded · l loads" if need.state == ON_DISK else need.state
+            node.add_leaf(text.append(state, style="dim"), data=need)
+
+    def _add_modules(self, parent: TreeNode[Entry], found: list[Module]) -> None:
         depth, above = 0, parent
         while above.parent is not None:
             depth, above = depth + 1, above.parent
         for module in found:
-            has_users = bool(module.used_by) and depth < DEPTH
+            unfolds = bool(self._below(module)) and depth < DEPTH
             # The tree draws a mark of two cells before what unfolds, and nothing before a leaf.
-            label = Text("" if has_users else "  ") + self._label(module, depth)
-            parent.add(label, data=module, allow_expand=has_users)
+            label = Text("" if unfolds else "  ") + self._label(module, depth)
+            parent.add(label, data=module, allow_expand=unfolds)
 
     def _label(self, module: Module, depth: int) -> Text:
+        if module.is_built_in:
+            return Text(shown(module.name, 26)).append(f" {module.state}".lower(), style="dim")
         width = max(10, 19 - 2 * depth)
         name = padded(shown(module.name, width), width)
         size = modules.size_text(module.size) if module.size else ""
@@ -114,3 +224,7 @@ class ModulesPane(Vertical):
         text.append(f" {size:>9} {modules.references_text(module):>3}", style="dim")
         note = modules.note(module)
         return text.append(f" {shown(note, width)}") if note else text
+
+
+def _name(node: TreeNode[Entry]) -> object:
+    return node.data.name if isinstance(node.data, Module) else node.data

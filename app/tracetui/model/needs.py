@@ -1,0 +1,128 @@
+"""What tracing needs of the kernel, and whether it is there.
+
+A part can be loaded, built in, or come by itself when it is asked for; a kernel without a list of
+its modules proves some of them in other ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Optional
+
+LOADED, BUILT_IN, ON_DISK, MISSING, UNKNOWN = (
+    "loaded", "built in", "on disk", "missing", "unknown",
+)  # fmt: skip
+"""``on disk``: not loaded, but the kernel can load it."""
+
+
+class Part(NamedTuple):
+    """One thing that tracing needs."""
+
+    name: str
+    """In the field's words."""
+    modules: tuple[str, ...]
+    """The modules that bring it, by their names in kernels old and new; the first is today's."""
+    options: tuple[str, ...]
+    """The kernel's build options of it (Kconfig), without ``CONFIG_``."""
+    what_for: str
+
+
+PARTS = (
+    Part("nf_tables", ("nf_tables",), ("NF_TABLES",), "nft rules and their trace events"),
+    Part(
+        *("ip_tables", ("ip_tables", "iptable_raw"), ("IP_NF_IPTABLES_LEGACY", "IP_NF_IPTABLES")),
+        what_for="legacy tables; not needed on a node that has nft rules only",
+    ),
+    Part(
+        *("TRACE target", ("xt_TRACE",), ("NETFILTER_XT_TARGET_TRACE",)),
+        what_for="the rule that starts a trace in legacy tables",
+    ),
+    Part(
+        *("nflog", ("nfnetlink_log",), ("NETFILTER_NETLINK_LOG",)),
+        what_for="brings the hops of legacy tables here, past the kernel log",
+    ),
+    Part(
+        *("log of packets", ("nf_log_syslog", "nf_log_ipv4", "ipt_LOG"), ("NF_LOG_SYSLOG",)),
+        what_for="what xt_TRACE asks for, and the way through the kernel log",
+    ),
+    Part(
+        *("limit match", ("xt_limit",), ("NETFILTER_XT_MATCH_LIMIT",)),
+        what_for="has the kernel itself bound how many packets are traced",
+    ),
+    Part(
+        *("time match", ("xt_time",), ("NETFILTER_XT_MATCH_TIME",)),
+        what_for="has the kernel itself end a rule",
+    ),
+    Part(
+        *("comment match", ("xt_comment",), ("NETFILTER_XT_MATCH_COMMENT",)),
+        what_for="the tag that says which rules are ours",
+    ),
+)
+
+LOADABLE = frozenset(module for part in PARTS for module in part.modules)
+"""The modules that can be asked for: no other is ever loaded for a user."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a kernel tells of its parts; None where it does not tell."""
+
+    loaded: Optional[Collection[str]] = None
+    """The names of the loaded modules."""
+    built_in: Optional[Collection[str]] = None
+    """The modules that are part of the image (``modules.builtin``)."""
+    on_disk: Optional[Collection[str]] = None
+    """The modules that can be loaded (``modules.dep``)."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """The build options that are set, without ``CONFIG_``: ``y`` or ``m``."""
+    proven: Collection[str] = ()
+    """Parts by name that something else shows at work."""
+
+
+class Need(NamedTuple):
+    """A part, and how it is there."""
+
+    part: Part
+    state: str
+    """LOADED, BUILT_IN, ON_DISK, MISSING or UNKNOWN."""
+    module: str
+    """The module that brings it, or would."""
+
+    @property
+    def is_there(self) -> bool:
+        """Whether nothing has to be done for it."""
+        return self.state in (LOADED, BUILT_IN)
+
+
+def needs(evidence: Evidence) -> list[Need]:
+    """Each of PARTS with what the evidence says of it; what nothing tells is unknown."""
+    return [_need(part, evidence) for part in PARTS]
+
+
+def _need(part: Part, evidence: Evidence) -> Need:
+    for state, names in (
+        (LOADED, evidence.loaded),
+        (BUILT_IN, evidence.built_in),
+    ):
+        found = next((name for name in part.modules if name in (names or ())), None)
+        if found is not None:
+            return Need(part, state, found)
+    if any(evidence.options.get(option) == "y" for option in part.options):
+        return Need(part, BUILT_IN, part.modules[0])
+    if part.name in evidence.proven:
+        # At work and no module: in a kernel that lists none it can only be built in.
+        return Need(part, BUILT_IN if evidence.loaded is None else LOADED, part.modules[0])
+    found = next((name for name in part.modules if name in (evidence.on_disk or ())), None)
+    if found is not None:
+        return Need(part, ON_DISK, found)
+    return Need(part, _absence(part, evidence), part.modules[0])
+
+
+def _absence(part: Part, evidence: Evidence) -> str:
+    """Missing only where everything that could have shown it was looked at."""
+    no_module = evidence.loaded is not None and evidence.on_disk is not None
+    not_built = evidence.built_in is not None or bool(evidence.options)
+    if evidence.options and not any(evidence.options.get(option) for option in part.options):
+        return MISSING
+    return MISSING if no_module and not_built else UNKNOWN
