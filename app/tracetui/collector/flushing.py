@@ -7,6 +7,7 @@ import time
 from tracetui.collector.nf_log_binding import NfLogBinding
 from tracetui.collector.owner import Owner
 from tracetui.collector.rulebook import PATIENCE, RuleBook, Say, tag_of
+from tracetui.errors import Failure
 
 
 def sweep(say: Say = print, patience: float = PATIENCE) -> list[str]:
@@ -17,9 +18,7 @@ def sweep(say: Say = print, patience: float = PATIENCE) -> list[str]:
     me = str(Owner.this_process())
     book = RuleBook(tag_of(me), say)
     lines = [f"removed {one.text}" for one in book.swept(time.time(), patience)]
-    if NfLogBinding(me).sweep():
-        lines.append("restored nf_log")
-    return lines
+    return _restored(me, lines, say)
 
 
 def flush(everything: bool, say: Say) -> list[str]:
@@ -37,6 +36,15 @@ def flush(everything: bool, say: Say) -> list[str]:
         f"removed {'foreign ' if one[:4] in foreign else ''}{one.text}"
         for one in book.remove_listed(doomed)
     ]
-    if NfLogBinding(me).sweep():
-        lines.append("restored nf_log")
-    return lines
+    return _restored(me, lines, say)
+
+
+def _restored(me: str, lines: list[str], say: Say) -> list[str]:
+    """The lines, with one more if nf_log was restored; raises Failure after having said them."""
+    try:
+        restored = NfLogBinding(me).sweep()
+    except Failure as error:
+        for line in lines:
+            say(line)
+        raise Failure(f"nf_log was NOT restored: {error}") from None
+    return [*lines, "restored nf_log"] if restored else lines
