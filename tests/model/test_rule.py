@@ -129,7 +129,30 @@ def test_a_rule_survives_its_json():
 
 @pytest.mark.parametrize(
     "change",
-    [{"src": "x"}, {"chain": "INPUT"}, {"limit": 0}, {"iif": "-x"}, {"proto": "x"}, {"dport": "1"}],
+    [
+        {"src": "x"},
+        {"chain": "INPUT"},
+        {"limit": 0},
+        {"iif": "-x"},
+        {"proto": "x"},
+        {"dport": "1"},
+        {"chain": ["OUTPUT"]},
+        {"chain": None},
+        {"src": ["-j", "ACCEPT"]},
+        {"proto": ["tcp"]},
+        {"proto": "tcp", "dport": 1},
+        {"limit": "20"},
+        {"limit": True},
+        {"limit": 0.5},
+        {"family": 5},
+        {"family": True},
+        {"expires": 1e300},
+        {"expires": "x"},
+        {"expires": 10**30},
+        {"expires": -1},
+        {"syn": "x", "proto": "tcp"},
+        {"iif": {}},
+    ],
 )
 def test_json_that_no_form_could_make_is_refused(change):
     with pytest.raises(InvalidRule):

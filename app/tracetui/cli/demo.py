@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from tracetui.cli import terminal_keeper, tracing
-from tracetui.cli.terminal import take_keyboard
+from tracetui.cli.terminal import take_terminal
 from tracetui.errors import Failure
 from tracetui.kernel import privileges
 from tracetui.kernel.xtables import Xtables
@@ -23,7 +23,7 @@ from tracetui.session.session import Session
 
 def run(options: argparse.Namespace) -> int:
     """Show the screen until it is left; the exit status."""
-    take_keyboard()
+    take_terminal()
     with terminal_keeper.kept(), ExitStack() as stack:
         session: Session
         try:

@@ -6,7 +6,7 @@ import argparse
 
 from tracetui.cli import options as shared
 from tracetui.cli import terminal_keeper, tracing
-from tracetui.cli.terminal import say, take_keyboard
+from tracetui.cli.terminal import say, take_terminal
 from tracetui.errors import Failure
 from tracetui.kernel import privileges
 from tracetui.model.rule import TraceRule
@@ -17,7 +17,7 @@ from tracetui.session.session import Session
 def run(options: argparse.Namespace) -> int:
     """Show the screen until it is left; the exit status."""
     rules = shared.rules(options) if shared.asks_for_rule(options) else []
-    take_keyboard()
+    take_terminal()
     with terminal_keeper.kept():
         session = _session(options, rules)
         from tracetui.cli.screen import show

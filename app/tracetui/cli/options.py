@@ -6,7 +6,7 @@ import argparse
 import time
 
 from tracetui.errors import InvalidRule
-from tracetui.model.guard import DEFAULT_THRESHOLD
+from tracetui.model.guard import DEFAULT_THRESHOLD, MAX_THRESHOLD
 from tracetui.model.rule import BACKENDS, DEFAULT_LIMIT, TraceRule
 
 _RULE_FIELDS = {
@@ -51,7 +51,7 @@ def tracing(suppress: bool = False) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--guard",
-        type=positive,
+        type=threshold,
         metavar="HOPS_PER_SECOND",
         default=argparse.SUPPRESS if suppress else DEFAULT_THRESHOLD,
         help=f"remove our rules above this rate (default: {DEFAULT_THRESHOLD})",
@@ -109,6 +109,13 @@ def positive(text: str) -> int:
     if value <= 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return value
+
+
+def threshold(text: str) -> int:
+    """Hops per second for the guard; raises argparse.ArgumentTypeError."""
+    if len(text) > len(str(MAX_THRESHOLD)):
+        raise argparse.ArgumentTypeError(f"a threshold is at most {MAX_THRESHOLD}")
+    return positive(text)
 
 
 def seconds(text: str) -> float:

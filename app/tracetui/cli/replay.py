@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tracetui.cli import terminal_keeper
-from tracetui.cli.terminal import say, take_keyboard
+from tracetui.cli.terminal import say, take_terminal
 from tracetui.errors import Failure
 from tracetui.kernel import privileges
 from tracetui.session import report
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
         privileges.drop_to_invoker()
         session = ReplaySession(files, rulesets=rulesets)
         if wanted == "tui":
-            take_keyboard()
+            take_terminal()
             with terminal_keeper.kept():
                 from tracetui.cli.screen import show
 

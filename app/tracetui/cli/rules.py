@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 
 from tracetui.cli import options as shared
@@ -96,9 +99,10 @@ def _add(options: argparse.Namespace, book: RuleBook) -> None:
             raise Failure(f"{cost.refusal}; narrow or limit the rule, or add --force")
     added = []
     try:
-        for rule in rules:
-            added += book.insert(rule, backend, book.families(rule, backend))
-    except Failure:
+        with _interrupted_by_signals():
+            for rule in rules:
+                added += book.insert(rule, backend, book.families(rule, backend))
+    except BaseException:
         book.remove(added)
         raise
     for one in added:
@@ -107,6 +111,18 @@ def _add(options: argparse.Namespace, book: RuleBook) -> None:
     print(f"no process watches it; the kernel ends it at {ends:%H:%M:%S} UTC")
     if backend == "legacy":
         print("its hops go to the kernel log (dmesg), or to a tracetui that is running")
+
+
+@contextmanager
+def _interrupted_by_signals() -> Iterator[None]:
+    """Have every signal that ends a command do so by KeyboardInterrupt, which cleans up."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _delete(options: argparse.Namespace, book: RuleBook) -> None:

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
 
 from tracetui.errors import Failure
 from tracetui.session.inert import inert
+
+
+def have_streams() -> None:
+    """Open /dev/null where standard input, output or error is closed.
+
+    Else the next file of ours would get its number, and be read or written in its place.
+    """
+    for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None:
+            stream = os.fdopen(fd, mode, encoding="utf-8", closefd=False)
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
 
 
 def take_any_text() -> None:
@@ -19,20 +36,28 @@ def take_any_text() -> None:
 
 def say(text: str) -> None:
     """Tell one sentence on standard error; text from rules and logs in it stays inert."""
-    print(f"tracetui: {inert(text)}", file=sys.stderr)
+    # Nothing depends on it that somebody hears it: what is left to do must go on.
+    with contextlib.suppress(OSError):
+        print(f"tracetui: {inert(text)}", file=sys.stderr, flush=True)
 
 
-def take_keyboard() -> None:
-    """Read keys from the terminal, also where packets come through a pipe; raises Failure.
+def take_terminal() -> None:
+    """Read keys from the terminal and draw on it, whatever is redirected; raises Failure.
 
-    To be called before anything is started for a screen: without a terminal behind it, the screen
-    would find the end of its input again and again.
+    Packets may come through standard input, and messages may go to a file. To be called before
+    anything is started for a screen: without a terminal behind it, the screen would find the end of
+    its input again and again.
     """
     if not sys.stdout.isatty():
         raise Failure(
             "the screen needs a terminal; `tracetui record` and `replay --format text` need none"
         )
-    if sys.stdin is not None and sys.stdin.isatty():
+    if not sys.stderr.isatty():
+        # There Textual draws (textual/drivers/linux_driver.py); messages still go to the file.
+        sys.__stderr__ = os.fdopen(  # type: ignore[misc]
+            os.dup(1), "w", encoding=sys.stdout.encoding, errors="backslashreplace"
+        )
+    if sys.stdin.isatty():
         return
     try:
         terminal = os.open("/dev/tty", os.O_RDWR)

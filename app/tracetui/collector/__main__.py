@@ -7,6 +7,7 @@ come before the modules it means, for it runs as root.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 
@@ -66,7 +67,9 @@ def _restore() -> None:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    # The file it goes to may be on a full disk; the sweep must go on.
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

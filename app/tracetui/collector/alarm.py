@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from tracetui.collector.keeper import Keeper
 from tracetui.collector.mailbox import Mailbox
 from tracetui.collector.worker import Worker
-from tracetui.model.guard import Guard
+from tracetui.model.guard import MAX_THRESHOLD, Guard
 
 FOREIGN_SECONDS = 0.5
 """Over which matches of foreign rules are counted."""
@@ -84,8 +84,8 @@ class Alarm:
         self._loop.tell_status()
 
     def set_threshold(self, hops_per_second: object) -> None:
-        """Change the guard's threshold, to a whole number above 0."""
-        if isinstance(hops_per_second, int) and hops_per_second > 0:
+        """Change the guard's threshold, to a whole number that is one."""
+        if type(hops_per_second) is int and 0 < hops_per_second <= MAX_THRESHOLD:
             self._guard.threshold = hops_per_second
             self._loop.tell_status()
 

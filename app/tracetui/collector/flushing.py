@@ -7,6 +7,7 @@ import time
 from tracetui.collector.nf_log_binding import NfLogBinding
 from tracetui.collector.owner import Owner
 from tracetui.collector.rulebook import PATIENCE, RuleBook, Say, tag_of
+from tracetui.errors import Failure
 
 
 def sweep(say: Say = print, patience: float = PATIENCE) -> list[str]:
@@ -18,10 +19,11 @@ def sweep(say: Say = print, patience: float = PATIENCE) -> list[str]:
     book = RuleBook(tag_of(me), say)
     try:
         lines = [f"removed {one.text}" for one in book.swept(time.time(), patience)]
-    finally:
-        # Whatever became of the rules: the log of the node is not ours to keep.
-        restored = restore()
-    return lines + restored
+    except Failure:
+        # Whatever becomes of the rules: the log of the node is not ours to keep.
+        restore()
+        raise
+    return _restored(lines, say)
 
 
 def restore() -> list[str]:
@@ -45,4 +47,14 @@ def flush(everything: bool, say: Say) -> list[str]:
         f"removed {'foreign ' if one[:4] in foreign else ''}{one.text}"
         for one in book.remove_listed(doomed)
     ]
-    return lines + restore()
+    return _restored(lines, say)
+
+
+def _restored(lines: list[str], say: Say) -> list[str]:
+    """The lines, with one more if nf_log was restored; raises Failure after having said them."""
+    try:
+        return lines + restore()
+    except Failure as error:
+        for line in lines:
+            say(line)
+        raise Failure(f"nf_log was NOT restored: {error}") from None

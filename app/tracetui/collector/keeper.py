@@ -199,7 +199,8 @@ class Keeper:
         return {rule.id: rule for rule in self.book.listing() if not rule.mine}
 
     def _add(self, order: Mapping[str, Any]) -> None:
-        rule = TraceRule.from_json(order.get("rule", {}))
+        wanted = order.get("rule")
+        rule = TraceRule.from_json(wanted if isinstance(wanted, dict) else {})
         backend = str(order.get("backend"))
         families = self.book.families(rule, backend)
         override = bool(order.get("override"))

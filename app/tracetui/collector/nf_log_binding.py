@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,9 @@ from tracetui.collector import owner
 from tracetui.errors import Failure
 from tracetui.kernel import netns, nf_log
 
+_MAX_RECORD = 1 << 20
+"""Characters of a record; a longer one is not ours."""
+_LOGGER = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 STATE = Path("/run/tracetui")
 """0700 and root's own; /run is a tmpfs, so nothing outlives the kernel it describes."""
 
@@ -65,9 +69,13 @@ class NfLogBinding:
 
     def sweep(self) -> bool:
         """Restore after collectors that died; True if something was restored."""
-        if not self._path.exists():
+        fresh = self._path.with_suffix(".new")
+        if not (self._path.exists() or fresh.exists()):
             return False
         with self._locked() as record:
+            # Left by one that was killed before it could give the record its name.
+            with contextlib.suppress(OSError):
+                fresh.unlink(missing_ok=True)
             return self._leave(record)
 
     def _leave(self, record: dict[str, Any]) -> bool:
@@ -84,12 +92,15 @@ class NfLogBinding:
             # Somebody who bound another logger meanwhile meant it.
             if saved is not None and nf_log.read(family) == nf_log.NETLINK_LOGGER:
                 nf_log.write(family, saved)
-        self._path.unlink(missing_ok=True)
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            raise Failure(f"{self._path}: {error.strerror}; remove it") from None
         return bool(record)
 
     def _others(self, record: dict[str, Any]) -> list[str]:
         owners = [one for one in record.get("owners", ()) if one != self._owner]
-        return [one for one in owners if not owner.is_dead(one)]
+        return [one for one in owners if owner.Owner.parse(one) and not owner.is_dead(one)]
 
     def _is_of_another(self, record: dict[str, Any]) -> bool:
         """Whether a record was left about a namespace that is gone, whose inode this one got."""
@@ -114,12 +125,14 @@ class NfLogBinding:
             os.close(fd)
 
     def _load(self) -> dict[str, Any]:
+        """The record; empty for what is none, or is no file of ours."""
         try:
-            value = json.loads(self._path.read_text())
-        except (OSError, ValueError):
+            fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            with os.fdopen(fd) as file:
+                value = json.loads(file.read(_MAX_RECORD) if _is_file(fd) else "")
+        except (OSError, ValueError, RecursionError):
             return {}
-        sound = isinstance(value, dict) and isinstance(value.get("saved"), dict)
-        return value if sound and isinstance(value.get("owners"), list) else {}
+        return value if _is_sound(value) else {}
 
     def _save(self, record: dict[str, Any]) -> None:
         fresh = self._path.with_suffix(".new")
@@ -133,3 +146,20 @@ class NfLogBinding:
             with contextlib.suppress(OSError):
                 fresh.unlink(missing_ok=True)
             raise Failure(f"{self._path}: {error.strerror}") from None
+
+
+def _is_file(fd: int) -> bool:
+    return stat.S_ISREG(os.fstat(fd).st_mode)
+
+
+def _is_sound(value: object) -> bool:
+    """Whether a record says what was bound, and names owners."""
+    if not isinstance(value, dict):
+        return False
+    saved, owners = value.get("saved"), value.get("owners")
+    if not isinstance(saved, dict) or not isinstance(owners, list):
+        return False
+    loggers = [saved.get(str(family)) for family in nf_log.FAMILIES]
+    return all(isinstance(one, str) for one in owners) and all(
+        one is None or (isinstance(one, str) and _LOGGER.fullmatch(one)) for one in loggers
+    )

@@ -29,7 +29,7 @@ class Owner(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Owner | None:
         """The owner a tag names; None for one that names no process."""
-        found = re.fullmatch(r"([0-9]+)\.([0-9]+)\.([0-9]+)", text)
+        found = re.fullmatch(r"([0-9]{1,20})\.([0-9]{1,20})\.([0-9]{1,20})", text)
         return cls(*(int(part) for part in found.groups())) if found else None
 
     def __str__(self) -> str:
@@ -39,12 +39,17 @@ class Owner(NamedTuple):
 def is_dead(text: str) -> bool:
     """Whether a tag's owner is known to be gone.
 
-    A process of another pid namespace can't be looked up, so it counts as alive; its rules expire.
+    A process of another pid namespace, a container's, can be looked up from the node's own only;
+    elsewhere it counts as alive, and its rules expire.
     """
     owner = Owner.parse(text)
-    if owner is None or owner.pid_namespace != process.pid_namespace():
+    if owner is None:
         return False
-    return process.start_time(owner.pid) != owner.start
+    if owner.pid_namespace == process.pid_namespace():
+        return process.start_time(owner.pid) != owner.start
+    if not process.sees_every_process():
+        return False
+    return process.start_time_in(owner.pid_namespace, owner.pid) != owner.start
 
 
 def unattended() -> str:

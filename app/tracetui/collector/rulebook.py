@@ -94,7 +94,7 @@ class RuleBook:
         for family in families:
             try:
                 done.append(self._insert(rule, backend, family, frozenset(may_lack)))
-            except Failure:
+            except BaseException:
                 self.remove(done)
                 raise
         return done
@@ -205,7 +205,7 @@ class RuleBook:
             self._standing.append(one)
         try:
             self.xtables.insert(one.backend, one.family, one.chain, one.words)
-        except Failure as error:
+        except BaseException as error:
             if isinstance(error, CommandFailed) and error.status == LOCKED:
                 self._exchange(one, None)
             else:

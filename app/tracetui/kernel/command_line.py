@@ -28,6 +28,10 @@ def run(
         except subprocess.TimeoutExpired:
             _kill(process)
             raise CommandFailed(argv, None, "") from None
+        except BaseException:
+            # Nobody waits for it any more: what it waits for, a lock, must not let it go on.
+            _kill(process)
+            raise
     if process.returncode:
         raise CommandFailed(argv, process.returncode, err)
     return str(out)

@@ -15,6 +15,10 @@ _CAP_NET_ADMIN = 12
 """include/uapi/linux/capability.h."""
 
 
+_NO_ID = 0xFFFFFFFF
+"""(uid_t)-1, which means no user (setuid(2)); no number above it fits."""
+
+
 class Invoker(NamedTuple):
     """The user who became root to start this process."""
 
@@ -48,7 +52,9 @@ def invoker() -> Optional[Invoker]:
         entry = _entry()
     except (KeyError, ValueError):
         return None
-    return entry if entry is not None and entry.uid > 0 and entry.gid > 0 else None
+    if entry is None or not (0 < entry.uid < _NO_ID and 0 < entry.gid < _NO_ID):
+        return None
+    return entry
 
 
 def drop_to_invoker() -> bool:

@@ -7,6 +7,8 @@ import ctypes
 import os
 from pathlib import Path
 
+_INITIAL_PID_NAMESPACE = 0xEFFFFFFC
+"""Its inode (include/uapi/linux/nsfs.h, PID_NS_INIT_INO)."""
 _SET_NAME = 15
 """PR_SET_NAME (include/uapi/linux/prctl.h)."""
 
@@ -20,6 +22,22 @@ def start_time(pid: int) -> int | None:
     if len(fields) < 20 or fields[0] in ("Z", "X"):
         return None
     return int(fields[19])
+
+
+def start_time_in(pid_namespace: int, pid: int) -> int | None:
+    """The same for a process by its pid in another pid namespace, named by its inode.
+
+    None if it is gone, or if that namespace is not below this process's own.
+    """
+    for path in Path("/proc").iterdir():
+        if path.name.isdigit() and _is_known_as(path, pid_namespace, pid):
+            return start_time(int(path.name))
+    return None
+
+
+def sees_every_process() -> bool:
+    """Whether this process is in the initial pid namespace, and /proc shows that one."""
+    return pid_namespace() == _INITIAL_PID_NAMESPACE and start_time(os.getpid()) is not None
 
 
 def children(pid: int) -> list[int]:
@@ -37,6 +55,19 @@ def rename(name: str) -> None:
     """Have ``ps`` and ``top`` show this process under another name of at most 15 bytes."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_SET_NAME, name.encode(), 0, 0, 0)
+
+
+def _is_known_as(path: Path, pid_namespace: int, pid: int) -> bool:
+    """Whether a process's directory is that of ``pid`` of a pid namespace."""
+    try:
+        if (path / "ns/pid").stat().st_ino != pid_namespace:
+            return False
+        lines = (path / "status").read_text(errors="replace").splitlines()
+    except OSError:
+        return False
+    # The pid in each namespace, the innermost last (proc(5), NSpid).
+    known = next((line.split() for line in lines if line.startswith("NSpid:")), [])
+    return known[-1:] == [str(pid)]
 
 
 def _stat(pid: int) -> list[str]:

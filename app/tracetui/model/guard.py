@@ -9,6 +9,8 @@ from collections import deque
 
 DEFAULT_THRESHOLD = 5_000
 """Hops per second."""
+MAX_THRESHOLD = 999_999_999
+"""More than any kernel can report."""
 WINDOW = 1.0
 """Seconds within which more hops than the threshold are too many, however they are spread."""
 SUSTAINED = 0.24

@@ -16,6 +16,7 @@ from typing import Any, Optional
 from tracetui.errors import InvalidRule
 from tracetui.model import rule_fields
 from tracetui.model.header import Header
+from tracetui.model.hop import YEAR_10000
 from tracetui.model.rule_fields import CHAINS, MAX_LIMIT
 
 BACKENDS = ("legacy", "nft")
@@ -160,6 +161,7 @@ class TraceRule:
     def from_json(cls, value: Mapping[str, Any]) -> TraceRule:
         """Build and validate a rule from :meth:`to_json`; raises InvalidRule."""
         known = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
+        _raise({name: "no such value" for name, one in known.items() if not _is_kind(name, one)})
         rule = cls(**known)
         _raise(_cross_checks(rule))
         text = {k: v for k, v in known.items() if isinstance(v, str)}
@@ -206,6 +208,19 @@ class TraceRule:
         if self.proto in ("icmp", "icmpv6"):
             return "icmp" if family == 4 else "icmpv6"
         return self.proto
+
+
+def _is_kind(name: str, value: object) -> bool:
+    """Whether a field can have a value, by its type and range alone."""
+    if name in ("syn", "syn_ack"):
+        return isinstance(value, bool)
+    if value is None or name == "chain":
+        return name != "chain" or isinstance(value, str)
+    if name not in ("family", "limit", "expires"):
+        return isinstance(value, str)
+    if not isinstance(value, int) or isinstance(value, bool):
+        return False
+    return value in (4, 6) if name == "family" else 0 <= value < YEAR_10000
 
 
 def _raise(errors: Mapping[str, str]) -> None:
