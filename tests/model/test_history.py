@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tracetui.model.history import Found, Reading, RulesetHistory
 from tracetui.model.ruleset import Chain, ChainKey, ListedRule, Ruleset
@@ -141,3 +143,67 @@ def test_what_a_listing_does_not_have_was_not_read():
     assert made.chain(ChainKey("ip6", "nat", "SVC"), None).state == "unread"
     assert made.chain(ChainKey("ip", "nat", "GONE"), None).state == "changed"
     assert made.rule(("ip", "nat"), 7, None).state == "unread"
+
+
+OTHER = ChainKey("ip", "nat", "OTHER")
+
+
+@st.composite
+def nft_rulesets(draw) -> list[Ruleset]:
+    """What readings find while chains come, go, change, are renamed; the table comes anew."""
+    found, stand, handle, instance = [], {}, 0, 1
+    for _ in range(draw(st.integers(2, 12))):
+        change = draw(st.sampled_from(["add", "drop", "rename", "delete", "anew", "none"]))
+        key, other = draw(st.permutations([KEY, OTHER]))
+        if change == "add":
+            handle += 1
+            rules = (*stand.get(key, ()), ListedRule(f"-A {key.name} {handle}", handle))
+            stand = {**stand, key: rules}
+        elif change == "drop" and stand.get(key):
+            stand = {**stand, key: stand[key][1:]}
+        elif change == "rename" and key in stand and other not in stand:
+            stand = {other if one == key else one: rules for one, rules in stand.items()}
+        elif change == "delete":
+            stand = {one: rules for one, rules in stand.items() if one != key}
+        elif change == "anew":
+            stand, instance, handle = {}, instance + 1, 0
+        ruleset = Ruleset({one: Chain(one.name, rules) for one, rules in stand.items()})
+        ruleset.instances["ip", "nat"] = instance
+        found.append(ruleset)
+    return found
+
+
+@given(nft_rulesets(), st.data())
+def test_what_is_forgotten_is_never_missed_by_later_hops(rulesets, data):
+    before = data.draw(st.integers(1, len(rulesets)))
+    whole, cut = history("nft", *rulesets), RulesetHistory("nft")
+    at = data.draw(st.integers(before, len(rulesets)))
+    for number, one in enumerate(rulesets, start=1):
+        cut.take(Reading("nft", number, True, one))
+        if number == at:
+            cut.forget_before(before)
+    for after in range(before, len(rulesets)):
+        for end in range(after, len(rulesets) + 2):
+            window = (after, end)
+            assert cut.base_chains(window) == whole.base_chains(window)
+            for key in (KEY, OTHER):
+                assert cut.chain(key, window) == whole.chain(key, window)
+            met = rulesets[after - 1 : end]
+            for handle in {r.handle for one in met for c in one.chains.values() for r in c.rules}:
+                found = whole.rule(("ip", "nat"), handle, window)
+                assert cut.rule(("ip", "nat"), handle, window) == found
+
+
+@pytest.mark.parametrize("first_handle", [None, 1])
+def test_a_chain_that_changes_for_ever_takes_no_more_room_for_ever(first_handle):
+    made = RulesetHistory("legacy" if first_handle is None else "nft")
+    sizes = []
+    for number in range(1, 400):
+        handle = None if first_handle is None else 10 * number
+        found = ruleset(chain(*f"{number} {number + 1} {number + 2}".split(), first_handle=handle))
+        found.instances["ip", "nat"] = 1
+        made.take(Reading(made.backend, number, True, found))
+        made.forget_before(number - 5)
+        sizes.append(made.remembered)
+    assert max(sizes[20:]) == sizes[20]
+    assert sizes[20] <= 2 * 7 * 4

@@ -11,7 +11,7 @@ found is what the packet met, if nothing can have changed and changed back in be
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -89,9 +89,14 @@ class _Spans(Generic[Value]):
         span = next((one for one in reversed(self._spans) if one.first <= number), None)
         return span if span is not None and (span.last or number) >= number else None
 
-    def forget(self, span: _Span[Value]) -> None:
-        """Forget what was found; the place is empty if it was the last."""
+    def forget(self, span: _Span[Value]) -> Optional[Value]:
+        """Forget what was found first; what was found there next, None for nothing so far."""
         self._spans.remove(span)
+        return self._spans[0].value if self._spans else None
+
+    def forget_before(self, number: int) -> None:
+        """Forget what only readings before that one found."""
+        self._spans = [one for one in self._spans if one.last is None or one.last >= number]
 
     @property
     def is_empty(self) -> bool:
@@ -143,6 +148,11 @@ class RulesetHistory:
     def is_empty(self) -> bool:
         """Whether nothing was read and nothing was given."""
         return self.latest == 0 and self._fixed is None
+
+    @property
+    def remembered(self) -> int:
+        """Rules that are remembered though they are gone, or by their handle."""
+        return self._gone_rules + len(self._rules)
 
     @property
     def _has_fixed_only(self) -> bool:
@@ -238,6 +248,17 @@ class RulesetHistory:
                 return None
         return found
 
+    def forget_before(self, number: int) -> None:
+        """Forget what only readings before that one found: no hop that met it is kept."""
+        while self._gone and (self._gone[0][1].last or 0) < number:
+            self._forget_oldest()
+        del self._weak[: bisect_left(self._weak, number)]
+        for spans in self._instances.values():
+            spans.forget_before(number)
+        self._instances = {
+            one: spans for one, spans in self._instances.items() if not spans.is_empty
+        }
+
     def _take_ruleset(self, number: int, ruleset: Ruleset) -> Iterator[None]:
         for table in {*self._instances, *ruleset.instances}:
             spans = self._instances.setdefault(table, _Spans())
@@ -263,11 +284,31 @@ class RulesetHistory:
         self._gone.append((key, ended))
         self._gone_rules += 1 + len(ended.value.rules)
         while self._gone_rules > RULES_KEPT:
-            old_key, old = self._gone.popleft()
-            self._gone_rules -= 1 + len(old.value.rules)
-            self._chains[old_key].forget(old)
-            if self._chains[old_key].is_empty:
-                del self._chains[old_key]
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        """Forget the chain that was gone first, and its rules that stand nowhere since."""
+        key, old = self._gone.popleft()
+        self._gone_rules -= 1 + len(old.value.rules)
+        instance = self._instances[key[:2]].at(old.first) if key[:2] in self._instances else None
+        # A handle is not given twice, so a rule that the next chain has not is in no later one.
+        later = self._chains[key].forget(old)
+        kept = {rule.handle for rule in later.rules} if later is not None else set()
+        if self._chains[key].is_empty:
+            del self._chains[key]
+        if instance is None:
+            return
+        for rule in old.value.rules:
+            if rule.handle is not None and rule.handle not in kept:
+                self._forget_rule((key.family, key.table, instance.value, rule.handle), key)
+
+    def _forget_rule(self, rule_key: _RuleKey, key: ChainKey) -> None:
+        """Forget a rule where it stood; a chain that was renamed has it under another name."""
+        known = [placed for placed in self._rules.get(rule_key, ()) if placed.key != key]
+        if known:
+            self._rules[rule_key] = known
+        else:
+            self._rules.pop(rule_key, None)
 
     def _remember(self, number: int, key: ChainKey, instance: int, chain: Chain) -> None:
         for rule in chain.rules:

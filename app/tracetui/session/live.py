@@ -113,6 +113,7 @@ class LiveSession:
                 break
         for text in self._last_minute.news(self.rules, time.time()):
             self._say("warning", text)
+        self.rulesets.forget_before(self.packets.first_id)
         learned = self.rulesets.work(max(until, time.monotonic() + POLL_SECONDS / 2))
         if self._client.gone and not self.ended:
             self._mourn()
@@ -214,6 +215,7 @@ class LiveSession:
 
     def _take_reading(self, frame: Frame) -> None:
         record = self.rulesets.take_mark(frame.json())
+        self.rulesets.begin_era(self._assembler.next_id)
         if record is not None and self._readings is not None:
             self._readings.append(record)
 

@@ -36,6 +36,7 @@ class Rulesets:
         self._windows: dict[str, Window] = dict.fromkeys(BACKENDS, (0, 1))
         self._parts: dict[str, list[tuple[Mapping[str, Any], str]]] = {b: [] for b in BACKENDS}
         self._jobs: deque[Iterator[None]] = deque()
+        self._eras: deque[tuple[int, dict[str, int]]] = deque()
         self._recordings = 0
         self._offset = 0
 
@@ -81,6 +82,21 @@ class Rulesets:
             parts = [(dict(part), str(part["text"])) for part in parts]
         number = int(record["reading"]) + self._offset
         self._jobs.append(self._reading(str(backend), number, bool(record["continuous"]), parts))
+
+    def begin_era(self, packet_id: int) -> None:
+        """Note that packets from this id on meet nothing older than the present windows."""
+        if self._eras and self._eras[-1][0] == packet_id:
+            self._eras.pop()
+        self._eras.append((packet_id, {b: after for b, (after, _) in self._windows.items()}))
+
+    def forget_before(self, packet_id: int) -> None:
+        """Forget what only packets met whose id is smaller: they are not kept any more."""
+        if len(self._eras) < 2 or self._eras[1][0] > packet_id:
+            return
+        while len(self._eras) > 1 and self._eras[1][0] <= packet_id:
+            self._eras.popleft()
+        for backend, number in self._eras[0][1].items():
+            self.histories[backend].forget_before(number)
 
     def begin_recording(self) -> None:
         """Have the readings that come now count from 1, and stand for another node."""
