@@ -8,6 +8,7 @@ import pty
 import select
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,31 @@ def test_keys_come_from_the_terminal_while_packets_come_through_a_pipe():
     assert b"172.31.55.27" in seen
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     os.close(terminal)
+
+
+def test_a_screen_on_which_nothing_happens_writes_little():
+    """It is looked at over slow lines, on nodes that have other things to do."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execv(sys.executable, [sys.executable, "-m", "tracetui", "replay", SEED])  # noqa: S606
+    _written(terminal, 6.0)
+    written = _written(terminal, 2.0)
+    os.write(terminal, b"q")
+    _written(terminal, 20.0)
+    os.waitpid(child, 0)
+    os.close(terminal)
+    assert written < 25_000
+
+
+def _written(terminal: int, seconds: float) -> int:
+    """Bytes that a program writes within so long, or until it ends."""
+    total, end = 0, time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0 and select.select([terminal], [], [], left)[0]:
+        try:
+            total += len(os.read(terminal, 65536))
+        except OSError:
+            break
+    return total
 
 
 def test_modules_of_a_node_that_was_copied(tracetui, tmp_path):

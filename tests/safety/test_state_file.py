@@ -53,7 +53,7 @@ def test_a_record_that_makes_no_sense_is_none(faults, tmp_path, text):
     def take_and_give_back() -> None:
         state = tmp_path / "state"
         state.mkdir(0o700)
-        file = state / f"nf_log-{netns.inode()}.json"
+        file = state / f"nf_log-{netns.name_for_ever()}.json"
         file.write_text(text, errors="surrogatepass")
         binding = NfLogBinding(str(Owner.this_process()), state)
         binding.sweep()
@@ -70,7 +70,7 @@ def test_a_record_that_a_killed_one_did_not_finish_is_swept(faults, tmp_path):
     def sweep() -> None:
         state = tmp_path / "state"
         state.mkdir(0o700)
-        (state / f"nf_log-{netns.inode()}.new").write_text("{")
+        (state / f"nf_log-{netns.name_for_ever()}.new").write_text("{")
         NfLogBinding(str(Owner.this_process()), state).sweep()
         assert list(state.iterdir()) == []
 

@@ -127,7 +127,7 @@ class CollectorClient:
         self._closed = True
         self.leave()
         # Its last frames must not wait for room that nobody makes any more.
-        self._room.release(BACKLOG)
+        self._room.release()
         left = self._see_off(heard)
         if not left:
             left = self.after_death()
@@ -239,5 +239,6 @@ class CollectorClient:
                     if frame.kind in _URGENT:
                         self._urgent.append(frame)
                     else:
-                        self._room.acquire()
+                        if not self._closed:
+                            self._room.acquire()
                         self._frames.append(frame)

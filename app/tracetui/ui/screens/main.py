@@ -248,7 +248,10 @@ class MainScreen(Screen[None]):
         gone = f" · {evicted:,} dropped" if evicted else ""
         if timeline.marked is not None:
             state = "◆ marked · c on another packet compares"
-        self._packets.border_subtitle = f"{count}{gone} · {state}"
+        subtitle = f"{count}{gone} · {state}"
+        # Setting it paints the pane anew, whether it says something new or not.
+        if self._packets.border_subtitle != subtitle:
+            self._packets.border_subtitle = subtitle
 
     def _go_to(self, packet: Optional[Packet]) -> None:
         if packet is not None:
