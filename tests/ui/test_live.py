@@ -10,10 +10,12 @@ from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 
+from tracetui.kernel.module_files import ModuleFiles
 from tracetui.lab.network import SERVER, Lab
 from tracetui.lab.ruleset import Ruleset
 from tracetui.lab.traffic import Traffic
 from tracetui.session.live import LiveSession
+from tracetui.session.module_reader import ModuleReader
 from tracetui.ui.app import TraceApp
 from tracetui.ui.widgets.rules_pane import RulesPane
 
@@ -104,7 +106,7 @@ def nft_events(lab: Lab):
 @asynccontextmanager
 async def tracing(lab: Lab):
     session = LiveSession(lab.node, called="lab")
-    app = TraceApp(session, lambda: None)
+    app = TraceApp(session, ModuleReader(ModuleFiles()))
     try:
         async with app.run_test(size=(140, 40)) as pilot:
             screen = Screen(app, pilot, session)

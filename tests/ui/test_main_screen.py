@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from textual.widgets import Tree
 
 from tracetui.collector.listing import trace_rules
 from tracetui.model.modules import Module
 from tracetui.session.guard_state import GuardState, Trip
+from tracetui.session.session import SourceState
 from tracetui.ui.commands import COMMANDS
 from tracetui.ui.screens.help import keys_of
 from tracetui.ui.widgets.rules_pane import RulesPane
@@ -141,3 +144,19 @@ async def test_one_pane_takes_the_whole_screen_and_gives_it_back(shown, seed):
 
 def rules():
     return tuple(trace_rules(SAVED, "nft", 4, "tracetui:1.2.3"))
+
+
+async def test_where_nothing_comes_the_likely_cause_stands_in_place_of_packets(shown):
+    desk = Desk()
+    desk.rules = tuple(replace(rule, packets=0) for rule in rules() if rule.mine)
+    async with shown(desk, size=(120, 40)) as screen:
+        whole = screen.whole()
+        assert "No packet has matched the rule yet" in whole
+        assert "--chain OUTPUT" in whole
+        desk.rules = tuple(replace(rule, packets=7) for rule in desk.rules)
+        failed = SourceState("nftrace", "failed", "no CAP_NET_ADMIN: run as root")
+        desk.status = desk.status.with_(sources=(failed,))
+        await screen.settle()
+        whole = screen.whole()
+        assert "The rule matched 7 packets, but no hop reached us" in whole
+        assert "nftrace is failed" in whole

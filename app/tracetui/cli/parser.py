@@ -49,6 +49,13 @@ examples:
   tracetui modules --sort size
   tracetui modules --json | jq -r '.needs[] | select(.state == "missing") | .module'
 """
+DOCTOR = """\
+It changes nothing. Exit status 1: something keeps this node from being traced.
+
+examples:
+  sudo tracetui doctor
+  sudo tracetui doctor --netns cni-1234
+"""
 RULES = """\
 examples:
   tracetui rules
@@ -93,6 +100,9 @@ def parser() -> argparse.ArgumentParser:
     )
     modules.add_argument("--sort", choices=ORDERS, default="name", help="default: name")
     modules.add_argument("--json", action="store_true", help="as JSON")
+    about = "what this node can trace, what is missing, and what to type"
+    doctor = _command(commands, "doctor", about, DOCTOR, options.netns(True))
+    doctor.add_argument("--json", action="store_true", help="as JSON")
     _command(commands, "demo", "trace a throwaway lab; without root, play a recording", "")
     return top
 

@@ -28,8 +28,11 @@ def trace_rules(text: str, backend: str, family: int, tag: str) -> Iterator[Inst
     """
     lines = [line for line in saved_lines.whole_lines(text.split("\n")) if line]
     _check(lines, backend, family)
+    positions: Counter[str] = Counter()
     for line in lines:
         found = _rule(line)
+        if found is not None:
+            positions[found.chain] += 1
         if found is None or _after(found.words, "-j") != "TRACE":
             continue
         comment = _after(found.words, "--comment")
@@ -45,6 +48,7 @@ def trace_rules(text: str, backend: str, family: int, tag: str) -> Iterator[Inst
             comment=comment,
             expires=_expiry(_after(found.words, "--datestop")),
             mine=comment is not None and comment.startswith(f"{tag}/"),
+            position=positions[found.chain],
         )
 
 

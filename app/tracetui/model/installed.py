@@ -32,6 +32,8 @@ class InstalledRule:
     """Whether the collector that listed it also installed it."""
     is_watched: bool = False
     """Whether the kernel can't end it in time, and the collector does."""
+    position: int = 1
+    """Its place in its chain, from 1: what stands before it can keep packets from it."""
 
     @property
     def id(self) -> str:

@@ -13,6 +13,7 @@ from textual.screen import Screen
 from textual.widgets import Footer, Input
 
 from tracetui.model.packet import Packet
+from tracetui.session.empty import empty_text
 from tracetui.session.filtered import FilteredView
 from tracetui.session.inert import inert
 from tracetui.session.module_reader import ModuleReader
@@ -293,18 +294,9 @@ class MainScreen(Screen[None]):
 
     def _empty_text(self) -> str:
         """What to do while there is no packet to see."""
-        status = self._session.status
         if self._view.total:
             return f"0 of {self._view.total:,} packets match\n\nEsc clears the filter"
-        if status.why_not:
-            return status.why_not
-        if status.guard.tripped:
-            return "The guard removed our rules\n\ng shows what flooded, and narrower rules to add"
-        if any(rule.is_ours for rule in self._session.rules):
-            return (
-                "Waiting for packets that match the rule\n\nits packet counter is in the rules pane"
-            )
-        return "No TRACE rule yet\n\nPress a to add one, ? for all keys"
+        return empty_text(self._session, self._modules.needs, self._clock())
 
 
 _NO_CHAIN = {

@@ -88,6 +88,11 @@ class ModulesPane(Vertical):
             self._say(modules.NO_MODULES)
         self._show()
 
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """What tracing needs of this kernel, as last read."""
+        return self._listing.needs
+
     def action_sort(self) -> None:
         """Sort by the next of the orders."""
         self._order = ORDERS[(ORDERS.index(self._order) + 1) % len(ORDERS)]

@@ -1,0 +1,63 @@
+"""``tracetui doctor``: what this node can trace, what is missing, and what to type."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any, Optional
+
+from tracetui.cli.terminal import say
+from tracetui.collector import owner
+from tracetui.collector.backend_choice import choose_backend
+from tracetui.collector.rulebook import RuleBook, tag_of
+from tracetui.errors import Failure
+from tracetui.kernel import netns, nf_log, privileges
+from tracetui.kernel.kmsg import KernelLog
+from tracetui.kernel.module_files import ModuleFiles
+from tracetui.kernel.netlink import NfLog, NftTrace
+from tracetui.kernel.xtables import Xtables
+from tracetui.model.checkup import Facts, can_trace, checks
+from tracetui.session import checkup
+from tracetui.session.module_reader import ModuleReader
+
+_SOURCES: dict[str, Callable[[], Any]] = {"nftrace": NftTrace, "nflog": NfLog, "kmsg": KernelLog}
+
+
+def run(options: argparse.Namespace) -> int:
+    """Look at the node and print what was found; 1 if it can't be traced."""
+    is_root = privileges.may_trace()
+    if options.netns and is_root:
+        netns.enter(netns.resolve(options.netns))
+    found = checks(_facts(is_root))
+    print(checkup.as_json(found) if options.json else checkup.text(found))
+    return 0 if can_trace(found) else 1
+
+
+def _facts(is_root: bool) -> Facts:
+    needs = ModuleReader(ModuleFiles()).read().needs
+    xtables = Xtables()
+    commands = {f"{b}/{f}": command.name for (b, f), command in xtables.commands.items()}
+    if not is_root:
+        return Facts(is_root, commands, needs=needs)
+    book = RuleBook(tag_of(owner.unattended()), say, xtables)
+    rules = book.listing()
+    dead = [rule for rule in rules if rule.owner is not None and owner.is_dead(rule.owner)]
+    return Facts(
+        is_root,
+        commands,
+        backend=choose_backend(book.counts(), xtables.backends) if commands else None,
+        needs=needs,
+        sources={name: _why_not(opened) for name, opened in _SOURCES.items()},
+        loggers={f: logger for f in nf_log.FAMILIES if (logger := nf_log.read(f)) is not None},
+        rules=rules,
+        left_behind=dead,
+    )
+
+
+def _why_not(opened: Callable[[], Any]) -> Optional[str]:
+    """Why a source can't be opened; it is closed again at once."""
+    try:
+        opened().close()
+    except Failure as error:
+        return str(error)
+    return None

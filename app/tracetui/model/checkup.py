@@ -1,0 +1,129 @@
+"""Whether a node can be traced, part by part, and what to do where it can't."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Optional
+
+from tracetui.model.installed import InstalledRule
+from tracetui.model.needs import ON_DISK, UNKNOWN, Need
+
+OK, NOTE, BAD, NOT_KNOWN = "ok", "note", "bad", "unknown"
+"""There; there with a catch; keeps something from working; could not be found out."""
+
+
+class Check(NamedTuple):
+    """One part of the answer."""
+
+    state: str
+    """OK, NOTE, BAD or NOT_KNOWN."""
+    name: str
+    detail: str
+    remedy: str = ""
+    """What to type; empty where nothing has to be done."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was found on a node; None where it could not be looked at."""
+
+    is_root: bool
+    commands: Mapping[str, str] = field(default_factory=dict)
+    """``backend/family`` (``nft/4``) to the command's name."""
+    backend: Optional[tuple[str, str]] = None
+    """The backend that holds the node's rules, and what that rests on."""
+    needs: Sequence[Need] = ()
+    sources: Mapping[str, Optional[str]] = field(default_factory=dict)
+    """Why a source can't be opened, by its name; None where it can."""
+    loggers: Mapping[int, str] = field(default_factory=dict)
+    """The logger bound to each family (2, 10) of the namespace."""
+    rules: Optional[Sequence[InstalledRule]] = None
+    left_behind: Sequence[InstalledRule] = ()
+    """Those of them whose tracetui is dead."""
+
+
+def checks(facts: Facts) -> list[Check]:
+    """Everything that tracing rests on, in the order in which it is needed."""
+    return [
+        _rights(facts),
+        _commands(facts),
+        *_parts(facts),
+        *_sources(facts),
+        *_rules(facts),
+    ]
+
+
+def can_trace(found: Sequence[Check]) -> bool:
+    """Whether nothing keeps a trace from working."""
+    return not any(check.state == BAD for check in found)
+
+
+def _rights(facts: Facts) -> Check:
+    if facts.is_root:
+        return Check(OK, "rights", "root")
+    return Check(
+        NOTE,
+        "rights",
+        "not root: sources and rules could not be looked at",
+        "sudo tracetui doctor; `tracetui` itself asks sudo",
+    )
+
+
+def _commands(facts: Facts) -> Check:
+    if not facts.commands:
+        return Check(BAD, "iptables", "no command found", "apt-get install iptables")
+    names = ", ".join(sorted(set(facts.commands.values())))
+    if facts.backend is None:
+        return Check(OK, "iptables", names)
+    backend, why = facts.backend
+    return Check(OK, "iptables", f"{names}; rules go to {backend} ({why})")
+
+
+def _parts(facts: Facts) -> Iterator[Check]:
+    for need in facts.needs:
+        detail = f"{need.state} ({need.module})"
+        if need.is_there:
+            yield Check(OK, need.part.name, detail)
+        elif need.state == ON_DISK:
+            yield Check(NOTE, need.part.name, f"not loaded: {need.part.what_for}", _load(need))
+        elif need.state == UNKNOWN:
+            yield Check(NOT_KNOWN, need.part.name, f"this kernel does not tell ({need.module})")
+        else:
+            # Legacy may be missing where nft is there, and the other way round.
+            yield Check(NOTE, need.part.name, f"missing: {need.part.what_for}")
+
+
+def _load(need: Need) -> str:
+    return f"modprobe {need.module}"
+
+
+def _sources(facts: Facts) -> Iterator[Check]:
+    for name, why_not in facts.sources.items():
+        if why_not is None:
+            yield Check(OK, name, "can be opened")
+        else:
+            state = BAD if name == "nftrace" else NOTE
+            remedy = "the kernel log is read instead (--source kmsg)" if name == "nflog" else ""
+            yield Check(state, name, why_not, remedy)
+    if facts.loggers:
+        bound = ", ".join(
+            f"IPv{4 if family == 2 else 6} {logger}" for family, logger in facts.loggers.items()
+        )
+        yield Check(OK, "nf_log", f"{bound}; bound to nflog only while a rule of ours stands")
+
+
+def _rules(facts: Facts) -> Iterator[Check]:
+    if facts.rules is None:
+        return
+    ours = [rule for rule in facts.rules if rule.is_ours]
+    foreign = len(facts.rules) - len(ours)
+    yield Check(
+        NOTE if foreign else OK,
+        "TRACE rules",
+        f"{len(ours)} ours, {foreign} foreign",
+        "`tracetui rules` lists them" if facts.rules else "",
+    )
+    if facts.left_behind:
+        count = len(facts.left_behind)
+        yield Check(BAD, "left behind", f"{count} of a tracetui that is dead", "tracetui flush")

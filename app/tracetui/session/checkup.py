@@ -1,0 +1,28 @@
+"""The answer of ``tracetui doctor`` as text and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from tracetui.model.checkup import BAD, NOT_KNOWN, NOTE, OK, Check, can_trace
+from tracetui.session.inert import inert, inert_json
+
+_MARKS = {OK: "✓", NOTE: "○", BAD: "✗", NOT_KNOWN: "?"}
+
+
+def text(found: Sequence[Check]) -> str:
+    """A line for each check, what to do below it, and the answer at the end."""
+    lines = []
+    for check in found:
+        lines.append(f"{_MARKS[check.state]} {check.name:<15} {check.detail}")
+        if check.remedy:
+            lines.append(f"{'':17} → {check.remedy}")
+    answer = "this node can be traced" if can_trace(found) else "this node can't be traced yet"
+    return "\n".join(map(inert, [*lines, "", answer]))
+
+
+def as_json(found: Sequence[Check]) -> str:
+    """The same for programs: ``ok``, and the checks with name, state, detail and remedy."""
+    checks = [{**check._asdict(), "remedy": check.remedy or None} for check in found]
+    return inert_json(json.dumps({"ok": can_trace(found), "checks": checks}))
