@@ -68,3 +68,14 @@ RULES = [
     *(line.partition("] ")[2] for text in SAVED for line in text.splitlines() if "] -A " in line),
     *(line.strip().partition(" # ")[0] for line in lines("nf_tables-listing.txt")),
 ]
+MODINFO = """\
+filename:       /lib/modules/6.1.0/kernel/net/netfilter/xt_TRACE.ko.xz
+description:    Xtables: Packet flow tracing
+license:        GPL
+depends:        nf-log-syslog,x_tables
+version:        1.0
+parm:           hashsize:uint
+"""
+NF_LOG = " 2 nf_log_ipv4 (nf_log_ipv4,nfnetlink_log)\n10 NONE (nfnetlink_log)\n"
+MODULES_DEP = "kernel/net/netfilter/xt_TRACE.ko.xz: kernel/net/netfilter/x_tables.ko.xz\n"
+CONFIG = "CONFIG_NF_TABLES=y\n# CONFIG_NF_LOG_ARP is not set\nCONFIG_NF_LOG_SYSLOG=m\n"

@@ -34,7 +34,7 @@ def check(value: object, size: int) -> None:
         check(vars(value), size)
     elif isinstance(value, Mapping):
         check(list(value.items()), size)
-    elif isinstance(value, (tuple, list)):
+    elif isinstance(value, (tuple, list, frozenset)):
         assert len(value) <= size + ROOM
         for one in value:
             check(one, size)

@@ -27,6 +27,7 @@ from tracetui.parse import (
     json_text,
     kmsg,
     logline,
+    module_texts,
     netlink,
     nflog,
     nft_json,
@@ -187,6 +188,14 @@ PARSERS = {
     "nftrace.parse": Fuzzed(
         lambda data: shown(nftrace.parse(data, LINKS, 1.0)), messages(material.NFTRACE)
     ),
+    "module_texts.facts": Fuzzed(
+        lambda text: module_texts.facts(text, {}, {}), texts([material.MODINFO])
+    ),
+    "module_texts.loggers": Fuzzed(module_texts.loggers, texts([material.NF_LOG])),
+    "module_texts.names_of_files": Fuzzed(
+        module_texts.names_of_files, texts([material.MODULES_DEP])
+    ),
+    "module_texts.options": Fuzzed(module_texts.options, texts([material.CONFIG])),
     "proc_modules.parse": Fuzzed(proc_modules.parse, texts(material.MODULES)),
     "recording.is_ours": Fuzzed(recording.is_ours, OUR_LINES),
     "recording.read_hello": Fuzzed(recording.read_hello, OUR_LINES, (ValueError,)),

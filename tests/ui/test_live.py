@@ -109,7 +109,7 @@ async def tracing(lab: Lab):
     app = TraceApp(session, ModuleReader(ModuleFiles()))
     try:
         async with app.run_test(size=(140, 40)) as pilot:
-            screen = Screen(app, pilot, session)
+            screen = Screen(app, pilot, session, None)
             await until(screen, lambda: session.is_ready)
             yield screen
     finally:
