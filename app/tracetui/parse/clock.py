@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from typing import Optional
 
 from tracetui.model.hop import SINCE_EPOCH
 from tracetui.parse import stamps
 
+_DMESG = re.compile(r"\[ {0,11}(\d{1,12}\.\d{6})\] ", re.ASCII)
+"""What dmesg prints, by far the most there is."""
 _HOSTS = 64
 """Clocks that are known at once, for logs of several hosts merged into one."""
 _APART = 2.0
@@ -30,6 +33,9 @@ class Clock:
 
     def time_of(self, prefix: str) -> Optional[float]:
         """The time of a line by what stands before its message."""
+        plain = _DMESG.fullmatch(prefix)
+        if plain is not None:
+            return float(plain[1])
         found = stamps.read(prefix)
         if found.gap is not None or found.minute is not None:
             return self._relative(found)

@@ -51,6 +51,10 @@ class LineReader:
     def feed(self, line: str) -> list[Hop]:
         """The hops that are known with this line, in the log's order."""
         self.lines += 1
+        if not (self._nft.is_waiting or self._xtables.is_waiting or self._structured.is_open):
+            hop = self._log.take_dmesg(line)
+            if hop is not None:
+                return [hop]
         out: list[Hop] = []
         text = wrapper.bare(line)
         if self._structured.holds(text) and self._take_structured(text, out):
@@ -85,13 +89,12 @@ class LineReader:
 
     def _take(self, text: str, number: int, out: list[Hop]) -> None:
         """A line of text, or a message that was inside another format."""
-        begun = self._log.has_begun
         sequence = wrapper.sequence_of(text)
         if sequence is not None:
             self._miss(self._sequence.missing(sequence), number)
+        begun = self._log.has_begun
         found = logline.find(text)
         if found is not None:
-            self._log.forget_beginning()
             used = self._take_place(text, found, out)
         else:
             used = self._take_other(text, out)

@@ -81,15 +81,21 @@ class _Fields:
 
     def _read(self, words: list[str]) -> bool:
         """Take the words in; whether they look as the kernel parts them."""
-        is_plain = True
+        is_plain, found = True, self.all
         for word in words:
             key, equals, value = word.partition("=")
             if equals:
-                self.all.setdefault(key, []).append(value)
-                is_plain = is_plain and key in KEYS and "=" not in value
-            elif word in FLAGS and "SPT" in self.all:
+                if key in found:
+                    found[key].append(value)
+                else:
+                    found[key] = [value]
+                if key not in KEYS or "=" in value:
+                    is_plain = False
+            elif "SPT" not in found:
+                self.bare.append(word)
+            elif word in FLAGS:
                 self.flags.append(word)
-            elif "SPT" in self.all and _FLAG_RUN.fullmatch(word):
+            elif _FLAG_RUN.fullmatch(word):
                 self.flags += _FLAG.findall(word)
             else:
                 self.bare.append(word)
@@ -115,9 +121,15 @@ def _unglued(word: str, own: frozenset[str]) -> Iterator[str]:
 @lru_cache(maxsize=4096)
 def read(text: str) -> Body:
     """Everything behind the place; all hops of one hook share it byte for byte."""
-    outer = _BRACKETS.sub(" ", text)
-    options = _OPTIONS.findall(outer)
-    fields = _Fields(_OPEN_OPTIONS.sub(" ", _OPTIONS.sub(" ", outer)).split())
+    outer = _BRACKETS.sub(" ", text) if "[" in text else text
+    options: list[str] = []
+    is_open = False
+    if "OPT" in outer:
+        options = _OPTIONS.findall(outer)
+        outer = _OPTIONS.sub(" ", outer)
+        is_open = _OPEN_OPTIONS.search(outer) is not None
+        outer = _OPEN_OPTIONS.sub(" ", outer) if is_open else outer
+    fields = _Fields(outer.split())
     header = _header(fields, options)
     return Body(
         iif=fields.first("IN") or None,
@@ -125,40 +137,42 @@ def read(text: str) -> Body:
         mark=hexadecimal(fields.first("MARK")),
         header=header,
         mac=ethernet.printed(fields.first("MAC") or ""),
-        is_whole=header is not None and _is_whole(text, outer, fields, header),
+        is_whole=header is not None and not is_open and _is_whole(text, fields, header),
     )
 
 
 def _header(fields: _Fields, options: list[str]) -> Optional[Header]:
     """The packet's header; None if not even its family can be told."""
-    src, dst = address(fields.first("SRC")), address(fields.first("DST"))
+    first = fields.first
+    src, dst = address(first("SRC")), address(first("DST"))
     family = _family(src or dst, fields)
     if family is None:
         return None
-    proto = _proto(fields.first("PROTO"), options)
+    proto = _proto(first("PROTO"), options)
     is_icmp, is_tcp = proto in _ECHO, proto == "tcp"
     ids = fields.all.get("ID", [])
     icmp_ids = ids[1:] if family == 4 else ids
     fragment_id, fragment = _fragment(family, fields.bare, options)
+    sequence = number(first("SEQ"))
     return Header(
         family=family,
         proto=proto,
         src=src,
         dst=dst,
-        sport=number(fields.first("SPT")),
-        dport=number(fields.first("DPT")),
-        length=number(fields.first("LEN")),
+        sport=number(first("SPT")),
+        dport=number(first("DPT")),
+        length=number(first("LEN")),
         ip_id=number(ids[0]) if family == 4 and ids else fragment_id,
-        ttl=number(fields.first("TTL") or fields.first("HOPLIMIT")),
+        ttl=number(first("TTL") or first("HOPLIMIT")),
         flags=" ".join(fields.flags) if is_tcp and "WINDOW" in fields.all else None,
-        tcp_seq=number(fields.first("SEQ")) if is_tcp else None,
-        tcp_ack=number(fields.first("ACK")) if is_tcp else None,
-        icmp_type=number(fields.first("TYPE")) if is_icmp else None,
-        icmp_code=number(fields.first("CODE")) if is_icmp else None,
+        tcp_seq=sequence if is_tcp else None,
+        tcp_ack=number(first("ACK")) if is_tcp else None,
+        icmp_type=number(first("TYPE")) if is_icmp else None,
+        icmp_code=number(first("CODE")) if is_icmp else None,
         icmp_id=number(icmp_ids[0]) if is_icmp and icmp_ids else None,
-        icmp_seq=number(fields.first("SEQ")) if is_icmp else None,
+        icmp_seq=sequence if is_icmp else None,
         fragment=fragment,
-        spi=hexadecimal(fields.first("SPI") or _option_spi(options)),
+        spi=hexadecimal(first("SPI") or _option_spi(options)),
     )
 
 
@@ -170,9 +184,9 @@ def _family(known: Optional[str], fields: _Fields) -> Optional[int]:
     return 4 if _OF_IPV4 & found else 6 if _OF_IPV6 & found else None
 
 
-def _is_whole(text: str, outer: str, fields: _Fields, header: Header) -> bool:
+def _is_whole(text: str, fields: _Fields, header: Header) -> bool:
     found = fields.all
-    if text.count("[") != text.count("]") or _OPEN_OPTIONS.search(_OPTIONS.sub(" ", outer)):
+    if text.count("[") != text.count("]"):
         return False
     if header.proto is None or "INCOMPLETE" in fields.bare or header.fragment:
         return header.proto is not None
@@ -197,6 +211,8 @@ def _fragment(
     family: int, bare: list[str], options: list[str]
 ) -> tuple[Optional[int], Optional[int]]:
     """The IPv6 fragment's id, and the offset in bytes: IPv4 prints units of 8 bytes, IPv6 bytes."""
+    if not bare and not options:
+        return None, None
     words = bare if family == 4 else " ".join(options).split()
     offset = next((number(word[5:]) for word in words if word.startswith("FRAG:")), None)
     if family == 4:
@@ -206,7 +222,7 @@ def _fragment(
 
 
 def _option_spi(options: list[str]) -> Optional[str]:
-    found = re.search(r"SPI=(0x[0-9a-fA-F]+)", " ".join(options))
+    found = re.search(r"SPI=(0x[0-9a-fA-F]+)", " ".join(options)) if options else None
     return found[1] if found else None
 
 
@@ -224,11 +240,13 @@ def address(printed: Optional[str]) -> Optional[str]:
 
 def number(printed: Optional[str]) -> Optional[int]:
     """The digits a value begins with: copies glue words to them (``ID=45471DF``)."""
-    found = _NUMBER.match(printed or "")
+    if not printed:
+        return None
+    found = _NUMBER.match(printed)
     return int(found[0]) if found else None
 
 
 def hexadecimal(printed: Optional[str]) -> Optional[int]:
     """The same for a number in hex, with ``0x`` in front or without."""
-    found = _HEX.match(printed or "")
+    found = _HEX.match(printed) if printed else None
     return int(found[1], 16) if found else None

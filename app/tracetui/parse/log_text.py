@@ -13,7 +13,7 @@ from tracetui.model.hop import LOG, Hop
 from tracetui.parse import kmsg, log_body, logline, wrapper
 from tracetui.parse.clock import Clock
 
-_KMSG = re.compile(r"\s{0,2}\d{1,10},\d{1,20},\d{1,20},[^;\s]{0,64};", re.ASCII)
+_KMSG = re.compile(r"\s{0,2}\d+,\d+,\d+,[^;]*;", re.ASCII)
 _KMSG_INSIDE = re.compile(r"(?:^|(?<=\s))(\d{1,3},\d{1,20},\d{1,20},[^;\s]{0,64};)", re.ASCII)
 _LONGEST = 8192
 """Characters of a record with the lines that go on with it."""
@@ -63,9 +63,21 @@ class LogText:
         self.why = ""
         """Why the last line was of no use."""
 
+    def take_dmesg(self, line: str) -> Optional[Hop]:
+        """The hop of a whole line of plain dmesg, for speed; None says nothing of the line."""
+        found = logline.find_dmesg(line)
+        if found is None or self._pending is not None or self._head is not None or "\x1b" in line:
+            return None
+        body = logline.body_of(line, found)
+        is_one = line.find("TRACE:", found.end()) < 0
+        if not is_one or not body.is_whole or len(line.rstrip("\r\n")) == self._wrapped_at:
+            return None
+        return logline.hop(found, body, float(found["time"]))
+
     def take(self, text: str, found: re.Match[str], out: list[Hop]) -> bool:
         """A line with a place."""
-        if _KMSG.match(text):
+        self._head = None
+        if text[:1] != "[" and _KMSG.match(text):
             return self._take_kmsg(text, out)
         prefix = text[: found.start()]
         if wrapper.is_of_a_program(prefix):
@@ -76,6 +88,11 @@ class LogText:
         if text.find("TRACE:", found.end()) >= 0:
             self.release(out)
             return self._take_joined(text, time, out)
+        if self._pending is None:
+            body = logline.body_of(text, found)
+            if body.is_whole and len(text) != self._wrapped_at:
+                out.append(logline.hop(found, body, time))
+                return True
         self._take_record(_Pending(text, found.end(), len(text), time), found, out)
         return True
 

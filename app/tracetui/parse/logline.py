@@ -17,6 +17,12 @@ _HEADLESS = re.compile(
     re.ASCII,
 )
 """A copy without ``TRACE: ``. Without it, too, the kernel goes on with the input device."""
+_DMESG = re.compile(
+    r"\[ {0,11}(?P<time>[0-9]{1,12}\.[0-9]{6})\] TRACE: (?P<table>[^:\s]{1,255}):"
+    + _PLACE
+    + r"(?= IN=)",
+    re.ASCII,
+)
 _TYPES = (":policy:", ":rule:", ":return:")
 
 
@@ -35,6 +41,11 @@ def find_all(text: str) -> list[re.Match[str]]:
     return list(_TRACE.finditer(text))
 
 
+def find_dmesg(line: str) -> Optional[re.Match[str]]:
+    """The same, with the stamp, in a line as plain dmesg prints it: by far the most there is."""
+    return _DMESG.match(line)
+
+
 def body_of(text: str, found: re.Match[str]) -> log_body.Body:
     """What follows the place in a text that ends with its record."""
     return log_body.read(text[found.end() : found.end() + log_body.LONGEST].strip())
@@ -42,21 +53,21 @@ def body_of(text: str, found: re.Match[str]) -> log_body.Body:
 
 def hop(found: re.Match[str], body: log_body.Body, time: Optional[float] = None) -> Hop:
     """The hop of a place and what follows it. ``time`` is the record's."""
-    family = "ip6" if body.header is not None and body.header.family == 6 else "ip"
-    chain = found["chain"]
+    table, chain, kind, rulenum = found.group("table", "chain", "type", "num")
+    header = body.header
     return Hop(
-        backend="legacy",
-        family=family,
-        table=found["table"],
-        chain=chain,
-        type=found["type"],
-        rulenum=int(found["num"]),
-        hook=built_in_hook(found["table"], chain),
+        "legacy",
+        "ip6" if header is not None and header.family == 6 else "ip",
+        table,
+        chain,
+        kind,
+        int(rulenum),
+        hook=built_in_hook(table, chain),
         iif=body.iif,
         oif=body.oif,
         mark=body.mark,
         time=time,
-        header=body.header,
+        header=header,
         mac=body.mac,
         source=LOG,
     )

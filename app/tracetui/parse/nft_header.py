@@ -1,4 +1,4 @@
-"""Packets as nft prints them in a trace: ``ip saddr 10.0.0.1 … tcp dport 80`` (nftables trace.c)."""
+"""Packets as nft prints them in a trace: ``ip saddr 10.0.0.1 … tcp dport 80`` (trace.c)."""
 
 from __future__ import annotations
 

@@ -17,7 +17,8 @@ from tracetui.parse.log_body import address, number
 _TITLE = "nflog.prefix"
 _COLUMNS = re.compile(r"\t|\s{2,}")
 _IP = re.compile(
-    r"Internet Protocol Version ([46]), Src: ([^,]{1,128}), Dst: ([^\s,]{1,128}(?: \([^)]{1,64}\))?)"
+    r"Internet Protocol Version ([46]), Src: ([^,]{1,128}), "
+    r"Dst: ([^\s,]{1,128}(?: \([^)]{1,64}\))?)"
 )
 _IN_BRACKETS = re.compile(r".*\(([^()]*)\)$", re.DOTALL)
 _MOST_COLUMNS = 64

@@ -85,10 +85,7 @@ def of_iso(text: str) -> Optional[float]:
 
 def _last(pattern: re.Pattern[str], text: str) -> Optional[re.Match[str]]:
     """The one next to the message: a copy of several lines joined has others before it."""
-    found = None
-    for found in pattern.finditer(text):
-        pass
-    return found
+    return next(reversed(list(pattern.finditer(text))), None)
 
 
 def _wall(prefix: str) -> tuple[Optional[float], int]:

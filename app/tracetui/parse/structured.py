@@ -43,9 +43,14 @@ class Structured:
         self._objects = json_objects.JsonObjects()
         self._journal = journal.JournalText()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether an object or an entry has begun."""
+        return self._objects.is_open or self._journal.is_open
+
     def holds(self, text: str) -> bool:
         """Whether a line is of an object or an entry, as far as its beginning tells."""
-        if self._objects.is_open or self._journal.is_open:
+        if self.is_open:
             return True
         if text[:1] in ("[", "T", "<", "k", "") and text[:2] != "[{":
             return False

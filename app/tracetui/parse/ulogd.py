@@ -1,4 +1,4 @@
-"""Records of ulogd2's JSON output (ulogd.conf, output/ulogd_output_JSON.c) with the prefix of TRACE."""
+"""TRACE in the JSON output of ulogd2 (output/ulogd_output_JSON.c)."""
 
 from __future__ import annotations
 

@@ -14,6 +14,8 @@ _ANSI = re.compile(r"(?:\x1b|\^\[|#033)\[[0-9;]{0,20}[mK]")
 _QUOTE = re.compile(r"(?:[ \t]{0,8}>){1,16} ?")
 _KMSG = re.compile(r"\d{1,10},(\d{1,20}),\d{1,20},[^;\s]{0,64};", re.ASCII)
 _DICTIONARY = re.compile(r" [A-Z][A-Z0-9_]{0,63}=\S{0,256}$", re.ASCII)
+_OF_DICTIONARY = re.compile(r" (?:SUBSYSTEM|DEVICE)=", re.ASCII)
+"""The keys that the kernel puts into it (drivers/base/core.c, set_dev_info)."""
 _LEVELS = "emerg|alert|crit|err|warn|notice|info|debug|panic|error|warning"
 _FACILITIES = "kern|user|mail|daemon|auth|authpriv|syslog|lpr|news|uucp|cron|ftp|local[0-7]"
 _WROTE = re.compile(
@@ -59,6 +61,8 @@ def is_of_a_program(prefix: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _tells_of_a_program(prefix: str) -> bool:
+    if _OF_DICTIONARY.match(prefix):
+        return True
     told = _WROTE.search(prefix)
     if told is None:
         return False

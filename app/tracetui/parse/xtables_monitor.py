@@ -197,7 +197,7 @@ def _header(text: str, fields: dict[str, str]) -> Optional[Header]:
         dst=dst,
         sport=number(fields.get("SPORT")),
         dport=number(fields.get("DPORT")),
-        # Of IPv6 it is 20 more than the payload's, sizeof(struct iphdr); who mends that is not known.
+        # Of IPv6 it is the payload's and sizeof(struct iphdr); a version may have mended that.
         length=number(fields.get("LEN")) if family == 4 else None,
         ip_id=number(fields.get("ID")),
         ttl=number(fields.get("TTL", fields.get("HOPLIMIT"))),
