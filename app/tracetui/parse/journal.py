@@ -10,7 +10,7 @@ import re
 from typing import Any, NamedTuple, Optional
 
 _FIELD = re.compile(r"\s{0,8}([A-Z_][A-Z0-9_]{0,63})=(.*)", re.DOTALL)
-_BEGINS = re.compile(r"(?:__CURSOR|__REALTIME_TIMESTAMP)=|.{10,60} \[s=[0-9a-f]{8,32};i=")
+_BEGINS = re.compile(r"(?:__CURSOR|__REALTIME_TIMESTAMP)=|.{10,60} \[s=[0-9a-f]{4,32};i=")
 _MOST_FIELDS = 256
 _LONGEST = 64 << 10
 """Characters of a message."""

@@ -7,6 +7,7 @@ nft, ulogd, nftrace and tshark print.
 from __future__ import annotations
 
 import re
+from typing import Optional
 
 from tracetui.model.hop import Hop
 from tracetui.parse import logline, losses, nft_monitor, wrapper, xtables_monitor
@@ -47,6 +48,7 @@ class LineReader:
         self._nftrace = NftraceTool()
         self._table = PacketTable()
         self._sequence = losses.Sequence()
+        self._begun: Optional[int] = None
 
     def feed(self, line: str) -> list[Hop]:
         """The hops that are known with this line, in the log's order."""
@@ -74,7 +76,7 @@ class LineReader:
         self._release(out)
         out += self._nft.finish()
         out += self._nftrace.finish()
-        self._log.forget_beginning()
+        self._end_beginning(True)
         return out
 
     def take_skipped(self) -> list[tuple[int, str]]:
@@ -92,20 +94,27 @@ class LineReader:
         sequence = wrapper.sequence_of(text)
         if sequence is not None:
             self._miss(self._sequence.missing(sequence), number)
-        begun = self._log.has_begun
         found = logline.find(text)
-        if found is not None:
-            used = self._take_place(text, found, out)
+        if found is None and wrapper.has_others_blanks(text):
+            text = wrapper.with_blanks(text)
+            found = logline.find(text)
+        used = self._take_other(text, out) if found is None else self._take_place(text, found, out)
+        self._end_beginning(not (found is None and used and self._log.took_beginning))
+        if used or wrapper.is_dictionary(text):
+            return
+        loss = losses.told_in(text, number)
+        if loss is not None:
+            self._note(loss)
+        elif self._log.has_begun:
+            self._begun = number
         else:
-            used = self._take_other(text, out)
-            if used and begun and not self._log.has_begun:
-                self._unskip()
-        if not used and not wrapper.is_dictionary(text):
-            loss = losses.told_in(text, number)
-            if loss is not None:
-                self._note(loss)
-            else:
-                self._skip(number, self._log.why or NO_HOP)
+            self._skip(number, self._log.why or NO_HOP)
+
+    def _end_beginning(self, is_alone: bool) -> None:
+        """Decide on the line before, on which a record may have begun."""
+        begun, self._begun = self._begun, None
+        if begun is not None and is_alone:
+            self._skip(begun, NO_HOP)
 
     def _take_place(self, text: str, found: re.Match[str], out: list[Hop]) -> bool:
         """A line with a place of legacy."""
@@ -125,19 +134,17 @@ class LineReader:
     def _take_other(self, text: str, out: list[Hop]) -> bool:
         """A line without one."""
         self._log.why = ""
-        if "trace id " in text and (found := nft_monitor.find(text)) is not None:
-            self._release(out)
-            time = self._clock.time_of(text[: found.start()])
-            new = self._nft.take(text, found, time)
-            out += new or ()
-            return new is not None
-        if ("TRACE: " in text or "PACKET: " in text) and (
-            found := xtables_monitor.find(text)
-        ) is not None:
+        if "trace id " in text and (events := nft_monitor.find_all(text)):
+            self._log.release(out)
+            out += self._xtables.release()
+            time = self._clock.time_of(text[: events[0].start()])
+            return self._nft.take_all(text, events, time, out)
+        is_xtables = "TRACE: " in text or "PACKET: " in text
+        if is_xtables and (lines := xtables_monitor.find_all(text)):
             self._log.release(out)
             out += self._nft.release()
-            time = self._clock.time_of(text[: found.start()])
-            out += self._xtables.take(text, found, time)
+            time = self._clock.time_of(text[: lines[0].start()])
+            self._xtables.take_all(text, lines, time, out)
             return True
         if (more := self._nft.take_more(text)) is not None:
             out += more
@@ -186,9 +193,3 @@ class LineReader:
         self.skipped += 1
         if len(self._skipped) < MOST_TOLD:
             self._skipped.append((number, why))
-
-    def _unskip(self) -> None:
-        """The line before was the beginning of a record after all."""
-        self.skipped -= 1
-        if self._skipped and self._skipped[-1][0] == self.lines - 1:
-            self._skipped.pop()

@@ -40,7 +40,7 @@ it (``ID=45471DF``); dots behind it say that its end was left out."""
 _HEX = re.compile(r"(?:0x)?([0-9a-fA-F]{1,16})(?![0-9a-fA-F.])")
 _BRACKETS = re.compile(r"(?<!\S)\[[^\[\]]*(?:\]|$)")
 """Another packet's header; the name of an interface may hold a bracket too."""
-_OPTIONS = re.compile(r"OPT \(([^()]*)\)")
+_OPTIONS = re.compile(r"OPT ?\(([^()]*)\)")
 _OPEN_OPTIONS = re.compile(r"(?<!\S)OPT ?(?:\([^()]*)?$")
 _KEY_INSIDE = re.compile("(" + "|".join(sorted(KEYS, key=len, reverse=True)) + ")=")
 _FLAG_RUN = re.compile(f"(?:{'|'.join(FLAGS)})+")

@@ -19,6 +19,13 @@ _LONGEST = 8192
 """Characters of a record with the lines that go on with it."""
 _BEGUN = re.compile(r"TRACE:?[ \t]?[^\s=]{0,300}$")
 """A record whose place does not end on its line."""
+_NARROWEST = 40
+"""Columns that lines are wrapped at, at least."""
+_REST = re.compile(
+    r"\s{0,16}(?:O?P?T ?)?\(?(?:[0-9A-F]{2,80}|TRUNCATED)?\) ?(?:UID=\d{1,10} GID=\d{1,10} ?)?",
+    re.ASCII,
+)
+"""What may follow the last word that has a meaning to us: TCP options, and a socket's owner."""
 _PIECE = re.compile(r"[0-9A-Fa-fx.:)\]]{1,48}\s*$")
 """The rest of a value and no more."""
 _WRAPPERS = (
@@ -60,8 +67,11 @@ class LogText:
         self._head: Optional[str] = None
         self._wrapped_at: Optional[int] = None
         self._cut_at: Optional[int] = None
+        self._ended_at = 0
         self.why = ""
         """Why the last line was of no use."""
+        self.took_beginning = False
+        """Whether the last line ended a record that the line before it began."""
 
     def take_dmesg(self, line: str) -> Optional[Hop]:
         """The hop of a whole line of plain dmesg, for speed; None says nothing of the line."""
@@ -69,9 +79,11 @@ class LogText:
         if found is None or self._pending is not None or self._head is not None or "\x1b" in line:
             return None
         body = logline.body_of(line, found)
+        width = len(line.rstrip("\r\n"))
         is_one = line.find("TRACE:", found.end()) < 0
-        if not is_one or not body.is_whole or len(line.rstrip("\r\n")) == self._wrapped_at:
+        if not is_one or not body.is_whole or width == self._wrapped_at:
             return None
+        self._ended_at = width
         return logline.hop(found, body, float(found["time"]))
 
     def take(self, text: str, found: re.Match[str], out: list[Hop]) -> bool:
@@ -92,6 +104,7 @@ class LogText:
             body = logline.body_of(text, found)
             if body.is_whole and len(text) != self._wrapped_at:
                 out.append(logline.hop(found, body, time))
+                self._ended_at = len(text)
                 return True
         self._take_record(_Pending(text, found.end(), len(text), time), found, out)
         return True
@@ -99,15 +112,21 @@ class LogText:
     def take_other(self, text: str, out: list[Hop]) -> bool:
         """A line without a whole place."""
         head, self._head = self._head, None
+        self.took_beginning = False
         if head is not None and not _AHEAD.match(text):
-            found = logline.find(head + text)
+            whole = head + _unindented(text)
+            found = logline.find(whole)
             if found is not None and found.end() > len(head):
-                self._wrapped_at = len(head)
-                return self.take(head + text, found, out)
+                self._wrapped_at, self.took_beginning = len(head), True
+                return self.take(whole, found, out)
         found = logline.find_headless(text)
         if found is not None:
             return self.take(text, found, out)
         if self._goes_on(text, out):
+            return True
+        ended, self._ended_at = self._ended_at, 0
+        if ended >= _NARROWEST and self._pending is None and _REST.fullmatch(text):
+            self._wrapped_at = ended
             return True
         self.release(out)
         self._clock.pass_by(text)
@@ -120,10 +139,6 @@ class LogText:
     def has_begun(self) -> bool:
         """Whether the last line, which was of no use, is one that a record may begin on."""
         return self._head is not None
-
-    def forget_beginning(self) -> None:
-        """What follows is no record's rest."""
-        self._head = None
 
     def release(self, out: list[Hop], before: Optional[_Pending] = None) -> None:
         """The record that waits, as it is; ``before`` which other one that does not end either."""
@@ -148,6 +163,7 @@ class LogText:
             self.release(out, None if is_whole else record)
         if is_whole:
             out.append(logline.hop(found, body, record.time))
+            self._ended_at = record.width
         else:
             self._pending = record
 
@@ -156,10 +172,9 @@ class LogText:
         pending = self._pending
         if pending is None or _AHEAD.match(text) or len(pending.text) + len(text) > _LONGEST:
             return False
-        indent = len(text) - len(text.lstrip())
-        rest = text[indent:] if indent > 1 else text
-        words = rest.split(None, 2)
-        if not any(_OWN.match(word) for word in words[:2]) and not _PIECE.fullmatch(rest):
+        rest = _unindented(text)
+        is_own = any(_OWN.match(word) for word in rest.split(None, 2)[:2])
+        if not is_own and not _PIECE.fullmatch(rest) and not _REST.fullmatch(rest):
             return False
         whole = _joined(pending.text, rest)
         found = logline.find(whole) or logline.find_headless(whole)
@@ -182,7 +197,7 @@ class LogText:
         return used
 
     def _take_joined(self, text: str, time: Optional[float], out: list[Hop]) -> bool:
-        """Several records on one line; what stands between is one's rest and the next one's time."""
+        """Several records on one line, each with its wrapper in front."""
         places = logline.find_all(text)
         is_forged = False
         for found, after in zip(places, [*places[1:], None]):
@@ -197,6 +212,12 @@ class LogText:
             time = self._clock.time_of(prefix.lstrip()) if prefix else None
             is_forged = wrapper.is_of_a_program(prefix)
         return True
+
+
+def _unindented(text: str) -> str:
+    """A line that goes on with another without the blanks that set it off; one may be its own."""
+    rest = text.lstrip()
+    return rest if len(text) - len(rest) > 1 else text
 
 
 def _joined(head: str, tail: str) -> str:

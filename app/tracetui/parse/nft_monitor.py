@@ -65,6 +65,18 @@ class NftMonitor:
         """Whether the last line may go on."""
         return self._last is not None
 
+    def take_all(
+        self, text: str, events: list[re.Match[str]], time: Optional[float], out: list[Hop]
+    ) -> bool:
+        """Add the hops of the events on a line; False if none can be read."""
+        used = False
+        for found, after in zip(events, [*events[1:], None]):
+            out += self.release()
+            new = self.take(text[: after.start() if after else len(text)], found, time)
+            out += new or ()
+            used = used or new is not None
+        return used
+
     def take(self, text: str, found: re.Match[str], time: Optional[float]) -> Optional[list[Hop]]:
         """The hops of an event; none for a line that goes with others, None if it is damaged."""
         self._last = None
@@ -178,9 +190,13 @@ def _key(found: re.Match[str]) -> tuple[str, ...]:
     return (found["id"], found["family"], found["table"], found["chain"])
 
 
-def find(text: str) -> Optional[re.Match[str]]:
-    """Where an event begins in a line; None if it holds none."""
-    return _EVENT.search(text)
+def find_all(text: str) -> list[re.Match[str]]:
+    """Where each event begins on a line. What a rule's comment says, in quotation marks, is none."""
+    found: list[re.Match[str]] = []
+    for one in _EVENT.finditer(text):
+        if not found or text.count('"', found[-1].end(), one.start()) % 2 == 0:
+            found.append(one)
+    return found
 
 
 @lru_cache(maxsize=4096)

@@ -22,8 +22,8 @@ _ISO = re.compile(
     re.ASCII,
 )
 _CTIME = re.compile(
-    rf"(?:{_DAYS}),? ({_MONTHS}) {{1,2}}(\d{{1,2}}) (\d\d):(\d\d):(\d\d)(?:[.,](\d{{1,6}}))? "
-    r"(\d{4})\b",
+    rf"(?:{_DAYS}),?\s({_MONTHS})\s{{1,2}}(\d{{1,2}})\s(\d\d):(\d\d):(\d\d)(?:[.,](\d{{1,6}}))?"
+    r"\s(\d{4})\b",
     re.ASCII,
 )
 _SYSLOG = re.compile(

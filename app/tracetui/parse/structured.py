@@ -61,11 +61,14 @@ class Structured:
         if self._journal.is_open:
             if self._journal.take(text, number):
                 return [], True
-            return self._end_entry(number), not text
+            ended = self._end_entry(number)
+            more, used = self.take(text, number) if self.holds(text) else ([], not text)
+            return ended + more, used
         if not self._objects.is_open and self._journal.take(text, number):
             return [], True
         whole = None if self._objects.is_open else self._objects.whole(text)
-        values = [whole] if whole is not None else self._objects.take(text)
+        is_flat = whole is not None and json_objects.is_record(whole)
+        values = [whole] if whole is not None and is_flat else self._objects.take(text)
         return [self._read(value, number) for value in values] + self._broken(number), True
 
     def close(self, number: int) -> list[Message]:

@@ -81,6 +81,13 @@ class XtablesMonitor:
         """Whether the last line may go on."""
         return self._last is not None
 
+    def take_all(
+        self, text: str, lines: list[re.Match[str]], time: Optional[float], out: list[Hop]
+    ) -> None:
+        """Add the hops of what was found on a line."""
+        for found, after in zip(lines, [*lines[1:], None]):
+            out += self.take(text[: after.start() if after else len(text)], found, time)
+
     def take(self, text: str, found: re.Match[str], time: Optional[float]) -> list[Hop]:
         """The hop before; that of this line waits for the next, for its rule can go on there."""
         trace_id, rest = found["id"], text[found.end() :]
@@ -149,9 +156,14 @@ class XtablesMonitor:
 _UNKNOWN = Printed(None, None, None, None, None)
 
 
-def find(text: str) -> Optional[re.Match[str]]:
-    """Where a PACKET or TRACE line begins in a text; None if it holds none."""
-    return _TRACE.search(text) or _PACKET.search(text)
+def find_all(text: str) -> list[re.Match[str]]:
+    """Where a PACKET or TRACE line begins on a line. A rule's comment, quoted, is none."""
+    found: list[re.Match[str]] = []
+    both = [*_TRACE.finditer(text), *_PACKET.finditer(text)]
+    for one in sorted(both, key=lambda one: one.start()):
+        if not found or text.count('"', found[-1].end(), one.start()) % 2 == 0:
+            found.append(one)
+    return found
 
 
 def _with(hop: Hop, printed: Printed) -> Hop:
