@@ -121,7 +121,7 @@ def test_the_header_is_the_one_that_reading_it_gives(truth):
             assert header.proto == one["proto"].lower()
         if "tcp_flags" in one:
             said = one["tcp_flags"]
-            bits = "FIN SYN RST PSH ACK URG ECE CWR".split()
+            bits = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
             flags = (
                 [flag for at, flag in enumerate(bits) if int(said, 16) >> at & 1]
                 if said.startswith("0x")

@@ -20,8 +20,27 @@ from tracetui.parse.packet_table import PacketTable
 from tracetui.parse.structured import NO_HOP, Message, Structured
 from tracetui.parse.xtables_monitor import XtablesMonitor
 
+NARROWEST = 40
+"""Columns of a terminal."""
 MOST_TOLD = 1000
 """Skipped lines, and losses, that are remembered until somebody takes them."""
+
+
+class _Widths:
+    """How wide a tool's lines are: a terminal that wrapped them left many of exactly its width."""
+
+    def __init__(self) -> None:
+        self.last_is_full = False
+        """Whether the last line ended where a terminal did."""
+        self._widest = self._times = 0
+
+    def note(self, width: int) -> None:
+        """Note the width of a line, in characters."""
+        if width > self._widest:
+            self._widest, self._times = width, 0
+        is_widest = width == self._widest >= NARROWEST
+        self._times += is_widest
+        self.last_is_full = is_widest and self._times > 1
 
 
 class LineReader:
@@ -49,6 +68,7 @@ class LineReader:
         self._table = PacketTable()
         self._sequence = losses.Sequence()
         self._begun: Optional[int] = None
+        self._widths = _Widths()
 
     def feed(self, line: str) -> list[Hop]:
         """The hops that are known with this line, in the log's order."""
@@ -77,6 +97,7 @@ class LineReader:
         out += self._nft.finish()
         out += self._nftrace.finish()
         self._end_beginning(True)
+        self._count_cut_off()
         return out
 
     def take_skipped(self) -> list[tuple[int, str]]:
@@ -95,11 +116,11 @@ class LineReader:
         if sequence is not None:
             self._miss(self._sequence.missing(sequence), number)
         found = logline.find(text)
-        if found is None and wrapper.has_others_blanks(text):
-            text = wrapper.with_blanks(text)
-            found = logline.find(text)
+        if found is None and (spaced := wrapper.with_blanks(text)) is not text:
+            text, found = spaced, logline.find(spaced)
         used = self._take_other(text, out) if found is None else self._take_place(text, found, out)
         self._end_beginning(not (found is None and used and self._log.took_beginning))
+        self._count_cut_off()
         if used or wrapper.is_dictionary(text):
             return
         loss = losses.told_in(text, number)
@@ -115,6 +136,11 @@ class LineReader:
         begun, self._begun = self._begun, None
         if begun is not None and is_alone:
             self._skip(begun, NO_HOP)
+
+    def _count_cut_off(self) -> None:
+        while self._log.cut_off:
+            self._log.cut_off -= 1
+            self._skip(self.lines, "a record cut off in its rule's number")
 
     def _take_place(self, text: str, found: re.Match[str], out: list[Hop]) -> bool:
         """A line with a place of legacy."""
@@ -137,19 +163,25 @@ class LineReader:
         if "trace id " in text and (events := nft_monitor.find_all(text)):
             self._log.release(out)
             out += self._xtables.release()
+            self._widths.note(len(text))
             time = self._clock.time_of(text[: events[0].start()])
             return self._nft.take_all(text, events, time, out)
         is_xtables = "TRACE: " in text or "PACKET: " in text
         if is_xtables and (lines := xtables_monitor.find_all(text)):
             self._log.release(out)
             out += self._nft.release()
+            self._widths.note(len(text))
             time = self._clock.time_of(text[: lines[0].start()])
             self._xtables.take_all(text, lines, time, out)
             return True
-        if (more := self._nft.take_more(text)) is not None:
+        if (more := self._nft.take_more(text, self._widths.last_is_full)) is not None:
+            self._widths.note(len(text))
             out += more
             return True
-        if self._xtables.take_more(text) or self._nftrace.take_packet(text):
+        if self._xtables.take_more(text, self._widths.last_is_full):
+            self._widths.note(len(text))
+            return True
+        if self._nftrace.take_packet(text):
             return True
         self._release_tools(out)
         self._table.read_title(text)

@@ -34,6 +34,8 @@ _PROTOCOLS = {
     "AH": "ah", "ESP": "esp", "132": "sctp", "33": "dccp", "47": "gre", "2": "igmp", "4": "ipip",
     "41": "ipv6", "103": "pim", "112": "vrrp",
 }  # fmt: skip
+_PROTOCOL = re.compile("[0-9]{1,3}", re.ASCII)
+"""The kernel has no name for it."""
 _NUMBER = re.compile(r"[0-9]{1,20}(?=$|[A-Z\"',;)\]])")
 """The kernel prints none that is longer; int() would refuse a far longer one. Words can be glued to
 it (``ID=45471DF``); dots behind it say that its end was left out."""
@@ -43,8 +45,13 @@ _BRACKETS = re.compile(r"(?<!\S)\[[^\[\]]*(?:\]|$)")
 _OPTIONS = re.compile(r"OPT ?\(([^()]*)\)")
 _OPEN_OPTIONS = re.compile(r"(?<!\S)OPT ?(?:\([^()]*)?$")
 _KEY_INSIDE = re.compile("(" + "|".join(sorted(KEYS, key=len, reverse=True)) + ")=")
-_FLAG_RUN = re.compile(f"(?:{'|'.join(FLAGS)})+")
+_FLAGS = re.compile(
+    rf"(?:RES=0x[0-9A-Fa-f]{{2}}|WINDOW=[0-9]{{1,5}})((?:\s{{1,8}}|{'|'.join(FLAGS)}){{0,32}})URGP="
+)
+"""All that are set stand there; where an end is missing, so can others be."""
 _FLAG = re.compile("|".join(FLAGS))
+_LEFT_OUT = re.compile(r"\S*(?:\.{3}|\u2026)\S*")
+"""A word of which a copy says that something is missing."""
 
 
 class Body(NamedTuple):
@@ -60,19 +67,15 @@ class Body(NamedTuple):
 
 
 class _Fields:
-    """Values by key in their order, TCP flags, and other bare words."""
+    """Values by key in their order, and bare words."""
 
     def __init__(self, words: list[str]) -> None:
         self.all: dict[str, list[str]] = {}
-        self.flags: list[str] = []
         self.bare: list[str] = []
         if not self._read(words):
             own = frozenset(self.all)
-            self.all, self.flags, self.bare = {}, [], []
+            self.all, self.bare = {}, []
             self._read([part for word in words for part in _unglued(word, own)])
-        glued = self.first("RES") or ""
-        if len(glued) > len("0x00") and _FLAG_RUN.fullmatch(glued[4:]):
-            self.flags[:0] = _FLAG.findall(glued[4:])
 
     def first(self, key: str) -> Optional[str]:
         """The value of the key's first."""
@@ -91,12 +94,6 @@ class _Fields:
                     found[key] = [value]
                 if key not in KEYS or "=" in value:
                     is_plain = False
-            elif "SPT" not in found:
-                self.bare.append(word)
-            elif word in FLAGS:
-                self.flags.append(word)
-            elif _FLAG_RUN.fullmatch(word):
-                self.flags += _FLAG.findall(word)
             else:
                 self.bare.append(word)
         return is_plain
@@ -122,6 +119,8 @@ def _unglued(word: str, own: frozenset[str]) -> Iterator[str]:
 def read(text: str) -> Body:
     """Everything behind the place; all hops of one hook share it byte for byte."""
     outer = _BRACKETS.sub(" ", text) if "[" in text else text
+    if "..." in outer or "\u2026" in outer:
+        outer = _LEFT_OUT.sub(" ? ", outer)
     options: list[str] = []
     is_open = False
     if "OPT" in outer:
@@ -130,7 +129,7 @@ def read(text: str) -> Body:
         is_open = _OPEN_OPTIONS.search(outer) is not None
         outer = _OPEN_OPTIONS.sub(" ", outer) if is_open else outer
     fields = _Fields(outer.split())
-    header = _header(fields, options)
+    header = _header(fields, options, outer)
     return Body(
         iif=fields.first("IN") or None,
         oif=fields.first("OUT") or None,
@@ -141,7 +140,7 @@ def read(text: str) -> Body:
     )
 
 
-def _header(fields: _Fields, options: list[str]) -> Optional[Header]:
+def _header(fields: _Fields, options: list[str], text: str) -> Optional[Header]:
     """The packet's header; None if not even its family can be told."""
     first = fields.first
     src, dst = address(first("SRC")), address(first("DST"))
@@ -164,7 +163,7 @@ def _header(fields: _Fields, options: list[str]) -> Optional[Header]:
         length=number(first("LEN")),
         ip_id=number(ids[0]) if family == 4 and ids else fragment_id,
         ttl=number(first("TTL") or first("HOPLIMIT")),
-        flags=" ".join(fields.flags) if is_tcp and "WINDOW" in fields.all else None,
+        flags=_flags(text) if is_tcp else None,
         tcp_seq=sequence if is_tcp else None,
         tcp_ack=number(first("ACK")) if is_tcp else None,
         icmp_type=number(first("TYPE")) if is_icmp else None,
@@ -174,6 +173,11 @@ def _header(fields: _Fields, options: list[str]) -> Optional[Header]:
         fragment=fragment,
         spi=hexadecimal(first("SPI") or _option_spi(options)),
     )
+
+
+def _flags(text: str) -> Optional[str]:
+    found = _FLAGS.search(text)
+    return None if found is None else " ".join(_FLAG.findall(found[1]))
 
 
 def _family(known: Optional[str], fields: _Fields) -> Optional[int]:
@@ -204,7 +208,7 @@ def _proto(printed: Optional[str], options: list[str]) -> Optional[str]:
     if printed is None:
         # After ESP as an IPv6 extension header nothing is printed any more.
         return "esp" if any("ESP" in option for option in options) else None
-    return _PROTOCOLS.get(printed, printed.lower())
+    return _PROTOCOLS.get(printed) or (printed if _PROTOCOL.fullmatch(printed) else None)
 
 
 def _fragment(

@@ -70,6 +70,8 @@ class LogText:
         self._ended_at = 0
         self.why = ""
         """Why the last line was of no use."""
+        self.cut_off = 0
+        """Records that were cut off in their rule's number; whoever counts them sets it to 0."""
         self.took_beginning = False
         """Whether the last line ended a record that the line before it began."""
 
@@ -149,7 +151,10 @@ class LogText:
         if before is not None and before.width == pending.width and before.body != pending.body:
             self._cut_at = pending.width
         if pending.width == self._cut_at and not text[-1:].isspace():
-            # All lines end at one column, so the last value may go on.
+            # All lines end at one column, so the last value may go on, and so may a rule's number.
+            if pending.body == len(text):
+                self.cut_off += 1
+                return
             last = _LAST_WORD.search(text)
             text = text[: last.start()] if last and last.start() > pending.body else text
         found = logline.find(text) or logline.find_headless(text)

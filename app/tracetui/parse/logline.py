@@ -10,7 +10,8 @@ from tracetui.parse import log_body
 
 _PLACE = r"(?P<chain>\S{1,255}):(?P<type>rule|return|policy):(?P<num>[0-9]{1,10})"
 _TRACE = re.compile(
-    r"TRACE:[ \t]{0,8}(?P<table>[^:\s]{1,255}):" + _PLACE + r"(?=\s|IN=|$|[\"'\\,<])", re.ASCII
+    r"TRACE:[ \t]{0,8}(?P<table>[^:\s\u00a0]{1,255}):" + _PLACE + r"(?=\s|IN=|$|[\"'\\,<])",
+    re.ASCII,
 )
 _HEADLESS = re.compile(
     r"(?<![^\s\"'>|;\]])(?P<table>raw|mangle|nat|filter|security):" + _PLACE + r"(?=[ \t]{0,8}IN=)",

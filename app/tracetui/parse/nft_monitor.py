@@ -47,7 +47,7 @@ class _Last(NamedTuple):
     rest: str
     time: Optional[float]
     is_held: bool
-    """Whether its hop waits for that."""
+    """Whether its hop waits for that; else it is a packet's, whose header waits anyway."""
 
 
 class NftMonitor:
@@ -82,28 +82,30 @@ class NftMonitor:
         self._last = None
         return self._read(found, text[found.end() :], time)
 
-    def take_more(self, text: str) -> Optional[list[Hop]]:
+    def take_more(self, text: str, is_full: bool = False) -> Optional[list[Hop]]:
         """The hops of a line that goes on with the last event; None if it does not.
 
-        nft prints some targets of iptables over two lines, and copies wrap lines.
+        nft prints some targets of iptables over two lines, and copies wrap lines: ``is_full`` is
+        whether the last one ended where a terminal did.
         """
         if self._last is None:
             return None
-        found, rest, time, _ = self._last
-        if found["kind"] == "packet:":
-            key = _key(found)
-            if key not in self._waiting or not nft_header.is_part(text):
-                return None
-            rest = nft_header.joined(rest, text)
-            self._waiting[key] = nft_header.read(rest), time
-            self._last = _Last(found, rest[:_LONGEST], time, False)
-            return []
-        joined = nft_header.joined(rest, text)
-        event = _event(found["kind"], joined.strip())
-        if event is None or event.verdict is None or len(joined) > _LONGEST:
+        last = self._last
+        is_part = last.is_held or is_full or nft_header.is_part(text)
+        if len(last.rest) > _LONGEST or not is_part:
             return None
+        rest = last.rest + text if is_full else nft_header.joined(last.rest, text)
+        self._last = last._replace(rest=rest)
+        if not last.is_held:
+            key = _key(last.found)
+            if key in self._waiting:
+                self._waiting[key] = nft_header.read(rest), last.time
+            return []
+        event = _event(last.found["kind"], rest.strip())
+        if event is None or event.verdict is None:
+            return []
         self._last = None
-        return [self._hop(found, event, time)]
+        return [self._hop(last.found, event, last.time)]
 
     def release(self) -> list[Hop]:
         """The last event as it is, if it waits for a line that goes on with it."""
@@ -191,7 +193,7 @@ def _key(found: re.Match[str]) -> tuple[str, ...]:
 
 
 def find_all(text: str) -> list[re.Match[str]]:
-    """Where each event begins on a line. What a rule's comment says, in quotation marks, is none."""
+    """Where each event begins on a line. A rule's comment, quoted, holds none."""
     found: list[re.Match[str]] = []
     for one in _EVENT.finditer(text):
         if not found or text.count('"', found[-1].end(), one.start()) % 2 == 0:
@@ -224,11 +226,14 @@ def _event(kind: str, rest: str) -> Optional[_Event]:
             None,
             False,
         )
+    if verdict is None:
+        # Its end is missing, and who knows how much of the rule.
+        return _Event("rule", None, None, None, None, False)
     handle = _HANDLE.search(text)
     if handle is not None:
         text = text[: handle.start()].rstrip()
     number_of = int(handle[1]) if handle else None
-    return _Event("rule", verdict[0] if verdict else None, number_of, text or None, None, False)
+    return _Event("rule", verdict[0], number_of, text or None, None, False)
 
 
 def hook_of(family: str, table: str, chain: str) -> Optional[str]:

@@ -14,12 +14,12 @@ from tracetui.model.hop import Hop
 from tracetui.parse import log_body, logline
 from tracetui.parse.log_body import address
 
-_HEAD = re.compile(r"(?:^|(?<=\s))([0-9a-f]{12}) $")
+_HEAD = re.compile(r"(?:^|(?<=\s))([0-9a-f]{12})\s$")
 _RULE = re.compile(r'\s{1,8}"(.*)"\s*$', re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _TITLE = "Aggregated packets:"
 _PACKET = re.compile(
-    r"\s{0,8}([0-9a-f]{12}) (IP6?) (\S{1,64}) > (\S{1,64}): ?(.{0,256})", re.DOTALL
+    r"(?:^|(?<=\s))([0-9a-f]{12}) (IP6?) (\S{1,64}) > (\S{1,64}): ?(.{0,256})", re.DOTALL
 )
 _WITH_PORT = {
     "IP": re.compile(r"(\d+\.\d+\.\d+\.\d+)\.(\d{1,5})$"),
@@ -67,10 +67,10 @@ class NftraceTool:
 
     def take_packet(self, text: str) -> bool:
         """Take a line of the packets at the end; False for any other."""
-        if text.startswith(_TITLE):
+        if _TITLE in text:
             self._is_summary = True
             return False
-        found = _PACKET.match(text)
+        found = _PACKET.search(text)
         if not self._is_summary or found is None or len(self._headers) >= _MOST:
             return False
         self._headers[int(found[1], 16)] = _header(found[2], found[3], found[4], found[5])

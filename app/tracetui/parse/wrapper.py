@@ -16,7 +16,7 @@ _KMSG = re.compile(r"\d{1,10},(\d{1,20}),\d{1,20},[^;\s]{0,64};", re.ASCII)
 _DICTIONARY = re.compile(r" [A-Z][A-Z0-9_]{0,63}=\S{0,256}$", re.ASCII)
 _OF_DICTIONARY = re.compile(r" (?:SUBSYSTEM|DEVICE)=", re.ASCII)
 """The keys that the kernel puts into it (drivers/base/core.c, set_dev_info)."""
-_BLANKS = str.maketrans(dict.fromkeys("\xa0\u202f\u2007\u3000", " "))
+_BLANKS = str.maketrans(dict.fromkeys("\t\xa0\u202f\u2007\u3000", " "))
 _LEVELS = "emerg|alert|crit|err|warn|notice|info|debug|panic|error|warning"
 _FACILITIES = "kern|user|mail|daemon|auth|authpriv|syslog|lpr|news|uucp|cron|ftp|local[0-7]"
 _WROTE = re.compile(
@@ -43,13 +43,8 @@ def bare(line: str) -> str:
 
 
 def with_blanks(text: str) -> str:
-    """The same with the blanks that web pages put in place of ours."""
-    return text.translate(_BLANKS)
-
-
-def has_others_blanks(text: str) -> bool:
-    """Whether a page's blanks are in it."""
-    return not text.isascii() and any(blank in text for blank in "\xa0\u202f\u2007\u3000")
+    """The same with blanks for what web pages and editors put in their place."""
+    return text if text.isascii() and "\t" not in text else text.translate(_BLANKS)
 
 
 def sequence_of(text: str) -> Optional[int]:

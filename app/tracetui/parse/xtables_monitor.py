@@ -112,21 +112,26 @@ class XtablesMonitor:
         self._held = hop
         return hops
 
-    def take_more(self, text: str) -> bool:
-        """Whether a line goes on with the last one, which a copy has wrapped."""
+    def take_more(self, text: str, is_full: bool = False) -> bool:
+        """Whether a line goes on with the last one, which a copy has wrapped.
+
+        ``is_full`` is whether that one ended where a terminal did.
+        """
         if self._last is None or len(self._last[1]) > _LONGEST:
             return False
         trace_id, rest = self._last
         if self._held is not None:
-            if not (len(rest) >= _WRAPPED and (_OPTION.search(text) or not _TARGET.search(rest))):
+            is_option = _OPTION.search(text) is not None or not _TARGET.search(rest)
+            if not is_full and not (len(rest) >= _WRAPPED and is_option):
                 return False
-            rest = _joined(rest, text, _OPTION.match(text) is not None)
+            begins = not is_full and _OPTION.match(text) is not None
+            rest = _joined(rest, text, begins)
             self._held = self._held._replace(rule=_rule(rest))
         else:
             known = self._packets.get(trace_id)
-            if known is None or not known[1] or not _FIELDS.match(text):
+            if known is None or not known[1] or not (is_full or _FIELDS.match(text)):
                 return False
-            rest = _joined(rest, text, _FIELD.match(text) is not None)
+            rest = _joined(rest, text, not is_full and _FIELD.match(text) is not None)
             self._know(trace_id, _printed(rest), True)
         self._last = trace_id, rest
         return True
