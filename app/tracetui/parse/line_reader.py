@@ -116,6 +116,8 @@ class LineReader:
         if sequence is not None:
             self._miss(self._sequence.missing(sequence), number)
         found = logline.find(text)
+        if found is None:
+            self._table.read_title(text)
         if found is None and (spaced := wrapper.with_blanks(text)) is not text:
             text, found = spaced, logline.find(spaced)
         used = self._take_other(text, out) if found is None else self._take_place(text, found, out)
@@ -184,7 +186,6 @@ class LineReader:
         if self._nftrace.take_packet(text):
             return True
         self._release_tools(out)
-        self._table.read_title(text)
         return self._log.take_other(text, out)
 
     def _release(self, out: list[Hop]) -> None:

@@ -172,9 +172,10 @@ def _icmp(proto: Optional[str], field: str, found: dict[str, str]) -> Optional[i
 
 def _echo(proto: Optional[str], found: dict[str, str]) -> tuple[Optional[int], Optional[int]]:
     """Identifier and sequence of an echo, which old versions print as one number for IPv6."""
-    if proto == "icmp":
+    kind = _icmp(proto, "type", found) if proto in ("icmp", "icmpv6") else None
+    if proto == "icmp" and kind in (0, 8):
         return number(found.get("icmp id")), number(found.get("icmp sequence"))
-    if proto != "icmpv6" or _icmp(proto, "type", found) not in (128, 129):
+    if proto != "icmpv6" or kind not in (128, 129):
         return None, None
     if "icmpv6 id" in found:
         return number(found["icmpv6 id"]), number(found.get("icmpv6 sequence"))

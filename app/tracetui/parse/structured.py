@@ -69,7 +69,8 @@ class Structured:
         whole = None if self._objects.is_open else self._objects.whole(text)
         is_flat = whole is not None and json_objects.is_record(whole)
         values = [whole] if whole is not None and is_flat else self._objects.take(text)
-        return [self._read(value, number) for value in values] + self._broken(number), True
+        # What is broken was broken off before.
+        return self._broken(number) + [self._read(value, number) for value in values], True
 
     def close(self, number: int) -> list[Message]:
         """What is open, as far as it can be read."""

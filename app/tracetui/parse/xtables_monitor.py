@@ -107,7 +107,7 @@ class XtablesMonitor:
         known, is_new = self._packets.get(trace_id, (_UNKNOWN, False))
         self._know(trace_id, known, False)
         hop = _hop(found, rest, known if is_new else _UNKNOWN._replace(mark=known.mark), time)
-        if hop.rule is None:
+        if hop.type != "rule" or not rest.strip():
             return [*hops, hop]
         self._held = hop
         return hops
@@ -265,5 +265,6 @@ def _verdict(printed: Optional[str]) -> Optional[str]:
 
 
 def _rule(rest: str) -> Optional[str]:
-    """The rule as iptables-save has it: its family and table are the hop's."""
-    return _FAMILY_AND_TABLE.sub("", rest.strip(), count=1) or None
+    """The rule as iptables-save has it: its family and table are the hop's. None without one."""
+    text = _FAMILY_AND_TABLE.sub("", rest.strip(), count=1)
+    return text if text.startswith("-A ") else None
