@@ -165,7 +165,7 @@ def test_dmesg_json_is_read_over_many_lines_or_one(head, is_one_line):
 
 
 def test_json_that_begins_in_the_middle_of_a_record_is_read_from_the_next():
-    reader, hops = read(lines("wrap-dmesg-json-tail.txt"))
+    reader, hops = read(lines("dmesg-json-tail.txt"))
     assert len(hops) == 9
     assert [hop._replace(time=None) for hop in hops[-6:]] == PLAIN
     assert reader.skipped <= 3

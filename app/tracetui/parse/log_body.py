@@ -133,7 +133,7 @@ def read(text: str) -> Body:
     return Body(
         iif=fields.first("IN") or None,
         oif=fields.first("OUT") or None,
-        mark=hexadecimal(fields.first("MARK")),
+        mark=hexadecimal(fields.first("MARK")) or None,
         header=header,
         mac=ethernet.printed(fields.first("MAC") or ""),
         is_whole=header is not None and not is_open and _is_whole(text, fields, header),
