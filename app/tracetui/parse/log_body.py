@@ -36,8 +36,8 @@ _PROTOCOLS = {
 }  # fmt: skip
 _PROTOCOL = re.compile("[0-9]{1,3}", re.ASCII)
 """The kernel has no name for it."""
-_NUMBER = re.compile(r"[0-9]{1,20}(?=$|[A-Z\"',;)\]])")
-"""The kernel prints none that is longer; int() would refuse a far longer one. Words can be glued to
+_NUMBER = re.compile(r"[0-9]{1,18}(?=$|[A-Z\"',;)\]])")
+"""No field of a header has more; int() would refuse a far longer one. Words can be glued to
 it (``ID=45471DF``); dots behind it say that its end was left out."""
 _HEX = re.compile(r"(?:0x)?([0-9a-fA-F]{1,16})(?![0-9a-fA-F.])")
 _BRACKETS = re.compile(r"(?<!\S)\[[^\[\]]*(?:\]|$)")

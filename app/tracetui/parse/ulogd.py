@@ -9,7 +9,6 @@ from tracetui.model.header import Header
 from tracetui.model.hop import HOOKS, Hop
 from tracetui.parse import logline, stamps
 from tracetui.parse.ip import PROTOCOLS
-from tracetui.parse.json_text import LARGEST
 from tracetui.parse.log_body import FLAGS, Body, address
 
 _FLAG_FIELDS = {"CWR": "tcp.cwr", "ECE": "tcp.ece", **{f: f"tcp.{f.lower()}" for f in FLAGS}}
@@ -76,7 +75,7 @@ def _time(record: Mapping[str, Any]) -> Optional[float]:
     """Seconds since the epoch: the packet's stamp, or when ulogd wrote it."""
     seconds, part = _number(record, "oob.time.sec"), _number(record, "oob.time.usec")
     if seconds:
-        return min(seconds, 1 << 48) + (part or 0) % 1_000_000 / 1e6
+        return seconds + (part or 0) % 1_000_000 / 1e6
     text = record.get("timestamp")
     return stamps.of_iso(text) if isinstance(text, str) else None
 
@@ -98,7 +97,7 @@ def _address(record: Mapping[str, Any], *keys: str) -> Optional[str]:
 def _number(record: Mapping[str, Any], *keys: str) -> Optional[int]:
     for key in keys:
         value = record.get(key)
-        if type(value) is int and 0 <= value < LARGEST:
+        if type(value) is int and 0 <= value < 1 << 32:
             return value
     return None
 
