@@ -6,11 +6,12 @@ import gzip
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Optional
 
 from tracetui.model.assemble import Assembler
 from tracetui.model.hop import Hop
 from tracetui.model.packet import Packet
-from tracetui.parse import wrapper
+from tracetui.parse.line_reader import LineReader
 
 RECORDINGS = Path(__file__).parent / "recordings"
 SEED_HOPS = [22, 6, 6, 6, 6, 6]
@@ -34,7 +35,15 @@ def datagrams(name: str) -> Iterator[bytes]:
 
 
 def hops_of(text: Iterable[str]) -> list[Hop]:
-    return [hop for line in text if (hop := wrapper.parse_line(line)) is not None]
+    reader = LineReader()
+    return [*(hop for line in text for hop in reader.feed(line)), *reader.finish()]
+
+
+def hop_of(line: str) -> Optional[Hop]:
+    """The only hop of a line; None if it holds none."""
+    hops = hops_of([line])
+    assert len(hops) <= 1
+    return hops[0] if hops else None
 
 
 def assembled(hops: Iterable[Hop]) -> list[Packet]:

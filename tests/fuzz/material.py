@@ -21,6 +21,83 @@ LOG_LINES = [
     *lines("traversals-6.18.txt")[::7],
 ]
 KMSG = [*lines("wrap-dev-kmsg.txt"), *unpacked("scenario-legacy.kmsg.gz").splitlines()[::29]]
+STAMPS = [
+    "Sun Nov 22 10:43:24 2026 kern.warn kernel: [ 2931.726119] ",
+    "2026-11-22T10:43:24.726119123+01:00 stdout F <4>[ 2931.726119][  T12] ",
+    "<4>Nov 22 10:43:24 node-7 kernel: ",
+    "[Nov22 10:43] ",
+    "[  +0.000009] ",
+    "1795344204.726119 node-7 kernel: ",
+]
+NFT_TRACE = [
+    *unpacked("scenario-nft.nft-monitor.txt.gz").splitlines()[::41],
+    *lines("nft-monitor-1.0.6-on-6.18.txt")[::3],
+    " (verdict accept)",
+    "trace id 0a1b2c3d ip filter F conntrack: ct direction original ct state new ct id 2641 ",
+    "trace id 0a1b2c3d ip filter F unknown rule handle 17 (verdict jump X)",
+    "trace id 0a1b2c3d inet t c policy drop meta mark 0x0000000f ",
+]
+XTABLES_TRACE = [
+    *unpacked("scenario-nft.xtables-monitor.txt.gz").splitlines()[::19],
+    *lines("xtables-monitor-1.8.9-on-6.18.txt")[::3],
+    "PACKET: 0 fc475095 IN=lo LL=0x304 0000 SRC=127.0.0.1 DST=127.0.0.1 LEN=84 ID=38349DF FRAG:3",
+]
+LOSSES = [
+    "rsyslogd: imklog: 5 messages lost due to rate-limiting",
+    "systemd-journald[1]: Suppressed 7 messages from kernel",
+    "** 5 printk messages dropped **",
+]
+_MESSAGE = lines("wrap-dmesg-notime.txt")[0]
+ULOGD = [
+    json.dumps(
+        {
+            "timestamp": "2026-11-22T10:43:24.5+0000",
+            "oob.prefix": "TRACE: filter:FORWARD:rule:3 ",
+            "oob.in": "eth0",
+            "oob.hook": 2,
+            "oob.family": 2,
+            "oob.time.sec": 1795344204,
+            "src_ip": "10.0.0.1",
+            "dest_ip": "10.0.0.2",
+            "src_port": 1,
+            "ip.protocol": 6,
+            "ip.totlen": 60,
+            "ip.fragoff": 16384,
+            "tcp.syn": 1,
+            "oob.mark": 4,
+        }
+    )
+]
+JOURNAL = [
+    json.dumps(
+        {
+            "__REALTIME_TIMESTAMP": "1795344204726119",
+            "_SOURCE_MONOTONIC_TIMESTAMP": "2931726119",
+            "_TRANSPORT": "kernel",
+            "SYSLOG_FACILITY": "0",
+            "MESSAGE": _MESSAGE,
+        }
+    ),
+    json.dumps({"SYSLOG_FACILITY": 0, "MESSAGE": list(_MESSAGE[:60].encode())}),
+    json.dumps({"dmesg": [{"pri": 4, "time": 2931.726119, "msg": _MESSAGE}]}),
+    json.dumps({"log": _MESSAGE, "time": "2026-11-22T10:43:24.5Z"}),
+    *ULOGD,
+]
+OTHER_TEXT = [
+    "__REALTIME_TIMESTAMP=1795344204726119",
+    "Sun 2026-11-22 10:43:24.726119 UTC [s=2a0b1f;i=1f;b=e]",
+    f"    MESSAGE={_MESSAGE}",
+    "    SYSLOG_FACILITY=0",
+    '   "dmesg": [',
+    "      },{",
+    f'         "msg": {json.dumps(_MESSAGE)}',
+    '333e26bf278d TRACE: raw:PREROUTING:rule:3  "-A PREROUTING -j X"',
+    "Aggregated packets:",
+    "333e26bf278d IP6 fd00::1.53 > fd00::2.99: Flags [S.], seq 1, length 0",
+    "nflog.prefix\tip.src\tip.dst",
+    "TRACE: raw:PREROUTING:rule:2 \t10.0.0.1\t10.0.0.2",
+    "TRACE: raw:X:rule:2    Internet Protocol Version 4, Src: 8.8.8.8, Dst: 10.0.0.2  DNS",
+]
 MODULES = ["\n".join(lines(name)[:12]) for name in ("seed-proc-modules.txt", "seed-lsmod.txt")]
 
 _SAVED_6 = unpacked("scenario-legacy.ip6tables-save.gz")

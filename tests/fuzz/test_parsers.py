@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -24,18 +25,27 @@ from tracetui.model.ruleset import Ruleset
 from tracetui.parse import (
     ethernet,
     ip,
+    journal,
+    json_objects,
     json_text,
     kmsg,
+    log_body,
     logline,
+    losses,
     module_texts,
     netlink,
     nflog,
+    nft_header,
     nft_json,
+    nft_monitor,
     nft_places,
     nft_text,
     nftrace,
     proc_modules,
+    stamps,
+    ulogd,
     wrapper,
+    xtables_monitor,
     xtables_save,
 )
 from tracetui.session import recording, report
@@ -95,6 +105,23 @@ def shown(hop: object) -> object:
     return hop and (hop, hop.place)
 
 
+def span(found: re.Match[str] | None) -> object:
+    return found and found.span()
+
+
+def spans(found: list[re.Match[str]]) -> object:
+    return [one.span() for one in found]
+
+
+def object_of(text: str) -> dict[str, Any] | None:
+    """The object of a JSON text, or of one that nearly is one."""
+    try:
+        value = json_text.read(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def saying(text: str) -> object:
     """All that is made of a rule's text."""
     said = rule_meaning.meaning(text)
@@ -133,6 +160,8 @@ HEADERS = st.builds(
 LOG_LINES = texts(material.LOG_LINES)
 OUR_LINES = texts(material.RECORD) | json_texts(material.RECORD)
 KMSG = texts(material.KMSG)
+NFT_TRACE = texts(material.NFT_TRACE)
+JOURNAL = texts(material.JOURNAL) | json_texts(material.JOURNAL)
 PARSERS = {
     "ethernet.addresses": Fuzzed(ethernet.addresses, binaries([bytes(range(14))])),
     "ethernet.printed": Fuzzed(
@@ -218,8 +247,54 @@ PARSERS = {
     ),
     "rule_words.iptables": Fuzzed(rule_words.iptables, texts(material.RULES)),
     "rule_words.nft": Fuzzed(rule_words.nft, texts(material.RULES)),
-    "wrapper.parse_line": Fuzzed(lambda line: shown(wrapper.parse_line(line)), LOG_LINES | KMSG),
-    "wrapper.time_of": Fuzzed(wrapper.time_of, LOG_LINES),
+    "journal.entry": Fuzzed(
+        lambda text: (found := object_of(text)) and journal.entry(found), JOURNAL
+    ),
+    "json_objects.is_record": Fuzzed(
+        lambda text: (found := object_of(text)) and json_objects.is_record(found), JOURNAL
+    ),
+    "log_body.address": Fuzzed(log_body.address, texts(["10.0.0.1", "fd00::1", "::ffff:1.2.3.4"])),
+    "log_body.hexadecimal": Fuzzed(log_body.hexadecimal, texts(["0x4000", "dead"])),
+    "log_body.number": Fuzzed(log_body.number, texts(["45471DF", "60"])),
+    "log_body.read": Fuzzed(log_body.read, LOG_LINES),
+    "logline.body_of": Fuzzed(
+        lambda text: (found := logline.find(text)) and logline.body_of(text, found), LOG_LINES
+    ),
+    "logline.find_all": Fuzzed(lambda text: spans(logline.find_all(text)), LOG_LINES),
+    "logline.find_dmesg": Fuzzed(lambda text: span(logline.find_dmesg(text)), LOG_LINES),
+    "logline.find_headless": Fuzzed(lambda text: span(logline.find_headless(text)), LOG_LINES),
+    "logline.hop": Fuzzed(
+        lambda text: (
+            (found := logline.find(text))
+            and shown(logline.hop(found, logline.body_of(text, found), 1.0))
+        ),
+        LOG_LINES,
+    ),
+    "losses.told_in": Fuzzed(lambda text: losses.told_in(text, 1), texts(material.LOSSES)),
+    "nft_header.flags": Fuzzed(nft_header.flags, texts(["syn", "0x18", "ack,psh"])),
+    "nft_header.is_part": Fuzzed(nft_header.is_part, NFT_TRACE),
+    "nft_header.joined": Fuzzed(
+        lambda parts: nft_header.joined(*parts), st.tuples(NFT_TRACE, NFT_TRACE)
+    ),
+    "nft_header.read": Fuzzed(nft_header.read, NFT_TRACE),
+    "nft_monitor.find_all": Fuzzed(lambda text: spans(nft_monitor.find_all(text)), NFT_TRACE),
+    "nft_monitor.hook_of": Fuzzed(
+        lambda text: nft_monitor.hook_of("ip", "raw", text), texts(["PREROUTING"])
+    ),
+    "stamps.of_iso": Fuzzed(stamps.of_iso, LOG_LINES),
+    "stamps.read": Fuzzed(stamps.read, LOG_LINES | texts(material.STAMPS)),
+    "ulogd.parse": Fuzzed(
+        lambda text: (found := object_of(text)) and shown(ulogd.parse(found)),
+        texts(material.ULOGD) | json_texts(material.ULOGD),
+    ),
+    "wrapper.bare": Fuzzed(wrapper.bare, LOG_LINES | KMSG),
+    "wrapper.is_dictionary": Fuzzed(wrapper.is_dictionary, KMSG),
+    "wrapper.is_of_a_program": Fuzzed(wrapper.is_of_a_program, LOG_LINES | texts(material.STAMPS)),
+    "wrapper.sequence_of": Fuzzed(wrapper.sequence_of, KMSG),
+    "wrapper.with_blanks": Fuzzed(wrapper.with_blanks, LOG_LINES),
+    "xtables_monitor.find_all": Fuzzed(
+        lambda text: spans(xtables_monitor.find_all(text)), texts(material.XTABLES_TRACE)
+    ),
     "xtables_save.guessed_family": Fuzzed(xtables_save.guessed_family, texts(material.SAVED)),
     "xtables_save.origin": Fuzzed(xtables_save.origin, texts(material.SAVED)),
     "xtables_save.parse": Fuzzed(saved, texts(material.SAVED)),

@@ -15,8 +15,17 @@ from tracetui.session.recording import RecordingWriter
 from tracetui.session.replay import ReplaySession
 from tracetui.session.store import PacketStore
 
+OTHERS = [
+    *material.NFT_TRACE,
+    *material.XTABLES_TRACE,
+    *material.JOURNAL,
+    *material.OTHER_TEXT,
+    *material.LOSSES,
+]
 LINES = (
     st.sampled_from(material.LOG_LINES + material.RECORD)
+    | st.sampled_from(OTHERS)
+    | damage.texts(OTHERS)
     | damage.texts(material.LOG_LINES)
     | damage.texts(material.KMSG)
     | damage.texts(material.RECORD)

@@ -7,10 +7,10 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.recorded import RECORDINGS, assembled, hops_of, lines, places, sections
+from tests.recorded import RECORDINGS, assembled, hop_of, hops_of, lines, places, sections
 
 from tracetui.model.hop import KMSG, LOG
-from tracetui.parse import kmsg, wrapper
+from tracetui.parse import kmsg
 
 WRAPPED = sorted(path.name for path in RECORDINGS.glob("wrap-*.txt"))
 PLAIN = hops_of(lines("wrap-dmesg-notime.txt"))
@@ -113,7 +113,7 @@ def test_escaped_names_of_a_record_come_back_as_they_are():
     ],
 )
 def test_a_log_that_tells_that_a_program_wrote_a_line_is_believed(line):
-    assert wrapper.parse_line(line) is None
+    assert hop_of(line) is None
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_log_that_tells_that_a_program_wrote_a_line_is_believed(line):
     ],
 )
 def test_a_hop_out_of_a_file_is_marked_as_out_of_a_log(line):
-    assert wrapper.parse_line(line).source == LOG
+    assert hop_of(line).source == LOG
     assert kmsg.parse(RECORD, 1.0).source == KMSG
 
 
@@ -138,21 +138,21 @@ def test_json_of_dmesg_is_read_record_by_record():
 
 @pytest.mark.parametrize("line", ["", "TRACE:", "TRACE: raw", "no trace at all", "TRACE: a:b:c:d"])
 def test_what_is_no_hop_is_none(line):
-    assert wrapper.parse_line(line) is None
+    assert hop_of(line) is None
 
 
 def test_cut_anywhere_a_line_gives_a_hop_or_none():
     line = lines("seed-eks-forward.log")[0]
-    whole = wrapper.parse_line(line)
+    whole = hop_of(line)
     for end in range(len(line)):
-        hop = wrapper.parse_line(line[:end])
+        hop = hop_of(line[:end])
         assert hop is None or hop.table == whole.table
 
 
 @given(st.text() | st.text(alphabet="TRACE: rawpolicynt=SRCIN0123456789.[]<>,;\x1b\\x\n"))
 def test_whatever_the_text_nothing_is_raised(text):
     for one in (text, f"TRACE: raw:PREROUTING:policy:1 {text}", f"4,1,1,-;TRACE: {text}"):
-        wrapper.parse_line(one)
+        hop_of(one)
         kmsg.parse(one, None)
 
 
@@ -186,7 +186,7 @@ HUGE = "9" * 5000
 )
 def test_a_number_that_no_kernel_prints_costs_only_itself(line):
     """Neither reading it nor showing it fails; what cannot be meant is not known."""
-    (packet,) = assembled([wrapper.parse_line(line)])
+    (packet,) = assembled([hop_of(line)])
     assert packet.header.src == "172.31.47.174"
     assert packet.time is None
 
@@ -195,23 +195,23 @@ def test_a_number_that_no_kernel_prints_costs_only_itself(line):
     "line", [f"{HUGE},1,1,-;TRACE:{BODY}", f"TRACE:{BODY}".replace(":2 ", f":{HUGE} ")]
 )
 def test_a_place_or_level_that_no_kernel_prints_is_no_hop(line):
-    assert wrapper.parse_line(line) is None
+    assert hop_of(line) is None
 
 
 @pytest.mark.parametrize("at", [0, 1])
 def test_a_name_that_no_kernel_gives_is_no_hop(at):
     names = ["raw", "PREROUTING"]
     names[at] = "x" * 256
-    assert wrapper.parse_line(f"TRACE: {':'.join(names)}:policy:2 {BODY}") is None
+    assert hop_of(f"TRACE: {':'.join(names)}:policy:2{BODY[BODY.index(' IN=') :]}") is None
 
 
 def test_what_stands_behind_the_longest_record_is_none_of_it():
-    assert wrapper.parse_line(f"TRACE: raw:X:rule:1 {'x ' * 1000}SRC=10.0.0.1 ").header is not None
-    assert wrapper.parse_line(f"TRACE: raw:X:rule:1 {'x ' * 3000}SRC=10.0.0.1 ").header is None
+    assert hop_of(f"TRACE: raw:X:rule:1 {'x ' * 1000}SRC=10.0.0.1 ").header is not None
+    assert hop_of(f"TRACE: raw:X:rule:1 {'x ' * 3000}SRC=10.0.0.1 ").header is None
 
 
 def test_an_address_has_no_scope():
-    hop = wrapper.parse_line("TRACE: raw:X:rule:1 SRC=fe80::1%\x1b]0;x DST=fe80::2 PROTO=UDP")
+    hop = hop_of("TRACE: raw:X:rule:1 SRC=fe80::1%\x1b]0;x DST=fe80::2 PROTO=UDP")
     assert (hop.header.src, hop.header.dst) == (None, "fe80::2")
 
 
@@ -219,7 +219,7 @@ def test_lines_of_nothing_but_beginnings_are_read_at_once():
     """Each looked for its end in all that follows; 9 seconds a line."""
     for beginning in ("OPT (", "[", "TRACE: a:b:rule:", "[ "):
         for number in range(50):
-            wrapper.parse_line(f"TRACE: raw:X:rule:1 {number} {beginning * 13_000}")
+            hop_of(f"TRACE: raw:X:rule:1 {number} {beginning * 13_000}")
 
 
 def test_half_of_a_character_in_an_escaped_name_raises_nothing():

@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from tests.recorded import hop_of
 
 from tracetui.kernel.module_files import Details, ModuleFiles
 from tracetui.model.assemble import Assembler
-from tracetui.parse import wrapper
 from tracetui.session.module_reader import ModuleReader
 from tracetui.session.replay import ReplaySession
 from tracetui.session.session import Node, Status
@@ -46,7 +46,7 @@ class Desk(ReplaySession):
 
     def feed(self, lines) -> None:
         for line in lines:
-            hop = wrapper.parse_line(line)
+            hop = hop_of(line)
             assert hop is not None, line
             self.packets.took(self._assemble.add(hop))
 

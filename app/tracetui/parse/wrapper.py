@@ -1,94 +1,77 @@
-"""What stands before the message in a copy of the kernel log: the time, where there is one.
+"""What stands before the message in a copy of the kernel log, and who it says wrote it.
 
-Shapes are those of dmesg(1), journalctl(1), rsyslog and /dev/kmsg. A shape that is not known costs
-the time only: the message after it is read all the same.
+A wrapper that is not known costs the time only: the message after it is read all the same.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Optional
 
-from tracetui.model.hop import LOG, Hop
-from tracetui.parse import kmsg, logline
-
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
-_KMSG = re.compile(r"\d+,\d+,\d+,[^;]*;")
-_ISO = re.compile(
-    r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2})(?:[.,](\d{1,6}))?(Z|[+-]\d{2}:?\d{2})?"
+_ANSI = re.compile(r"(?:\x1b|\^\[|#033)\[[0-9;]{0,20}[mK]")
+"""As dmesg and journalctl paint, also where a pager or a logger made the escape visible."""
+_QUOTE = re.compile(r"(?:[ \t]{0,8}>){1,16} ?")
+_KMSG = re.compile(r"\d{1,10},(\d{1,20}),\d{1,20},[^;\s]{0,64};", re.ASCII)
+_DICTIONARY = re.compile(r" [A-Z][A-Z0-9_]{0,63}=\S{0,256}$", re.ASCII)
+_OF_DICTIONARY = re.compile(r" (?:SUBSYSTEM|DEVICE)=", re.ASCII)
+"""The keys that the kernel puts into it (drivers/base/core.c, set_dev_info)."""
+_BLANKS = str.maketrans(dict.fromkeys("\t\xa0\u202f\u2007\u3000", " "))
+_LEVELS = "emerg|alert|crit|err|warn|notice|info|debug|panic|error|warning"
+_FACILITIES = "kern|user|mail|daemon|auth|authpriv|syslog|lpr|news|uucp|cron|ftp|local[0-7]"
+_WROTE = re.compile(
+    r"(?:^|\s)(?:<(?P<raw>\d{1,10})>"
+    rf"|(?P<named>[a-z]{{1,12}}[0-7]?) {{0,8}}:(?:{_LEVELS}) {{0,8}}:"
+    rf"|(?P<dotted>{_FACILITIES})\.(?:{_LEVELS})\s)",
+    re.ASCII,
 )
-_CTIME = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) +(\d{1,2}) (\d{2}:\d{2}:\d{2}) (\d{4})")
-_UPTIME = re.compile(r"\[\s*(\d{1,12}\.\d{6})(?: <\s*\d{1,12}\.\d{6}>)?\]")
-_EPOCH = re.compile(r"(\d{9,11}\.\d{6}) ")
-_DICTIONARY = re.compile(r" [A-Z][A-Z0-9_]*=")
-"""A line that belongs to the record before it in a copy of /dev/kmsg."""
-_FACILITY = re.compile(
-    r"<(?P<raw>\d{1,10})>"
-    r"|(?P<named>[a-z]+[0-7]?) *:(?:emerg|alert|crit|err|warn|notice|info|debug) *:"
-    r'|\{.*"SYSLOG_FACILITY" ?: ?"(?P<journal>\d{1,10})"'
-)
-"""What ``dmesg -r``, ``dmesg -x`` and ``journalctl -o json`` tell of who wrote a record."""
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+"""As ``dmesg -r``, ``dmesg -x`` and busybox tell it."""
+_LONGEST = 512
+"""Characters that are looked at; no wrapper is so long."""
 
 
-def parse_line(line: str) -> Optional[Hop]:
-    """The hop of one line of a log in whatever wrapper; None if it holds none of the kernel's."""
-    text = _ANSI.sub("", line).replace("\r", "")
-    found = logline.find(text)
-    if found is None or _is_of_a_program(text):
-        return None
-    if _KMSG.match(text):
-        hop = kmsg.parse(text, None)
-        return None if hop is None else hop._replace(source=LOG)
-    return logline.parse(text[found.start() :], time_of(text[: found.start()]))
+def bare(line: str) -> str:
+    """A line without what terminals, pagers and mail put around it."""
+    text = line.rstrip("\r\n")
+    if "[" in text and ("\x1b" in text or "^[" in text or "#033" in text):
+        text = _ANSI.sub("", text)
+    if "\r" in text:
+        text = text.replace("\r", "")
+    if ">" in text[:16] and (found := _QUOTE.match(text)):
+        text = text[found.end() :]
+    return text
 
 
-def _is_of_a_program(text: str) -> bool:
-    """Whether a line says that a program wrote it: no program can write as the kernel does."""
-    told = _FACILITY.match(text)
+def with_blanks(text: str) -> str:
+    """The same with blanks for what web pages and editors put in their place."""
+    return text if text.isascii() and "\t" not in text else text.translate(_BLANKS)
+
+
+def sequence_of(text: str) -> Optional[int]:
+    """The number of a record of /dev/kmsg; None for a line of another log."""
+    found = _KMSG.match(text) if text[:1].isdigit() else None
+    return int(found[1]) if found else None
+
+
+def is_dictionary(text: str) -> bool:
+    """Whether a line goes with the record before it in a copy of /dev/kmsg, and says nothing."""
+    return _DICTIONARY.match(text) is not None
+
+
+def is_of_a_program(prefix: str) -> bool:
+    """Whether the wrapper says that a program wrote the message: none can write as the kernel."""
+    if prefix.startswith("[") or not prefix:
+        return False
+    return _tells_of_a_program(prefix[:_LONGEST])
+
+
+@lru_cache(maxsize=1024)
+def _tells_of_a_program(prefix: str) -> bool:
+    if _OF_DICTIONARY.match(prefix):
+        return True
+    told = _WROTE.search(prefix)
     if told is None:
-        return _DICTIONARY.match(text) is not None
-    raw, named, journal = told.groups()
-    if raw is not None:
-        return int(raw) >= 8
-    return named != "kern" if named is not None else int(journal) != 0
-
-
-def time_of(prefix: str) -> Optional[float]:
-    """Seconds since the epoch, or since boot where the wrapper has only that; else None.
-
-    Local times are read as UTC: a log does not tell its zone, and differences stay right. A date
-    without a year can't be placed, so it gives None.
-    """
-    if found := _ISO.search(prefix):
-        return _iso(found)
-    if found := _CTIME.search(prefix):
-        return _ctime(found)
-    if found := _EPOCH.match(prefix):
-        return float(found[1])
-    if found := _UPTIME.search(prefix):
-        return float(found[1])
-    return None
-
-
-def _iso(found: re.Match[str]) -> Optional[float]:
-    date, clock, fraction, zone = found.groups()
-    offset = "+00:00" if zone in (None, "Z") else zone[:3] + ":" + zone[-2:]
-    try:
-        whole = datetime.fromisoformat(f"{date}T{clock}{offset}").timestamp()
-    except ValueError:
-        return None
-    return whole + int((fraction or "0").ljust(6, "0")) / 1e6
-
-
-def _ctime(found: re.Match[str]) -> Optional[float]:
-    month, day, clock, year = found.groups()
-    hour, minute, second = (int(part) for part in clock.split(":"))
-    try:
-        moment = datetime(
-            int(year), _MONTHS.index(month) + 1, int(day), hour, minute, second, tzinfo=timezone.utc
-        )
-    except ValueError:
-        return None
-    return moment.timestamp()
+        return False
+    if told["raw"] is not None:
+        return int(told["raw"]) >= 8
+    return (told["named"] or told["dotted"]) != "kern"

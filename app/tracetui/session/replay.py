@@ -13,7 +13,7 @@ from tracetui.model.hop import Hop
 from tracetui.model.installed import InstalledRule
 from tracetui.model.packet import Packet
 from tracetui.model.rule import TraceRule
-from tracetui.parse import wrapper
+from tracetui.parse.line_reader import LineReader
 from tracetui.session import recording
 from tracetui.session.aftermath import Aftermath
 from tracetui.session.explanations import Explanations
@@ -59,6 +59,8 @@ class ReplaySession:
         self._assembler = Assembler()
         self._recorded: OrderedDict[int, Packet] = OrderedDict()
         self._notices: list[Notice] = []
+        self._skipped = self._lost = 0
+        self._reader = LineReader()
         self._lines = self._read()
 
     def poll(self) -> bool:
@@ -66,11 +68,9 @@ class ReplaySession:
         until = time.monotonic() + POLL_SECONDS
         if self.ended:
             return self.rulesets.work(until)
-        hops, skipped = self.status.hops, self.status.skipped
+        hops = self.status.hops
         for taken, line in enumerate(self._lines, start=1):
-            new = self._take(line)
-            hops += new or 0
-            skipped += new is None and bool(line.strip())
+            hops += self._take(line)
             if self.rulesets.is_behind:
                 self.rulesets.work(until)
             is_late = taken % LOOK_AT_CLOCK == 0 and time.monotonic() > until
@@ -80,7 +80,7 @@ class ReplaySession:
             self.ended = True
             self.rulesets.end()
         self.rulesets.work(max(until, time.monotonic() + POLL_SECONDS / 2))
-        self.status = self.status.with_(hops=hops, skipped=skipped)
+        self.status = self.status.with_(hops=hops, skipped=self._skipped, lost=self._lost)
         return True
 
     def read_all(self) -> None:
@@ -145,8 +145,10 @@ class ReplaySession:
     def _refuse(self) -> None:
         self._notices.append(Notice(time.time(), "warning", self._why_not))
 
-    def _read(self) -> Iterator[str]:
+    def _read(self) -> Iterator[Optional[str]]:
+        """The lines of the files, and None where one ends."""
         for name, file in self._files:
+            self._reader = LineReader()
             try:
                 while line := file.readline(LONGEST_LINE):
                     if not line.endswith(b"\n") and recording.is_ours(line[:64].decode("latin-1")):
@@ -155,16 +157,23 @@ class ReplaySession:
                     yield line.decode(errors="backslashreplace")
             except (OSError, ValueError) as error:
                 self._notices.append(Notice(time.time(), "error", f"{name}: {error}"))
+            yield None
 
-    def _take(self, line: str) -> Optional[int]:
-        """Take in one line; the number of hops it brought, None if it can't be read as any."""
-        if recording.is_ours(line):
-            return self._take_recorded(line)
-        hop = wrapper.parse_line(line)
-        if hop is None:
-            return None
-        self.packets.took(self._assembler.add(hop))
-        return 1
+    def _take(self, line: Optional[str]) -> int:
+        """Take in one line, or the end of a file; the number of hops it brought."""
+        if line is not None and recording.is_ours(line):
+            self._reader.pass_by()
+            new = self._take_recorded(line)
+            self._skipped += new is None
+            return new or 0
+        reader = self._reader
+        skipped, lost = reader.skipped, reader.lost
+        hops = reader.finish() if line is None else reader.feed(line)
+        self._skipped += reader.skipped - skipped
+        self._lost += reader.lost - lost
+        for hop in hops:
+            self.packets.took(self._assembler.add(hop))
+        return len(hops)
 
     def _take_reading(self, line: str) -> None:
         """Take in a recorded ruleset, or the settings of the recorded node; raises ValueError."""

@@ -1,0 +1,228 @@
+"""Lines of whatever text holds hops, one after the other: each is looked at, none is told.
+
+Logs of the kernel in all wrappers, JSON and journal entries around them, and what xtables-monitor,
+nft, ulogd, nftrace and tshark print.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Optional
+
+from tracetui.model.hop import Hop
+from tracetui.parse import logline, losses, nft_monitor, wrapper, xtables_monitor
+from tracetui.parse.clock import Clock
+from tracetui.parse.log_text import LogText
+from tracetui.parse.losses import Loss
+from tracetui.parse.nft_monitor import NftMonitor
+from tracetui.parse.nftrace_tool import NftraceTool
+from tracetui.parse.packet_table import PacketTable
+from tracetui.parse.structured import NO_HOP, Message, Structured
+from tracetui.parse.xtables_monitor import XtablesMonitor
+
+NARROWEST = 40
+"""Columns of a terminal."""
+MOST_TOLD = 1000
+"""Skipped lines, and losses, that are remembered until somebody takes them."""
+
+
+class _Widths:
+    """How wide a tool's lines are: a terminal that wrapped them left many of exactly its width."""
+
+    def __init__(self) -> None:
+        self.last_is_full = False
+        """Whether the last line ended where a terminal did."""
+        self._widest = self._times = 0
+
+    def note(self, width: int) -> None:
+        """Note the width of a line, in characters."""
+        if width > self._widest:
+            self._widest, self._times = width, 0
+        is_widest = width == self._widest >= NARROWEST
+        self._times += is_widest
+        self.last_is_full = is_widest and self._times > 1
+
+
+class LineReader:
+    """Reads one file, line by line. It holds no more than what may go on with the next line.
+
+    Nothing raises, whatever the lines.
+    """
+
+    def __init__(self) -> None:
+        self.lines = 0
+        """Lines that were read."""
+        self.skipped = 0
+        """Lines with something on them that gave nothing, and go with none that did."""
+        self.lost = 0
+        """Records that the log says are missing, as far as it says how many; of any kind, not only
+        hops, and where a copy was filtered those left out are among them."""
+        self._skipped: list[tuple[int, str]] = []
+        self._losses: list[Loss] = []
+        self._clock = Clock()
+        self._log = LogText(self._clock)
+        self._nft = NftMonitor()
+        self._xtables = XtablesMonitor()
+        self._structured = Structured(self._clock)
+        self._nftrace = NftraceTool()
+        self._table = PacketTable()
+        self._sequence = losses.Sequence()
+        self._begun: Optional[int] = None
+        self._widths = _Widths()
+
+    def feed(self, line: str) -> list[Hop]:
+        """The hops that are known with this line, in the log's order."""
+        self.lines += 1
+        if not (self._nft.is_waiting or self._xtables.is_waiting or self._structured.is_open):
+            hop = self._log.take_dmesg(line)
+            if hop is not None:
+                return [hop]
+        out: list[Hop] = []
+        text = wrapper.bare(line)
+        if self._structured.holds(text) and self._take_structured(text, out):
+            return out
+        if text and not text.isspace():
+            self._take(text, self.lines, out)
+        return out
+
+    def pass_by(self) -> None:
+        """Count a line that somebody else reads."""
+        self.lines += 1
+
+    def finish(self) -> list[Hop]:
+        """The hops that were held back. More lines may follow all the same."""
+        out: list[Hop] = []
+        self._take_messages(self._structured.close(self.lines), out)
+        self._release(out)
+        out += self._nft.finish()
+        out += self._nftrace.finish()
+        self._end_beginning(True)
+        self._count_cut_off()
+        return out
+
+    def take_skipped(self) -> list[tuple[int, str]]:
+        """Number and reason of the lines skipped since the last call; the first MOST_TOLD."""
+        taken, self._skipped = self._skipped, []
+        return taken
+
+    def take_losses(self) -> list[Loss]:
+        """The gaps that the log told of since the last call; the first MOST_TOLD."""
+        taken, self._losses = self._losses, []
+        return taken
+
+    def _take(self, text: str, number: int, out: list[Hop]) -> None:
+        """A line of text, or a message that was inside another format."""
+        sequence = wrapper.sequence_of(text)
+        if sequence is not None:
+            self._miss(self._sequence.missing(sequence), number)
+        found = logline.find(text)
+        if found is None:
+            self._table.read_title(text)
+        if found is None and (spaced := wrapper.with_blanks(text)) is not text:
+            text, found = spaced, logline.find(spaced)
+        used = self._take_other(text, out) if found is None else self._take_place(text, found, out)
+        self._end_beginning(not (found is None and used and self._log.took_beginning))
+        self._count_cut_off()
+        if used or wrapper.is_dictionary(text):
+            return
+        loss = losses.told_in(text, number)
+        if loss is not None:
+            self._note(loss)
+        elif self._log.has_begun:
+            self._begun = number
+        else:
+            self._skip(number, self._log.why or NO_HOP)
+
+    def _end_beginning(self, is_alone: bool) -> None:
+        """Decide on the line before, on which a record may have begun."""
+        begun, self._begun = self._begun, None
+        if begun is not None and is_alone:
+            self._skip(begun, NO_HOP)
+
+    def _count_cut_off(self) -> None:
+        while self._log.cut_off:
+            self._log.cut_off -= 1
+            self._skip(self.lines, "a record cut off in its rule's number")
+
+    def _take_place(self, text: str, found: re.Match[str], out: list[Hop]) -> bool:
+        """A line with a place of legacy."""
+        if self._nft.is_waiting or self._xtables.is_waiting:
+            self._release_tools(out)
+        if text[found.end() : found.end() + 4] != " IN=":
+            time = self._clock.time_of(text[: found.start()])
+            if self._nftrace.take(text, found, time):
+                return True
+            row = self._table.take(text, found, time)
+            if row is not None:
+                self._log.release(out)
+                out.append(row)
+                return True
+        return self._log.take(text, found, out)
+
+    def _take_other(self, text: str, out: list[Hop]) -> bool:
+        """A line without one."""
+        self._log.why = ""
+        if "trace id " in text and (events := nft_monitor.find_all(text)):
+            self._log.release(out)
+            out += self._xtables.release()
+            self._widths.note(len(text))
+            time = self._clock.time_of(text[: events[0].start()])
+            return self._nft.take_all(text, events, time, out)
+        is_xtables = "TRACE: " in text or "PACKET: " in text
+        if is_xtables and (lines := xtables_monitor.find_all(text)):
+            self._log.release(out)
+            out += self._nft.release()
+            self._widths.note(len(text))
+            time = self._clock.time_of(text[: lines[0].start()])
+            self._xtables.take_all(text, lines, time, out)
+            return True
+        if (more := self._nft.take_more(text, self._widths.last_is_full)) is not None:
+            self._widths.note(len(text))
+            out += more
+            return True
+        if self._xtables.take_more(text, self._widths.last_is_full):
+            self._widths.note(len(text))
+            return True
+        if self._nftrace.take_packet(text):
+            return True
+        self._release_tools(out)
+        return self._log.take_other(text, out)
+
+    def _release(self, out: list[Hop]) -> None:
+        self._log.release(out)
+        self._release_tools(out)
+
+    def _release_tools(self, out: list[Hop]) -> None:
+        out += self._nft.release()
+        out += self._xtables.release()
+
+    def _take_structured(self, text: str, out: list[Hop]) -> bool:
+        """A line of a JSON object or a journal entry; False for one that only ends it."""
+        messages, used = self._structured.take(text, self.lines)
+        self._take_messages(messages, out)
+        return used
+
+    def _take_messages(self, messages: list[Message], out: list[Hop]) -> None:
+        for message in messages:
+            if message.hop is not None:
+                self._release(out)
+                out.append(message.hop)
+            elif message.text is not None:
+                self._take(message.text, message.line, out)
+            else:
+                self._skip(message.line, message.why)
+
+    def _miss(self, records: int, number: int) -> None:
+        if records:
+            what = "records are missing by their numbers: lost, or left out of this copy"
+            self._note(Loss(number, records, f"{records:,} {what}"))
+
+    def _note(self, loss: Loss) -> None:
+        self.lost += loss.records or 0
+        if len(self._losses) < MOST_TOLD:
+            self._losses.append(loss)
+
+    def _skip(self, number: int, why: str) -> None:
+        self.skipped += 1
+        if len(self._skipped) < MOST_TOLD:
+            self._skipped.append((number, why))

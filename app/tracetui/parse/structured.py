@@ -1,0 +1,152 @@
+"""Messages inside JSON objects and journal entries."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple, Optional
+
+from tracetui.model.hop import Hop
+from tracetui.parse import journal, json_objects, json_text, logline, ulogd
+from tracetui.parse.clock import Clock
+
+NO_HOP = "no TRACE record"
+OF_A_PROGRAM = "a program wrote it, not the kernel"
+_LATEST = 1e8
+"""Seconds of uptime."""
+_BROKEN = "JSON that is broken"
+_TEXTS = ("log", "message", "MSG")
+"""Keys under which others keep a whole line of a log, as the engine of a container does."""
+_TIMES = ("time", "@timestamp", "timestamp")
+_PAIR = re.compile(
+    r'"([A-Za-z_@][\w.@]{0,63})"\s{0,8}:\s{0,8}("(?:[^"\\]|\\.){0,4096}"|-?\d{1,20}(?=[\s,}])|true|false)'
+)
+_CUT_PAIR = re.compile(r'"([A-Za-z_@][\w.@]{0,63})"\s{0,8}:\s{0,8}"((?:[^"\\]|\\.){0,4096})$')
+
+
+class Message(NamedTuple):
+    """What came of an object or an entry."""
+
+    line: int
+    """The number of its line, from 1."""
+    hop: Optional[Hop] = None
+    text: Optional[str] = None
+    """A line of a log that was in it."""
+    why: str = ""
+    """Why it gave nothing."""
+
+
+class Structured:
+    """The objects and entries of one file."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._objects = json_objects.JsonObjects()
+        self._journal = journal.JournalText()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an object or an entry has begun."""
+        return self._objects.is_open or self._journal.is_open
+
+    def holds(self, text: str) -> bool:
+        """Whether a line is of an object or an entry, as far as its beginning tells."""
+        if self.is_open:
+            return True
+        if text[:1] in ("[", "T", "<", "k", "") and text[:2] != "[{":
+            return False
+        return self._objects.begins(text) or self._journal.begins(text)
+
+    def take(self, text: str, number: int) -> tuple[list[Message], bool]:
+        """The messages that end with a line, and whether the line itself was one of theirs."""
+        if self._journal.is_open:
+            if self._journal.take(text, number):
+                return [], True
+            ended = self._end_entry(number)
+            more, used = self.take(text, number) if self.holds(text) else ([], not text)
+            return ended + more, used
+        if not self._objects.is_open and self._journal.take(text, number):
+            return [], True
+        whole = None if self._objects.is_open else self._objects.whole(text)
+        is_flat = whole is not None and json_objects.is_record(whole)
+        values = [whole] if whole is not None and is_flat else self._objects.take(text)
+        # What is broken was broken off before.
+        return self._broken(number) + [self._read(value, number) for value in values], True
+
+    def close(self, number: int) -> list[Message]:
+        """What is open, as far as it can be read."""
+        found = self._end_entry(number)
+        self._objects.close()
+        return found + self._broken(number)
+
+    def _end_entry(self, number: int) -> list[Message]:
+        line, found = self._journal.line or number, self._journal.close()
+        return [] if found is None else [self._of_journal(found, line)]
+
+    def _broken(self, number: int) -> list[Message]:
+        """What objects that are not whole still tell: the fields that are."""
+        found = []
+        for text in self._objects.broken:
+            value = _pairs(text)
+            message = self._read(value, number) if json_objects.is_record(value) else None
+            found.append(message or Message(number, why=_BROKEN))
+        self._objects.broken.clear()
+        return found
+
+    def _read(self, value: dict[str, Any], number: int) -> Message:
+        if "MESSAGE" in value:
+            entry = journal.entry(value)
+            return Message(number, why=NO_HOP) if entry is None else self._of_journal(entry, number)
+        if "oob.prefix" in value:
+            hop = ulogd.parse(value)
+            return Message(number, hop, why="" if hop else NO_HOP)
+        if isinstance(value.get("msg"), str):
+            return self._of_dmesg(value, number)
+        for key in _TEXTS:
+            if isinstance(value.get(key), str):
+                times = (value.get(name) for name in _TIMES)
+                time = next((one for one in times if isinstance(one, str)), "")
+                return Message(number, text=f"{time[:40]} {value[key].rstrip()}".lstrip())
+        return Message(number, why=NO_HOP)
+
+    def _of_journal(self, entry: journal.Entry, number: int) -> Message:
+        if not entry.is_of_kernel:
+            return Message(number, why=OF_A_PROGRAM)
+        found = logline.find(entry.message)
+        if found is None:
+            return Message(number, text=entry.message)
+        time = entry.wall
+        if entry.uptime is not None:
+            time = self._clock.beside(entry.wall, entry.uptime, entry.host)
+        body = logline.body_of(entry.message, found)
+        return Message(number, logline.hop(found, body, time))
+
+    def _of_dmesg(self, value: dict[str, Any], number: int) -> Message:
+        """A record of ``dmesg --json``, which gives facility and level by name or as a number."""
+        level, text = value.get("pri"), value["msg"]
+        is_programs = isinstance(level, int) and level >= 8
+        if is_programs or value.get("fac", "kern") != "kern":
+            return Message(number, why=OF_A_PROGRAM)
+        found = logline.find(text)
+        if found is None:
+            return Message(number, text=text)
+        stamp = value.get("time")
+        if isinstance(stamp, str):
+            time = self._clock.time_of(f"[{stamp[:40]}] ")
+        else:
+            time = float(stamp) if isinstance(stamp, (int, float)) else None
+            time = time if time is not None and 0 <= time < _LATEST else None
+        return Message(number, logline.hop(found, logline.body_of(text, found), time))
+
+
+def _pairs(text: str) -> dict[str, Any]:
+    """The fields of an object that is broken; the last word of a text that is cut may be, too."""
+    found: dict[str, Any] = {}
+    for one in _PAIR.finditer(text):
+        try:
+            found.setdefault(one[1], json_text.read(one[2]))
+        except ValueError:
+            continue
+    cut = _CUT_PAIR.search(text)
+    if cut is not None:
+        found.setdefault(cut[1], cut[2].rpartition(" ")[0] + " ")
+    return found

@@ -1,0 +1,70 @@
+"""Files of any lines whatever, in any order and damaged in any way, through one reader."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.fuzz import damage, material, sane
+from tests.fuzz.json_damage import json_texts
+from tests.recorded import assembled
+
+from tracetui.model.hop import LOG, YEAR_10000
+from tracetui.parse.line_reader import MOST_TOLD, LineReader
+
+ORIGINALS = [
+    *material.LOG_LINES,
+    *material.KMSG,
+    *material.NFT_TRACE,
+    *material.XTABLES_TRACE,
+    *material.JOURNAL,
+    *material.LOSSES,
+    *material.OTHER_TEXT,
+]
+LINES = (
+    st.sampled_from(ORIGINALS)
+    | damage.texts(ORIGINALS)
+    | json_texts(material.JOURNAL)
+    | st.sampled_from(material.STAMPS).flatmap(
+        lambda stamp: st.sampled_from(ORIGINALS).map(lambda line: stamp + line)
+    )
+    | st.text(max_size=40)
+)
+FILES = st.lists(LINES, max_size=30)
+
+
+@damage.few(100)
+@given(FILES, st.integers(1, 200))
+def test_whatever_the_lines_hops_are_sane_and_the_rest_is_counted(lines, width):
+    reader = LineReader()
+    # Some as they are, some as a terminal wraps them.
+    pieces = [
+        line[at : at + width] if width > 40 else line
+        for line in lines
+        for at in (range(0, max(1, len(line)), width) if width > 40 else (0,))
+    ]
+    hops = [hop for line in pieces for hop in reader.feed(f"{line}\n")]
+    hops += reader.finish()
+    size = sum(len(line) for line in pieces) + 1
+    sane.check(hops, size)
+    for hop in hops:
+        assert hop.source == LOG
+        assert hop.type in ("rule", "return", "policy")
+        assert hop.time is None or 0 <= hop.time < YEAR_10000 * 2
+        assert (hop.rulenum is None) == (hop.backend == "nft")
+    assert reader.lines == len(pieces)
+    assert reader.lost >= 0
+    assert len(reader.take_skipped()) == min(reader.skipped, MOST_TOLD)
+    assert sum(loss.records or 0 for loss in reader.take_losses()) == reader.lost
+    assert reader.finish() == []
+    assembled(hops)
+
+
+@damage.few(50)
+@given(FILES)
+def test_a_reader_that_has_seen_anything_still_reads_a_whole_record(lines):
+    reader = LineReader()
+    for line in lines:
+        reader.feed(line)
+    reader.finish()
+    (hop,) = [*reader.feed(material.LOG_LINES[0]), *reader.finish()]
+    assert hop.place == "raw:PREROUTING:policy:2"
