@@ -110,7 +110,7 @@ class Screen:
         await self.settle()
 
     async def write(self, text: str) -> None:
-        names = {".": "full_stop", "/": "slash", ":": "colon"}
+        names = {".": "full_stop", "/": "slash", ":": "colon", "-": "minus"}
         await self.press(*(names.get(character, character) for character in text))
 
     async def settle(self) -> None:

@@ -161,13 +161,13 @@ async def test_two_packets_are_compared_from_the_first_hop_where_they_part(shown
         assert "nat:KUBE-SERVICES:rule" in after
         assert "nat:KUBE-SERVICES:return" in after
         await screen.press("escape")
-        assert screen.timeline.marked is None
+        assert not screen.timeline.marked
 
 
 async def test_the_mark_is_taken_back_on_the_same_packet(shown, lab):
     async with shown(lab) as screen:
         await screen.press("home", "c", "c")
-        assert screen.timeline.marked is None
+        assert not screen.timeline.marked
         assert not any("◆" in line for line in screen.lines())
 
 

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from tracetui.cli import options as shared
-from tracetui.cli import output, tracing
+from tracetui.cli import tracing
 from tracetui.cli.terminal import say
 from tracetui.errors import Failure
 from tracetui.kernel import privileges
+from tracetui.session import output
 from tracetui.session.live import LiveSession
 from tracetui.session.recorder import Recorder
 from tracetui.session.recording import RecordingWriter

@@ -33,6 +33,9 @@ class Header(NamedTuple):
     """Fragment offset in bytes; None for a first or only fragment."""
     spi: Optional[int] = None
     """Security parameters index of AH or ESP."""
+    raw: Optional[bytes] = None
+    """The bytes it was read from: the packet's beginning (nflog), or its network and transport
+    headers (nft); None for text."""
 
 
 def endpoint(address: Optional[str], port: Optional[int]) -> str:

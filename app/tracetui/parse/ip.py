@@ -42,10 +42,12 @@ def parse_parts(network: bytes, transport: bytes) -> Optional[Header]:
     """
     if network[:1] and network[0] >> 4 == 4:
         length = (network[0] & 15) * 4
-        return _parse4(network[:20] + bytes(max(0, length - 20)) + transport)
-    if network[:1] and network[0] >> 4 == 6:
-        return _parse6(network[:40] + transport, walk=False)
-    return None
+        found = _parse4(network[:20] + bytes(max(0, length - 20)) + transport)
+    elif network[:1] and network[0] >> 4 == 6:
+        found = _parse6(network[:40] + transport, walk=False)
+    else:
+        return None
+    return None if found is None else found._replace(raw=network + transport)
 
 
 class _Transport(NamedTuple):
@@ -80,6 +82,7 @@ def _parse4(packet: bytes) -> Optional[Header]:
         ip_id=ip_id,
         ttl=ttl,
         fragment=offset or None,
+        raw=packet,
         **inner._asdict(),
     )
 
@@ -101,6 +104,7 @@ def _parse6(packet: bytes, walk: bool = True) -> Optional[Header]:
         ip_id=fragment_id,
         ttl=limit,
         fragment=offset or None,
+        raw=packet,
         **inner._asdict(),
     )
 

@@ -85,11 +85,15 @@ def _sound(found: Iterable[Proposal]) -> list[Proposal]:
     return kept
 
 
+def words(rule: TraceRule) -> str:
+    """What a rule matches, in iptables' words."""
+    return " ".join([rule.chain, *rule.matches(rule.families[0])])
+
+
 def text(rule: TraceRule) -> str:
-    """A rule on one line, in iptables' words."""
-    words = [rule.chain, *rule.matches(rule.families[0])]
+    """A rule on one line: what it matches, and its limit."""
     limit = "no limit" if rule.limit is None else f"{rule.limit}/second"
-    return f"{' '.join(words)} · {limit}"
+    return f"{words(rule)} · {limit}"
 
 
 def name(target: Target) -> str:

@@ -82,25 +82,36 @@ def packet_text(
 
     Hops of TRACE rules of ours are left out unless ``own_hops``.
     """
-    nat = f"  ⇒ {destination(packet)}" if packet.nat else ""
-    yield inert(
-        f"{clock(packet.time)}  {protocol(packet.header)}  {endpoints(packet.header)}{nat}"
-        f"  {packet.iif or '-'} → {packet.oif or '-'}  {len(packet.hops)} hops"
-        f"  {explanation.verdict}{_logged(packet)}"
-    )
+    yield head_text(packet, explanation)
     if explanation.why:
         yield inert(f"  {explanation.why}")
     slowest, stamps = packet.slowest, packet.stamps()
-    for index, (hop, here) in enumerate(zip(packet.hops, explanation.hops)):
+    for index, here in enumerate(explanation.hops):
         if here.is_own and not own_hops:
             continue
         us = stamps[index]
         when = "" if us is None else f"+{us} µs{'!' if index == slowest else ''}"
-        parts = (here.verdict, changes_text(explanation, index), rule_text(here))
-        says = "  ".join(part for part in parts if part)
-        place = inert(hop.place)
-        gap = " " * (PLACE_CELLS - cells_of(place))
-        yield f"  {when:>12}  {hop.backend:6} {place}{gap} {inert(says)}".rstrip()
+        yield f"  {when:>12}  {hop_text(packet, explanation, index)}"
+
+
+def head_text(packet: Packet, explanation: PacketExplanation) -> str:
+    """The packet as a whole on one inert line."""
+    nat = f"  ⇒ {destination(packet)}" if packet.nat else ""
+    return inert(
+        f"{clock(packet.time)}  {protocol(packet.header)}  {endpoints(packet.header)}{nat}"
+        f"  {packet.iif or '-'} → {packet.oif or '-'}  {len(packet.hops)} hops"
+        f"  {explanation.verdict}{_logged(packet)}"
+    )
+
+
+def hop_text(packet: Packet, explanation: PacketExplanation, index: int) -> str:
+    """One hop on one inert line: its place, its verdict, what it changed, its rule."""
+    hop, here = packet.hops[index], explanation.hops[index]
+    parts = (here.verdict, changes_text(explanation, index), rule_text(here))
+    says = "  ".join(part for part in parts if part)
+    place = inert(hop.place)
+    gap = " " * (PLACE_CELLS - cells_of(place))
+    return f"{hop.backend:6} {place}{gap} {inert(says)}".rstrip()
 
 
 def rule_text(here: HopExplanation) -> str:

@@ -14,6 +14,7 @@ from tracetui.session.module_reader import ModuleReader
 from tracetui.session.session import Notice, Session
 from tracetui.ui import stylesheet
 from tracetui.ui.commands import bindings
+from tracetui.ui.dialogs import Dialogs
 from tracetui.ui.screens.main import MainScreen
 
 POLL_SECONDS = 0.1
@@ -44,7 +45,8 @@ class TraceApp(App[None]):
         self.session = session
         self.notices: list[Notice] = []
         """Everything the user was told."""
-        self._main = MainScreen(session, modules, clock)
+        self._dialogs = Dialogs(self, session, clock, self.tell)
+        self._main = MainScreen(session, modules, clock, self._dialogs)
 
     def on_mount(self) -> None:
         """Open the screen and begin to look at the session."""
@@ -61,13 +63,18 @@ class TraceApp(App[None]):
         """Remove our rules at once."""
         self.session.flush()
 
+    def action_log(self) -> None:
+        """Show everything that was told."""
+        self._dialogs.log(self.notices)
+
     def _poll(self) -> None:
         self.session.poll()
         for notice in self.session.take_notices():
-            self._tell(notice)
+            self.tell(notice)
         self._main.update()
 
-    def _tell(self, notice: Notice) -> None:
+    def tell(self, notice: Notice) -> None:
+        """Show a notice for some seconds, and keep it."""
         self.notices.append(notice)
         self.notify(
             shown(notice.text, NOTICE_CELLS),

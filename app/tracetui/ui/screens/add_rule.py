@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Union
 
 from textual import on
 from textual.app import ComposeResult
@@ -17,6 +17,7 @@ from tracetui.model.rule import TraceRule
 from tracetui.model.rule_fields import CHAINS
 from tracetui.session import preview
 from tracetui.session.inert import inert
+from tracetui.session.presets import Preset
 from tracetui.session.proposals import Proposal
 from tracetui.session.session import Node
 from tracetui.ui.commands import bindings
@@ -63,14 +64,18 @@ class AddRuleScreen(ModalScreen[Optional[Wanted]]):
     ]
 
     def __init__(
-        self, node: Node, clock: Callable[[], float], proposal: Optional[Proposal] = None
+        self,
+        node: Node,
+        clock: Callable[[], float],
+        begin_with: Union[Proposal, Preset, None] = None,
     ) -> None:
-        """Begin with the fields of ``proposal``, or with empty ones."""
+        """Begin with the fields of a rule that is proposed, or with empty ones."""
         super().__init__()
         self._node = node
         self._clock = clock
-        self._typed = proposal.rule.to_fields() if proposal else {}
-        self._backend = proposal.backend if proposal else node.backend
+        self._typed = begin_with.rule.to_fields() if begin_with else {}
+        self._backend = begin_with.backend if isinstance(begin_with, Proposal) else node.backend
+        self._both = "yes" if isinstance(begin_with, Preset) and begin_with.both else "no"
         self._wanted: Optional[Wanted] = None
 
     def compose(self) -> ComposeResult:
@@ -99,7 +104,7 @@ class AddRuleScreen(ModalScreen[Optional[Wanted]]):
                     yield Label("SYN only", classes="label")
                     yield Choice(_NO_YES, "syn", typed.get("syn"))
                     yield Label("answers too", classes="label")
-                    yield Choice(_NO_YES, "both")
+                    yield Choice(_NO_YES, "both", self._both)
                     yield Label("", id="syn-wrong", classes="wrong", markup=False)
             with VerticalScroll(id="outcome"):
                 yield Static("", id="commands", markup=False)

@@ -49,6 +49,7 @@ def keys_of(command: Command) -> str:
             "tab": "Tab",
             "ctrl+f": "Ctrl+F",
             "ctrl+c": "Ctrl+C",
+            "ctrl+s": "Ctrl+S",
         }.get(key, key)
         for key in command.keys.split(",")
     )

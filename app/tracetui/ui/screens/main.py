@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Optional
 
 from textual import on
 from textual.actions import SkipAction
@@ -12,23 +11,12 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Footer, Input
 
-from tracetui.model.packet import Packet
 from tracetui.session.empty import empty_text
 from tracetui.session.filtered import FilteredView
-from tracetui.session.inert import inert
 from tracetui.session.module_reader import ModuleReader
-from tracetui.session.modules import need_state
-from tracetui.session.session import ChainPlace, Session
+from tracetui.session.session import Session
 from tracetui.ui.commands import bindings
-from tracetui.ui.screens.add_rule import AddRuleScreen, Wanted
-from tracetui.ui.screens.chain import ChainScreen, Visit
-from tracetui.ui.screens.compare import CompareScreen
-from tracetui.ui.screens.confirm import ConfirmScreen
-from tracetui.ui.screens.guard import Choice, FlushForeign, GuardScreen
-from tracetui.ui.screens.help import HelpScreen
-from tracetui.ui.screens.module import ModuleScreen
-from tracetui.ui.screens.paths import PathsScreen
-from tracetui.ui.screens.threshold import ThresholdScreen
+from tracetui.ui.dialogs import Dialogs
 from tracetui.ui.widgets.filter_bar import FilterBar
 from tracetui.ui.widgets.hop_detail import HopDetail
 from tracetui.ui.widgets.modules_pane import ModulesPane
@@ -55,9 +43,11 @@ class MainScreen(Screen[None]):
         session: Session,
         modules: ModuleReader,
         clock: Callable[[], float],
+        dialogs: Dialogs,
     ) -> None:
         super().__init__()
         self._session = session
+        self._dialogs = dialogs
         self._module_reader = modules
         self._clock = clock
         self._view = FilteredView(session.packets)
@@ -103,16 +93,11 @@ class MainScreen(Screen[None]):
 
     def action_add_rule(self) -> None:
         """Open the form, where rules can be added at all."""
-        why_not = self._session.status.why_not
-        if why_not:
-            self.notify(inert(why_not), severity="warning", markup=False)
-            return
-        form = AddRuleScreen(self._session.status.node, self._clock)
-        self.app.push_screen(form, self._add)
+        self._dialogs.add_rule()
 
     def action_guard(self) -> None:
         """Show the guard: what flooded, what to try instead, its history."""
-        self.app.push_screen(GuardScreen(self._session), self._after_guard)
+        self._dialogs.guard()
 
     def action_extend(self) -> None:
         """Have all our rules end later."""
@@ -120,7 +105,7 @@ class MainScreen(Screen[None]):
 
     def action_paths(self) -> None:
         """Group the packets that the filter lets through by the way they took."""
-        self.app.push_screen(PathsScreen(self._session, list(self._view.rows)), self._go_to)
+        self._dialogs.paths(list(self._view.rows), self._timeline.go_to_packet)
 
     def action_arm(self) -> None:
         """Arm the guard again."""
@@ -128,8 +113,19 @@ class MainScreen(Screen[None]):
 
     def action_threshold(self) -> None:
         """Ask for another threshold."""
-        present = self._session.status.guard.threshold
-        self.app.push_screen(ThresholdScreen(present), self._set_threshold)
+        self._dialogs.threshold()
+
+    def action_export(self) -> None:
+        """Write packets to a file, or to the clipboard."""
+        selected, marked = self._timeline.selected, self._timeline.marked
+        shown = "shown by the filter" if self._view.is_filtered else "all"
+        self._dialogs.export(
+            {
+                "marked": list(marked.values()),
+                "this packet": [selected] if selected else [],
+                shown: list(self._view.rows),
+            }
+        )
 
     def action_filter(self) -> None:
         """Go to the filter, or in the modules to a name; in what is typed it is a character."""
@@ -141,8 +137,10 @@ class MainScreen(Screen[None]):
         self._filter_bar.focus_first()
 
     def action_clear(self) -> None:
-        """Clear the filter and go back to the packets; in the modules, show all of them."""
+        """Clear the filter, then the marks; in the modules, show all of them."""
         if self._modules.has_focus_within and self._modules.clear_find():
+            return
+        if not self._view.is_filtered and self._timeline.unmark():
             return
         self._filter_bar.clear()
         self.set_focus(self._timeline)
@@ -173,7 +171,7 @@ class MainScreen(Screen[None]):
 
     def action_help(self) -> None:
         """Show every key."""
-        self.app.push_screen(HelpScreen())
+        self._dialogs.keys()
 
     @on(FilterBar.Changed)
     def _filter(self, event: FilterBar.Changed) -> None:
@@ -189,22 +187,25 @@ class MainScreen(Screen[None]):
 
     @on(Timeline.ChainWanted)
     def _open_chain(self, event: Timeline.ChainWanted) -> None:
-        hop = event.packet.hops[event.hop]
-        here = self._session.explain(event.packet).hops[event.hop]
-        if here.chain is None:
-            self.notify(_NO_CHAIN.get(here.state, "this chain is not known"), markup=False)
-            return
-        end = len(here.chain.rules) + 1
-        visit = Visit(
-            ChainPlace(hop.backend, hop.family, hop.table, hop.chain),
-            here.chain,
-            event.number or here.number or end,
-        )
-        self.app.push_screen(ChainScreen(self._session, visit, hop.readings))
+        self._dialogs.chain(event.packet, event.hop, event.number)
 
     @on(Timeline.Compared)
     def _compare(self, event: Timeline.Compared) -> None:
-        self.app.push_screen(CompareScreen(self._session, event.one, event.other))
+        self._dialogs.compare(event.one, event.other)
+
+    @on(Timeline.FindWanted)
+    def _ask_for_text(self) -> None:
+        self._dialogs.find(self._timeline.seeker.find)
+
+    @on(Timeline.NotFound)
+    def _say_not_found(self, event: Timeline.NotFound) -> None:
+        self._dialogs.say(event.why)
+
+    @on(Timeline.Wanted)
+    def _do_with_packet(self, event: Timeline.Wanted) -> None:
+        dialogs = self._dialogs
+        do = {"about": dialogs.packet, "copy": dialogs.copy, "trace": dialogs.trace}
+        do[event.what](event.packet)
 
     @on(FilterBar.Left)
     def _leave_filter(self) -> None:
@@ -212,19 +213,11 @@ class MainScreen(Screen[None]):
 
     @on(ModulesPane.Asked)
     def _show_module(self, event: ModulesPane.Asked) -> None:
-        self.app.push_screen(ModuleScreen(self._module_reader, event.tree, event.module))
+        self._dialogs.module(self._module_reader, event.tree, event.module)
 
     @on(ModulesPane.LoadAsked)
     def _load_module(self, event: ModulesPane.LoadAsked) -> None:
-        need = event.need
-        if need.is_there:
-            self.notify(f"{need.part.name} is there: {need_state(need)}", markup=False)
-            return
-        lines = [f"modprobe {need.module}", "", need.part.what_for]
-        ask = ConfirmScreen("Load a kernel module?", lines)
-        self.app.push_screen(
-            ask, lambda yes: self._session.load_module(need.module) if yes else None
-        )
+        self._dialogs.load_module(event.need)
 
     @on(RulesPane.Delete)
     def _delete(self, event: RulesPane.Delete) -> None:
@@ -247,43 +240,14 @@ class MainScreen(Screen[None]):
             state = "stopped here · End follows"
         evicted = self._session.packets.evicted
         gone = f" · {evicted:,} dropped" if evicted else ""
-        if timeline.marked is not None:
+        if len(timeline.marked) == 1:
             state = "◆ marked · c on another packet compares"
+        elif timeline.marked:
+            state = f"◆ {len(timeline.marked):,} marked · Ctrl+S exports"
         subtitle = f"{count}{gone} · {state}"
         # Setting it paints the pane anew, whether it says something new or not.
         if self._packets.border_subtitle != subtitle:
             self._packets.border_subtitle = subtitle
-
-    def _go_to(self, packet: Optional[Packet]) -> None:
-        if packet is not None:
-            self._timeline.go_to_packet(packet)
-
-    def _add(self, wanted: Optional[Wanted]) -> None:
-        if wanted is not None:
-            for rule in wanted.rules:
-                self._session.add_rule(rule, wanted.backend, wanted.override)
-
-    def _after_guard(self, choice: Optional[Choice]) -> None:
-        if isinstance(choice, FlushForeign):
-            lines = [
-                f"{rule.backend} IPv{rule.family} {rule.chain} {rule.text}" for rule in choice.rules
-            ]
-            ids = [rule.id for rule in choice.rules]
-            ask = ConfirmScreen("Remove TRACE rules that are not ours?", lines)
-            self.app.push_screen(ask, lambda yes: self._session.flush(ids) if yes else None)
-        elif choice is not None:
-            form = AddRuleScreen(self._session.status.node, self._clock, choice)
-            self.app.push_screen(form, self._add_instead)
-
-    def _add_instead(self, wanted: Optional[Wanted]) -> None:
-        """Add what was proposed after a trip; that arms the guard."""
-        if wanted is not None:
-            self._session.arm()
-            self._add(wanted)
-
-    def _set_threshold(self, value: Optional[int]) -> None:
-        if value is not None:
-            self._session.set_threshold(value)
 
     def _each_second(self) -> None:
         self._bar.sample()
@@ -299,9 +263,4 @@ class MainScreen(Screen[None]):
         return empty_text(self._session, self._modules.needs, self._clock())
 
 
-_NO_CHAIN = {
-    "pending": "the rules are being read",
-    "changed": "the ruleset changed: this chain is not what the packet met",
-    "unread": "no ruleset was read; `tracetui replay --ruleset FILE` brings one",
-}
 _PANES = ("modules", "rules", "packets")

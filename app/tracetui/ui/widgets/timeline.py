@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple, Optional
+from typing import ClassVar, Optional
 
 from rich.segment import Segment
 from rich.style import Style
@@ -17,7 +17,10 @@ from tracetui.model.packet import Packet
 from tracetui.session.cells import cells_of, padded, shown
 from tracetui.session.explanations import Explanations
 from tracetui.session.filtered import FilteredView
+from tracetui.session.seek import Place
 from tracetui.ui.commands import bindings
+from tracetui.ui.widgets.seeker import Seeker
+from tracetui.ui.widgets.timeline_layout import Layout, Spot
 from tracetui.ui.widgets.timeline_lines import (
     Asked,
     Columns,
@@ -26,14 +29,6 @@ from tracetui.ui.widgets.timeline_lines import (
     details,
     packet_line,
 )
-
-
-class Spot(NamedTuple):
-    """A line by what it shows, so that it stays the same while rows come and go."""
-
-    packet_id: int
-    line: int
-    """0 for the packet itself, then its hops from 1."""
 
 
 class Timeline(ScrollView, can_focus=True):
@@ -72,6 +67,25 @@ class Timeline(ScrollView, can_focus=True):
             self.number = number
             """Of the rule meant; None for the hop's own place."""
 
+    class Wanted(Message):
+        """Something is to be done with the packet under the cursor."""
+
+        def __init__(self, what: str, packet: Packet) -> None:
+            super().__init__()
+            self.what = what
+            """``about``, ``copy`` or ``trace``."""
+            self.packet = packet
+
+    class FindWanted(Message):
+        """The user wants to look for a text."""
+
+    class NotFound(Message):
+        """What was looked for is in no packet that is shown."""
+
+        def __init__(self, why: str) -> None:
+            super().__init__()
+            self.why = why
+
     class Compared(Message):
         """The user wants to see two packets side by side."""
 
@@ -85,11 +99,12 @@ class Timeline(ScrollView, can_focus=True):
         self._explanations = explanations
         self._version = 0
         self._asked = Asked()
-        self._unfolded: dict[int, int] = {}
+        self._lines = Layout(view)
         self._details: dict[int, list[Detail]] = {}
         self._cursor: Optional[Spot] = None
-        self.marked: Optional[Packet] = None
-        """The packet that the next marked one is compared with."""
+        self.marked: dict[int, Packet] = {}
+        """Packets marked by hand, in the order they were marked; by their ids."""
+        self.seeker = Seeker(self, explanations, self.set_timer)
 
     @property
     def rows(self) -> list[Packet]:
@@ -149,7 +164,7 @@ class Timeline(ScrollView, can_focus=True):
         line = self._line_at(at)
         if line is None:
             return Strip.blank(width, self.rich_style)
-        on_cursor = at == self._line_of(self._cursor) and self.has_focus
+        on_cursor = at == self._lines.line_of(self._cursor) and self.has_focus
         cursor = self.get_component_rich_style("timeline--cursor") if on_cursor else Style()
         segments = [
             Segment(piece.text, self.get_component_rich_style(f"timeline--{piece.role}") + cursor)
@@ -159,7 +174,7 @@ class Timeline(ScrollView, can_focus=True):
 
     def action_move(self, lines: int) -> None:
         """Move the cursor by so many lines."""
-        self._go_to((self._line_of(self._cursor) or 0) + lines)
+        self._go_to((self._lines.line_of(self._cursor) or 0) + lines)
 
     def action_page(self, pages: int) -> None:
         """Move the cursor by so many screenfuls."""
@@ -188,7 +203,7 @@ class Timeline(ScrollView, can_focus=True):
         if packet is not None and detail is not None:
             self.post_message(self.ChainWanted(packet, detail.hop, detail.tested))
         elif packet is not None:
-            self._fold(packet) if packet.id in self._unfolded else self._unfold(packet)
+            self._fold(packet) if packet.id in self._lines.unfolded else self._unfold(packet)
 
     def action_own(self) -> None:
         """Show the hops of TRACE rules of ours, or hide them again."""
@@ -200,19 +215,50 @@ class Timeline(ScrollView, can_focus=True):
         self._asked = self._asked._replace(tested=not self._asked.tested)
         self._relayout()
 
+    def action_mark(self) -> None:
+        """Mark the packet under the cursor, or take its mark away."""
+        packet = self.selected
+        if packet is not None and self.marked.pop(packet.id, None) is None:
+            self.marked[packet.id] = packet
+        self._show_marks()
+
     def action_compare(self) -> None:
-        """Mark the packet under the cursor, or compare it with the one that is marked."""
-        packet, marked = self.selected, self.marked
+        """Compare the packet under the cursor with the one marked last, or mark it for that."""
+        packet = self.selected
+        others = [one for one in self.marked.values() if packet is None or one.id != packet.id]
         if packet is None:
             return
-        if marked is None or marked.id == packet.id:
-            self.marked = packet if marked is None else None
-            self.refresh()
-            self.post_message(self.StateChanged())
+        if not others:
+            self.action_mark()
             return
-        self.marked = None
-        self.refresh()
-        self.post_message(self.Compared(marked, packet))
+        if len(self.marked) == 1:
+            self.marked.clear()
+        self._show_marks()
+        self.post_message(self.Compared(others[-1], packet))
+
+    def unmark(self) -> bool:
+        """Take all marks away; whether there were any."""
+        had = bool(self.marked)
+        self.marked.clear()
+        self._show_marks()
+        return had
+
+    def action_next_drop(self, step: int) -> None:
+        """Go to the next packet that was dropped, or to the one before."""
+        self.seeker.next_drop(step)
+
+    def action_again(self, step: int) -> None:
+        """Go to the next place of the text looked for, or to the one before."""
+        self.seeker.again(step)
+
+    def action_want(self, what: str) -> None:
+        """Have something done with the packet under the cursor."""
+        if self.selected is not None:
+            self.post_message(self.Wanted(what, self.selected))
+
+    def action_find(self) -> None:
+        """Ask for a text to look for."""
+        self.post_message(self.FindWanted())
 
     def go_to_packet(self, packet: Packet) -> None:
         """Put the cursor on a packet and show its hops, where the filter lets it through."""
@@ -220,6 +266,27 @@ class Timeline(ScrollView, can_focus=True):
             return
         self._cursor = Spot(packet.id, 0)
         self._unfold(packet)
+
+    @property
+    def place(self) -> Optional[Place]:
+        """The packet, or the hop, that the cursor is on."""
+        packet = self.selected
+        return None if packet is None else Place(packet, self.selected_hop)
+
+    def go_to_place(self, place: Place) -> None:
+        """Put the cursor on a packet, or on a hop of it."""
+        packet, hop = place
+        if self._view.index_of(packet.id) is None:
+            return
+        if hop is not None and packet.id not in self._lines.unfolded:
+            self._unfold(packet)
+        found = self._details_of(packet) if hop is not None else []
+        lines = (at for at, one in enumerate(found, 1) if one.hop == hop and one.tested is None)
+        self._go_to(self._lines.line_of(Spot(packet.id, next(lines, 0))) or 0)
+
+    def say_not_found(self, why: str) -> None:
+        """Have the user told."""
+        self.post_message(self.NotFound(why))
 
     def action_unfold(self) -> None:
         """Show the hops of the packet under the cursor."""
@@ -234,7 +301,7 @@ class Timeline(ScrollView, can_focus=True):
     def on_click(self, event: Click) -> None:
         """Put the cursor where the mouse is; on a packet that has it, show or hide the hops."""
         at = self.scroll_offset.y + event.y
-        spot = self._spot_at(at)
+        spot = self._lines.spot_at(at)
         if spot is None:
             return
         if spot == self._cursor and spot.line == 0:
@@ -271,18 +338,18 @@ class Timeline(ScrollView, can_focus=True):
         return self._details[packet.id]
 
     def _unfold(self, packet: Packet) -> None:
-        self._unfolded[packet.id] = len(packet.hops)
+        self._lines.unfolded[packet.id] = len(packet.hops)
         self._stay()
         self._relayout()
-        top = self._line_of(Spot(packet.id, 0)) or 0
+        top = self._lines.line_of(Spot(packet.id, 0)) or 0
         self.scroll_to_region(
-            Region(0, top, 1, min(self.size.height, 1 + self._unfolded.get(packet.id, 0))),
+            Region(0, top, 1, min(self.size.height, 1 + self._lines.unfolded.get(packet.id, 0))),
             animate=False,
             force=True,
         )
 
     def _fold(self, packet: Packet) -> None:
-        self._unfolded.pop(packet.id, None)
+        self._lines.unfolded.pop(packet.id, None)
         self._cursor = Spot(packet.id, 0)
         self._stay()
         self._relayout()
@@ -297,7 +364,7 @@ class Timeline(ScrollView, can_focus=True):
         """Put the cursor on a line; on the very last one the newest packet is followed again."""
         last = self.line_count - 1
         y = max(0, min(y, last))
-        self._cursor = self._spot_at(y)
+        self._cursor = self._lines.spot_at(y)
         if y < last:
             self._stay()
         self.scroll_to_region(Region(0, y, 1, 1), animate=False, force=True)
@@ -306,62 +373,41 @@ class Timeline(ScrollView, can_focus=True):
 
     def _relayout(self) -> None:
         """Fit the list's height to its rows, keeping in place what the user looks at."""
-        top = None if self.following else self._spot_at(self.scroll_offset.y)
+        top = None if self.following else self._lines.spot_at(self.scroll_offset.y)
         self._details.clear()
-        for packet_id in list(self._unfolded):
+        for packet_id in list(self._lines.unfolded):
             row = self._view.index_of(packet_id)
             if row is None:
-                del self._unfolded[packet_id]
+                del self._lines.unfolded[packet_id]
             else:
-                self._unfolded[packet_id] = len(self._details_of(self.rows[row]))
-        height = len(self.rows) + sum(self._unfolded.values())
+                self._lines.unfolded[packet_id] = len(self._details_of(self.rows[row]))
+        height = self._lines.height
         self.virtual_size = Size(self._width, height if self.rows else 0)
         if self.following and self.rows:
             self._cursor = Spot(self.rows[-1].id, 0)
             self.scroll_to(y=max(0, height - self.size.height), animate=False, force=True)
         elif top is not None:
-            self.scroll_to(y=self._line_of(top) or 0, animate=False, force=True)
-        if self._cursor is not None and self.rows and self._line_of(self._cursor) is None:
+            self.scroll_to(y=self._lines.line_of(top) or 0, animate=False, force=True)
+        if self._cursor is not None and self.rows and self._lines.line_of(self._cursor) is None:
             near = min(self._view.place_of(self._cursor.packet_id), len(self.rows) - 1)
             self._cursor = Spot(self.rows[near].id, 0)
         self.refresh()
         self.post_message(self.StateChanged())
         self.post_message(self.CursorMoved())
 
-    def _extras(self) -> list[tuple[int, int]]:
-        """Row and number of hop lines of each unfolded packet, by row."""
-        found = ((self._view.index_of(one), lines) for one, lines in self._unfolded.items())
-        return sorted((row, lines) for row, lines in found if row is not None)
-
-    def _line_of(self, spot: Optional[Spot]) -> Optional[int]:
-        """The line that shows a spot; None if it is not shown."""
-        row = self._view.index_of(spot.packet_id) if spot is not None else None
-        if row is None or spot is None:
-            return None
-        above = sum(lines for at, lines in self._extras() if at < row)
-        return row + above + min(spot.line, self._unfolded.get(spot.packet_id, 0))
-
-    def _spot_at(self, y: int) -> Optional[Spot]:
-        """What a line shows; None beyond the last."""
-        above = 0
-        for row, lines in self._extras():
-            if y <= row + above:
-                break
-            if y <= row + above + lines:
-                return Spot(self.rows[row].id, y - row - above)
-            above += lines
-        at = y - above
-        return Spot(self.rows[at].id, 0) if 0 <= at < len(self.rows) else None
+    def _show_marks(self) -> None:
+        self.refresh()
+        self.post_message(self.StateChanged())
 
     def _line_at(self, y: int) -> Optional[Line]:
-        spot = self._spot_at(y)
+        spot = self._lines.spot_at(y)
         row = self._view.index_of(spot.packet_id) if spot is not None else None
         if spot is None or row is None:
             return None
         packet, width = self.rows[row], self._width
         if spot.line == 0:
-            fold = "▾" if packet.id in self._unfolded else "▸"
-            mark = "◆" if self.marked is not None and self.marked.id == packet.id else " "
+            fold = "▾" if packet.id in self._lines.unfolded else "▸"
+            mark = "◆" if packet.id in self.marked else " "
             explanation = self._explanations.of(packet)
             return packet_line(packet, explanation, Columns.fitting(width), fold + mark)
         found = self._details_of(packet)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tracetui.cli import output
 from tracetui.errors import Failure
+from tracetui.session import output
 
 
 def test_a_new_file_is_readable_by_its_owner_only(tmp_path):

@@ -1,0 +1,92 @@
+"""Everything that is known of one packet, line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from typing import Optional
+
+from tracetui.model.explanation import PacketExplanation
+from tracetui.model.header import Header
+from tracetui.model.hop import SINCE_EPOCH, Hop
+from tracetui.model.packet import Packet
+from tracetui.session import report
+
+BYTES_A_LINE = 16
+_LABEL = 10
+
+
+def about(packet: Packet, explanation: PacketExplanation) -> Iterator[str]:
+    """The packet as it came, what became of it, and its headers, in fields and bytes.
+
+    Text of others in it is as it came; whoever shows a line makes it inert.
+    """
+    yield _field("verdict", explanation.verdict)
+    if explanation.why:
+        yield _field("why", explanation.why)
+    if explanation.decided is not None:
+        yield _field("decided at", packet.hops[explanation.decided].place)
+    yield _field("time", _moment(packet.time))
+    yield _field("hops", f"{len(packet.hops)}, {_sources(packet)}")
+    ids = sorted({hop.trace_id for hop in packet.hops if hop.trace_id is not None})
+    if ids:
+        yield _field("trace id", " ".join(f"{one:08x}" for one in ids))
+    for change in explanation.changes:
+        yield _field("changed", f"{report.change_text(change)}, at {packet.hops[change.at].place}")
+    known: dict[str, object] = {}
+    before: Optional[Header] = None
+    for index, hop in enumerate(packet.hops):
+        if hop.header is None or hop.header == before:
+            continue
+        before = hop.header
+        fields = _of_hop(hop, hop.header)
+        new = {name: value for name, value in fields.items() if known.get(name) != value}
+        yield ""
+        what = "what is new at" if known else "at"
+        yield f"{what} {packet.hook_of(index) or 'a hook that is not known'}, {hop.place}"
+        yield from _fields(new)
+        yield from _bytes(hop.header.raw)
+        known.update(fields)
+
+
+def _of_hop(hop: Hop, header: Header) -> dict[str, object]:
+    fields = {name.replace("_", " "): value for name, value in header._asdict().items()}
+    del fields["raw"]
+    mark = None if hop.mark is None else f"{hop.mark:#x}"
+    return {**fields, "mark": mark, "in": hop.iif, "out": hop.oif, "mac": hop.mac}
+
+
+def _fields(values: Mapping[str, object]) -> Iterator[str]:
+    """Those that are known."""
+    for name, value in values.items():
+        if value is not None:
+            yield _field(name, str(value))
+
+
+def _field(name: str, value: str) -> str:
+    return f"{name:<{_LABEL}} {value}"
+
+
+def _bytes(raw: Optional[bytes]) -> Iterator[str]:
+    """As hexdump -C has them."""
+    if raw is None:
+        yield "(no bytes: it came as text)"
+        return
+    for at in range(0, len(raw), BYTES_A_LINE):
+        piece = raw[at : at + BYTES_A_LINE]
+        letters = "".join(chr(one) if 32 <= one < 127 else "." for one in piece)
+        yield f"{at:04x}  {piece.hex(' '):<{3 * BYTES_A_LINE}} {letters}"
+
+
+def _moment(time: Optional[float]) -> str:
+    if time is None:
+        return "not known"
+    if time < SINCE_EPOCH:
+        return f"{time:.6f} s since boot"
+    return f"{datetime.fromtimestamp(time, timezone.utc):%Y-%m-%d %H:%M:%S.%f} UTC"
+
+
+def _sources(packet: Packet) -> str:
+    backends = sorted({hop.backend for hop in packet.hops})
+    said = sorted({report.SOURCE_TEXTS[hop.source] for hop in packet.hops if hop.source})
+    return ", ".join([*backends, *said])

@@ -1,0 +1,34 @@
+"""Asks for a text to look for in the packets."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from tracetui.ui.commands import bindings
+from tracetui.ui.widgets.field import Field
+
+
+class FindScreen(ModalScreen[Optional[str]]):
+    """One line: an address, a chain, a word of a rule or of its comment."""
+
+    BINDINGS = [  # noqa: RUF012 - as Textual has it
+        *bindings("anywhere"),
+        Binding("escape", "dismiss(None)", "cancel"),
+    ]
+
+    def compose(self) -> ComposeResult:
+        """Lay out the question."""
+        with Vertical(id="find-text") as box:
+            box.border_title = "Find in packets, hops and rules"
+            box.border_subtitle = "Enter finds · then n next, N previous"
+            yield Field("", compact=True, max_length=200)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Give back what was typed."""
+        self.dismiss(event.value.strip() or None)

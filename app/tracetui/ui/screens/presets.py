@@ -1,0 +1,48 @@
+"""What of a packet is to be traced: a list that leads to the form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Optional
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from tracetui.session import proposals
+from tracetui.session.inert import inert
+from tracetui.session.presets import Preset
+from tracetui.ui.commands import bindings
+
+
+class PresetsScreen(ModalScreen[Optional[Preset]]):
+    """One row for each rule that a packet suggests; nothing is added before the form is left."""
+
+    BINDINGS = [  # noqa: RUF012 - as Textual has it
+        *bindings("anywhere"),
+        Binding("escape,q,t", "dismiss(None)", "close"),
+    ]
+
+    def __init__(self, presets: Sequence[Preset]) -> None:
+        super().__init__()
+        self._presets = presets
+
+    def compose(self) -> ComposeResult:
+        """Lay out the list."""
+        with Vertical(id="presets") as box:
+            box.border_title = "Trace more of this packet"
+            box.border_subtitle = "Enter fills the form · Esc closes"
+            yield OptionList(*(Option(_prompt(one)) for one in self._presets), markup=False)
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Leave with what was chosen."""
+        self.dismiss(self._presets[event.option_index])
+
+
+def _prompt(preset: Preset) -> Text:
+    words = inert(proposals.words(preset.rule))
+    return Text(inert(preset.what), "bold").append(f"\n    {words}", "not bold dim")
