@@ -73,6 +73,12 @@ def _turn(request: pytest.FixtureRequest) -> Iterator[None]:
             yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The programs of the tests remember nothing where the user's own would."""
+    os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("config"))
+
+
 @pytest.fixture(autouse=True)
 def xtables_lock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Optional[Path]:
     """The xtables lock of a kernel test, which takes no part in what other tests do."""

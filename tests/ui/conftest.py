@@ -134,10 +134,10 @@ def shown():
     """Runs the program over a session, as an async context that gives the screen."""
 
     @asynccontextmanager
-    async def run(session=None, size=(80, 24), modules=MODULES, **told):
+    async def run(session=None, size=(80, 24), modules=MODULES, settings=None, **told):
         session = session or Desk()
         texts = ModuleTexts(modules, **told)
-        app = TraceApp(session, ModuleReader(texts), lambda: NOW)
+        app = TraceApp(session, ModuleReader(texts), lambda: NOW, settings)
         async with app.run_test(size=size) as pilot:
             await pilot.pause()
             screen = Screen(app, pilot, session, texts)

@@ -12,7 +12,7 @@ from tracetui.model.modules import Module
 from tracetui.session.guard_state import GuardState, Trip
 from tracetui.session.session import SourceState
 from tracetui.ui.commands import COMMANDS
-from tracetui.ui.screens.help import keys_of
+from tracetui.ui.keymap import written
 from tracetui.ui.widgets.rules_pane import RulesPane
 
 from .conftest import Desk
@@ -119,7 +119,7 @@ async def test_the_list_of_keys_has_every_one(shown):
         await screen.press("question_mark")
         whole = screen.whole()
         for command in COMMANDS:
-            assert f"{keys_of(command):<12} {command.help}".rstrip() in whole, command
+            assert f"{written(command):<12} {command.help}".rstrip() in whole, command
         await screen.press("escape")
         assert "Esc closes" not in screen.whole()
 

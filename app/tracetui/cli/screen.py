@@ -7,11 +7,15 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from tracetui.cli.terminal import say
+from tracetui.errors import Failure
 from tracetui.kernel.module_files import ModuleFiles
+from tracetui.session import settings
 from tracetui.session.module_reader import ModuleReader
 from tracetui.session.session import Session
+from tracetui.session.settings import Settings
 from tracetui.ui.app import TraceApp
 
 EXIT_SECONDS = 5.0
@@ -26,14 +30,28 @@ def show(session: Session) -> int:
         for notice in session.take_notices():
             say(notice.text)
 
+    path = settings.file()
+    chosen, wrong = settings.load(path)
+    for sentence in wrong:
+        say(sentence)
     try:
-        app = TraceApp(session, ModuleReader(ModuleFiles()))
+        app = TraceApp(session, ModuleReader(ModuleFiles()), settings=chosen)
         with _ended_by_signals(app, session):
             app.run()
     finally:
         session.close(tell)
         tell()
+    _keep(app.settings, chosen, path)
     return app.return_code or 0
+
+
+def _keep(now: Settings, before: Settings, path: Path) -> None:
+    """Write the settings if they are others than before; a disk that can't is only told."""
+    try:
+        if now != before:
+            settings.save(path, now)
+    except Failure as error:
+        say(str(error))
 
 
 @contextmanager

@@ -6,16 +6,21 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Optional
 
 from textual.app import App
 
 from tracetui.session.cells import shown
 from tracetui.session.module_reader import ModuleReader
 from tracetui.session.session import Notice, Session
+from tracetui.session.settings import Settings
 from tracetui.ui import stylesheet
 from tracetui.ui.commands import bindings
 from tracetui.ui.dialogs import Dialogs
-from tracetui.ui.screens.main import MainScreen
+from tracetui.ui.keymap import Keymap
+from tracetui.ui.palette import Commands
+from tracetui.ui.screens.main import WIDE, MainScreen
 
 POLL_SECONDS = 0.1
 NOTICE_SECONDS = 8.0
@@ -31,41 +36,68 @@ class TraceApp(App[None]):
     CSS_PATH = stylesheet.find()
     TITLE = "tracetui"
     BINDINGS = bindings("anywhere")
-    ENABLE_COMMAND_PALETTE = False
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012 - as Textual has it
+    COMMANDS = {Commands}  # noqa: RUF012 - as Textual has it
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]  # noqa: RUF012 - as Textual has it
 
     def __init__(
         self,
         session: Session,
         modules: ModuleReader,
         clock: Callable[[], float] = time.time,
+        settings: Optional[Settings] = None,
     ) -> None:
         """Show ``session``; ``clock`` gives seconds since the epoch for countdowns and expiries."""
         super().__init__()
+        self.settings = settings or Settings()
+        """What the user has chosen by now."""
+        self.keymap = Keymap(self.settings.keys)
         self.session = session
         self.notices: list[Notice] = []
         """Everything the user was told."""
         self._dialogs = Dialogs(self, session, clock, self.tell)
-        self._main = MainScreen(session, modules, clock, self._dialogs)
+        self._main = MainScreen(session, modules, clock, self._dialogs, self.settings)
 
     def on_mount(self) -> None:
         """Open the screen and begin to look at the session."""
         self._loop_here = asyncio.get_running_loop()
+        self._apply(self.settings)
         self.push_screen(self._main)
         self.set_interval(POLL_SECONDS, self._poll)
+
+    def change(self, **chosen: object) -> None:
+        """Have the user's choice remembered."""
+        self.settings = replace(self.settings, **chosen)  # type: ignore[arg-type]
 
     def exit_soon(self) -> None:
         """End as soon as the loop has its turn; safe from every thread and signal handler."""
         with contextlib.suppress(RuntimeError, AttributeError):
             self._loop_here.call_soon_threadsafe(self.exit)
 
+    def on_main_screen_chosen(self, event: MainScreen.Chosen) -> None:
+        """Have the layout remembered."""
+        self.change(**event.chosen)
+
     def action_flush(self) -> None:
         """Remove our rules at once."""
         self.session.flush()
 
+    def action_keys(self) -> None:
+        """Show every key."""
+        self._dialogs.keys(self.keymap)
+
     def action_log(self) -> None:
         """Show everything that was told."""
         self._dialogs.log(self.notices)
+
+    def _apply(self, settings: Settings) -> None:
+        self.set_keymap(self.keymap.bound)
+        for wrong in self.keymap.wrong:
+            self._dialogs.say(wrong, "warning")
+        if settings.theme in self.available_themes:
+            self.theme = settings.theme
+        elif settings.theme is not None:
+            self._dialogs.say(f"no theme is named {settings.theme}", "warning")
+        self.theme_changed_signal.subscribe(self, lambda theme: self.change(theme=theme.name))
 
     def _poll(self) -> None:
         self.session.poll()

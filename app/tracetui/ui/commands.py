@@ -29,6 +29,16 @@ class Command(NamedTuple):
     It also takes effect before the next key is looked at: a slow line delivers several at once.
     """
 
+    @property
+    def name(self) -> str:
+        """What a user calls it to bind another key: ``timeline.pause``."""
+        return f"{self.scope}.{self.label.lower().replace(' ', '-')}"
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether its key can't be bound otherwise: what ends a trace must be where it is known."""
+        return self.scope == "anywhere"
+
 
 COMMANDS = (
     Command("main", "a", "add_rule", "add rule", "add a TRACE rule", footer=True),
@@ -39,16 +49,19 @@ COMMANDS = (
     ),
     Command("anywhere", "F", "app.flush", "FLUSH", "remove our rules at once", footer=True),
     Command(
-        "anywhere", "ctrl+f", "app.flush", "flush", "the same, also while typing", priority=True
+        "anywhere", "ctrl+f", "app.flush", "flush now", "the same, also while typing", priority=True
     ),
     Command("main", "g", "guard", "guard", "the guard: what flooded, what to try, its history"),
     Command("main", "A", "arm", "arm", "arm the guard again after it tripped"),
     Command("main", "T", "threshold", "threshold", "set the guard's threshold"),
     Command("main", "e", "extend", "extend", "our rules end 10 minutes later"),
     Command("main", "m", "modules", "modules", "show or fold the modules", footer=True),
-    Command("main", "1", "pane('modules')", "modules", "go to the modules"),
-    Command("main", "2", "pane('rules')", "rules", "go to the TRACE rules"),
-    Command("main", "3", "pane('timeline')", "packets", "go to the packets"),
+    Command("main", "1", "pane('modules')", "to modules", "go to the modules"),
+    Command("main", "2", "pane('rules')", "to rules", "go to the TRACE rules"),
+    Command("main", "3", "pane('timeline')", "to packets", "go to the packets"),
+    Command("main", "less_than_sign", "resize(-4)", "narrower", "a narrower left side", "<"),
+    Command("main", "greater_than_sign", "resize(4)", "wider", "a wider left side", ">"),
+    Command("main", "C", "app.change_theme", "colours", "choose colours"),
     Command("main", "backslash", "maximise", "maximise", "one pane on the whole screen", "\\"),
     Command(
         "timeline",
@@ -110,7 +123,7 @@ COMMANDS = (
     Command("main", "ctrl+s", "export", "export", "write packets to a file or the clipboard"),
     Command("main", "L", "app.log", "log", "everything that was told"),
     Command("main", "escape", "clear", "clear", "clear the filter, then the marks", "Esc"),
-    Command("main", "question_mark", "help", "keys", "this list", "?", footer=True),
+    Command("main", "question_mark", "app.keys", "keys", "this list", "?", footer=True),
     Command("main", "q", "app.quit", "quit", "remove our rules and quit", footer=True),
     Command("anywhere", "tab", "app.focus_next", "next", "next pane or field", priority=True),
     Command(
@@ -118,6 +131,7 @@ COMMANDS = (
         shown="Shift+Tab",
         priority=True,
     ),
+    Command("anywhere", "ctrl+p", "app.command_palette", "palette", "every command, by its name"),
     Command("anywhere", "ctrl+c", "app.quit", "quit", "remove our rules and quit", priority=True),
 )
 
@@ -144,6 +158,7 @@ def bindings(scope: str) -> list[BindingType]:
             key_display=command.shown.split()[0] if command.shown else None,
             priority=command.priority,
             tooltip=command.help,
+            id=None if command.is_fixed else command.name,
         )
         for command in COMMANDS
         if command.scope == scope

@@ -21,6 +21,7 @@ from tracetui.session.modules import need_state
 from tracetui.session.presets import Preset
 from tracetui.session.proposals import Proposal
 from tracetui.session.session import ChainPlace, Notice, Session
+from tracetui.ui.keymap import Keymap
 from tracetui.ui.screens.add_rule import AddRuleScreen, Wanted
 from tracetui.ui.screens.chain import ChainScreen, Visit
 from tracetui.ui.screens.compare import CompareScreen
@@ -139,9 +140,9 @@ class Dialogs:
             ask, lambda yes: self._session.load_module(need.module) if yes else None
         )
 
-    def keys(self) -> None:
+    def keys(self, keymap: Keymap) -> None:
         """Every key."""
-        self._app.push_screen(HelpScreen())
+        self._app.push_screen(HelpScreen(keymap))
 
     def log(self, notices: Sequence[Notice]) -> None:
         """Everything that was told."""

@@ -9,7 +9,8 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tracetui.ui.commands import COMMANDS, SCOPES, Command, bindings
+from tracetui.ui.commands import COMMANDS, SCOPES, bindings
+from tracetui.ui.keymap import Keymap
 
 
 class HelpScreen(ModalScreen[None]):
@@ -20,36 +21,25 @@ class HelpScreen(ModalScreen[None]):
         Binding("escape,question_mark,q,enter", "dismiss", "close"),
     ]
 
+    def __init__(self, keymap: Keymap) -> None:
+        super().__init__()
+        self._keymap = keymap
+
     def compose(self) -> ComposeResult:
         """Lay out the list."""
         with VerticalScroll(id="help") as box:
             box.border_title = "Keys"
             box.border_subtitle = "Esc closes"
-            yield Static(_text())
+            yield Static(_text(self._keymap))
 
 
-def _text() -> Text:
+def _text(keymap: Keymap) -> Text:
     text = Text()
     for scope, title in SCOPES.items():
         if title:
             text.append(f"\n{title}\n" if len(text) else f"{title}\n", style="bold")
         for command in COMMANDS:
             if command.scope == scope:
-                text.append(f"  {keys_of(command):<12} {command.help}\n")
+                text.append(f"  {keymap.written(command):<12} {command.help}\n")
     text.append("\nA click moves the cursor too.")
     return text
-
-
-def keys_of(command: Command) -> str:
-    """The keys of a command as people write them."""
-    return command.shown or " ".join(
-        {
-            "enter": "Enter",
-            "space": "Space",
-            "tab": "Tab",
-            "ctrl+f": "Ctrl+F",
-            "ctrl+c": "Ctrl+C",
-            "ctrl+s": "Ctrl+S",
-        }.get(key, key)
-        for key in command.keys.split(",")
-    )

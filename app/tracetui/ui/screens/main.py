@@ -8,6 +8,7 @@ from textual import on
 from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Footer, Input
 
@@ -15,6 +16,7 @@ from tracetui.session.empty import empty_text
 from tracetui.session.filtered import FilteredView
 from tracetui.session.module_reader import ModuleReader
 from tracetui.session.session import Session
+from tracetui.session.settings import SIDE_LEAST, SIDE_MOST, Settings
 from tracetui.ui.commands import bindings
 from tracetui.ui.dialogs import Dialogs
 from tracetui.ui.widgets.filter_bar import FilterBar
@@ -25,6 +27,8 @@ from tracetui.ui.widgets.status_bar import StatusBar
 from tracetui.ui.widgets.timeline import Timeline
 
 SECOND = 1.0
+WIDE = 110
+"""Cells from which the panes stand side by side."""
 
 
 class PacketsPane(Vertical):
@@ -38,14 +42,24 @@ class MainScreen(Screen[None]):
 
     BINDINGS = bindings("main")
 
+    class Chosen(Message):
+        """The user wants something to be so the next time too."""
+
+        def __init__(self, **chosen: object) -> None:
+            super().__init__()
+            self.chosen = chosen
+
     def __init__(
         self,
         session: Session,
         modules: ModuleReader,
         clock: Callable[[], float],
         dialogs: Dialogs,
+        settings: Settings,
     ) -> None:
         super().__init__()
+        self._side = settings.side
+        self.set_class(settings.modules, "-modules")
         self._session = session
         self._dialogs = dialogs
         self._module_reader = modules
@@ -80,6 +94,10 @@ class MainScreen(Screen[None]):
         self.update()
         self._each_second()
         self.set_interval(SECOND, self._each_second)
+
+    def on_resize(self) -> None:
+        """Fit the left side anew."""
+        self._lay_out()
 
     def update(self) -> None:
         """Show what the session has now."""
@@ -148,6 +166,7 @@ class MainScreen(Screen[None]):
     def action_modules(self) -> None:
         """Show the modules where they are folded, or fold them where they are shown."""
         self.toggle_class("-modules")
+        self.post_message(self.Chosen(modules=self.has_class("-modules")))
         if self.query_one("#tree").display and self.has_class("-modules"):
             self.set_focus(self.query_one("#tree"))
         else:
@@ -169,9 +188,11 @@ class MainScreen(Screen[None]):
             if pane.has_focus_within:
                 self.maximize(pane, container=False)
 
-    def action_help(self) -> None:
-        """Show every key."""
-        self._dialogs.keys()
+    def action_resize(self, cells: int) -> None:
+        """Give the left side so many cells more."""
+        self._side = max(SIDE_LEAST, min(SIDE_MOST, self._side + cells))
+        self._lay_out()
+        self.post_message(self.Chosen(side=self._side))
 
     @on(FilterBar.Changed)
     def _filter(self, event: FilterBar.Changed) -> None:
@@ -248,6 +269,11 @@ class MainScreen(Screen[None]):
         # Setting it paints the pane anew, whether it says something new or not.
         if self._packets.border_subtitle != subtitle:
             self._packets.border_subtitle = subtitle
+
+    def _lay_out(self) -> None:
+        """Beside the packets the left side has its width; above them, the whole of the screen's."""
+        is_wide = self.app.size.width >= WIDE
+        self.query_one("#side").styles.width = self._side if is_wide else None
 
     def _each_second(self) -> None:
         self._bar.sample()

@@ -1,0 +1,39 @@
+"""What the user chose on the screen is there the next time; a disk that takes nothing only tells."""
+
+from __future__ import annotations
+
+import json
+
+from tests.recorded import RECORDINGS
+from tests.terminal import Terminal
+
+SEED = str(RECORDINGS / "seed-eks-forward.log")
+
+
+def test_a_choice_is_kept_and_found_again(tmp_path):
+    env = {"XDG_CONFIG_HOME": str(tmp_path)}
+    with Terminal("replay", SEED, env=env) as terminal:
+        terminal.wait_for("TRACE rules")
+        terminal.press(">>")
+        terminal.type("q")
+        terminal.end()
+    file = tmp_path / "tracetui" / "settings.json"
+    assert json.loads(file.read_text()) == {"side": 48}
+    file.write_text('{"side": 48, "keys": {"main.quit": "z"}}')
+    with Terminal("replay", SEED, env=env) as terminal:
+        terminal.wait_for("TRACE rules")
+        terminal.press("<")
+        terminal.type("z")
+        assert b"Traceback" not in terminal.end()
+        assert terminal.process.returncode == 0
+    assert json.loads(file.read_text())["side"] == 44
+
+
+def test_a_place_that_takes_nothing_is_told_and_the_screen_works(tmp_path):
+    (tmp_path / "tracetui").write_text("a file where the directory would be")
+    with Terminal("replay", SEED, env={"XDG_CONFIG_HOME": str(tmp_path)}) as terminal:
+        terminal.wait_for("TRACE rules")
+        terminal.press(">")
+        terminal.type("q")
+        assert "the settings are not kept" in terminal.end().decode()
+        assert terminal.process.returncode == 0

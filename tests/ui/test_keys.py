@@ -1,0 +1,115 @@
+"""The table of keys: each does what it says, is told in the help, can be bound otherwise."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from textual.command import CommandPalette
+
+from tracetui.session.settings import Settings
+from tracetui.ui.commands import COMMANDS, SCOPES
+from tracetui.ui.keymap import Keymap, written
+
+MAIN = ("anywhere", "main", "timeline", "rules", "modules", "filter")
+
+
+def test_no_key_has_two_meanings_in_one_place():
+    together = {scope: {"anywhere", scope} for scope in SCOPES}
+    for scopes in together.values():
+        keys = Counter(
+            key for one in COMMANDS if one.scope in scopes for key in one.keys.split(",")
+        )
+        assert [key for key, count in keys.items() if count > 1] == []
+
+
+def test_every_command_has_a_name_of_its_own_and_a_help_text():
+    names = Counter(command.name for command in COMMANDS)
+    assert [name for name, count in names.items() if count > 1] == []
+    assert all(command.help and command.label and written(command) for command in COMMANDS)
+    assert {command.scope for command in COMMANDS} == set(SCOPES)
+
+
+async def test_every_binding_of_the_panes_is_in_the_table(shown, seed):
+    async with shown(seed) as screen:
+        bound = {
+            key
+            for node in (screen.app, screen.app.screen, *screen.app.screen.query("*"))
+            for cls in type(node).__mro__
+            if cls.__module__.startswith("tracetui.")
+            for binding in cls.__dict__.get("BINDINGS", ())
+            for key in binding.key.split(",")
+        }
+        table = {key for one in COMMANDS for key in one.keys.split(",")}
+        assert bound <= table
+        assert bound >= {
+            key for one in COMMANDS if one.scope in MAIN for key in one.keys.split(",")
+        }
+
+
+async def test_another_key_takes_the_place_of_the_usual_one(shown, seed):
+    settings = Settings(keys={"timeline.pause": "z", "main.export": "ctrl+e"})
+    async with shown(seed, settings=settings, size=(120, 40)) as screen:
+        await screen.press("space")
+        assert not screen.timeline.paused
+        await screen.press("z")
+        assert screen.timeline.paused
+        await screen.press("ctrl+e")
+        assert "Export packets" in screen.whole()
+        await screen.press("escape", "question_mark")
+        lines = screen.text("#help Static").splitlines()
+        assert any(line.split()[:3] == ["z", "hold", "the"] for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"main.nothing": "z"}, "nothing is named main.nothing"),
+        ({"anywhere.quit": "z"}, "anywhere.quit is always Ctrl+C"),
+        ({"main.guard": ""}, "'' is no key"),
+        ({"main.guard": "no key"}, "'no key' is no key"),
+        ({"timeline.pause": "ctrl+c"}, "ctrl+c is timeline.pause and anywhere.quit"),
+    ],
+)
+async def test_keys_that_make_no_sense_are_said(shown, seed, keys, said):
+    async with shown(seed, settings=Settings(keys=keys)) as screen:
+        assert any(said in notice.text for notice in screen.app.notices)
+
+
+def test_keys_that_change_places_do_not_clash():
+    assert Keymap({"timeline.next-drop": "D", "timeline.drop-before": "d"}).wrong == []
+
+
+async def test_the_palette_has_every_command_and_runs_it(shown, seed):
+    async with shown(seed, size=(120, 50)) as screen:
+        await screen.press("home", "ctrl+p")
+        assert isinstance(screen.app.screen, CommandPalette)
+        await screen.write("next drop")
+        await screen.pilot.pause(0.6)
+        await screen.press("enter")
+        await screen.pilot.pause(0.2)
+        assert "no packet here was dropped" in screen.app.notices[-1].text
+
+
+async def test_the_left_side_is_resized_and_that_is_remembered(shown, seed):
+    async with shown(seed, size=(140, 40)) as screen:
+        side = screen.app.screen.query_one("#side")
+        before = side.size.width
+        await screen.press("greater_than_sign", "greater_than_sign", "less_than_sign")
+        assert side.size.width == before + 4
+        await screen.press("m")
+        assert (screen.app.settings.side, screen.app.settings.modules) == (before + 4, True)
+    async with shown(seed, size=(140, 40), settings=screen.app.settings) as screen:
+        side = screen.app.screen.query_one("#side")
+        assert side.size.width == before + 4
+        assert not screen.app.screen.query_one("#modules").display
+
+
+async def test_colours_are_chosen_by_name_and_remembered(shown, seed):
+    async with shown(seed, settings=Settings(theme="textual-light")) as screen:
+        assert screen.app.theme == "textual-light"
+        screen.app.theme = "nord"
+        await screen.settle()
+        assert screen.app.settings.theme == "nord"
+    async with shown(seed, settings=Settings(theme="of another time")) as screen:
+        assert "no theme is named of another time" in screen.app.notices[-1].text
