@@ -1,4 +1,4 @@
-"""What the user chose on the screen is there the next time; a disk that takes nothing only tells."""
+"""What was chosen on the screen is there the next time; where it can't be, that is told."""
 
 from __future__ import annotations
 

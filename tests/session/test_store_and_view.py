@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tracetui.model.explanation import PacketExplanation
 from tracetui.model.header import Header
 from tracetui.model.hop import Hop
 from tracetui.model.packet import Packet
@@ -97,3 +98,69 @@ def test_the_view_is_what_filtering_everything_anew_gives(actions):
         assert view.rows == [packet for packet in store if chosen.matches(packet)]
         for row, packet in enumerate(view.rows):
             assert view.index_of(packet.id) == row
+
+
+def test_a_new_filter_is_tried_on_the_newest_first_and_goes_on_piece_by_piece():
+    store = PacketStore()
+    for number in range(1, 301):
+        begin(store, number, dport=number % 3)
+    view, chosen = FilteredView(store), ViewFilter.parse(port="1")
+    view.set_filter(chosen)
+    view.set_filter(chosen)
+    whole = list(view.rows)
+    assert view.untried == 0
+    view._rest, view._tried, view.rows = reversed(list(store)), 301, []
+    rounds = 0
+    while view.work(0.0):
+        rounds += 1
+        assert view.rows == whole[-len(view.rows) :]
+        grow(store, next(iter(store)), dport=1)
+        begin(store, 300 + rounds, dport=rounds % 3)
+        view.refresh()
+        whole = [packet for packet in store if packet.id > 1 and chosen.matches(packet)]
+    assert rounds > 5
+    assert view.rows == [packet for packet in store if chosen.matches(packet)]
+
+
+def test_packets_that_go_while_a_filter_is_tried_are_not_shown():
+    store = PacketStore(capacity=100)
+    for number in range(1, 101):
+        begin(store, number, dport=1)
+    view, chosen = FilteredView(store), ViewFilter.parse(port="1")
+    view.set_filter(chosen)
+    view._rest, view._tried, view.rows = reversed(list(store)), 101, []
+    view.work(0.0)
+    for number in range(101, 151):
+        begin(store, number, dport=1)
+    while view.work(0.0):
+        pass
+    view.refresh()
+    assert [packet.id for packet in view.rows] == list(range(51, 151))
+
+
+def test_a_packet_of_which_more_becomes_known_is_asked_about_again():
+    store, explanations = PacketStore(), Known()
+    view = FilteredView(store, explanations)
+    view.set_filter(ViewFilter.parse(expression="verdict drop"))
+    packet = begin(store, 1)
+    view.refresh()
+    assert view.rows == []
+    explanations.learn("drop")
+    assert view.refresh()
+    assert view.rows == [packet]
+    explanations.learn("accept")
+    assert view.refresh()
+    assert view.rows == []
+
+
+class Known:
+    """Explanations of which the test says what they are."""
+
+    def __init__(self):
+        self.version, self.verdict = 0, "unknown"
+
+    def learn(self, verdict):
+        self.version, self.verdict = self.version + 1, verdict
+
+    def of(self, packet):
+        return PacketExplanation((), (), self.verdict, None, "", False)

@@ -134,10 +134,12 @@ def shown():
     """Runs the program over a session, as an async context that gives the screen."""
 
     @asynccontextmanager
-    async def run(session=None, size=(80, 24), modules=MODULES, settings=None, **told):
+    async def run(
+        session=None, size=(80, 24), modules=MODULES, settings=None, expression="", **told
+    ):
         session = session or Desk()
         texts = ModuleTexts(modules, **told)
-        app = TraceApp(session, ModuleReader(texts), lambda: NOW, settings)
+        app = TraceApp(session, ModuleReader(texts), lambda: NOW, settings, expression)
         async with app.run_test(size=size) as pilot:
             await pilot.pause()
             screen = Screen(app, pilot, session, texts)

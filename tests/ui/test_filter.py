@@ -54,3 +54,66 @@ async def test_keys_that_arrive_at_once_go_where_they_were_meant(shown, seed):
         await screen.settle()
         assert screen.app.screen.query_one("#port", Input).value == "9"
         assert screen.app.screen.query_one("#proto", Input).value == "udp"
+
+
+async def test_an_expression_applies_while_it_is_typed_and_says_where_it_is_wrong(shown, seed):
+    async with shown(seed, size=(100, 30)) as screen:
+        await screen.press("slash", *["tab"] * 4)
+        await screen.write("len")
+        assert "-wrong" in screen.app.screen.query_one("#expression").classes
+        assert "^ expected" in screen.whole()
+        assert len(screen.lines()) == 6
+        await screen.press(*["backspace"] * 3)
+        await screen.write("greater 60 and not less 59")
+        assert len(screen.lines()) == 2
+        await screen.press("enter")
+        assert screen.timeline.has_focus
+        assert "greater 60" in screen.whole()
+        await screen.press("escape")
+        assert len(screen.lines()) == 6
+        assert "greater 60" not in screen.whole()
+
+
+async def test_the_right_arrow_completes_a_word_seen(shown, seed):
+    async with shown(seed, size=(100, 30)) as screen:
+        await screen.press("slash", *["tab"] * 4)
+        await screen.write("chain KUBE-S")
+        await screen.pilot.pause(0.1)
+        await screen.press("right")
+        assert screen.app.screen.query_one("#expression").value == "chain KUBE-SERVICES"
+        assert len(screen.lines()) == 1
+
+
+async def test_expressions_of_before_come_back(shown, seed):
+    async with shown(seed, size=(100, 30)) as screen:
+        field = screen.app.screen.query_one("#expression")
+        for expression in ("tcp", "udp"):
+            await screen.press("escape", "slash", *["tab"] * 4)
+            await screen.write(expression)
+            await screen.press("enter")
+        await screen.press("escape", "slash", *["tab"] * 4, "n", "up")
+        assert field.value == "udp"
+        await screen.press("up")
+        assert field.value == "tcp"
+        await screen.press("up", "down", "down")
+        assert field.value == "n"
+        await screen.press("down")
+        assert screen.timeline.has_focus
+
+
+async def test_one_key_on_a_packet_narrows_to_it_or_hides_it(shown, seed):
+    async with shown(seed, size=(120, 30)) as screen:
+        field = screen.app.screen.query_one("#expression")
+        await screen.press("home", "minus")
+        assert len(screen.lines()) == 0
+        assert field.value.startswith("not (tcp and host 172.31.47.174")
+        await screen.press("escape", "home", "equals_sign")
+        assert len(screen.lines()) == 6
+        await screen.press("escape", "home", "at")
+        assert field.value == "host 172.31.47.174"
+
+
+async def test_the_screen_can_begin_with_a_filter(shown, seed):
+    async with shown(seed, size=(120, 30), expression="greater 61") as screen:
+        assert len(screen.lines()) == 1
+        assert "greater 61" in screen.whole()

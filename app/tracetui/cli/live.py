@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
         session = _session(options, rules)
         from tracetui.cli.screen import show
 
-        return show(session)
+        return show(session, options.filter)
 
 
 def _session(options: argparse.Namespace, rules: list[TraceRule]) -> Session:

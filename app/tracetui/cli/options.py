@@ -6,8 +6,11 @@ import argparse
 import time
 
 from tracetui.errors import InvalidRule
+from tracetui.model.filter_words import InvalidFilter
 from tracetui.model.guard import DEFAULT_THRESHOLD, MAX_THRESHOLD
 from tracetui.model.rule import BACKENDS, DEFAULT_LIMIT, TraceRule
+from tracetui.model.view_filter import ViewFilter
+from tracetui.session.inert import inert
 
 _RULE_FIELDS = {
     "chain": ("--chain", "PREROUTING|OUTPUT", "where packets enter the node, or start on it"),
@@ -84,6 +87,29 @@ def rule() -> argparse.ArgumentParser:
         "--force", action="store_true", help="add it although its worst case may hurt the node"
     )
     return parser
+
+
+def view(suppress: bool = False) -> argparse.ArgumentParser:
+    """--filter; ``suppress`` keeps what stood before the command's name."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
+        "--filter",
+        metavar="EXPR",
+        type=expression,
+        default=argparse.SUPPRESS if suppress else "",
+        help="only packets like these, in tcpdump's words and ours: 'host 10.0.0.1 and not nat'",
+    )
+    return parser
+
+
+def expression(text: str) -> str:
+    """A filter that can be meant; raises argparse.ArgumentTypeError with the place of the fault."""
+    try:
+        ViewFilter.parse(expression=text)
+    except InvalidFilter as error:
+        where = "" if error.at is None else f"\n  {inert(text)}\n  {' ' * error.at}^"
+        raise argparse.ArgumentTypeError(f"{error.reason}{where}") from None
+    return text
 
 
 def asks_for_rule(options: argparse.Namespace) -> bool:

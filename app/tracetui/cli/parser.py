@@ -30,6 +30,7 @@ REPLAY = """\
 examples:
   tracetui replay kern.log
   dmesg | tracetui replay - --format text
+  tracetui replay kern.log --filter 'dst port 53 and verdict drop' --format text
   tracetui replay kern.log --ruleset v4.iptables-save --ruleset v6.ip6tables-save
   tracetui replay --format json syn.ndjson | jq 'select(.verdict == "drop")'
 """
@@ -72,7 +73,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where help is; exit status 2."""
-        self.exit(2, f"{inert(f'{self.prog}: {message}; see {self.prog} --help')}\n")
+        first, *shown = message.split("\n")
+        lines = [f"{self.prog}: {first}; see {self.prog} --help", *shown]
+        self.exit(2, "".join(f"{inert(line)}\n" for line in lines))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -82,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[options.tracing(), options.rule()],
+        parents=[options.tracing(), options.view(), options.rule()],
         allow_abbrev=False,
     )
     top.add_argument("--version", action="version", version=f"tracetui {__version__}")
@@ -108,7 +111,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_replay(commands: Commands) -> None:
-    replay = _command(commands, "replay", "show hops from files or standard input", REPLAY)
+    about = "show hops from files or standard input"
+    replay = _command(commands, "replay", about, REPLAY, options.view(True))
     replay.add_argument("files", nargs="+", metavar="FILE", help="a log or recording; - is stdin")
     replay.add_argument(
         "--ruleset",
@@ -128,7 +132,7 @@ def _add_replay(commands: Commands) -> None:
 def _add_record(commands: Commands) -> None:
     record = _command(
         commands, "record", "trace without a screen and write NDJSON", RECORD,
-        options.tracing(True), options.rule(),
+        options.tracing(True), options.view(True), options.rule(),
     )  # fmt: skip
     record.add_argument("-w", dest="write", metavar="FILE", default="-", help="default: - (stdout)")
     record.add_argument("--seconds", type=options.seconds, metavar="N", help="end after so long")

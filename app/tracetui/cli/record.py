@@ -12,6 +12,7 @@ from tracetui.cli import tracing
 from tracetui.cli.terminal import say
 from tracetui.errors import Failure
 from tracetui.kernel import privileges
+from tracetui.model.view_filter import ViewFilter
 from tracetui.session import output
 from tracetui.session.live import LiveSession
 from tracetui.session.recorder import Recorder
@@ -31,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
         stopped = stack.enter_context(tracing.stop_on_signals())
         session = tracing.start(options, keep_readings=True)
         writer = RecordingWriter(out)
-        recorder = Recorder(session, writer)
+        recorder = Recorder(session, writer, ViewFilter.parse(expression=options.filter))
 
         def tell() -> None:
             tracing.print_notices(session)

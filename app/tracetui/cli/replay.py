@@ -13,6 +13,7 @@ from tracetui.cli import terminal_keeper
 from tracetui.cli.terminal import say, take_terminal
 from tracetui.errors import Failure
 from tracetui.kernel import privileges
+from tracetui.model.view_filter import ViewFilter
 from tracetui.session import report
 from tracetui.session.recording import RecordingWriter
 from tracetui.session.replay import ReplaySession
@@ -33,9 +34,9 @@ def run(options: argparse.Namespace) -> int:
             with terminal_keeper.kept():
                 from tracetui.cli.screen import show
 
-                return show(session)
+                return show(session, options.filter)
         session.read_all()
-        _print(session, wanted, options.own)
+        _print(session, wanted, options)
     if session.status.skipped:
         say(f"{session.status.skipped} lines held no hop")
     return 0
@@ -55,16 +56,18 @@ def _rulesets(names: list[str]) -> Rulesets:
     return rulesets
 
 
-def _print(session: ReplaySession, wanted: str, own_hops: bool) -> None:
+def _print(session: ReplaySession, wanted: str, options: argparse.Namespace) -> None:
+    view = ViewFilter.parse(expression=options.filter)
+    packets = [one for one in session.packets if view.matches(one, session.explain)]
     if wanted == "json":
         writer = RecordingWriter(sys.stdout)
         writer.hello(session.status)
-        for packet in session.packets:
+        for packet in packets:
             writer.packet(packet, session.explain(packet))
-        writer.bye(session.status, len(session.packets))
+        writer.bye(session.status, len(packets))
         return
-    for packet in session.packets:
-        for line in report.packet_text(packet, session.explain(packet), own_hops):
+    for packet in packets:
+        for line in report.packet_text(packet, session.explain(packet), options.own):
             print(line)
 
 

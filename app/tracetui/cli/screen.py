@@ -23,8 +23,11 @@ EXIT_SECONDS = 5.0
 _SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 
-def show(session: Session) -> int:
-    """Run the screen, then close the session and say what that did; the exit status."""
+def show(session: Session, expression: str = "") -> int:
+    """Run the screen, then close the session and say what that did; the exit status.
+
+    ``expression`` is the filter in force at first.
+    """
 
     def tell() -> None:
         for notice in session.take_notices():
@@ -35,7 +38,7 @@ def show(session: Session) -> int:
     for sentence in wrong:
         say(sentence)
     try:
-        app = TraceApp(session, ModuleReader(ModuleFiles()), settings=chosen)
+        app = TraceApp(session, ModuleReader(ModuleFiles()), settings=chosen, expression=expression)
         with _ended_by_signals(app, session):
             app.run()
     finally:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Optional
 
 from tracetui.model.packet import Packet
+from tracetui.model.view_filter import ViewFilter
 from tracetui.session.live import LiveSession
 from tracetui.session.recording import RecordingWriter
 
@@ -22,8 +23,11 @@ STEP_SECONDS = 0.05
 class Recorder:
     """Hands a session's packets, and the rulesets they met, to a writer until told to stop."""
 
-    def __init__(self, session: LiveSession, writer: RecordingWriter) -> None:
-        """``session`` keeps its readings."""
+    def __init__(
+        self, session: LiveSession, writer: RecordingWriter, view: Optional[ViewFilter] = None
+    ) -> None:
+        """``session`` keeps its readings; packets that ``view`` holds back are not handed on."""
+        self._view = view or ViewFilter()
         self._session = session
         self._writer = writer
         self._restless: dict[int, tuple[Packet, float]] = {}
@@ -89,6 +93,8 @@ class Recorder:
             if explanation.is_pending and moved > now - PATIENCE_SECONDS:
                 continue
             del self._restless[packet.id]
+            if not self._view.matches(packet, self._session.explain):
+                continue
             if limit is None or packet.id in self._written or len(self._written) < limit:
                 self._written.add(packet.id)
                 self._writer.packet(packet, explanation)

@@ -80,15 +80,15 @@ def dropped(explanations: Explanations) -> Test:
 
 def mentions(text: str, explanations: Explanations) -> Test:
     """Packets and hops whose lines have a text in them, in capitals or not."""
-    wanted = text.lower()
+    wanted = text.casefold()
 
     def test(packet: Packet) -> list[Optional[int]]:
         explanation = explanations.of(packet)
         found: list[Optional[int]] = []
-        if wanted in report.head_text(packet, explanation).lower():
+        if wanted in report.head_text(packet, explanation).casefold():
             found.append(None)
         for index, here in enumerate(explanation.hops):
-            if not here.is_own and wanted in report.hop_text(packet, explanation, index).lower():
+            if not here.is_own and wanted in report.hop_text(packet, explanation, index).casefold():
                 found.append(index)
         return found
 

@@ -45,8 +45,12 @@ class TraceApp(App[None]):
         modules: ModuleReader,
         clock: Callable[[], float] = time.time,
         settings: Optional[Settings] = None,
+        expression: str = "",
     ) -> None:
-        """Show ``session``; ``clock`` gives seconds since the epoch for countdowns and expiries."""
+        """Show ``session``; ``clock`` gives seconds since the epoch for countdowns and expiries.
+
+        ``expression`` is the filter in force at first.
+        """
         super().__init__()
         self.settings = settings or Settings()
         """What the user has chosen by now."""
@@ -55,7 +59,7 @@ class TraceApp(App[None]):
         self.notices: list[Notice] = []
         """Everything the user was told."""
         self._dialogs = Dialogs(self, session, clock, self.tell)
-        self._main = MainScreen(session, modules, clock, self._dialogs, self.settings)
+        self._main = MainScreen(session, modules, clock, self._dialogs, self.settings, expression)
 
     def on_mount(self) -> None:
         """Open the screen and begin to look at the session."""

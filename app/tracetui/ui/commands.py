@@ -11,8 +11,8 @@ class Command(NamedTuple):
     """Something a user can do with a key."""
 
     scope: str
-    """``anywhere``, ``main`` (no dialog open), ``timeline``, ``filter``, ``rules``, ``modules``,
-    ``chain`` or ``chain-screen``."""
+    """``anywhere``, ``main`` (no dialog open), ``timeline``, ``filter``, ``expression``,
+    ``rules``, ``modules``, ``chain`` or ``chain-screen``."""
     keys: str
     """Textual's names of the keys, comma between."""
     action: str
@@ -77,6 +77,11 @@ COMMANDS = (
         "timeline", "c", "compare", "compare", "compare with the packet marked last, or mark it"
     ),
     Command("main", "p", "paths", "paths", "packets by the way they took"),
+    Command(
+        "timeline", "equals_sign", "narrow('flow')", "this flow", "only this flow, both ways", "="
+    ),
+    Command("timeline", "at", "narrow('host')", "this host", "only this packet's source", "@"),
+    Command("timeline", "minus", "narrow('hide')", "hide", "hide this flow", "-"),
     Command("timeline", "x", "mark", "mark", "mark a packet, or take the mark away"),
     Command("timeline", "i", "want('about')", "about", "all header fields, and their bytes"),
     Command(
@@ -117,6 +122,8 @@ COMMANDS = (
     Command("modules", "slash", "find", "find", "find modules by a part of their name", "/"),
     Command("modules", "l", "load", "load", "load a part that tracing needs (asks first)"),
     Command("filter", "down", "leave", "packets", "to the packets", "↓ Enter", footer=True),
+    Command("expression", "up", "earlier", "before", "the expression before", "↑", footer=True),
+    Command("expression", "down", "later", "after", "the one after it, then the packets", "↓"),
     Command("filter", "escape", "screen.clear", "clear", "clear and leave", "Esc", footer=True),
     Command("rules", "e", "extend", "extend", "this rule ends 10 minutes later", footer=True),
     Command("rules", "d,delete", "delete", "delete", "delete the rule", "d Del", footer=True),
@@ -140,6 +147,7 @@ SCOPES = {
     "anywhere": "Also in dialogs",
     "timeline": "In the packets",
     "filter": "In the filter",
+    "expression": "In the filter's expression (Tab leads there, → completes)",
     "rules": "In the TRACE rules",
     "modules": "In the modules",
     "chain": "In a chain",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from textual import on
@@ -12,9 +13,11 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Footer, Input
 
+from tracetui.session import narrowing
 from tracetui.session.empty import empty_text
 from tracetui.session.filtered import FilteredView
 from tracetui.session.module_reader import ModuleReader
+from tracetui.session.seen import Seen
 from tracetui.session.session import Session
 from tracetui.session.settings import SIDE_LEAST, SIDE_MOST, Settings
 from tracetui.ui.commands import bindings
@@ -27,6 +30,8 @@ from tracetui.ui.widgets.status_bar import StatusBar
 from tracetui.ui.widgets.timeline import Timeline
 
 SECOND = 1.0
+SLICE_SECONDS, PAUSE_SECONDS = 0.02, 0.005
+"""How long a filter is tried before the screen has its turn, and how long that is."""
 WIDE = 110
 """Cells from which the panes stand side by side."""
 
@@ -56,7 +61,9 @@ class MainScreen(Screen[None]):
         clock: Callable[[], float],
         dialogs: Dialogs,
         settings: Settings,
+        expression: str,
     ) -> None:
+        """``expression`` is the filter that is in force at first."""
         super().__init__()
         self._side = settings.side
         self.set_class(settings.modules, "-modules")
@@ -64,12 +71,12 @@ class MainScreen(Screen[None]):
         self._dialogs = dialogs
         self._module_reader = modules
         self._clock = clock
-        self._view = FilteredView(session.packets)
+        self._view = FilteredView(session.packets, session.explanations)
         # Kept, not looked up: while the program ends, a timer may still find them gone.
         self._bar = StatusBar()
         self._rules = RulesPane(clock, "rules")
         self._packets = PacketsPane(id="packets")
-        self._filter_bar = FilterBar()
+        self._filter_bar = FilterBar(Seen(session.packets), expression)
         self._timeline = Timeline(self._view, session.explanations, "timeline")
         self._detail = HopDetail()
         self._modules = ModulesPane(modules, "modules")
@@ -199,6 +206,27 @@ class MainScreen(Screen[None]):
         self._view.set_filter(event.view_filter)
         self._timeline.filter_changed()
         self.update()
+        self._filter_on()
+
+    def _filter_on(self) -> None:
+        """Try the filter on older packets, while the screen has its turn in between."""
+        if self._view.untried:
+            self._view.work(time.monotonic() + SLICE_SECONDS)
+            self._timeline.filter_changed()
+            self.set_timer(PAUSE_SECONDS, self._filter_on)
+
+    @on(Timeline.Narrowed)
+    def _narrow(self, event: Timeline.Narrowed) -> None:
+        packet, present = event.packet, self._filter_bar.expression
+        found = {
+            "flow": narrowing.only_flow(packet),
+            "host": narrowing.only_host(packet),
+            "hide": narrowing.hidden(packet, present),
+        }[event.how]
+        if found is None:
+            self._dialogs.say("no filter can name this packet: its header was not seen", "warning")
+        else:
+            self._filter_bar.set_expression(found)
 
     @on(Timeline.CursorMoved)
     def _show_detail(self) -> None:

@@ -1,19 +1,30 @@
-"""The filter: four short fields that apply while they are typed."""
+"""The filter: four short fields and an expression, which apply while they are typed."""
 
 from __future__ import annotations
 
+from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Input, Label, Static
 
-from tracetui.model.view_filter import FIELDS, InvalidFilter, ViewFilter
+from tracetui.model.filter_words import InvalidFilter
+from tracetui.model.view_filter import FIELDS, ViewFilter
+from tracetui.session.cells import shown
+from tracetui.session.seen import Seen
 from tracetui.ui.commands import bindings
+from tracetui.ui.widgets.expression_field import ExpressionField
 from tracetui.ui.widgets.field import Field
 
+LABEL = len("filter  ")
+"""Cells before the expression."""
 
-class FilterBar(Horizontal):
-    """Source, destination, port and protocol; what can't be meant is marked and changes nothing."""
+
+class FilterBar(Vertical):
+    """Source, destination, port, protocol, and a line in tcpdump's words; all of it must hold.
+
+    What can't be meant is marked, with the reason, and changes nothing.
+    """
 
     BINDINGS = bindings("filter")
 
@@ -27,38 +38,68 @@ class FilterBar(Horizontal):
     class Left(Message):
         """The user is done with the fields."""
 
+    def __init__(self, seen: Seen, expression: str = "") -> None:
+        """Begin with ``expression`` in force; ``seen`` completes what is typed."""
+        super().__init__()
+        self._expression = ExpressionField(seen)
+        self._at_first = expression
+
+    @property
+    def expression(self) -> str:
+        """What stands in the line."""
+        return self._expression.value
+
     def compose(self) -> ComposeResult:
-        """Lay out the fields."""
-        for name in FIELDS:
-            yield Label(name, classes="filter-bar--label")
-            yield Field(id=name, compact=True, select_on_focus=False, max_length=43)
+        """Lay out the fields above the expression."""
+        with Horizontal(id="quick"):
+            for name in FIELDS:
+                yield Label(name, classes="filter-bar--label")
+                yield Field(id=name, compact=True, select_on_focus=False, max_length=43)
+        with Horizontal(id="line"):
+            yield Label("filter", classes="filter-bar--label")
+            yield self._expression
         yield Static("", id="reason", markup=False)
 
+    def on_mount(self) -> None:
+        """Have the expression in force that it began with."""
+        self._expression.value = self._at_first
+
     def focus_first(self) -> None:
-        """Go to the first field."""
-        self.screen.set_focus(self.query_one("#src", Input))
+        """Go to the first field, or to the expression if there is one."""
+        first = self._expression if self.expression else self.query_one("#src", Input)
+        self.screen.set_focus(first)
+
+    def set_expression(self, expression: str) -> None:
+        """Put another expression in the place of what is there."""
+        self._expression.remember()
+        self._expression.value = expression
+        self._expression.remember()
 
     def clear(self) -> None:
         """Empty every field."""
+        self._expression.remember()
         for field in self.query(Input):
             field.value = ""
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Apply what is typed so far, or mark what is wrong."""
         event.stop()
+        self._apply()
+
+    def _apply(self) -> None:
         typed = {field.id or "": field.value for field in self.query(Input)}
-        wrong: dict[str, str] = {}
+        wrong: dict[str, Text] = {}
         try:
             view_filter = ViewFilter.parse(**typed)
         except InvalidFilter as error:
-            wrong[error.field] = error.reason
+            wrong[error.field] = self._reason(error)
         else:
             self.post_message(self.Changed(view_filter))
         for field in self.query(Input):
             field.set_class(field.id in wrong, "-wrong")
-        reason = next((f"✗ {name}: {why}" for name, why in wrong.items()), "")
-        self.query_one("#reason", Static).update(reason)
+        self.query_one("#reason", Static).update(next(iter(wrong.values()), ""))
         self.set_class(bool(wrong), "-wrong")
+        self.set_class(bool(self.expression), "-expression")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Go back to the packets."""
@@ -67,4 +108,14 @@ class FilterBar(Horizontal):
 
     def action_leave(self) -> None:
         """Go back to the packets; the filter stays."""
+        self._expression.remember()
         self.post_message(self.Left())
+
+    def _reason(self, error: InvalidFilter) -> Text:
+        """What is wrong; for an expression below the place where it went wrong."""
+        if error.at is None:
+            return Text(f"✗ {error.field}: {shown(error.reason, 200)}")
+        at = LABEL + error.at - self._expression.scroll_offset.x
+        reason = shown(error.reason, 200)
+        room = self.size.width - 2 - len(reason)
+        return Text(" " * max(0, min(at, room)) + f"^ {reason}")

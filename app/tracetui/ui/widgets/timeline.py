@@ -76,6 +76,15 @@ class Timeline(ScrollView, can_focus=True):
             """``about``, ``copy`` or ``trace``."""
             self.packet = packet
 
+    class Narrowed(Message):
+        """Only what is like the packet under the cursor is to be shown, or anything but that."""
+
+        def __init__(self, how: str, packet: Packet) -> None:
+            super().__init__()
+            self.how = how
+            """``flow``, ``host`` or ``hide``."""
+            self.packet = packet
+
     class FindWanted(Message):
         """The user wants to look for a text."""
 
@@ -255,6 +264,11 @@ class Timeline(ScrollView, can_focus=True):
         """Have something done with the packet under the cursor."""
         if self.selected is not None:
             self.post_message(self.Wanted(what, self.selected))
+
+    def action_narrow(self, how: str) -> None:
+        """Filter by the packet under the cursor."""
+        if self.selected is not None:
+            self.post_message(self.Narrowed(how, self.selected))
 
     def action_find(self) -> None:
         """Ask for a text to look for."""

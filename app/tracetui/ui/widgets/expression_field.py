@@ -1,0 +1,75 @@
+"""The line for a filter expression: completed while it is typed, with what was typed before."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from textual.suggester import Suggester
+
+from tracetui.session.seen import Seen
+from tracetui.ui.commands import bindings
+from tracetui.ui.widgets.field import Field
+
+HISTORY = 50
+"""Expressions remembered."""
+
+
+class _Completion(Suggester):
+    def __init__(self, seen: Seen) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._seen = seen
+
+    async def get_suggestion(self, value: str) -> Optional[str]:
+        return self._seen.completion(value)
+
+
+class ExpressionField(Field):
+    """One line; up and down go through the expressions that were in force before."""
+
+    BINDINGS = bindings("expression")
+
+    def __init__(self, seen: Seen) -> None:
+        super().__init__(
+            id="expression",
+            compact=True,
+            select_on_focus=False,
+            max_length=2000,
+            placeholder="src 10.0.0.0/8 and dst port 8090 or icmp · chain KUBE-* · verdict drop",
+            suggester=_Completion(seen),
+        )
+        self._seen = seen
+        self._history: list[str] = []
+        self._at = 0
+        """The place in the history; behind its end is what is being typed."""
+        self._draft = ""
+
+    def on_focus(self) -> None:
+        """See what can be completed by now."""
+        self._seen.look()
+
+    def remember(self) -> None:
+        """Keep what is there for later; the oldest goes where there are too many."""
+        text = self.value.strip()
+        if text and text not in self._history[-1:]:
+            self._history.append(text)
+            del self._history[:-HISTORY]
+        self._at, self._draft = len(self._history), ""
+
+    def action_earlier(self) -> None:
+        """Show the expression before."""
+        if self._at == len(self._history):
+            self._draft = self.value
+        if self._at > 0:
+            self._show(self._at - 1)
+
+    def action_later(self) -> None:
+        """Show the one after it; behind what is being typed are the packets."""
+        if self._at < len(self._history):
+            self._show(self._at + 1)
+        else:
+            self.post_message(self.Submitted(self, self.value))
+
+    def _show(self, at: int) -> None:
+        self._at = at
+        self.value = self._history[at] if at < len(self._history) else self._draft
+        self.cursor_position = len(self.value)
