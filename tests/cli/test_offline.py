@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -231,3 +234,79 @@ def test_our_own_hops_are_printed_when_asked_for(tracetui, tmp_path):
         file.write_bytes(lab.read())
     assert "-j TRACE" not in tracetui("replay", str(file)).out
     assert "-j TRACE" in tracetui("replay", "--own", str(file)).out
+
+
+def test_a_filter_holds_packets_back_in_text_and_json(tracetui):
+    done = tracetui("replay", SEED, "--filter", "greater 61")
+    assert len([line for line in done.out.splitlines() if line[0] != " "]) == 1
+    done = tracetui("replay", SEED, "--filter", "not greater 61", "--format", "json")
+    assert [len(one["hops"]) for one in packets(done.out)] == [22, 6, 6, 6, 6]
+    assert json.loads(done.out.splitlines()[-1])["packets"] == 5
+
+
+def test_a_wrong_filter_is_shown_where_it_is_wrong(tracetui):
+    done = tracetui("replay", SEED, "--filter", "tcp and port http")
+    assert (done.status, done.out) == (2, "")
+    first, typed, caret = done.err.splitlines()
+    assert "expected a port" in first
+    assert typed[len(caret) - 1 :] == "http"
+
+
+def test_which_lines_held_nothing_is_said_on_request(tracetui):
+    junk = b"junk\n" + Path(SEED).read_bytes() + b"more junk\n"
+    assert "-:1:" not in tracetui("replay", "-", stdin=junk).err
+    done = tracetui("replay", "-", "--verbose", stdin=junk)
+    count = len(junk.splitlines())
+    assert "-:1: " in done.err
+    assert f"-:{count}: " in done.err
+    assert "2 lines held no hop" in done.err
+
+
+def test_several_files_are_read_in_their_order(tracetui, tmp_path):
+    lines = Path(SEED).read_bytes().splitlines(keepends=True)
+    (tmp_path / "2").write_bytes(gzip.compress(b"".join(lines[:30])))
+    (tmp_path / "1").write_bytes(b"".join(lines[30:]))
+    done = tracetui("replay", "--format", "json", str(tmp_path / "2"), str(tmp_path / "1"))
+    assert [len(one["hops"]) for one in packets(done.out)] == SEED_HOPS
+
+
+def test_more_hops_than_are_kept_are_all_printed_in_order(tracetui, tmp_path):
+    lines = Path(SEED).read_text().splitlines()[:22]
+    with (tmp_path / "big").open("w") as file:
+        for number in range(10_000):
+            file.writelines(f"{line.replace('ID=26039 ', f'ID={number} ')}\n" for line in lines)
+    done = tracetui("replay", "--format", "json", str(tmp_path / "big"))
+    found = packets(done.out)
+    assert [one["ip_id"] for one in found] == list(range(10_000))
+    assert all(len(one["hops"]) == 22 for one in found)
+
+
+def test_what_grows_is_printed_while_it_grows(tmp_path):
+    path = tmp_path / "kern.log"
+    lines = Path(SEED).read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:22]))
+    argv = [sys.executable, "-m", "tracetui", "replay", "--follow", str(path)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
+        assert b"172.31.47.174:22896" in process.stdout.readline()
+        for _ in range(22):
+            process.stdout.readline()
+        with path.open("ab") as file:
+            file.write(b"".join(lines[22:28]))
+        assert b"6 hops" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+
+
+def test_a_reader_that_has_seen_enough_ends_it():
+    argv = [sys.executable, "-m", "tracetui", "replay", "--format", "text", "-"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(argv, **pipes) as process:
+        process.stdin.write(Path(SEED).read_bytes())
+        process.stdin.flush()
+        assert process.stdout.readline()
+        process.stdout.close()
+        with contextlib.suppress(BrokenPipeError):
+            while process.poll() is None:
+                process.stdin.write(Path(SEED).read_bytes())
+        assert process.wait(20) == 1
+        assert process.stderr.read() == b""

@@ -13,8 +13,9 @@ from tracetui.lab import recording as lab_recording
 from tracetui.model.ruleset import ChainKey
 from tracetui.parse import nftrace
 from tracetui.session import report
-from tracetui.session.replay import LONGEST_LINE, ReplaySession
+from tracetui.session.replay import ReplaySession
 from tracetui.session.rulesets import WAITING, Rulesets
+from tracetui.session.text_lines import LONGEST_LINE
 
 SAVE = "*filter\n:FORWARD DROP [0:0]\n-A FORWARD -p tcp -j ACCEPT\nCOMMIT\n"
 PLACES = json.dumps(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from typing import Optional
 
 from tracetui.errors import InvalidRule
 from tracetui.model.filter_words import InvalidFilter
@@ -142,6 +143,17 @@ def threshold(text: str) -> int:
     if len(text) > len(str(MAX_THRESHOLD)):
         raise argparse.ArgumentTypeError(f"a threshold is at most {MAX_THRESHOLD}")
     return positive(text)
+
+
+def speed(text: str) -> Optional[float]:
+    """How many times as fast, None for ``max``; raises argparse.ArgumentTypeError."""
+    try:
+        value = None if text == "max" else float(text)
+    except ValueError:
+        value = 0.0
+    if value is not None and not 0.001 <= value <= 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is no speed: 1, 10, max")
+    return value
 
 
 def seconds(text: str) -> float:

@@ -30,6 +30,7 @@ REPLAY = """\
 examples:
   tracetui replay kern.log
   dmesg | tracetui replay - --format text
+  tracetui replay /var/log/kern.log.2.gz /var/log/kern.log.1 /var/log/kern.log --follow
   tracetui replay kern.log --filter 'dst port 53 and verdict drop' --format text
   tracetui replay kern.log --ruleset v4.iptables-save --ruleset v6.ip6tables-save
   tracetui replay --format json syn.ndjson | jq 'select(.verdict == "drop")'
@@ -113,7 +114,9 @@ def parser() -> argparse.ArgumentParser:
 def _add_replay(commands: Commands) -> None:
     about = "show hops from files or standard input"
     replay = _command(commands, "replay", about, REPLAY, options.view(True))
-    replay.add_argument("files", nargs="+", metavar="FILE", help="a log or recording; - is stdin")
+    replay.add_argument(
+        "files", nargs="+", metavar="FILE", help="a log or recording, packed or not; - is stdin"
+    )
     replay.add_argument(
         "--ruleset",
         action="append",
@@ -126,6 +129,19 @@ def _add_replay(commands: Commands) -> None:
     )
     replay.add_argument(
         "--format", choices=("tui", "text", "json"), help="default: tui on a terminal, else text"
+    )
+    replay.add_argument(
+        "--follow", action="store_true", help="read on as the last file grows, like tail -F"
+    )
+    replay.add_argument(
+        "--speed",
+        type=options.speed,
+        default="max",
+        metavar="N|max",
+        help="N times as fast as it was, 1 for as it was (default: max)",
+    )
+    replay.add_argument(
+        "--verbose", action="store_true", help="say which lines held no hop, and why (text, json)"
     )
 
 

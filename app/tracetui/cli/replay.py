@@ -13,11 +13,15 @@ from tracetui.cli import terminal_keeper
 from tracetui.cli.terminal import say, take_terminal
 from tracetui.errors import Failure
 from tracetui.kernel import privileges
+from tracetui.model.explanation import PacketExplanation
+from tracetui.model.packet import Packet
 from tracetui.model.view_filter import ViewFilter
 from tracetui.session import report
+from tracetui.session.printout import KEPT_HOPS, Printout
 from tracetui.session.recording import RecordingWriter
 from tracetui.session.replay import ReplaySession
 from tracetui.session.rulesets import Rulesets
+from tracetui.session.store import PacketStore
 
 
 def run(options: argparse.Namespace) -> int:
@@ -28,18 +32,18 @@ def run(options: argparse.Namespace) -> int:
         rulesets = _rulesets(options.ruleset)
         # What is read may be readable by root only; what it says need not be looked at by root.
         privileges.drop_to_invoker()
-        session = ReplaySession(files, rulesets=rulesets)
+        store = PacketStore() if wanted == "tui" else PacketStore(KEPT_HOPS)
+        session = ReplaySession(
+            files, store, rulesets=rulesets, follow=options.follow, speed=options.speed
+        )
+        stack.callback(session.close)
         if wanted == "tui":
             take_terminal()
             with terminal_keeper.kept():
                 from tracetui.cli.screen import show
 
                 return show(session, options.filter)
-        session.read_all()
-        _print(session, wanted, options)
-    if session.status.skipped:
-        say(f"{session.status.skipped} lines held no hop")
-    return 0
+        return _print(session, wanted, options)
 
 
 def _rulesets(names: list[str]) -> Rulesets:
@@ -56,19 +60,44 @@ def _rulesets(names: list[str]) -> Rulesets:
     return rulesets
 
 
-def _print(session: ReplaySession, wanted: str, options: argparse.Namespace) -> None:
+def _print(session: ReplaySession, wanted: str, options: argparse.Namespace) -> int:
+    """Print packets while they are read; the exit status."""
     view = ViewFilter.parse(expression=options.filter)
-    packets = [one for one in session.packets if view.matches(one, session.explain)]
-    if wanted == "json":
-        writer = RecordingWriter(sys.stdout)
-        writer.hello(session.status)
-        for packet in packets:
-            writer.packet(packet, session.explain(packet))
-        writer.bye(session.status, len(packets))
-        return
-    for packet in packets:
-        for line in report.packet_text(packet, session.explain(packet), options.own):
+    writer = RecordingWriter(sys.stdout)
+
+    def print_text(packet: Packet, explanation: PacketExplanation) -> None:
+        for line in report.packet_text(packet, explanation, options.own):
             print(line)
+        if session.is_idle:
+            sys.stdout.flush()
+
+    failures: list[str] = []
+
+    def tell() -> None:
+        for notice in session.take_notices():
+            failures.extend([notice.text] if notice.severity == "error" else [])
+            say(notice.text)
+        for fault in session.take_faults() if options.verbose else ():
+            say(f"{fault.file}:{fault.line}: {fault.why}")
+
+    printout = Printout(session, view, writer.packet if wanted == "json" else print_text)
+    if wanted == "json":
+        writer.hello(session.status)
+    try:
+        printout.run(tell)
+    finally:
+        tell()
+    if wanted == "json":
+        writer.bye(session.status, printout.packets)
+    status = session.status
+    if status.skipped:
+        say(
+            f"{status.skipped} lines held no hop"
+            + ("" if options.verbose else "; --verbose: which")
+        )
+    if status.lost:
+        say(f"{status.lost} records are missing, by what the log says")
+    return 1 if failures else 0
 
 
 def _open(name: str) -> BinaryIO:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import BinaryIO, Optional
+from itertools import chain
+from typing import Any, BinaryIO, NamedTuple, Optional
 
 from tracetui.model.assemble import Assembler
 from tracetui.model.explanation import PacketExplanation
@@ -17,19 +18,33 @@ from tracetui.parse.line_reader import LineReader
 from tracetui.session import recording
 from tracetui.session.aftermath import Aftermath
 from tracetui.session.explanations import Explanations
+from tracetui.session.feed import END, Feed, size_of
+from tracetui.session.pace import Pace
 from tracetui.session.rulesets import Rulesets
 from tracetui.session.session import ChainListing, ChainPlace, Notice, SourceState, Status
 from tracetui.session.store import PacketStore
+from tracetui.session.text_lines import TextLines
 
 POLL_SECONDS = 0.04
 """How long one poll may work: less than half of a screen's refresh at 10 Hz."""
 LOOK_AT_CLOCK = 128
 """Lines between two looks at the clock."""
-LONGEST_LINE = 64 << 10
-"""Bytes; a longer line is cut there and its rest is a line of its own: it is no log."""
-LONGEST_RECORD = 64 << 20
-"""Bytes of a line of our own record."""
+WAIT_SECONDS = 0.002
+"""How long one poll waits for a file that has nothing to read at the moment."""
+IDLE_SECONDS = 0.05
+"""The same where nobody looks at a screen meanwhile."""
+MOST_FAULTS = 1000
+"""Kept until somebody takes them."""
 NO_NODE = "this is a replay: there is no node to trace"
+_NOTHING: Any = object()
+
+
+class Fault(NamedTuple):
+    """A line of a file that gave nothing, or that tells of a gap."""
+
+    file: str
+    line: int
+    why: str
 
 
 class ReplaySession:
@@ -41,10 +56,14 @@ class ReplaySession:
         packets: Optional[PacketStore] = None,
         why_not: str = NO_NODE,
         rulesets: Optional[Rulesets] = None,
+        follow: bool = False,
+        speed: Optional[float] = None,
     ) -> None:
         """Replay open files, each with its name, one after the other.
 
-        ``rulesets`` explain hops that were recorded without any.
+        ``rulesets`` explain hops that were recorded without any. With ``follow`` the last file is
+        read on as it grows. ``speed`` has the hops come in their own rhythm, or so many times as
+        fast; None has them come as fast as can be.
         """
         self.rulesets = rulesets or Rulesets()
         self.explanations = Explanations(self.rulesets)
@@ -55,43 +74,109 @@ class ReplaySession:
         self.status = Status(live=False, why_not=why_not, sources=sources)
         self.rules: tuple[InstalledRule, ...] = ()
         self.ended = not self._files
+        self.is_idle = False
+        """Whether there is nothing to read at the moment, but may be later."""
         self._why_not = why_not
         self._assembler = Assembler()
+        self._waiting: list[Hop] = []
+        self._text = TextLines()
+        self._name = ""
         self._recorded: OrderedDict[int, Packet] = OrderedDict()
         self._notices: list[Notice] = []
         self._skipped = self._lost = 0
         self._reader = LineReader()
-        self._lines = self._read()
+        self._follow = follow
+        self._pace = Pace(speed)
+        self._feed: Optional[Feed] = None
+        self._next = 0
+        self._read_bytes = 0
+        self._total_bytes = sum(size for _, file in self._files if (size := size_of(file)))
+        self._lines: Iterator[Optional[str]] = iter(())
+        self._faults: list[Fault] = []
 
     def poll(self) -> bool:
         """Read on, for a bounded time; True if anything changed."""
-        until = time.monotonic() + POLL_SECONDS
-        if self.ended:
-            return self.rulesets.work(until)
-        hops = self.status.hops
-        for taken, line in enumerate(self._lines, start=1):
-            hops += self._take(line)
-            if self.rulesets.is_behind:
-                self.rulesets.work(until)
-            is_late = taken % LOOK_AT_CLOCK == 0 and time.monotonic() > until
-            if is_late or self.rulesets.is_behind:
-                break
-        else:
-            self.ended = True
-            self.rulesets.end()
-        self.rulesets.work(max(until, time.monotonic() + POLL_SECONDS / 2))
-        self.status = self.status.with_(hops=hops, skipped=self._skipped, lost=self._lost)
-        return True
+        return self._work(WAIT_SECONDS)
+
+    def read_some(self) -> None:
+        """Read on, where nobody looks at a screen meanwhile."""
+        self._work(IDLE_SECONDS)
 
     def read_all(self) -> None:
         """Read to the end."""
         while not self.ended:
-            self.poll()
+            self.read_some()
         self.rulesets.work_all()
+
+    def _work(self, patience: float) -> bool:
+        until = time.monotonic() + POLL_SECONDS
+        if self.ended:
+            return self.rulesets.work(until)
+        hops = self.status.hops + self._take_waiting()
+        taken = 0
+        self.is_idle = False
+        while not self._pace.is_waiting and not self.rulesets.is_behind:
+            line = next(self._lines, _NOTHING)
+            if line is _NOTHING:
+                if self.ended or not self._next_piece(0.0 if taken else patience):
+                    break
+                continue
+            hops += self._take(line)
+            taken += 1
+            if taken % LOOK_AT_CLOCK == 0 and time.monotonic() > until:
+                break
+        if self._pace.is_waiting and not taken:
+            time.sleep(min(patience, self._pace.seconds_left))
+        self.rulesets.work(max(until, time.monotonic() + POLL_SECONDS / 2))
+        changes = {"hops": hops, "skipped": self._skipped, "lost": self._lost}
+        self.status = self.status.with_(**changes, progress=self._progress)
+        return True
+
+    @property
+    def _progress(self) -> Optional[float]:
+        """The part of the files that was read; None where that is not known, and at the end."""
+        if self.ended or not self._total_bytes:
+            return None
+        here = self._feed.position if self._feed is not None else 0
+        return min(1.0, (self._read_bytes + here) / self._total_bytes)
+
+    def _next_piece(self, patience: float) -> bool:
+        """Have lines of the next piece; False where there is none yet, or none any more."""
+        if self._feed is None:
+            if self._next == len(self._files):
+                self.ended = True
+                self.rulesets.end()
+                return False
+            name, file = self._files[self._next]
+            self._next += 1
+            is_last = self._next == len(self._files)
+            self._feed = Feed(name, file, self._follow and is_last)
+            self._reader, self._text = LineReader(), TextLines()
+        piece = self._feed.take(patience)
+        if piece is None:
+            self.is_idle = True
+            return False
+        if piece == END:
+            self._end_file(self._feed)
+        else:
+            self._lines = map(_decoded, self._text.feed(piece))
+        return True
+
+    def _end_file(self, feed: Feed) -> None:
+        self._lines = chain(map(_decoded, self._text.finish()), (None,))
+        self._read_bytes += feed.size or 0
+        self._name, self._feed = feed.name, None
+        if feed.error is not None:
+            self._notices.append(Notice(time.time(), "error", feed.error))
 
     def take_notices(self) -> list[Notice]:
         """What is to be told to the user since the last call, oldest first."""
         taken, self._notices = self._notices, []
+        return taken
+
+    def take_faults(self) -> list[Fault]:
+        """Lines that gave nothing or tell of a gap, since the last call; the first MOST_FAULTS."""
+        taken, self._faults = self._faults, []
         return taken
 
     def add_rule(self, rule: TraceRule, backend: str, override: bool = False) -> None:
@@ -139,41 +224,57 @@ class ReplaySession:
     def close(self, said: Callable[[], None] = lambda: None) -> None:
         """Close the files."""
         self.ended = True
+        if self._feed is not None:
+            self._feed.stop()
         for _, file in self._files:
             file.close()
 
     def _refuse(self) -> None:
         self._notices.append(Notice(time.time(), "warning", self._why_not))
 
-    def _read(self) -> Iterator[Optional[str]]:
-        """The lines of the files, and None where one ends."""
-        for name, file in self._files:
-            self._reader = LineReader()
-            try:
-                while line := file.readline(LONGEST_LINE):
-                    if not line.endswith(b"\n") and recording.is_ours(line[:64].decode("latin-1")):
-                        # A ruleset is one line, however many rules it has.
-                        line += file.readline(LONGEST_RECORD)
-                    yield line.decode(errors="backslashreplace")
-            except (OSError, ValueError) as error:
-                self._notices.append(Notice(time.time(), "error", f"{name}: {error}"))
-            yield None
-
     def _take(self, line: Optional[str]) -> int:
         """Take in one line, or the end of a file; the number of hops it brought."""
         if line is not None and recording.is_ours(line):
             self._reader.pass_by()
             new = self._take_recorded(line)
-            self._skipped += new is None
+            if new is None:
+                self._skipped += 1
+                self._note(self._reader.lines, "a damaged line of our record")
             return new or 0
         reader = self._reader
         skipped, lost = reader.skipped, reader.lost
         hops = reader.finish() if line is None else reader.feed(line)
         self._skipped += reader.skipped - skipped
         self._lost += reader.lost - lost
-        for hop in hops:
+        if reader.skipped != skipped or reader.lost != lost:
+            self._note_faults(reader)
+        return self._take_hops(hops)
+
+    def _take_hops(self, hops: list[Hop]) -> int:
+        for count, hop in enumerate(hops):
+            if self._pace.is_early(hop.time):
+                self._waiting = hops[count:]
+                return count
             self.packets.took(self._assembler.add(hop))
         return len(hops)
+
+    def _take_waiting(self) -> int:
+        """Take in hops whose time has come."""
+        if not self._waiting or self._pace.is_waiting:
+            return 0
+        waiting, self._waiting = self._waiting, []
+        return self._take_hops(waiting)
+
+    def _note_faults(self, reader: LineReader) -> None:
+        for number, why in reader.take_skipped():
+            self._note(number, why)
+        for loss in reader.take_losses():
+            self._note(loss.line, loss.text)
+
+    def _note(self, number: int, why: str) -> None:
+        if len(self._faults) < MOST_FAULTS:
+            name = self._feed.name if self._feed is not None else self._name
+            self._faults.append(Fault(name, number, why))
 
     def _take_reading(self, line: str) -> None:
         """Take in a recorded ruleset, or the settings of the recorded node; raises ValueError."""
@@ -215,3 +316,7 @@ class ReplaySession:
         while self._recorded and next(iter(self._recorded.values())).id < self.packets.first_id:
             self._recorded.popitem(last=False)
         return new
+
+
+def _decoded(line: bytes) -> str:
+    return line.decode(errors="backslashreplace")

@@ -70,6 +70,8 @@ class Status:
     """Hops the collector dropped because this side did not take them in time."""
     skipped: int = 0
     """Lines or datagrams that were no TRACE hop or could not be read."""
+    progress: Optional[float] = None
+    """The part of the files that was read so far; None where that is not known, and at the end."""
     guard: GuardState = field(default_factory=GuardState)
     sysctls: dict[str, str] = field(default_factory=dict)
     """The routing settings of the traced namespace (``kernel.procfs.routing_sysctls``)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tracetui.model.packet import Packet
 
@@ -20,6 +20,8 @@ class PacketStore:
         """Hops in the packets kept."""
         self.evicted = 0
         """Packets that had to go to stay within the capacity."""
+        self.on_evicted: Callable[[Packet], None] = lambda packet: None
+        """Called with each of them."""
         self._packets: deque[Packet] = deque()
         self._changed: dict[int, Packet] = {}
 
@@ -55,6 +57,7 @@ class PacketStore:
             self._changed.pop(gone.id, None)
             self.hops -= len(gone.hops)
             self.evicted += 1
+            self.on_evicted(gone)
 
     def take_changed(self) -> list[Packet]:
         """Packets new or changed since the last call, in the order they first changed."""

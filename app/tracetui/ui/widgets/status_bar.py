@@ -21,6 +21,8 @@ SAMPLES = 20
 """Rates in the sparkline, one a second."""
 ROOMY = 73
 """Cells at the right from which the sparkline has its place."""
+BAR = 10
+"""Cells of the bar that shows how much was read."""
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -83,7 +85,8 @@ class StatusBar(Widget):
         bad = self.get_component_rich_style("status-bar--bad")
         good = self.get_component_rich_style("status-bar--good")
         if not status.live:
-            read = f"{status.hops:,} hops  {status.skipped:,} lines skipped "
+            read = f"{_bar(status.progress)}{status.hops:,} hops  {status.skipped:,} lines skipped "
+            read += f" {status.lost:,} lost " if status.lost else ""
             return Text(read if status.sources else "")
         text = Text(f"{self._sparkline()} " if room >= ROOMY else "")
         text.append(f"{status.rate:,}/{guard.threshold:,} hops/s  ")
@@ -123,6 +126,14 @@ class StatusBar(Widget):
     def _sparkline(self) -> str:
         top = max(*self._rates, self.status.guard.threshold // 4, 1)
         return "".join(_BARS[min(7, rate * 8 // (top + 1))] for rate in self._rates)
+
+
+def _bar(progress: Optional[float]) -> str:
+    """How much of the files was read; empty where that is not known, and at the end."""
+    if progress is None:
+        return ""
+    done = int(progress * BAR)
+    return f"{'█' * done}{'░' * (BAR - done)} {progress:4.0%}  "
 
 
 def _named(source: SourceState) -> str:

@@ -1,0 +1,111 @@
+"""Compressed files, known by how they begin and never by their names."""
+
+from __future__ import annotations
+
+import importlib
+import io
+from collections.abc import Callable
+from typing import Any, BinaryIO, cast
+
+from tracetui.errors import Failure
+
+MAGIC = {
+    b"\x1f\x8b": "gzip",
+    b"\xfd7zXZ\x00": "xz",
+    b"BZh": "bzip2",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
+"""RFC 1952; xz-file-format 2.1.1.1; bzip2's own; RFC 8878, 3.1.1."""
+_LONGEST = max(map(len, MAGIC))
+_PLAIN = {"gzip": "zcat", "xz": "xzcat", "bzip2": "bzcat", "zstd": "zstdcat"}
+_SMALLEST_BLOCK = b"123456789"
+"""The levels of bzip2: the character behind its magic."""
+
+
+def plain(file: BinaryIO) -> BinaryIO:
+    """The text of a file: unpacked where it is packed, else as it is.
+
+    Waits for as many bytes as tell. Raises Failure where this Python can't unpack it; what comes
+    later of a damaged file raises as the unpacker does.
+    """
+    head = b""
+    while len(head) < _LONGEST and (more := file.read(_LONGEST - len(head))):
+        head += more
+    whole = cast(BinaryIO, io.BufferedReader(_Again(head, file), 1 << 18))
+    kind = _kind(head)
+    return whole if kind is None else _opener(kind)(whole)
+
+
+def damage(error: Exception) -> str:
+    """What is wrong with a file that could not be read to its end, in words."""
+    if isinstance(error, EOFError):
+        return "it is cut off in the middle of its packed data"
+    return (error.strerror if isinstance(error, OSError) else None) or f"damaged: {error}"
+
+
+def _kind(head: bytes) -> str | None:
+    for magic, kind in MAGIC.items():
+        is_level = kind != "bzip2" or head[3:4] in (b"", *(bytes([x]) for x in _SMALLEST_BLOCK))
+        if head.startswith(magic) and is_level:
+            return kind
+    return None
+
+
+def _opener(kind: str) -> Callable[[BinaryIO], BinaryIO]:
+    if kind == "zstd":
+        return _zstd()
+    module, name = {
+        "gzip": ("gzip", "GzipFile"), "xz": ("lzma", "LZMAFile"), "bzip2": ("bz2", "BZ2File"),
+    }[kind]  # fmt: skip
+    made = _imported(module, kind)
+    if kind == "gzip":
+        return lambda file: cast(BinaryIO, made.GzipFile(fileobj=file, mode="rb"))
+    return lambda file: cast(BinaryIO, getattr(made, name)(file))
+
+
+def _zstd() -> Callable[[BinaryIO], BinaryIO]:
+    """Python's own since 3.14, or one of two packages that a node may have."""
+    for module in ("compression.zstd", "pyzstd", "zstandard"):
+        try:
+            made: Any = importlib.import_module(module)
+        except ImportError:
+            continue
+        if module == "zstandard":
+            return lambda file: cast(BinaryIO, made.ZstdDecompressor().stream_reader(file))
+        return lambda file: cast(BinaryIO, made.ZstdFile(file))
+    raise _cannot("zstd")
+
+
+def _imported(module: str, kind: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise _cannot(kind) from None
+
+
+def _cannot(kind: str) -> Failure:
+    return Failure(
+        f"is packed by {kind}, which this Python can't unpack; "
+        f"`{_PLAIN[kind]} FILE | tracetui replay -` can"
+    )
+
+
+class _Again(io.RawIOBase):
+    """A stream of which the first bytes were read already."""
+
+    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+        self._head = head
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer)
+        if self._head:
+            part, self._head = self._head[: len(view)], self._head[len(view) :]
+        else:
+            read = getattr(self._rest, "read1", self._rest.read)
+            part = read(len(view)) or b""
+        view[: len(part)] = part
+        return len(part)

@@ -1,0 +1,87 @@
+"""Packets of a replay handed on one by one: in their order, and while a file still grows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Optional
+
+from tracetui.model.assemble import IDLE_SECONDS
+from tracetui.model.explanation import PacketExplanation
+from tracetui.model.packet import Packet
+from tracetui.model.view_filter import ViewFilter
+from tracetui.session.replay import ReplaySession
+
+KEPT_HOPS = 200_000
+"""What a session needs to keep at a time: a packet that has to go is handed on before."""
+QUIET_SECONDS = 0.5
+"""Where nothing more is there to read, a packet is handed on after so long without a new hop."""
+
+Out = Callable[[Packet, PacketExplanation], None]
+
+
+class Printout:
+    """Hands each packet that a filter lets through to ``out``, again if it got more hops."""
+
+    def __init__(self, session: ReplaySession, view: ViewFilter, out: Out) -> None:
+        self._session = session
+        self._view = view
+        self._out = out
+        self._restless: dict[int, tuple[Packet, float]] = {}
+        self._newest: Optional[float] = None
+        """The time of the hop that came last."""
+        self.packets = 0
+        """Those handed on."""
+        self._handed: set[int] = set()
+        session.packets.on_evicted = self._evicted
+
+    def run(self, told: Optional[Callable[[], None]] = None) -> None:
+        """Read to the end and hand everything on; ``told`` is called now and then."""
+        while not self._session.ended:
+            self._session.read_some()
+            self._note()
+            if self._session.is_idle:
+                self._hand_on(time.monotonic() - QUIET_SECONDS)
+            self._hand_on_ended()
+            if told is not None:
+                told()
+        self._session.read_all()
+        self._note()
+        self._hand_on(float("inf"))
+
+    def _note(self) -> None:
+        now = time.monotonic()
+        for packet in self._session.packets.take_changed():
+            self._restless[packet.id] = (packet, now)
+            self._newest = packet.hops[-1].time
+
+    def _hand_on_ended(self) -> None:
+        """Hand on, in their order, packets that can get no more hops by the log's own time."""
+        now = self._newest
+        while now is not None and self._restless:
+            packet, _ = next(iter(self._restless.values()))
+            ended = packet.hops[-1].time
+            if ended is None or now - ended <= IDLE_SECONDS:
+                break
+            del self._restless[packet.id]
+            self._hand(packet)
+
+    def _hand_on(self, before: float) -> None:
+        quiet = [packet for packet, moved in self._restless.values() if moved <= before]
+        for packet in sorted(quiet, key=lambda one: one.id):
+            del self._restless[packet.id]
+            self._hand(packet)
+
+    def _evicted(self, packet: Packet) -> None:
+        changed = self._restless.pop(packet.id, None) is not None
+        if changed or packet.id not in self._handed:
+            self._hand(packet)
+        self._handed.discard(packet.id)
+
+    def _hand(self, packet: Packet) -> None:
+        explanation = self._session.explain(packet)
+        if not self._view.matches(packet, self._session.explain):
+            return
+        self.packets += packet.id not in self._handed
+        self._handed.add(packet.id)
+        self._out(packet, explanation)
