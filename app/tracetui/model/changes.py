@@ -7,6 +7,7 @@ from tracetui.model.hop import Hop
 from tracetui.model.packet import Packet, Value
 
 _PAIRS = (("src", "sport"), ("dst", "dport"))
+_TOGETHER = (*_PAIRS, ("ttl",), ("mark",), ("mac",), ("in",), ("out",))
 
 
 def changes(packet: Packet, hops: tuple[HopExplanation, ...]) -> list[Change]:
@@ -14,7 +15,7 @@ def changes(packet: Packet, hops: tuple[HopExplanation, ...]) -> list[Change]:
     known: dict[str, Value] = {}
     found: list[Change] = []
     for index, new in enumerate(packet.changed_at_each()):
-        for names in (*_PAIRS, ("ttl",), ("mark",), ("mac",), ("in",), ("out",)):
+        for names in _TOGETHER if new else ():
             if not any(name in new for name in names):
                 continue
             old = (known.get(names[0]), known.get(names[-1]) if len(names) > 1 else None)

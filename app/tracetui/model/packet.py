@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple, Optional, Union
 
 from tracetui.model.header import Header
@@ -187,18 +188,34 @@ class Packet:
         seen: dict[str, set[Any]] = {}
         mark = self.hops[0].mark or 0
         result: list[dict[str, Value]] = []
+        header: Optional[Header] = None
+        around: Optional[tuple[Optional[str], ...]] = None
         for hop in self.hops:
             changes: dict[str, Value] = {}
-            values: dict[str, Value] = {"in": hop.iif, "out": hop.oif, "mac": hop.mac}
-            if hop.header is not None:
-                values.update((name, getattr(hop.header, name)) for name in _HEADER_FIELDS)
-            for name, value in values.items():
-                known = seen.setdefault(name, set())
-                if value is not None and value not in known:
-                    if known:
-                        changes[name] = value
-                    known.add(value)
+            devices = (hop.iif, hop.oif, hop.mac)
+            if devices != around:
+                _note_new(seen, changes, zip(("in", "out", "mac"), devices))
+                around = devices
+            # All hops of one hook share one header object.
+            if hop.header is not header and hop.header is not None:
+                header = hop.header
+                fields = ((name, getattr(header, name)) for name in _HEADER_FIELDS)
+                _note_new(seen, changes, fields)
             if (hop.mark or 0) != mark:
                 mark = changes["mark"] = hop.mark or 0
             result.append(changes)
         return result
+
+
+def _note_new(
+    seen: dict[str, set[Any]], changes: dict[str, Value], values: Iterable[tuple[str, Value]]
+) -> None:
+    """Put into ``changes`` what was not seen before, but for what is seen for the first time."""
+    for name, value in values:
+        if value is None:
+            continue
+        known = seen.setdefault(name, set())
+        if value not in known:
+            if known:
+                changes[name] = value
+            known.add(value)
