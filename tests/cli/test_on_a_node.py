@@ -15,6 +15,9 @@ import pytest
 
 from tracetui.kernel import netns
 from tracetui.kernel.netlink import NfLog
+from tracetui.lab.network import CLIENT_SIDE, SERVER, Lab
+from tracetui.lab.ruleset import Ruleset
+from tracetui.lab.traffic import Traffic
 
 pytestmark = pytest.mark.kernel
 
@@ -105,6 +108,60 @@ def test_record_ends_after_its_seconds(tracetui, namespace):
     )
     assert done.status == 0
     assert records(done.out)[-1]["packets"] == 0
+
+
+@pytest.mark.parametrize("kind", ["legacy", "nft"])
+def test_a_replay_of_a_record_is_what_was_live(tracetui, tmp_path, kind):
+    file = tmp_path / "lab.ndjson"
+    with Lab(Ruleset(kind, SERVER)) as lab, Traffic(lab) as traffic:
+        argv = [
+            *(sys.executable, "-m", "tracetui", "--netns", lab.node, "record"),
+            *("-i", CLIENT_SIDE, "--limit", "none", "--force", "-w", str(file)),
+        ]
+        with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as recorder:
+            while "added" not in recorder.stderr.readline():
+                assert recorder.poll() is None
+            for _ in range(3):
+                traffic.ask("web")
+                traffic.ask("dns")
+            time.sleep(2)
+            recorder.send_signal(signal.SIGINT)
+            assert recorder.wait(30) == 0
+    live = {}
+    for one in records(file.read_text()):
+        if one["kind"] == "packet":
+            live[one["id"]] = one
+    assert len(live) > 10
+    assert any(one["nat"] for one in live.values())
+    done = tracetui("replay", "--format", "json", str(file))
+    again = [one for one in records(done.out) if one["kind"] == "packet"]
+    ordered = sorted(live.values(), key=lambda one: one["id"])
+    assert [without_id(one) for one in again] == [without_id(one) for one in ordered]
+
+
+def without_id(packet: dict) -> dict:
+    return {key: value for key, value in packet.items() if key != "id"}
+
+
+def test_a_record_tells_of_rules_and_of_a_trip(tracetui, namespace, eventually, tmp_path):
+    file = tmp_path / "trace.ndjson"
+    rule = ["--chain", "OUTPUT", "-4", "-p", "icmp", "--backend", "nft", "--limit", "none"]
+    recorder = start(namespace, "--guard", "20", *rule, "--force", "-w", str(file))
+    eventually(lambda: namespace.trace_rules(), 20.0)
+    namespace.run("ping", "-c", "300", "-i", "0.002", "-q", "127.0.0.1", check=False)
+    eventually(lambda: '"rules": []' in file.read_text(), 20.0)
+    recorder.send_signal(signal.SIGINT)
+    _, err = recorder.communicate(timeout=30)
+    assert recorder.returncode == 1, err
+    found = records(file.read_text())
+    (trip,) = [one for one in found if one["kind"] == "guard"]
+    assert (trip["state"], trip["threshold"]) == ("tripped", 20)
+    assert "over 20" in trip["reason"]
+    listed = [one["rules"] for one in found if one["kind"] == "rules"]
+    assert [rule["ours"] for rule in listed[0]] == [True]
+    assert listed[-1] == []
+    done = tracetui("replay", "--format", "json", str(file))
+    assert f"the guard tripped: {trip['reason']}" in done.err
 
 
 @pytest.mark.alone

@@ -137,6 +137,10 @@ LISTINGS = [*SAVED, *NFT_TEXT, *NFT_JSON]
 with lab_recording.open_recording() as file:
     RECORD = file.read().decode().splitlines()
 """Our own record: hello, rulesets, packets, bye."""
+RECORD += [
+    '{"kind": "loss", "time": 1700000000.5, "lost": 3, "unshown": 4}',
+    '{"kind": "guard", "time": 1700000000.5, "state": "tripped", "reason": "9 hops/s"}',
+]
 READINGS = [line for line in RECORD if '"ruleset"' in line[:40]]
 PACKETS = [line for line in RECORD if '"packet"' in line[:40]][::4]
 

@@ -227,6 +227,7 @@ PARSERS = {
     "module_texts.options": Fuzzed(module_texts.options, texts([material.CONFIG])),
     "proc_modules.parse": Fuzzed(proc_modules.parse, texts(material.MODULES)),
     "recording.is_ours": Fuzzed(recording.is_ours, OUR_LINES),
+    "recording.read_event": Fuzzed(recording.read_event, OUR_LINES, (ValueError,)),
     "recording.read_hello": Fuzzed(recording.read_hello, OUR_LINES, (ValueError,)),
     "recording.read_packet": Fuzzed(
         lambda line: written(recording.read_packet(line, 1)),

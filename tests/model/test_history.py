@@ -96,6 +96,15 @@ def test_a_handle_means_nothing_across_a_table_made_anew():
     assert made.rule(("ip", "nat"), 7, (2, 3)) == Found("known", (KEY, new.rules[0]))
 
 
+def test_the_first_reading_has_any_number():
+    made = RulesetHistory("nft")
+    made.take(Reading("nft", 7, False, None))
+    assert made.latest == 0
+    made.take(Reading("nft", 7, False, ruleset(A, 1)))
+    made.take(Reading("nft", 8, True, None))
+    assert made.latest == 8
+
+
 @pytest.mark.parametrize("number", [1, 3, 7])
 def test_a_reading_out_of_turn_is_not_taken(number):
     made = history("nft", ruleset(A, 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import time
 from typing import Optional
 
@@ -13,6 +14,7 @@ from tracetui.model.rule import BACKENDS, DEFAULT_LIMIT, TraceRule
 from tracetui.model.view_filter import ViewFilter
 from tracetui.session.inert import inert
 
+LEAST_FILE = 64 << 10
 _RULE_FIELDS = {
     "chain": ("--chain", "PREROUTING|OUTPUT", "where packets enter the node, or start on it"),
     "proto": ("-p", "PROTO", "tcp, udp, icmp, icmpv6, … or a number"),
@@ -143,6 +145,15 @@ def threshold(text: str) -> int:
     if len(text) > len(str(MAX_THRESHOLD)):
         raise argparse.ArgumentTypeError(f"a threshold is at most {MAX_THRESHOLD}")
     return positive(text)
+
+
+def size(text: str) -> int:
+    """Bytes, with k, M or G behind for more; raises argparse.ArgumentTypeError."""
+    found = re.fullmatch(r"(\d{1,9})([kKmMgG]?)(i?B)?", text, re.ASCII)
+    value = int(found[1]) * 1024 ** " kmg".index(found[2].lower() or " ") if found else 0
+    if value < LEAST_FILE:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size of a file from 64k: 100M, 1G")
+    return value
 
 
 def speed(text: str) -> Optional[float]:

@@ -153,6 +153,19 @@ def _add_record(commands: Commands) -> None:
     record.add_argument("-w", dest="write", metavar="FILE", default="-", help="default: - (stdout)")
     record.add_argument("--seconds", type=options.seconds, metavar="N", help="end after so long")
     record.add_argument("--packets", type=options.positive, metavar="N", help="end after so many")
+    record.add_argument(
+        "--rotate",
+        type=options.size,
+        metavar="SIZE",
+        help="begin another file after so much, like 100M; FILE.1 is then the one before",
+    )
+    record.add_argument(
+        "--keep",
+        type=options.positive,
+        default=5,
+        metavar="N",
+        help="files before it that are kept with --rotate (default: 5)",
+    )
 
 
 def _add_rules(commands: Commands) -> None:

@@ -6,17 +6,19 @@ import argparse
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import TextIO
 
 from tracetui.cli import options as shared
 from tracetui.cli import tracing
 from tracetui.cli.terminal import say
-from tracetui.errors import Failure
+from tracetui.errors import Failure, UsageError
 from tracetui.kernel import privileges
 from tracetui.model.view_filter import ViewFilter
 from tracetui.session import output
 from tracetui.session.live import LiveSession
 from tracetui.session.recorder import Recorder
 from tracetui.session.recording import RecordingWriter
+from tracetui.session.rotation import RotatingWriter
 
 ADD_SECONDS = 30.0
 """How long adding the rules may take: iptables may have to wait for its lock."""
@@ -27,11 +29,9 @@ def run(options: argparse.Namespace) -> int:
     rules = shared.rules(options)
     tracing.check(options)
     with ExitStack() as stack:
-        with privileges.acting_as_invoker():
-            out = stack.enter_context(output.opened(options.write))
+        writer = _writer(options, stack)
         stopped = stack.enter_context(tracing.stop_on_signals())
         session = tracing.start(options, keep_readings=True)
-        writer = RecordingWriter(out)
         recorder = Recorder(session, writer, ViewFilter.parse(expression=options.filter))
 
         def tell() -> None:
@@ -51,6 +51,27 @@ def run(options: argparse.Namespace) -> int:
         if session.status.guard.tripped:
             raise Failure(f"the guard tripped: {session.status.guard.reason}")
     return 0
+
+
+def _writer(options: argparse.Namespace, stack: ExitStack) -> RecordingWriter:
+    """What writes to the file, or with --rotate to one after the other; raises Failure."""
+    files = stack.enter_context(ExitStack())
+
+    def opened() -> TextIO:
+        with privileges.acting_as_invoker():
+            return files.enter_context(output.opened(options.write))
+
+    def following() -> TextIO:
+        files.close()
+        with privileges.acting_as_invoker():
+            output.shift(options.write, options.keep)
+        return opened()
+
+    if options.rotate is None:
+        return RecordingWriter(opened())
+    if options.write == "-":
+        raise UsageError("--rotate needs a file: -w FILE")
+    return RotatingWriter(opened(), following, options.rotate)
 
 
 def _wait_until_added(session: LiveSession, rules: int, stopped: Callable[[], bool]) -> None:

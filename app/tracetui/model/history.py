@@ -132,6 +132,8 @@ class RulesetHistory:
         self.backend = backend
         self.latest = 0
         """The number of the newest reading."""
+        self._is_fresh = True
+        """Whether the next reading is the first, or the first of another recording."""
         self._chains: dict[ChainKey, _Spans[Chain]] = {}
         self._instances: dict[TableKey, _Spans[int]] = {}
         self._open: set[ChainKey] = set()
@@ -170,15 +172,20 @@ class RulesetHistory:
                     self._rules[(key.family, key.table, 0, rule.handle)] = [placed]
 
     def take(self, reading: Reading) -> None:
-        """Note a reading; those of a number that is known or was left out are not taken."""
+        """Note a reading; those of a number that is known or was left out are not taken.
+
+        The first one has any number: a recording's second file does not begin with 1.
+        """
         for _ in self.taking(reading):
             pass
 
     def taking(self, reading: Reading) -> Iterator[None]:
         """The same, a chain a step; until the last one the reading counts as still to come."""
         number = reading.number
-        if number != self.latest + 1 or (reading.ruleset is None and not self.latest):
+        is_first = self._is_fresh and number > self.latest and reading.ruleset is not None
+        if not is_first and (self._is_fresh or number != self.latest + 1):
             return
+        self._is_fresh = False
         if not reading.continuous:
             self._weak.append(number)
         if reading.ruleset is not None:
@@ -186,13 +193,13 @@ class RulesetHistory:
         self.latest = number
 
     def begin_anew(self, number: int) -> None:
-        """Forget what stands now: the next reading is ``number`` + 1, and of another node."""
+        """Forget what stands now: the next reading is ``number`` + 1, and goes on with nothing."""
         for key in self._open:
             self._take_chain(self.latest + 1, key, None)
         for spans in self._instances.values():
             spans.take(self.latest + 1, None)
         self._open = set()
-        self.latest = number
+        self.latest, self._is_fresh = number, True
 
     def chain(self, key: ChainKey, window: Optional[Window]) -> Found[Chain]:
         """The chain as a hop with this window met it."""

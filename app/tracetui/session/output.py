@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import sys
@@ -36,6 +37,20 @@ def opened(name: str) -> Iterator[TextIO]:
             raise
         except OSError as error:
             raise Failure(f"{name}: {error.strerror}") from None
+
+
+def shift(name: str, kept: int) -> None:
+    """Rename FILE to FILE.1, FILE.1 to FILE.2, and so on; the one beyond ``kept`` goes.
+
+    Raises Failure.
+    """
+    try:
+        for number in range(kept - 1, 0, -1):
+            with contextlib.suppress(FileNotFoundError):
+                Path(f"{name}.{number}").replace(f"{name}.{number + 1}")
+        Path(name).replace(f"{name}.1")
+    except OSError as error:
+        raise Failure(f"{name}: {error.strerror}") from None
 
 
 def _standard_output() -> TextIO:

@@ -32,6 +32,9 @@ class Recorder:
         self._writer = writer
         self._restless: dict[int, tuple[Packet, float]] = {}
         self._written: set[int] = set()
+        self._lost = self._unshown = 0
+        self._is_tripped = False
+        self._rules: list[str] = []
 
     @property
     def packets(self) -> int:
@@ -80,10 +83,26 @@ class Recorder:
         self._hand_on(float("inf"), packets)
 
     def _note(self, now: float) -> None:
+        self._note_state()
         for record in self._session.take_readings():
             self._writer.reading(record)
         for packet in self._session.packets.take_changed():
             self._restless[packet.id] = (packet, now)
+
+    def _note_state(self) -> None:
+        """Write what changed of rules, losses and guard."""
+        status, now = self._session.status, time.time()
+        rules = [rule.id for rule in self._session.rules]
+        if rules != self._rules:
+            self._rules = rules
+            self._writer.rules(now, self._session.rules)
+        lost, unshown = status.lost - self._lost, status.unshown - self._unshown
+        if lost or unshown:
+            self._lost, self._unshown = status.lost, status.unshown
+            self._writer.loss(now, lost, unshown)
+        if status.guard.tripped != self._is_tripped:
+            self._is_tripped = status.guard.tripped
+            self._writer.guard(now, status.guard)
 
     def _hand_on(self, now: float, limit: Optional[int]) -> None:
         for packet, moved in list(self._restless.values()):

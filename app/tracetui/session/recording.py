@@ -5,16 +5,18 @@ from __future__ import annotations
 import codecs
 import ipaddress
 import json
-from collections.abc import Mapping
-from typing import Any, Optional, TextIO, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Optional, TextIO, TypeVar
 
 from tracetui.errors import Failure
 from tracetui.model.explanation import PacketExplanation
 from tracetui.model.header import Header
 from tracetui.model.hop import FORGEABLE, HOOKS, SINCE_EPOCH, YEAR_10000, Hop, built_in_hook
+from tracetui.model.installed import InstalledRule
 from tracetui.model.packet import MOST_HOPS, Packet
 from tracetui.parse import json_text
 from tracetui.session import report
+from tracetui.session.guard_state import GuardState
 from tracetui.session.inert import inert_json
 from tracetui.session.session import Status
 
@@ -36,8 +38,14 @@ class RecordingWriter:
     """
 
     def __init__(self, stream: TextIO) -> None:
+        self.begin(stream)
+
+    def begin(self, stream: TextIO) -> None:
+        """Write to this stream from now on."""
         self._stream = stream
         self._is_ascii = codecs.lookup(stream.encoding or "utf-8").name != "utf-8"
+        self.written = 0
+        """Characters written to it."""
 
     def hello(self, status: Status) -> None:
         """Begin the stream."""
@@ -55,6 +63,34 @@ class RecordingWriter:
         """Write what the user was told."""
         self._write({"kind": "notice", "severity": severity, "text": text})
 
+    def guard(self, time: float, guard: GuardState) -> None:
+        """Write that the guard tripped, or was armed again."""
+        trip = guard.trip
+        value: dict[str, Any] = {
+            "state": "tripped" if guard.tripped else "armed",
+            "threshold": guard.threshold,
+        }
+        if trip is not None:
+            time = trip.at
+            value.update(reason=trip.reason, removed=list(trip.removed or ()))
+        self._write({"kind": "guard", "time": time, **value})
+
+    def loss(self, time: float, lost: int, unshown: int) -> None:
+        """Write how many records the kernel dropped since the last such line, and hops we did."""
+        self._write({"kind": "loss", "time": time, "lost": lost, "unshown": unshown})
+
+    def rules(self, time: float, rules: Sequence[InstalledRule]) -> None:
+        """Write the TRACE rules that stand now, ours and foreign."""
+        told = [
+            {
+                "id": rule.id, "ours": rule.is_ours, "backend": rule.backend,
+                "family": rule.family, "chain": rule.chain, "rule": rule.text,
+                "expires": rule.expires,
+            }
+            for rule in rules
+        ]  # fmt: skip
+        self._write({"kind": "rules", "time": time, "rules": told})
+
     def bye(self, status: Status, packets: int) -> None:
         """End the stream with its totals."""
         totals = {"hops": status.hops, "packets": packets, "lost": status.lost}
@@ -62,13 +98,25 @@ class RecordingWriter:
 
     def _write(self, value: Mapping[str, Any]) -> None:
         try:
-            self._stream.write(inert_json(json.dumps(value, ensure_ascii=self._is_ascii)) + "\n")
+            line = inert_json(json.dumps(value, ensure_ascii=self._is_ascii)) + "\n"
+            self._stream.write(line)
             self._stream.flush()
+            self.written += len(line)
         except BrokenPipeError:
             raise
         except OSError as error:
             why = f"the recording can't be written: {error.strerror}"
             raise Failure(f"{why}; what was written before stands") from None
+
+
+class Event(NamedTuple):
+    """What a recording tells beside packets and rules."""
+
+    time: Optional[float]
+    lost: int
+    """Hops that are missing."""
+    text: str
+    """What the user is to be told; empty for nothing."""
 
 
 def is_ours(line: str) -> bool:
@@ -105,6 +153,24 @@ def read_hello(line: str) -> Optional[dict[str, str]]:
     found = hello.get("sysctls")
     found = found if isinstance(found, dict) else {}
     return {str(name): str(setting) for name, setting in found.items()}
+
+
+def read_event(line: str) -> Optional[Event]:
+    """What else a recording tells: a loss or a trip; None for a line of another kind.
+
+    Raises ValueError for a damaged line.
+    """
+    loss, guard = _object(line, "loss"), _object(line, "guard")
+    try:
+        if loss is not None:
+            lost = _required(loss, "lost", int) + (_optional(loss, "unshown", int) or 0)
+            return Event(_optional(loss, "time", float), max(0, lost), "")
+        if guard is not None and guard.get("state") == "tripped":
+            reason = _optional(guard, "reason", str) or "no reason was recorded"
+            return Event(_optional(guard, "time", float), 0, f"the guard tripped: {reason}")
+    except (TypeError, KeyError, AttributeError, OverflowError) as error:
+        raise ValueError(f"no line of ours: {error}") from None
+    return None
 
 
 def _object(line: str, kind: str) -> Optional[dict[str, Any]]:

@@ -288,6 +288,15 @@ class ReplaySession:
             self.rulesets.begin_recording()
             self.explanations.explainer.set_sysctls(sysctls, self._assembler.next_id)
 
+    def _take_event(self, line: str) -> None:
+        """Take in a recorded loss or trip; raises ValueError."""
+        event = recording.read_event(line)
+        if event is None:
+            return
+        self._lost += event.lost
+        if event.text:
+            self._notices.append(Notice(event.time or time.time(), "warning", event.text))
+
     def _placed(self, hop: Hop) -> Hop:
         """A recorded hop with its window among the readings of all recordings."""
         if hop.readings is None:
@@ -298,6 +307,7 @@ class ReplaySession:
         """Take in a line of our own record; a packet written again replaces what it was."""
         try:
             self._take_reading(line)
+            self._take_event(line)
             found = recording.read_packet(line, self._assembler.next_id)
         except ValueError:
             return None
