@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable
 from functools import lru_cache
+from itertools import islice
 from typing import Optional
 
 from tracetui.model.header import Header
@@ -25,6 +26,12 @@ OPEN_PACKETS = 8192
 ALIKE_PACKETS = 64
 """Of them, those that differ in nothing that lasts: answers of a DNS server have no IP ID. Beyond,
 the one idle for longest is closed. No more than a node has CPUs are on their way at one moment."""
+RIVALS = 8
+"""Of packets that look alike, those that moved last and are held against each other."""
+NO_FIT, BEST_FIT = 0, 4
+PAST_SECONDS = 1.0
+"""A packet without a hop for so long is no rival of one that goes on: a retransmission comes later,
+the hops of one packet come at once."""
 TRACE_IDS = 8
 """A packet is known by the last ones it had: it gets another where the kernel copies it."""
 
@@ -67,14 +74,36 @@ class Assembler:
                 return current
         if hop.header is None:
             return None
-        found = None
         alike = self._by_identity.get(identity(hop.header))
-        for one in reversed(alike.values()) if alike else ():
-            if one is not current and one.accepts(hop):
-                if one.is_near(hop):
-                    return one
-                found = found or one
+        if not alike:
+            return None
+        found, best = None, NO_FIT
+        for one in reversed(alike.values()):
+            if one is current or not one.accepts(hop):
+                continue
+            fit = one.fit(hop)
+            if fit > best:
+                found, best = one, fit
+                if fit == BEST_FIT:
+                    break
+        if found is not None and len(alike) > 1:
+            self._note_rivals(found, hop, alike)
         return found
+
+    @staticmethod
+    def _note_rivals(chosen: _Open, hop: Hop, alike: OrderedDict[int, _Open]) -> None:
+        """Mark packets that the hop can belong to as well as to the chosen one.
+
+        Where they had the same hops so far it makes no difference which of them it is.
+        """
+        for one in islice(reversed(alike.values()), RIVALS):
+            if one is chosen:
+                continue
+            if one.is_past(hop):
+                break
+            is_rival = one.accepts(hop) and one.is_bound_for(hop) == chosen.is_bound_for(hop)
+            if is_rival and not one.packet.went_as(chosen.packet):
+                one.packet.ambiguous = chosen.packet.ambiguous = True
 
     @staticmethod
     def _belongs(current: _Open, hop: Hop) -> bool:
@@ -154,9 +183,25 @@ class _Open:
             and self._goes_to(hop, track)
         )
 
-    def is_near(self, hop: Hop) -> bool:
-        """Whether it is at the hop's hook: of the packets that accept a hop, such go first."""
-        return self._tracks[hop.backend].hook in (hop.hook, None)
+    def fit(self, hop: Hop) -> int:
+        """How well a hop goes with it, if it accepts it: to BEST_FIT from more than NO_FIT.
+
+        Its destination is what tells most: NAT changes it for one hop of many. Then its hook.
+        """
+        hook = self._tracks[hop.backend].hook
+        return 1 + 2 * self.is_bound_for(hop) + (hook in (hop.hook, None))
+
+    def is_bound_for(self, hop: Hop) -> bool:
+        """Whether its destination is the hop's."""
+        header = hop.header
+        there = self._tracks[hop.backend].destination
+        return header is not None and there == (header.dst, header.dport)
+
+    def is_past(self, hop: Hop) -> bool:
+        """Whether it has stood still for so long that the hop is rather another's."""
+        if hop.time is None or self.time is None:
+            return False
+        return hop.time - self.time >= PAST_SECONDS
 
     def add(self, hop: Hop) -> None:
         """Take the hop in."""

@@ -39,7 +39,7 @@ class HookHops(NamedTuple):
 class Packet:
     """The hops of one traversal; it grows while they arrive."""
 
-    __slots__ = ("_hooks", "header", "hops", "id", "iif", "oif")
+    __slots__ = ("_hooks", "ambiguous", "header", "hops", "id", "iif", "oif")
 
     def __init__(self, packet_id: int) -> None:
         self.id = packet_id
@@ -52,6 +52,9 @@ class Packet:
         """The first in-interface seen."""
         self.oif: Optional[str] = None
         """The last out-interface seen."""
+        self.ambiguous = False
+        """Whether hops of it can be another packet's, one that looks the same and was on its way
+        at the same time, or the other way round."""
         self._hooks: list[Optional[str]] = []
 
     def add(self, hop: Hop, hook: Optional[str]) -> None:
@@ -78,7 +81,16 @@ class Packet:
         gained = len(other.hops) - len(self.hops)
         self.hops, self._hooks = other.hops, other._hooks
         self.header, self.iif, self.oif = other.header, other.iif, other.oif
+        self.ambiguous = other.ambiguous
         return gained
+
+    def went_as(self, other: Packet) -> bool:
+        """Whether it met the same places as another packet so far."""
+        ways = zip(self.hops, other.hops)
+        return len(self.hops) == len(other.hops) and all(
+            (one.backend, one.family, one.place) == (two.backend, two.family, two.place)
+            for one, two in ways
+        )
 
     @property
     def time(self) -> Optional[float]:

@@ -38,7 +38,7 @@ def position(hook: Optional[str], hop: Hop) -> Optional[tuple[int, int]]:
 class Track:
     """How far the hops of one backend have come on the way of one packet."""
 
-    __slots__ = ("_base_rule", "_closed", "_entered", "_table", "destination", "hook")
+    __slots__ = ("_base_rule", "_closed", "_entered", "_last", "_table", "destination", "hook")
 
     def __init__(self) -> None:
         self.hook: Optional[str] = None
@@ -48,6 +48,7 @@ class Track:
         self._table: Optional[tuple[str, str]] = None
         self._closed = False
         self._base_rule = 0
+        self._last: tuple[str, Optional[int]] = ("", None)
         self._entered: set[tuple[str, str, str]] = set()
 
     @property
@@ -106,6 +107,7 @@ class Track:
         if hook != self.hook or table != self._table:
             self._closed, self._base_rule = False, 0
         self.hook, self._table = hook or self.hook, table
+        self._last = (hop.chain, hop.rulenum)
         if hop.header is not None:
             self.destination = (hop.header.dst, hop.header.dport)
             self._entered.add(_chain(hop))
@@ -118,9 +120,15 @@ class Track:
         return self._table[0] if self._table else None
 
     def _goes_on(self, hop: Hop) -> bool:
-        """Whether the hop can follow inside one table: its base chain only runs forward, once."""
+        """Whether the hop can follow inside one table: its base chain only runs forward, once.
+
+        A chain of a user's is entered again only by a rule of another one.
+        """
         if self._closed:
             return False
+        chain, number = self._last
+        if chain == hop.chain and number is not None and hop.rulenum is not None:
+            return hop.rulenum > number
         is_base = hop.backend == "legacy" and hop.is_in_base_chain
         return not is_base or (hop.rulenum or 0) > self._base_rule
 

@@ -26,6 +26,8 @@ def about(packet: Packet, explanation: PacketExplanation) -> Iterator[str]:
         yield _field("why", explanation.why)
     if explanation.decided is not None:
         yield _field("decided at", packet.hops[explanation.decided].place)
+    if packet.ambiguous:
+        yield report.AMBIGUOUS
     yield _field("time", _moment(packet.time))
     yield _field("hops", f"{len(packet.hops)}, {_sources(packet)}")
     ids = sorted({hop.trace_id for hop in packet.hops if hop.trace_id is not None})

@@ -197,6 +197,7 @@ def read_packet(line: str, packet_id: int) -> Optional[tuple[int, Packet]]:
 
 def _packet(value: Mapping[str, Any], packet_id: int) -> Packet:
     packet = Packet(packet_id)
+    packet.ambiguous = value.get("ambiguous") is True
     family = _optional(value, "family", int)
     known = None if family is None else _header(value, family)
     mark, start = _optional(value, "mark", int), _optional(value, "time", float)

@@ -27,6 +27,9 @@ SOURCE_TEXTS = {
 }
 """What is to be known of a hop's source, by its name."""
 
+AMBIGUOUS = "ambiguous: a packet that looks the same was on its way too, hops may be that one's"
+"""What is to be known of a packet of which that is so."""
+
 _NO_HEADER = Header(family=0, proto=None, src=None, dst=None)
 
 
@@ -46,7 +49,7 @@ def hello(status: Status) -> dict[str, Any]:
 def packet_json(packet: Packet, explanation: PacketExplanation) -> dict[str, Any]:
     """One packet with its hops; times are seconds since the epoch, null where not known."""
     header = packet.header or _NO_HEADER
-    return {
+    value = {
         "kind": "packet",
         "id": packet.id,
         "time": packet.time,
@@ -73,6 +76,9 @@ def packet_json(packet: Packet, explanation: PacketExplanation) -> dict[str, Any
         "why": explanation.why or None,
         "complete": packet.is_whole and explanation.verdict != "unknown",
     }
+    if packet.ambiguous:
+        value["ambiguous"] = True
+    return value
 
 
 def packet_text(
@@ -100,7 +106,7 @@ def head_text(packet: Packet, explanation: PacketExplanation) -> str:
     return inert(
         f"{clock(packet.time)}  {protocol(packet.header)}  {endpoints(packet.header)}{nat}"
         f"  {packet.iif or '-'} → {packet.oif or '-'}  {len(packet.hops)} hops"
-        f"  {explanation.verdict}{_logged(packet)}"
+        f"  {explanation.verdict}{_logged(packet)}{'  ambiguous' if packet.ambiguous else ''}"
     )
 
 

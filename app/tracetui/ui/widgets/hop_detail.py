@@ -102,7 +102,9 @@ def _page(head: Text, rule: str, what: str, source: str, width: int) -> Text:
 
 
 def _source_of(packet: Packet) -> str:
-    """What is to be known of the sources of a packet's hops; empty for the kernel's own."""
+    """What is to be known of a packet's hops: whose they may be, and whose word they are."""
+    if packet.ambiguous:
+        return report.AMBIGUOUS
     found = [hop.source for hop in packet.hops if hop.source is not None]
     if not found:
         return ""

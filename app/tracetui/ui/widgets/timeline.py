@@ -421,7 +421,7 @@ class Timeline(ScrollView, can_focus=True):
         packet, width = self.rows[row], self._width
         if spot.line == 0:
             fold = "▾" if packet.id in self._lines.unfolded else "▸"
-            mark = "◆" if packet.id in self.marked else " "
+            mark = "◆" if packet.id in self.marked else "?" if packet.ambiguous else " "
             explanation = self._explanations.of(packet)
             return packet_line(packet, explanation, Columns.fitting(width), fold + mark)
         found = self._details_of(packet)
