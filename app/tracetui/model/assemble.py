@@ -77,6 +77,9 @@ class Assembler:
         alike = self._by_identity.get(identity(hop.header))
         if not alike:
             return None
+        if len(alike) == 1:
+            (one,) = alike.values()
+            return one if one is not current and one.accepts(hop) else None
         found, best = None, NO_FIT
         for one in reversed(alike.values()):
             if one is current or not one.accepts(hop):
@@ -86,7 +89,7 @@ class Assembler:
                 found, best = one, fit
                 if fit == BEST_FIT:
                     break
-        if found is not None and len(alike) > 1:
+        if found is not None:
             self._note_rivals(found, hop, alike)
         return found
 
