@@ -10,6 +10,10 @@ from tracetui.session.inert import inert
 class Field(Input):
     """Textual's, with what is pasted into it inert: it would be drawn as it is."""
 
+    def on_mount(self) -> None:
+        """Nothing on the screen blinks."""
+        self.cursor_blink = False
+
     def replace(self, text: str, start: int, end: int) -> None:
         """Put a text in the place of another."""
         super().replace(inert(text), start, end)
