@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tracetui.cli.parser import parser
+from tracetui.cli.parser import parse
 from tracetui.cli.terminal import have_streams, say, take_any_text
 from tracetui.errors import Failure, TracetuiError, UsageError
 
@@ -23,8 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     have_streams()
     take_any_text()
-    options = parser().parse_args(argv)
     try:
+        options = parse(argv)
         command = importlib.import_module(f"tracetui.cli.{options.command}")
         status = int(command.run(options))
         sys.stdout.flush()

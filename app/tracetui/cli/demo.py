@@ -15,7 +15,8 @@ from tracetui.kernel.xtables import Xtables
 from tracetui.lab import recording
 from tracetui.lab.network import CLIENT_SIDE, SERVER_SIDE
 from tracetui.lab.process import LabProcess
-from tracetui.model.rule import DEFAULT_EXPIRY, TraceRule
+from tracetui.model.rule import TraceRule
+from tracetui.model.rule_fields import DEFAULT_EXPIRY
 from tracetui.session.live import LiveSession
 from tracetui.session.replay import ReplaySession
 from tracetui.session.session import Session

@@ -5,16 +5,19 @@ from __future__ import annotations
 import argparse
 import re
 import time
-from typing import Optional
+from typing import TYPE_CHECKING, Any, Optional
 
+from tracetui.cli.usage import Parser
 from tracetui.errors import InvalidRule
-from tracetui.model.filter_words import InvalidFilter
 from tracetui.model.guard import DEFAULT_THRESHOLD, MAX_THRESHOLD
-from tracetui.model.rule import BACKENDS, DEFAULT_LIMIT, TraceRule
-from tracetui.model.view_filter import ViewFilter
+from tracetui.model.rule_fields import BACKENDS, DEFAULT_EXPIRY, DEFAULT_LIMIT
 from tracetui.session.inert import inert
 
-LEAST_FILE = 64 << 10
+if TYPE_CHECKING:
+    from tracetui.model.rule import TraceRule
+
+INPUT, TRACE, OUTPUT = "the input", "the trace", "the output"
+"""Titles that options stand under."""
 _RULE_FIELDS = {
     "chain": ("--chain", "PREROUTING|OUTPUT", "where packets enter the node, or start on it"),
     "proto": ("-p", "PROTO", "tcp, udp, icmp, icmpv6, … or a number"),
@@ -34,79 +37,99 @@ _FLAGS = {
 }
 
 
-def netns(suppress: bool = False) -> argparse.ArgumentParser:
-    """--netns; ``suppress`` keeps what stood before the command's name."""
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument(
+def add_netns(parser: Parser, inner: bool = False, title: str = "the node") -> None:
+    """--netns; ``inner`` keeps what stood before the command's name."""
+    parser.group(title).add_argument(
         "--netns",
         metavar="NAME|PATH|PID",
-        default=argparse.SUPPRESS if suppress else None,
+        default=argparse.SUPPRESS if inner else None,
         help="the network namespace meant (default: this one)",
     )
-    return parser
 
 
-def tracing(suppress: bool = False) -> argparse.ArgumentParser:
+def add_tracing(parser: Parser, inner: bool = False) -> None:
     """--netns, --source and --guard."""
-    parser = argparse.ArgumentParser(add_help=False, parents=[netns(suppress)])
-    parser.add_argument(
+    add_netns(parser, inner, TRACE)
+    add_sources(parser, inner)
+
+
+def add_sources(parser: Parser, inner: bool = False) -> None:
+    """--source and --guard."""
+    group = parser.group(TRACE)
+    group.add_argument(
         "--source",
         choices=("auto", "nflog", "kmsg", "nftrace"),
-        default=argparse.SUPPRESS if suppress else "auto",
-        help="where hops come from (default: auto, all that can be had)",
+        metavar="SOURCE",
+        default=argparse.SUPPRESS if inner else "auto",
+        help="where hops come from: nftrace, nflog or kmsg (default: auto, all that can be had)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--guard",
         type=threshold,
-        metavar="HOPS_PER_SECOND",
-        default=argparse.SUPPRESS if suppress else DEFAULT_THRESHOLD,
-        help=f"remove our rules above this rate (default: {DEFAULT_THRESHOLD})",
+        metavar="HOPS",
+        default=argparse.SUPPRESS if inner else DEFAULT_THRESHOLD,
+        help=f"remove our rules above so many hops a second (default: {DEFAULT_THRESHOLD})",
     )
-    return parser
 
 
-def rule() -> argparse.ArgumentParser:
+def add_rule(parser: Parser) -> None:
     """RULE, in iptables' own words and a few of ours; nothing is set that was not typed."""
-    parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    group = parser.add_argument_group("RULE, in iptables' own words")
+    group = parser.group("the RULE, in iptables' words")
+
+    def add(group: argparse._ActionsContainer, *flags: str, **rest: Any) -> None:
+        group.add_argument(*flags, default=argparse.SUPPRESS, **rest)
+
     family = group.add_mutually_exclusive_group()
-    family.add_argument("-4", dest="family", action="store_const", const="4", help="IPv4 only")
-    family.add_argument("-6", dest="family", action="store_const", const="6", help="IPv6 only")
+    add(family, "-4", dest="family", action="store_const", const="4", help="IPv4 only")
+    add(family, "-6", dest="family", action="store_const", const="6", help="IPv6 only")
     for name, (flag, metavar, about) in _RULE_FIELDS.items():
-        group.add_argument(flag, dest=name, metavar=metavar, help=about)
-    group.add_argument("--syn", action="store_true", help="only packets that open a TCP connection")
-    ours = parser.add_argument_group("RULE, in ours")
-    ours.add_argument("--both", action="store_true", help="trace the answers too")
-    ours.add_argument(
+        add(group, flag, dest=name, metavar=metavar, help=about)
+    add(group, "--syn", action="store_true", help="only packets that open a TCP connection")
+    ours = parser.group("the RULE, in ours")
+    add(ours, "--both", action="store_true", help="trace the answers too")
+    add(
+        ours,
         "--limit",
         metavar="N/second|none",
-        help=f"packets traced at most (default: {DEFAULT_LIMIT})",
+        help=f"packets traced at most (default: {DEFAULT_LIMIT}/second)",
     )
-    ours.add_argument(
-        "--expire", metavar="10m|none", help="the kernel ends the rule after this (default: 10m)"
+    add(
+        ours,
+        "--expire",
+        metavar="10m|none",
+        help=f"the kernel ends the rule after this (default: {DEFAULT_EXPIRY // 60}m)",
     )
-    ours.add_argument("--backend", choices=("auto", *BACKENDS), help="default: auto")
-    ours.add_argument(
-        "--force", action="store_true", help="add it although its worst case may hurt the node"
+    add(
+        ours,
+        "--backend",
+        choices=("auto", *BACKENDS),
+        metavar="BACKEND",
+        help="legacy or nft (default: auto, where the node's rules are)",
     )
-    return parser
+    add(
+        ours,
+        "--force",
+        action="store_true",
+        help="add it although its worst case may hurt the node",
+    )
 
 
-def view(suppress: bool = False) -> argparse.ArgumentParser:
-    """--filter; ``suppress`` keeps what stood before the command's name."""
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument(
+def add_filter(parser: Parser, inner: bool = False) -> None:
+    """--filter; ``inner`` keeps what stood before the command's name."""
+    parser.group(OUTPUT).add_argument(
         "--filter",
         metavar="EXPR",
         type=expression,
-        default=argparse.SUPPRESS if suppress else "",
+        default=argparse.SUPPRESS if inner else "",
         help="only packets like these, in tcpdump's words and ours: 'host 10.0.0.1 and not nat'",
     )
-    return parser
 
 
 def expression(text: str) -> str:
     """A filter that can be meant; raises argparse.ArgumentTypeError with the place of the fault."""
+    from tracetui.model.filter_words import InvalidFilter
+    from tracetui.model.view_filter import ViewFilter
+
     try:
         ViewFilter.parse(expression=text)
     except InvalidFilter as error:
@@ -122,6 +145,8 @@ def asks_for_rule(options: argparse.Namespace) -> bool:
 
 def rules(options: argparse.Namespace) -> list[TraceRule]:
     """The rules RULE means: one, and with --both its mirror images; raises InvalidRule."""
+    from tracetui.model.rule import TraceRule
+
     typed = {name: getattr(options, name, "") for name in _FLAGS}
     fields = {name: "yes" if value is True else str(value) for name, value in typed.items()}
     try:

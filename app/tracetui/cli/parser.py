@@ -3,207 +3,195 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Sequence
+from typing import Any, Optional
 
 from tracetui import __version__
 from tracetui.cli import options
-from tracetui.model.modules import ORDERS
-from tracetui.session.inert import inert
+from tracetui.cli.manual import PAGES
+from tracetui.cli.options import INPUT, OUTPUT, TRACE
+from tracetui.cli.usage import Parser
+from tracetui.model.module_order import ORDERS
 
-DESCRIPTION = """\
-Shows which netfilter rule rewrote, dropped or passed a packet, live.
-
-Without a command: the full screen, with the RULE in place if one is given.
-"""
-EPILOG = """\
-examples:
-  tracetui                                    the full screen; a adds a rule, ? shows the keys
-  tracetui -p tcp -d 10.96.0.10 --dport 80    the same, tracing one service from the start
-  tracetui replay kern.log                    the same timeline from a kernel log
-  tracetui record -p tcp --syn -w syn.ndjson  headless, until Ctrl+C
-  tracetui flush                              remove every TRACE rule of ours
-
-A rule of ours traces at most 20 packets/s and ends by itself after 10 minutes, unless you say
-otherwise.
-"""
-REPLAY = """\
-examples:
-  tracetui replay kern.log
-  dmesg | tracetui replay - --format text
-  tracetui replay /var/log/kern.log.2.gz /var/log/kern.log.1 /var/log/kern.log --follow
-  tracetui replay kern.log --filter 'dst port 53 and verdict drop' --format text
-  tracetui replay kern.log --ruleset v4.iptables-save --ruleset v6.ip6tables-save
-  tracetui replay --format json syn.ndjson | jq 'select(.verdict == "drop")'
-"""
-RECORD = """\
-A packet is written when no hop of it came for a moment; if more come it is written again under
-the same id, and the last line stands.
-
-examples:
-  tracetui record -p udp --dport 53 --seconds 30 -w dns.ndjson
-  tracetui record -p tcp --syn --packets 10 | jq -c '[.src, .dst, .verdict]'
-"""
-MODULES = """\
-A star behind the references says that some are held by no module: by the kernel, a rule, a socket.
-
-examples:
-  tracetui modules nf_conntrack
-  tracetui modules --sort size
-  tracetui modules --json | jq -r '.needs[] | select(.state == "missing") | .module'
-"""
-DOCTOR = """\
-It changes nothing. Exit status 1: something keeps this node from being traced.
-
-examples:
-  sudo tracetui doctor
-  sudo tracetui doctor --netns cni-1234
-"""
-RULES = """\
-examples:
-  tracetui rules
-  tracetui rules add -p tcp --dport 443 --syn --expire 2m
-  tracetui rules delete 3fa9c1
-"""
-
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+SHELLS = ("bash", "zsh", "fish")
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse, with one line for what is wrong."""
+def parse(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    """What was typed; ``command`` names the module of ``tracetui.cli`` that runs it.
 
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong and where help is; exit status 2."""
-        first, *shown = message.split("\n")
-        lines = [f"{self.prog}: {first}; see {self.prog} --help", *shown]
-        self.exit(2, "".join(f"{inert(line)}\n" for line in lines))
+    Exits with 2, and one line on standard error, for what can't be meant.
+    """
+    top = parser()
+    found = top.parse_args(argv)
+    _refuse_idle(top, found)
+    return found
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line; ``command`` names the module of ``tracetui.cli`` that runs it."""
-    top = Parser(
-        prog="tracetui",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[options.tracing(), options.view(), options.rule()],
-        allow_abbrev=False,
+def parser() -> Parser:
+    """The parser of the whole command line."""
+    top = Parser("tracetui", "[RULE]\n       tracetui COMMAND [OPTIONS] …")
+    top.set_defaults(command="live", parser=top)
+    commands: Any = top.add_subparsers(title="commands", metavar="COMMAND", prog="tracetui")
+    for add in (
+        _add_replay, _add_record, _add_rules, _add_flush, _add_modules, _add_doctor, _add_demo,
+        _add_completion, _add_man,
+    ):  # fmt: skip
+        add(commands)
+    options.add_rule(top)
+    options.add_tracing(top)
+    options.add_filter(top)
+    top.group("help").add_argument(
+        "--version",
+        action="version",
+        version=f"tracetui {__version__}",
+        help="show the version and exit",
     )
-    top.add_argument("--version", action="version", version=f"tracetui {__version__}")
-    top.set_defaults(command="live")
-    commands: Any = top.add_subparsers(title="commands", metavar="COMMAND")
-    _add_replay(commands)
-    _add_record(commands)
-    _add_rules(commands)
-    flush = _command(commands, "flush", "remove every TRACE rule of ours", "", options.netns(True))
-    flush.add_argument("--all", action="store_true", help="foreign TRACE rules too, named")
-    about = "the kernel modules with their Used-by tree, and what tracing needs of them"
-    modules = _command(commands, "modules", about, MODULES)
-    modules.add_argument(
-        "name", nargs="?", metavar="NAME", help="only this one, with everything known of it"
-    )
-    modules.add_argument("--sort", choices=ORDERS, default="name", help="default: name")
-    modules.add_argument("--json", action="store_true", help="as JSON")
-    about = "what this node can trace, what is missing, and what to type"
-    doctor = _command(commands, "doctor", about, DOCTOR, options.netns(True))
-    doctor.add_argument("--json", action="store_true", help="as JSON")
-    _command(commands, "demo", "trace a throwaway lab; without root, play a recording", "")
+    top.add_help_flag()
     return top
 
 
-def _add_replay(commands: Commands) -> None:
-    about = "show hops from files or standard input"
-    replay = _command(commands, "replay", about, REPLAY, options.view(True))
-    replay.add_argument(
+def _refuse_idle(top: Parser, found: argparse.Namespace) -> None:
+    """Exit with 2 where an option before a command means nothing to the command."""
+    known = {action.dest for action in found.parser._actions}
+    for action in top._actions:
+        is_typed = getattr(found, action.dest, action.default) != action.default
+        if action.option_strings and is_typed and action.dest not in known:
+            found.parser.error(f"{action.option_strings[-1]} is no option of it")
+
+
+def _add_replay(commands: Any) -> None:
+    replay = _command(commands, "replay", "FILE…")
+    given = replay.group(INPUT)
+    given.add_argument(
         "files", nargs="+", metavar="FILE", help="a log or recording, packed or not; - is stdin"
     )
-    replay.add_argument(
+    given.add_argument(
         "--ruleset",
         action="append",
         default=[],
         metavar="FILE",
         help="explain the hops by an iptables-save or nft listing; can be given more than once",
     )
-    replay.add_argument(
-        "--own", action="store_true", help="also the hops of TRACE rules of ours (text)"
-    )
-    replay.add_argument(
-        "--format", choices=("tui", "text", "json"), help="default: tui on a terminal, else text"
-    )
-    replay.add_argument(
+    given.add_argument(
         "--follow", action="store_true", help="read on as the last file grows, like tail -F"
     )
-    replay.add_argument(
+    given.add_argument(
         "--speed",
         type=options.speed,
         default="max",
         metavar="N|max",
         help="N times as fast as it was, 1 for as it was (default: max)",
     )
-    replay.add_argument(
+    options.add_filter(replay, inner=True)
+    output = replay.group(OUTPUT)
+    output.add_argument(
+        "--format",
+        choices=("tui", "text", "json"),
+        metavar="FORMAT",
+        help="tui, text or json (default: tui on a terminal, else text)",
+    )
+    output.add_argument(
+        "--own", action="store_true", help="also the hops of our own TRACE rules (text)"
+    )
+    output.add_argument(
         "--verbose", action="store_true", help="say which lines held no hop, and why (text, json)"
     )
+    replay.add_help_flag()
 
 
-def _add_record(commands: Commands) -> None:
-    record = _command(
-        commands, "record", "trace without a screen and write NDJSON", RECORD,
-        options.tracing(True), options.view(True), options.rule(),
-    )  # fmt: skip
-    record.add_argument("-w", dest="write", metavar="FILE", default="-", help="default: - (stdout)")
-    record.add_argument("--seconds", type=options.seconds, metavar="N", help="end after so long")
-    record.add_argument("--packets", type=options.positive, metavar="N", help="end after so many")
-    record.add_argument(
-        "--rotate",
-        type=options.size,
-        metavar="SIZE",
-        help="begin another file after so much, like 100M; FILE.1 is then the one before",
+def _add_record(commands: Any) -> None:
+    record = _command(commands, "record", "RULE")
+    options.add_rule(record)
+    options.add_tracing(record, inner=True)
+    trace = record.group(TRACE)
+    trace.add_argument(
+        "--seconds", type=options.seconds, metavar="N", help="end after so many seconds"
     )
-    record.add_argument(
-        "--keep",
-        type=options.positive,
-        default=5,
-        metavar="N",
-        help="files before it that are kept with --rotate (default: 5)",
+    trace.add_argument(
+        "--packets", type=options.positive, metavar="N", help="end after so many packets"
     )
+    options.add_filter(record, inner=True)
+    record.group(OUTPUT).add_argument(
+        "-w", dest="write", metavar="FILE", default="-", help="where to (default: -, stdout)"
+    )
+    record.add_help_flag()
 
 
-def _add_rules(commands: Commands) -> None:
-    about = "list, add or delete TRACE rules of the raw tables"
-    rules = _command(commands, "rules", about, RULES, options.netns(True))
+def _add_rules(commands: Any) -> None:
+    rules = _command(commands, "rules", "[ACTION …]")
     rules.set_defaults(action="list")
-    actions = rules.add_subparsers(title="actions", metavar="ACTION")
-    listing = actions.add_parser(
-        "list", help="all of them, ours and foreign (the default)", parents=[options.netns(True)]
+    options.add_netns(rules, inner=True)
+    actions = rules.add_subparsers(title="actions", metavar="ACTION", prog="tracetui rules")
+    for name, operands in (("list", ""), ("add", "RULE"), ("delete", "ID")):
+        made = _command(actions, name, operands, above=rules)
+        made.set_defaults(action=name)
+        if name == "add":
+            options.add_rule(made)
+        if name == "delete":
+            made.group("the rule").add_argument(
+                "id", metavar="ID", help="as `tracetui rules` shows it"
+            )
+        options.add_netns(made, inner=True)
+        made.add_help_flag()
+    rules.add_help_flag()
+
+
+def _add_flush(commands: Any) -> None:
+    flush = _command(commands, "flush")
+    group = flush.group("the rules")
+    group.add_argument("--all", action="store_true", help="foreign TRACE rules too, named")
+    options.add_netns(flush, inner=True)
+    flush.add_help_flag()
+
+
+def _add_modules(commands: Any) -> None:
+    modules = _command(commands, "modules", "[NAME]")
+    modules.group("the modules").add_argument(
+        "name", nargs="?", metavar="NAME", help="only this one, with everything known of it"
     )
-    listing.set_defaults(action="list")
-    about = "add one that no process watches: it ends by its expiry, delete or flush"
-    adding = actions.add_parser(
-        "add", help=about, description=about, parents=[options.netns(True), options.rule()]
+    output = modules.group(OUTPUT)
+    output.add_argument(
+        "--sort",
+        choices=ORDERS,
+        default=ORDERS[0],
+        metavar="ORDER",
+        help=f"{', '.join(ORDERS[:-1])} or {ORDERS[-1]} (default: {ORDERS[0]})",
     )
-    adding.set_defaults(action="add")
-    deleting = actions.add_parser(
-        "delete", help="delete one of ours", parents=[options.netns(True)]
+    output.add_argument("--json", action="store_true", help="as JSON")
+    modules.add_help_flag()
+
+
+def _add_doctor(commands: Any) -> None:
+    doctor = _command(commands, "doctor")
+    options.add_netns(doctor, inner=True)
+    doctor.group(OUTPUT).add_argument("--json", action="store_true", help="as JSON")
+    doctor.add_help_flag()
+
+
+def _add_demo(commands: Any) -> None:
+    demo = _command(commands, "demo")
+    options.add_sources(demo, inner=True)
+    demo.add_help_flag()
+
+
+def _add_completion(commands: Any) -> None:
+    completion = _command(commands, "completion", "SHELL")
+    completion.group("the shell").add_argument(
+        "shell", choices=SHELLS, metavar="SHELL", help="bash, zsh or fish"
     )
-    deleting.set_defaults(action="delete")
-    deleting.add_argument("id", metavar="ID", help="as `tracetui rules` shows it")
+    completion.add_help_flag()
+
+
+def _add_man(commands: Any) -> None:
+    _command(commands, "man").add_help_flag()
 
 
 def _command(
-    commands: Commands,
-    name: str,
-    about: str,
-    epilog: str,
-    *parents: argparse.ArgumentParser,
-) -> argparse.ArgumentParser:
-    made: argparse.ArgumentParser = commands.add_parser(
-        name,
-        help=about,
-        description=about,
-        epilog=epilog,
-        parents=parents,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    made.set_defaults(command=name)
+    commands: Any, name: str, operands: str = "", above: Optional[Parser] = None
+) -> Parser:
+    page = PAGES[f"{commands._prog_prefix} {name}"]
+    made: Parser = commands.add_parser(name, help=page.summary, operands=operands)
+    made.set_defaults(parser=made)
+    if above is None:
+        made.set_defaults(command=name)
     return made

@@ -24,8 +24,8 @@ from tracetui.errors import Failure, TracetuiError
 from tracetui.kernel.procfs import routing_sysctls
 from tracetui.model.cost import worst_case
 from tracetui.model.installed import InstalledRule
-from tracetui.model.rule import DEFAULT_EXPIRY, TraceRule
-from tracetui.model.rule_fields import MAX_EXPIRY
+from tracetui.model.rule import TraceRule
+from tracetui.model.rule_fields import DEFAULT_EXPIRY, MAX_EXPIRY
 from tracetui.model.standing import Standing
 
 CLOCK_SET_SECONDS = 5.0

@@ -11,7 +11,8 @@ from typing import NamedTuple, Optional
 
 from tracetui.errors import Failure
 from tracetui.kernel import command_line
-from tracetui.model.rule import BACKENDS, LOCK_SECONDS
+from tracetui.model.rule import LOCK_SECONDS
+from tracetui.model.rule_fields import BACKENDS
 
 CALL_SECONDS = 15.0
 """After this a call is stopped; more than the lock's wait and a slow listing together."""

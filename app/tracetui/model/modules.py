@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Optional
 
+from tracetui.model.module_order import in_order
+
 _NETFILTER = re.compile(
     r"(nf_|nft_|nfnetlink|xt_|x_tables|ipt_|ip6t_|ip_tables|ip6_tables|iptable_|ip6table_"
     r"|arp_tables|arptable_|arpt_|ebtable|ebt_|ip_set|ip_vs|br_netfilter)"
@@ -67,10 +69,6 @@ class ModuleFacts:
     """Their values; None for one that only root may read."""
 
 
-ORDERS = ("name", "size", "references")
-"""What modules can be sorted by."""
-
-
 class ModuleTree:
     """The loaded modules, each with those that use it and those it needs."""
 
@@ -88,12 +86,7 @@ class ModuleTree:
 
     def sorted_by(self, order: str) -> list[Module]:
         """All of them in one of ORDERS: netfilter's first by name, or the largest first."""
-        found = sorted(self._by_name.values(), key=lambda module: module.name)
-        if order == "size":
-            return sorted(found, key=lambda module: -module.size)
-        if order == "references":
-            return sorted(found, key=lambda module: -(module.refcount or 0))
-        return sorted(found, key=lambda module: not module.is_netfilter)
+        return in_order(self._by_name.values(), order)
 
     def find(self, name: str) -> Optional[Module]:
         """The module of that name; the kernel takes - for _ in names, and so does this."""

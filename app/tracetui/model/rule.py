@@ -17,13 +17,13 @@ from tracetui.errors import InvalidRule
 from tracetui.model import rule_fields
 from tracetui.model.header import Header
 from tracetui.model.hop import YEAR_10000
-from tracetui.model.rule_fields import CHAINS, MAX_LIMIT
+from tracetui.model.rule_fields import (
+    CHAINS,
+    DEFAULT_EXPIRY,
+    DEFAULT_LIMIT,
+    MAX_LIMIT,
+)
 
-BACKENDS = ("legacy", "nft")
-DEFAULT_LIMIT = 20
-"""Packets per second the kernel traces for one rule."""
-DEFAULT_EXPIRY = 600
-"""Seconds after which the kernel stops matching the rule by itself."""
 BURST = 20
 LOCK_SECONDS = 5
 """How long one iptables call waits for the xtables lock (``-w``)."""

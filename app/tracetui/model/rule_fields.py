@@ -8,10 +8,15 @@ from __future__ import annotations
 import ipaddress
 import re
 
+BACKENDS = ("legacy", "nft")
 CHAINS = ("PREROUTING", "OUTPUT")
 PROTOCOLS = ("tcp", "udp", "icmp", "icmpv6", "sctp", "dccp", "udplite", "esp", "ah", "gre")
+DEFAULT_LIMIT = 20
+"""Packets per second the kernel traces for one rule."""
 MAX_LIMIT = 10_000
 """xt_limit counts in 1/10,000 s (XT_LIMIT_SCALE, include/uapi/linux/netfilter/xt_limit.h)."""
+DEFAULT_EXPIRY = 600
+"""Seconds after which the kernel stops matching the rule by itself."""
 MAX_EXPIRY = 24 * 3600
 MAX_INTERFACE = 15
 """IFNAMSIZ - 1 (include/uapi/linux/if.h)."""

@@ -13,7 +13,8 @@ from textual.widgets import Input, Static, Tree
 from textual.widgets.tree import TreeNode
 
 from tracetui.errors import TracetuiError
-from tracetui.model.modules import ORDERS, Module, ModuleTree
+from tracetui.model.module_order import ORDERS
+from tracetui.model.modules import Module, ModuleTree
 from tracetui.model.needs import MISSING, ON_DISK, Need
 from tracetui.session import modules
 from tracetui.session.cells import padded, shown

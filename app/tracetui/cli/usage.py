@@ -1,0 +1,164 @@
+"""The parser of one command: help that reads like a manual, and plain words for what is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import textwrap
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import Any, NoReturn, Optional
+
+from tracetui.cli.manual import PAGES, Page
+from tracetui.session.inert import inert
+
+WIDTH = 80
+"""Columns of the help at most; narrower terminals get less."""
+_IPTABLES = {
+    "--protocol": "-p", "--proto": "-p", "--source-port": "--sport", "--sports": "--sport",
+    "--src": "-s", "--dst": "-d", "--destination": "-d", "--destination-port": "--dport",
+    "--dports": "--dport", "--in-interface": "-i", "--out-interface": "-o", "--ipv4": "-4",
+    "--ipv6": "-6", "-A": "--chain", "-I": "--chain",
+}  # fmt: skip
+"""What iptables(8) calls what our options call otherwise."""
+_PLAINER = (
+    (
+        re.compile(r"argument (\S+): not allowed with argument (\S+)"),
+        r"\1 and \2 exclude each other",
+    ),
+    (re.compile(r"the following arguments are required: (.*)"), r"\1 is missing"),
+    (re.compile(r"argument (\S+): ignored explicit argument .*"), r"\1 takes no value"),
+    (re.compile(r"argument (\S+): (.*)", re.DOTALL), r"\1: \2"),
+)
+"""argparse's words, and ours for the same."""
+_EXPECTED = re.compile(r"argument (\S+): expected .*argument")
+
+
+class Parser(argparse.ArgumentParser):
+    """The options of one command; ``page`` tells of it."""
+
+    def __init__(self, prog: str, operands: str = "", top: Optional[Parser] = None) -> None:
+        """``operands`` stand behind the options in the line on usage."""
+        self.page: Page = PAGES[prog]
+        self.top = top or self
+        """The parser of the whole command line."""
+        super().__init__(
+            prog=prog,
+            usage=f"{prog} [OPTIONS]{' ' if operands else ''}{operands}",
+            description="\n\n".join([self.page.about, *self.page.more]),
+            epilog=_epilog(self.page),
+            formatter_class=_Formatter,
+            allow_abbrev=False,
+            add_help=False,
+        )
+        self._titled: dict[str, argparse._ArgumentGroup] = {}
+
+    def group(self, title: str) -> argparse._ArgumentGroup:
+        """The options under one title."""
+        if title not in self._titled:
+            self._titled[title] = self.add_argument_group(title)
+        return self._titled[title]
+
+    def add_help_flag(self, group: str = "help") -> None:
+        """Add -h, which is the last of the options."""
+        self.group(group).add_argument("-h", "--help", action="help", help="show this and exit")
+
+    def flags(self) -> list[str]:
+        """Every option as it is typed."""
+        return list(self._option_string_actions)
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Optional[Sequence[str]] = None, namespace: Optional[argparse.Namespace] = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse; what is not known ends it, in the words of the command that it was typed for."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(self._unknown(unknown[0]))
+        return found, []
+
+    def error(self, message: str) -> NoReturn:
+        """Say in one line what is wrong and where help is; exit status 2."""
+        first, *shown = self._plainer(message).split("\n")
+        lines = [f"{self.prog}: {first}; see {self.prog} --help", *shown]
+        self.exit(2, "".join(f"{inert(line)}\n" for line in lines))
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is None or value in action.choices:
+            return
+        known = list(action.choices)
+        if isinstance(action, argparse._SubParsersAction):
+            kind = (action.metavar or "command").lower() if isinstance(action.metavar, str) else ""
+            what = f"no {kind} {value!r}"
+        else:
+            what = f"{'/'.join(action.option_strings) or action.metavar}: not {value!r}"
+        hint = _meant(str(value), known) or f" (one of {', '.join(known)})"
+        self.error(what + hint)
+
+    def _plainer(self, message: str) -> str:
+        expected = _EXPECTED.fullmatch(message)
+        if expected:
+            action = self._option_string_actions.get(expected[1].split("/")[0])
+            value = action.metavar if action else None
+            return f"{expected[1]} needs a value{f': {value}' if value else ''}"
+        for theirs, ours in _PLAINER:
+            if theirs.fullmatch(message):
+                return theirs.sub(ours, message)
+        return message
+
+    def _unknown(self, word: str) -> str:
+        """Why a word is not understood here."""
+        if not word.startswith("-") or word == "-":
+            return f"{word!r} is not expected here"
+        flag = word.partition("=")[0]
+        others = [one.prog for one in self.top.all() if flag in one.flags()]
+        if others:
+            return f"{flag} is no option of it, but of {_listed(others)}"
+        return f"no option {flag}{_meant(flag, self.flags())}"
+
+    def all(self) -> Iterable[Parser]:
+        """The parser itself and those of the commands below it."""
+        yield self
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for one in action.choices.values():
+                    yield from one.all()
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Wraps a paragraph of one line, and leaves one of several as it is."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=26)
+        self._width = min(self._width, WIDTH - 2)
+
+    def _format_action(self, action: argparse.Action) -> str:
+        if isinstance(action, argparse._SubParsersAction):
+            return "".join(map(self._format_action, self._iter_indented_subactions(action)))
+        return super()._format_action(action)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n\n".join(
+            part if "\n" in part else textwrap.fill(part, width, break_on_hyphens=False)
+            for part in text.split("\n\n")
+        )
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(text, width, break_on_hyphens=False)
+
+
+def _epilog(page: Page) -> str:
+    examples = "".join(f"\n  # {one.purpose}\n  {one.line}" for one in page.examples)
+    statuses = "".join(f"\n  {status}  {text}" for status, text in page.statuses.items())
+    return f"examples:{examples}\n\nexit status:{statuses}"
+
+
+def _meant(typed: str, known: Sequence[str]) -> str:
+    """What was probably meant, as a question; empty where nothing is near."""
+    alias = _IPTABLES.get(typed)
+    near = [alias] if alias in known else get_close_matches(typed, known, 1, 0.6)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _listed(words: Sequence[str]) -> str:
+    *first, last = [f"`{word}`" for word in words]
+    return f"{', '.join(first)} and {last}" if first else last
