@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 from tracetui.cli.parser import parse
 from tracetui.cli.terminal import have_streams, say, take_any_text
-from tracetui.errors import Failure, TracetuiError, UsageError
+from tracetui.cli.usage import Parser
+from tracetui.errors import TracetuiError, UsageError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,14 +25,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     have_streams()
     take_any_text()
     try:
-        options = parse(argv)
-        command = importlib.import_module(f"tracetui.cli.{options.command}")
-        status = int(command.run(options))
+        status = _run(argv)
         sys.stdout.flush()
-    except UsageError as error:
-        return _complain(error, 2)
     except TracetuiError as error:
-        return _complain(error, 1)
+        say(str(error))
+        return 1
     except BrokenPipeError:
         _write_no_more()
         return 1
@@ -39,17 +37,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
             raise
         _write_no_more()
-        return _complain(Failure(f"standard output: {error.strerror}"), 1)
+        say(f"standard output: {error.strerror}")
+        return 1
     except KeyboardInterrupt:
         return 130
     return status
 
 
+def _run(argv: Sequence[str] | None) -> int:
+    """Run the command that was typed, or say what is wrong with it; the exit status."""
+    try:
+        options = parse(argv)
+        command = importlib.import_module(f"tracetui.cli.{options.command}")
+        try:
+            return int(command.run(options))
+        except UsageError as error:
+            asked: Parser = options.parser
+            asked.error(str(error))
+    except SystemExit as end:  # argparse's way to end
+        return int(end.code or 0)
+
+
 def _write_no_more() -> None:
     """Let the interpreter's flush at exit not complain of an output that takes nothing."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _complain(error: Exception, status: int) -> int:
-    say(str(error))
-    return status

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn, Optional
 
 from tracetui.cli.manual import PAGES, Page
+from tracetui.model.rule_fields import PROTOCOLS
 from tracetui.session.inert import inert
 
 WIDTH = 80
@@ -21,6 +23,8 @@ _IPTABLES = {
     "--ipv6": "-6", "-A": "--chain", "-I": "--chain",
 }  # fmt: skip
 """What iptables(8) calls what our options call otherwise."""
+_PCAP = ("ether", "host", "net", "port", "portrange", "src", "dst", "ip", "ip6", *PROTOCOLS)
+"""What filters of tcpdump begin with (pcap-filter(7))."""
 _PLAINER = (
     (
         re.compile(r"argument (\S+): not allowed with argument (\S+)"),
@@ -71,9 +75,11 @@ class Parser(argparse.ArgumentParser):
         self, args: Optional[Sequence[str]] = None, namespace: Optional[argparse.Namespace] = None
     ) -> tuple[argparse.Namespace, list[str]]:
         """Parse; what is not known ends it, in the words of the command that it was typed for."""
-        found, unknown = super().parse_known_args(args, namespace)
+        words = sys.argv[1:] if args is None else list(args)
+        self._look_at_options(words)
+        found, unknown = super().parse_known_args(words, namespace)
         if unknown:
-            self.error(self._unknown(unknown[0]))
+            self.error(f"{unknown[0]!r} is not expected here{self._about_rules()}")
         return found, []
 
     def error(self, message: str) -> NoReturn:
@@ -86,13 +92,29 @@ class Parser(argparse.ArgumentParser):
         if action.choices is None or value in action.choices:
             return
         known = list(action.choices)
+        choice = f" (one of {', '.join(known)})"
         if isinstance(action, argparse._SubParsersAction):
-            kind = (action.metavar or "command").lower() if isinstance(action.metavar, str) else ""
-            what = f"no {kind} {value!r}"
-        else:
-            what = f"{'/'.join(action.option_strings) or action.metavar}: not {value!r}"
-        hint = _meant(str(value), known) or f" (one of {', '.join(known)})"
-        self.error(what + hint)
+            rules = self._about_rules() if value in _PCAP else ""
+            hint = rules or _meant(str(value), known) or choice
+            self.error(f"no {str(action.metavar).lower()} {value!r}{hint}")
+        self.error(f"{'/'.join(action.option_strings) or action.metavar}: not {value!r}{choice}")
+
+    def _look_at_options(self, words: Sequence[str]) -> None:
+        """Complain of an option that is none, before its value is taken for something else."""
+        is_value = False
+        for word in words:
+            if is_value or word == "-":
+                is_value = False
+                continue
+            if word == "--" or (not word.startswith("-") and self._subparsers is not None):
+                return
+            if not word.startswith("-"):
+                continue
+            flag = word.partition("=")[0]
+            known = self._option_string_actions.get(flag)
+            if known is None and (flag[:2] == "--" or flag[:2] not in self._option_string_actions):
+                self.error(self._unknown(flag))
+            is_value = known is not None and known.nargs is None and "=" not in word
 
     def _plainer(self, message: str) -> str:
         expected = _EXPECTED.fullmatch(message)
@@ -105,11 +127,11 @@ class Parser(argparse.ArgumentParser):
                 return theirs.sub(ours, message)
         return message
 
-    def _unknown(self, word: str) -> str:
-        """Why a word is not understood here."""
-        if not word.startswith("-") or word == "-":
-            return f"{word!r} is not expected here"
-        flag = word.partition("=")[0]
+    def _about_rules(self) -> str:
+        return " (a RULE is options: -p tcp --dport 80)" if "--dport" in self.flags() else ""
+
+    def _unknown(self, flag: str) -> str:
+        """Why an option is not understood here."""
         others = [one.prog for one in self.top.all() if flag in one.flags()]
         if others:
             return f"{flag} is no option of it, but of {_listed(others)}"
