@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import Any, Optional
+from typing import Optional
 
 from tracetui import __version__
 from tracetui.cli import options
-from tracetui.cli.manual import PAGES
 from tracetui.cli.options import INPUT, OUTPUT, TRACE
 from tracetui.cli.usage import Parser
 from tracetui.model.module_order import ORDERS
@@ -30,13 +29,13 @@ def parse(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
 def parser() -> Parser:
     """The parser of the whole command line."""
     top = Parser("tracetui", "[RULE]\n       tracetui COMMAND [OPTIONS] …")
-    top.set_defaults(command="live", parser=top)
-    commands: Any = top.add_subparsers(title="commands", metavar="COMMAND", prog="tracetui")
+    top.set_defaults(command="live")
+    top.add_commands("commands", "COMMAND")
     for add in (
         _add_replay, _add_record, _add_rules, _add_flush, _add_modules, _add_doctor, _add_demo,
         _add_completion, _add_man,
     ):  # fmt: skip
-        add(commands)
+        add(top)
     options.add_rule(top)
     options.add_tracing(top)
     options.add_filter(top)
@@ -59,8 +58,8 @@ def _refuse_idle(top: Parser, found: argparse.Namespace) -> None:
             found.parser.error(f"{action.option_strings[-1]} is no option of it")
 
 
-def _add_replay(commands: Any) -> None:
-    replay = _command(commands, "replay", "FILE…")
+def _add_replay(top: Parser) -> None:
+    replay = _command(top, "replay", "FILE…")
     given = replay.group(INPUT)
     given.add_argument(
         "files", nargs="+", metavar="FILE", help="a log or recording, packed or not; - is stdin"
@@ -99,8 +98,8 @@ def _add_replay(commands: Any) -> None:
     replay.add_help_flag()
 
 
-def _add_record(commands: Any) -> None:
-    record = _command(commands, "record", "RULE")
+def _add_record(top: Parser) -> None:
+    record = _command(top, "record", "RULE")
     options.add_rule(record)
     options.add_tracing(record, inner=True)
     trace = record.group(TRACE)
@@ -117,13 +116,13 @@ def _add_record(commands: Any) -> None:
     record.add_help_flag()
 
 
-def _add_rules(commands: Any) -> None:
-    rules = _command(commands, "rules", "[ACTION …]")
+def _add_rules(top: Parser) -> None:
+    rules = _command(top, "rules", "[ACTION …]")
     rules.set_defaults(action="list")
     options.add_netns(rules, inner=True)
-    actions = rules.add_subparsers(title="actions", metavar="ACTION", prog="tracetui rules")
+    rules.add_commands("actions", "ACTION")
     for name, operands in (("list", ""), ("add", "RULE"), ("delete", "ID")):
-        made = _command(actions, name, operands, above=rules)
+        made = rules.add_command(name, operands)
         made.set_defaults(action=name)
         if name == "add":
             options.add_rule(made)
@@ -136,16 +135,16 @@ def _add_rules(commands: Any) -> None:
     rules.add_help_flag()
 
 
-def _add_flush(commands: Any) -> None:
-    flush = _command(commands, "flush")
+def _add_flush(top: Parser) -> None:
+    flush = _command(top, "flush")
     group = flush.group("the rules")
     group.add_argument("--all", action="store_true", help="foreign TRACE rules too, named")
     options.add_netns(flush, inner=True)
     flush.add_help_flag()
 
 
-def _add_modules(commands: Any) -> None:
-    modules = _command(commands, "modules", "[NAME]")
+def _add_modules(top: Parser) -> None:
+    modules = _command(top, "modules", "[NAME]")
     modules.group("the modules").add_argument(
         "name", nargs="?", metavar="NAME", help="only this one, with everything known of it"
     )
@@ -161,37 +160,32 @@ def _add_modules(commands: Any) -> None:
     modules.add_help_flag()
 
 
-def _add_doctor(commands: Any) -> None:
-    doctor = _command(commands, "doctor")
+def _add_doctor(top: Parser) -> None:
+    doctor = _command(top, "doctor")
     options.add_netns(doctor, inner=True)
     doctor.group(OUTPUT).add_argument("--json", action="store_true", help="as JSON")
     doctor.add_help_flag()
 
 
-def _add_demo(commands: Any) -> None:
-    demo = _command(commands, "demo")
+def _add_demo(top: Parser) -> None:
+    demo = _command(top, "demo")
     options.add_sources(demo, inner=True)
     demo.add_help_flag()
 
 
-def _add_completion(commands: Any) -> None:
-    completion = _command(commands, "completion", "SHELL")
+def _add_completion(top: Parser) -> None:
+    completion = _command(top, "completion", "SHELL")
     completion.group("the shell").add_argument(
         "shell", choices=SHELLS, metavar="SHELL", help="bash, zsh or fish"
     )
     completion.add_help_flag()
 
 
-def _add_man(commands: Any) -> None:
-    _command(commands, "man").add_help_flag()
+def _add_man(top: Parser) -> None:
+    _command(top, "man").add_help_flag()
 
 
-def _command(
-    commands: Any, name: str, operands: str = "", above: Optional[Parser] = None
-) -> Parser:
-    page = PAGES[f"{commands._prog_prefix} {name}"]
-    made: Parser = commands.add_parser(name, help=page.summary, operands=operands)
-    made.set_defaults(parser=made)
-    if above is None:
-        made.set_defaults(command=name)
+def _command(top: Parser, name: str, operands: str = "") -> Parser:
+    made = top.add_command(name, operands)
+    made.set_defaults(command=name)
     return made

@@ -7,7 +7,6 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from typing import Any, NoReturn, Optional
 
 from tracetui.cli.manual import PAGES, Page
@@ -39,7 +38,10 @@ _EXPECTED = re.compile(r"argument (\S+): expected .*argument")
 
 
 class Parser(argparse.ArgumentParser):
-    """The options of one command; ``page`` tells of it."""
+    """The options of one command; ``page`` tells of it.
+
+    What is parsed has the parser of the command that was typed as ``parser``.
+    """
 
     def __init__(self, prog: str, operands: str = "", top: Optional[Parser] = None) -> None:
         """``operands`` stand behind the options in the line on usage."""
@@ -55,6 +57,8 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
             add_help=False,
         )
+        self.set_defaults(parser=self)
+        self._commands: Any = None
         self._titled: dict[str, argparse._ArgumentGroup] = {}
 
     def group(self, title: str) -> argparse._ArgumentGroup:
@@ -66,6 +70,18 @@ class Parser(argparse.ArgumentParser):
     def add_help_flag(self, group: str = "help") -> None:
         """Add -h, which is the last of the options."""
         self.group(group).add_argument("-h", "--help", action="help", help="show this and exit")
+
+    def add_commands(self, title: str, metavar: str) -> None:
+        """Have commands below this one."""
+        self._commands = self.add_subparsers(title=title, metavar=metavar, prog=self.prog)
+
+    def add_command(self, name: str, operands: str = "") -> Parser:
+        """A command below this one, told of by its page."""
+        page = PAGES[f"{self.prog} {name}"]
+        made: Parser = self._commands.add_parser(
+            name, help=page.summary, operands=operands, top=self.top
+        )
+        return made
 
     def flags(self) -> list[str]:
         """Every option as it is typed."""
@@ -176,6 +192,8 @@ def _epilog(page: Page) -> str:
 
 def _meant(typed: str, known: Sequence[str]) -> str:
     """What was probably meant, as a question; empty where nothing is near."""
+    from difflib import get_close_matches
+
     alias = _IPTABLES.get(typed)
     near = [alias] if alias in known else get_close_matches(typed, known, 1, 0.6)
     return f" (did you mean {near[0]}?)" if near else ""
