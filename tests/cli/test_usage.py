@@ -71,7 +71,7 @@ def test_every_example_is_true_and_of_its_command(name):
     for example in PAGES[name].examples:
         called = parse(typed(example.line)).parser.prog
         assert called.startswith(name), example.line
-        assert len(example.line) <= 78
+        assert len(example.line) <= 71
 
 
 @pytest.mark.parametrize(

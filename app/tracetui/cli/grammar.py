@@ -22,6 +22,7 @@ _WORDS = {
     "N/second|none": ("1/second", "20/second", "100/second", "none"),
     "10m|none": ("1m", "10m", "1h", "none"),
     "N|max": ("1", "10", "max"),
+    "SIZE": ("10M", "100M", "1G"),
 }
 
 
@@ -36,6 +37,8 @@ class Value(NamedTuple):
     """``files`` and so on, where the node has them."""
     about: str = ""
     repeats: bool = False
+    group: str = ""
+    """The title it stands under, where it stands by itself."""
 
 
 class Option(NamedTuple):
@@ -79,7 +82,7 @@ def commands(top: Parser) -> Iterator[Command]:
                 elif action.option_strings:
                     options.append(_option(action, group.title or ""))
                 else:
-                    operands.append(_value(action))
+                    operands.append(_value(action, group.title or ""))
         usage = one.format_usage().removeprefix("usage: ").rstrip()
         yield Command(one.prog, one.page, usage, tuple(options), tuple(operands), tuple(below))
 
@@ -89,9 +92,10 @@ def _option(action: argparse.Action, group: str) -> Option:
     return Option(tuple(action.option_strings), action.help or "", _value(action), group, repeats)
 
 
-def _value(action: argparse.Action) -> Value:
+def _value(action: argparse.Action, group: str = "") -> Value:
     if action.nargs == 0:
         return Value("")
     name = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
     words = tuple(action.choices or _WORDS.get(name, ()))
-    return Value(name, words, _KINDS.get(name, ""), action.help or "", action.nargs == "+")
+    kind, about = _KINDS.get(name, ""), action.help or ""
+    return Value(name, words, kind, about, action.nargs == "+", group)

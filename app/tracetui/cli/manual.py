@@ -1,4 +1,4 @@
-"""What is told of each command: the words of --help and of the man page, kept in one place."""
+"""What is told of each command: the words of --help and of the man page."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ PAGES = {
             ),
             Example(
                 "As JSON, one object a line",
-                "tracetui replay --format json syn.ndjson | jq 'select(.verdict == \"drop\")'",
+                "tracetui replay --format json syn.ndjson | jq -c '[.src, .verdict]'",
             ),
         ),
     ),
@@ -101,8 +101,12 @@ PAGES = {
                 "tracetui record -p udp --dport 53 --seconds 30 -w dns.ndjson",
             ),
             Example(
+                "The last 600 MB of it, for as long as it takes",
+                "tracetui record -p tcp --syn --expire none --rotate 100M -w syn.ndjson",
+            ),
+            Example(
                 "Ten connections that are opened",
-                "tracetui record -p tcp --syn --packets 10 | jq -c '[.src, .dst, .verdict]'",
+                "tracetui record -p tcp --syn --packets 10 | jq -c '[.src, .nat]'",
             ),
         ),
         {
@@ -229,3 +233,41 @@ PAGES = {
     ),
 }
 """By the words that call the command."""
+SAFETY = (
+    "A TRACE rule of ours is inserted at the top of a chain of the raw table and bears our tag. "
+    "It is removed when tracetui ends, however it ends; if every process of it is killed, the "
+    "kernel ends the rule at its expiry and the next start, or `tracetui flush`, removes it.",
+    "The guard removes our rules at once when more hops come than the node should bear, or when "
+    "the kernel reports a loss. Foreign rules are listed and left alone.",
+    "Tracing needs root. Started by a user, tracetui asks sudo for its privileged half; under "
+    "sudo the screen becomes the invoking user. What needs no root works without.",
+)
+"""What is done to the node, and what ends it."""
+FILTERS = (
+    "A filter is written in tcpdump's words: `src 10.0.0.0/8 and dst port 8090 or icmp`, with "
+    "`host`, `net`, `port`, `portrange`, `proto`, `less`, `greater`, `not` and parentheses. "
+    "Addresses and ports match on both sides of NAT.",
+    "Of our own are `chain`, `table`, `backend`, `iface`, `in`, `out`, `mark` and `text` with a "
+    "word behind them, `verdict` with accept, drop, reject or unknown, and `nat` by itself.",
+)
+FILES = {
+    "~/.config/tracetui/settings.json": "Colours, layout and keys that were chosen on the screen. "
+    'Keys are bound by name, as in {"keys": {"timeline.pause": "z"}}.',
+    "/run/tracetui": "What was changed beside rules, so that it is restored also after a crash.",
+    "/run/netns": "The named network namespaces.",
+}
+ENVIRONMENT = {
+    "NO_COLOR": "Where it is set, the screen is drawn without colours. Nothing is told by colour "
+    "alone.",
+    "TERM": "Where it is dumb, there is no screen, as without a terminal.",
+    "COLUMNS": "The width of the help.",
+    "XDG_CONFIG_HOME": "The directory in the place of ~/.config.",
+    "XTABLES_LOCKFILE": "The lock that iptables takes, where it is not /run/xtables.lock.",
+    "TRACETUI_ROOT": "The directory in the place of / for `tracetui modules`: files of another "
+    "node.",
+    "SUDO_UID, DOAS_USER, PKEXEC_UID": "Who started tracetui as root, set by sudo, doas or pkexec.",
+}
+SEE_ALSO = (
+    "iptables(8)", "iptables-extensions(8)", "ip-netns(8)", "nft(8)", "pcap-filter(7)",
+    "tcpdump(8)", "xtables-monitor(8)",
+)  # fmt: skip

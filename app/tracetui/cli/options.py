@@ -16,6 +16,7 @@ from tracetui.session.inert import inert
 if TYPE_CHECKING:
     from tracetui.model.rule import TraceRule
 
+LEAST_FILE = 64 << 10
 INPUT, TRACE, OUTPUT = "the input", "the trace", "the output"
 """Titles that options stand under."""
 _RULE_FIELDS = {

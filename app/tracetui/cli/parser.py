@@ -9,7 +9,7 @@ from typing import Optional
 from tracetui import __version__
 from tracetui.cli import options
 from tracetui.cli.options import INPUT, OUTPUT, TRACE
-from tracetui.cli.usage import Parser
+from tracetui.cli.usage import HELP, Parser
 from tracetui.model.module_order import ORDERS
 
 SHELLS = ("bash", "zsh", "fish")
@@ -39,7 +39,7 @@ def parser() -> Parser:
     options.add_rule(top)
     options.add_tracing(top)
     options.add_filter(top)
-    top.group("help").add_argument(
+    top.group(HELP).add_argument(
         "--version",
         action="version",
         version=f"tracetui {__version__}",
@@ -110,8 +110,22 @@ def _add_record(top: Parser) -> None:
         "--packets", type=options.positive, metavar="N", help="end after so many packets"
     )
     options.add_filter(record, inner=True)
-    record.group(OUTPUT).add_argument(
+    output = record.group(OUTPUT)
+    output.add_argument(
         "-w", dest="write", metavar="FILE", default="-", help="where to (default: -, stdout)"
+    )
+    output.add_argument(
+        "--rotate",
+        type=options.size,
+        metavar="SIZE",
+        help="begin another file after so much, like 100M; FILE.1 is then the one before",
+    )
+    output.add_argument(
+        "--keep",
+        type=options.positive,
+        default=5,
+        metavar="N",
+        help="files before it that are kept with --rotate (default: 5)",
     )
     record.add_help_flag()
 

@@ -13,6 +13,8 @@ from tracetui.cli.manual import PAGES, Page
 from tracetui.model.rule_fields import PROTOCOLS
 from tracetui.session.inert import inert
 
+HELP = "help"
+"""The title of what only tells."""
 WIDTH = 80
 """Columns of the help at most; narrower terminals get less."""
 _IPTABLES = {
@@ -67,9 +69,9 @@ class Parser(argparse.ArgumentParser):
             self._titled[title] = self.add_argument_group(title)
         return self._titled[title]
 
-    def add_help_flag(self, group: str = "help") -> None:
+    def add_help_flag(self) -> None:
         """Add -h, which is the last of the options."""
-        self.group(group).add_argument("-h", "--help", action="help", help="show this and exit")
+        self.group(HELP).add_argument("-h", "--help", action="help", help="show this and exit")
 
     def add_commands(self, title: str, metavar: str) -> None:
         """Have commands below this one."""

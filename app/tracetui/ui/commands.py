@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from textual.binding import Binding, BindingType
+if TYPE_CHECKING:
+    from textual.binding import BindingType
 
 
 class Command(NamedTuple):
@@ -157,6 +158,9 @@ SCOPES = {
 
 def bindings(scope: str) -> list[BindingType]:
     """Textual's bindings of one scope."""
+    # The man page is made of the table too, and needs no Textual.
+    from textual.binding import Binding
+
     return [
         Binding(
             command.keys,
