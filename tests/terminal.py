@@ -18,10 +18,12 @@ QUIET_SECONDS = 0.3
 class Terminal(terminal.Terminal):
     """The program in a terminal of so many cells."""
 
-    def __init__(self, *argv: str | bytes, columns: int = 120, rows: int = 40, env=None) -> None:
+    def __init__(
+        self, *argv: str | bytes, columns: int = 120, rows: int = 40, env=None, before=()
+    ) -> None:
         mark = f"{time.monotonic_ns()}"
         colours = {"COLORTERM": "truecolor", **(env or {})}
-        super().__init__(*argv, mark=mark, env=colours, size=(columns, rows))
+        super().__init__(*argv, mark=mark, env=colours, size=(columns, rows), before=before)
 
     def press(self, keys: str, seconds: float = 0.4) -> None:
         """Type, and give the program time to answer."""

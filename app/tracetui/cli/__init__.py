@@ -29,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except TracetuiError as error:
         say(str(error))
+        _write_what_is_left()
         return 1
     except BrokenPipeError:
         _write_no_more()
@@ -56,6 +57,13 @@ def _run(argv: Sequence[str] | None) -> int:
             asked.error(str(error))
     except SystemExit as end:  # argparse's way to end
         return int(end.code or 0)
+
+
+def _write_what_is_left() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _write_no_more()
 
 
 def _write_no_more() -> None:

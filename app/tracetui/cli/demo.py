@@ -8,23 +8,30 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from tracetui.cli import terminal_keeper, tracing
-from tracetui.cli.terminal import take_terminal
+from tracetui.cli.terminal import can_draw, say, take_terminal
 from tracetui.errors import Failure
 from tracetui.kernel import privileges
 from tracetui.kernel.xtables import Xtables
 from tracetui.lab import recording
 from tracetui.lab.network import CLIENT_SIDE, SERVER_SIDE
 from tracetui.lab.process import LabProcess
+from tracetui.model.explanation import PacketExplanation
+from tracetui.model.packet import Packet
 from tracetui.model.rule import TraceRule
 from tracetui.model.rule_fields import DEFAULT_EXPIRY
+from tracetui.model.view_filter import ViewFilter
+from tracetui.session import report
 from tracetui.session.live import LiveSession
+from tracetui.session.printout import Printout
 from tracetui.session.replay import ReplaySession
 from tracetui.session.session import Session
 
 
 def run(options: argparse.Namespace) -> int:
-    """Show the screen until it is left; the exit status."""
-    take_terminal()
+    """Show the screen until it is left, or print the recording; the exit status."""
+    if not can_draw():
+        return _print_recording()
+    take_terminal("`tracetui demo | less` prints a recording")
     with terminal_keeper.kept(), ExitStack() as stack:
         session: Session
         try:
@@ -57,6 +64,19 @@ def _kind() -> str:
     if not backends:
         raise Failure("a live one needs iptables: install the iptables package")
     return "mixed" if len(backends) > 1 else backends[0]
+
+
+def _print_recording() -> int:
+    """Print the recording of the lab as text; the exit status."""
+    with recording.open_recording() as file:
+        session = ReplaySession([("a recording of the lab", file)])
+
+        def out(packet: Packet, explanation: PacketExplanation) -> None:
+            print("\n".join(report.packet_text(packet, explanation)))
+
+        Printout(session, ViewFilter.parse(), out).run()
+    say("this is a recording of the lab; on a terminal, a live one is on the screen")
+    return 0
 
 
 def _recorded(why: str, stack: ExitStack) -> ReplaySession:

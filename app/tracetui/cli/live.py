@@ -17,7 +17,7 @@ from tracetui.session.session import Session
 def run(options: argparse.Namespace) -> int:
     """Show the screen until it is left; the exit status."""
     rules = shared.rules(options) if shared.asks_for_rule(options) else []
-    take_terminal()
+    take_terminal("`tracetui record` traces without one")
     with terminal_keeper.kept():
         session = _session(options, rules)
         from tracetui.cli.screen import show

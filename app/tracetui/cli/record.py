@@ -49,7 +49,9 @@ def run(options: argparse.Namespace) -> int:
         writer.bye(session.status, recorder.packets)
         _say_totals(session, recorder.packets)
         if session.status.guard.tripped:
-            raise Failure(f"the guard tripped: {session.status.guard.reason}")
+            raise Failure(
+                f"the guard tripped: {session.status.guard.reason}; narrow the RULE or its --limit"
+            )
     return 0
 
 
@@ -86,7 +88,9 @@ def _wait_until_added(session: LiveSession, rules: int, stopped: Callable[[], bo
             outcomes += notice.text.startswith("added ")
             say(notice.text)
         if time.monotonic() > end:
-            raise Failure("the rules could not be added in time")
+            raise Failure(
+                f"the rule was not added within {ADD_SECONDS:.0f} s: iptables is busy; try again"
+            )
         time.sleep(0.01)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tracetui.cli import terminal_keeper
-from tracetui.cli.terminal import say, take_terminal
+from tracetui.cli.terminal import can_draw, say, take_terminal
 from tracetui.errors import Failure
 from tracetui.kernel import privileges
 from tracetui.model.explanation import PacketExplanation
@@ -26,7 +26,9 @@ from tracetui.session.store import PacketStore
 
 def run(options: argparse.Namespace) -> int:
     """Replay the files; the exit status."""
-    wanted = options.format or ("tui" if sys.stdout.isatty() else "text")
+    wanted = options.format or ("tui" if can_draw() else "text")
+    if wanted == "tui" and "-" in options.files and sys.stdin.isatty():
+        raise Failure("the log can't be typed here: `dmesg | tracetui replay -` reads a pipe")
     with ExitStack() as stack:
         files = [(name, stack.enter_context(_open(name))) for name in options.files]
         rulesets = _rulesets(options.ruleset)
@@ -38,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
         )
         stack.callback(session.close)
         if wanted == "tui":
-            take_terminal()
+            take_terminal("`--format text` needs none")
             with terminal_keeper.kept():
                 from tracetui.cli.screen import show
 
@@ -109,4 +111,6 @@ def _open(name: str) -> BinaryIO:
         return Path(name).open("rb")
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
+        if isinstance(error, PermissionError):
+            why = f"{why}; try again with sudo"
         raise Failure(f"{name}: {why}") from None

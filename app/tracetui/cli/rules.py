@@ -133,5 +133,5 @@ def _delete(options: argparse.Namespace, book: RuleBook) -> None:
         raise Failure(f"{options.id} is not ours; `tracetui flush --all` removes foreign rules too")
     removed = book.remove_listed(found[:1])
     if not removed:
-        raise Failure(f"{options.id} was not removed")
+        raise Failure(f"{options.id} was not removed; try again")
     print(inert(f"removed {removed[0].text}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import io
 import os
@@ -9,6 +10,13 @@ import sys
 
 from tracetui.errors import Failure
 from tracetui.session.inert import inert
+
+_IN_ASCII = "tracetui.in_ascii"
+_MARKS = {
+    "→": "->", "⇒": "=>", "…": "...", "·": "-", "µ": "u", "✓": "+", "✗": "x", "○": "o", "▶": ">",
+    "│": "|", "└": "`", "├": "|", "─": "-", "�": "?",
+}  # fmt: skip
+"""What our own text has beside ASCII."""
 
 
 def have_streams() -> None:
@@ -28,10 +36,19 @@ def have_streams() -> None:
 
 
 def take_any_text() -> None:
-    """Have standard output and error write what their encoding lacks as an escape."""
+    """Have standard output and error write our marks in ASCII where their encoding lacks them.
+
+    Any other character that it lacks is written as an escape.
+    """
+    codecs.register_error(_IN_ASCII, _in_ascii)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=_IN_ASCII)
+
+
+def can_draw() -> bool:
+    """Whether standard output is a terminal that a screen can be drawn on."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def say(text: str) -> None:
@@ -41,27 +58,37 @@ def say(text: str) -> None:
         print(f"tracetui: {inert(text)}", file=sys.stderr, flush=True)
 
 
-def take_terminal() -> None:
+def take_terminal(instead: str) -> None:
     """Read keys from the terminal and draw on it, whatever is redirected; raises Failure.
 
     Packets may come through standard input, and messages may go to a file. To be called before
     anything is started for a screen: without a terminal behind it, the screen would find the end of
-    its input again and again.
+    its input again and again. ``instead`` is what can be done without one.
     """
-    if not sys.stdout.isatty():
-        raise Failure(
-            "the screen needs a terminal; `tracetui record` and `replay --format text` need none"
-        )
+    if not can_draw():
+        better = ", and TERM says that this one is dumb" if sys.stdout.isatty() else ""
+        raise Failure(f"the screen needs a terminal{better}; {instead}")
     if not sys.stderr.isatty():
         # There Textual draws (textual/drivers/linux_driver.py); messages still go to the file.
         sys.__stderr__ = os.fdopen(  # type: ignore[misc]
-            os.dup(1), "w", encoding=sys.stdout.encoding, errors="backslashreplace"
+            os.dup(1), "w", encoding=sys.stdout.encoding, errors=_IN_ASCII
         )
     if sys.stdin.isatty():
         return
     try:
         terminal = os.open("/dev/tty", os.O_RDWR)
     except OSError:
-        raise Failure("the screen needs a terminal to read keys from") from None
+        raise Failure(f"the screen needs a terminal to read keys from; {instead}") from None
     os.dup2(terminal, 0)
     os.close(terminal)
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    """What is written for characters that an encoding lacks (``codecs.register_error``)."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    escaped = (
+        _MARKS.get(one) or one.encode("ascii", "backslashreplace").decode() for one in lacking
+    )
+    return "".join(escaped), error.end

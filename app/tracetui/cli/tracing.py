@@ -87,7 +87,7 @@ def wait_until_ready(session: LiveSession, may_ask: bool = False) -> None:
         if may_ask and not session.has_begun:
             end = time.monotonic() + READY_SECONDS
         if time.monotonic() > end:
-            raise Failure("the collector did not answer")
+            raise Failure(f"the collector did not answer within {READY_SECONDS:.0f} s; try again")
         time.sleep(0.01)
 
 

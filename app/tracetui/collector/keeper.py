@@ -231,7 +231,7 @@ class Keeper:
         known = self._counts.get(backend)
         refusal = worst_case(rule, backend, known.largest if known else 0).refusal
         if refusal and not override:
-            raise Failure(f"{refusal}; narrow or limit it, or override explicitly")
+            raise Failure(f"{refusal}; narrow or limit it, or override it (--force)")
 
     def _open_route(self, backend: str) -> None:
         if self.route.is_needed(backend):

@@ -26,10 +26,10 @@ def resolve(name: str) -> Path:
     """The namespace file that NAME, PATH or PID means; raises Failure if there is none."""
     if name.isascii() and name.isdigit() and not (NAMED / name).exists():
         path = Path("/proc", name, "ns", "net")
-        remedy = f"no process {name}"
+        remedy = f"no process {name}; a network namespace is meant by name, path or PID"
     elif "/" in name:
         path = Path(name)
-        remedy = f"no file {name}"
+        remedy = f"no file {name}; a network namespace is meant by name, path or PID"
     else:
         path = NAMED / name
         remedy = f"no network namespace {name!r}; `ip netns list` shows the named ones"

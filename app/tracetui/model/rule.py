@@ -271,9 +271,9 @@ def _cross_checks(rule: TraceRule) -> dict[str, str]:
     if rule.chain not in CHAINS:
         errors["chain"] = "PREROUTING or OUTPUT"
     if rule.chain == "PREROUTING" and rule.oif:
-        errors["oif"] = "not known in PREROUTING; use in"
+        errors["oif"] = "not known in PREROUTING; use the in-interface"
     if rule.chain == "OUTPUT" and rule.iif:
-        errors["iif"] = "none in OUTPUT; use out"
+        errors["iif"] = "none in OUTPUT; use the out-interface"
     for name in ("src", "dst"):
         address = getattr(rule, name)
         if address and rule.family and _version(address) != rule.family:
