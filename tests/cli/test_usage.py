@@ -79,6 +79,7 @@ def test_every_example_is_true_and_of_its_command(name):
     [
         ("replya x", "tracetui: no command 'replya' (did you mean replay?); see tracetui --help"),
         ("explode", "no command 'explode' (one of replay, record, rules, flush, "),
+        (f"{'x' * 5000}", "tracetui: no command 'xxx"),
         ("rules ad", "tracetui rules: no action 'ad' (did you mean add?)"),
         ("replay --fromat json x", "tracetui replay: no option --fromat (did you mean --format?)"),
         ("replay --fromat", "no option --fromat (did you mean --format?)"),
@@ -106,6 +107,12 @@ def test_bad_usage_says_what_was_meant_in_one_line(argv, said):
     assert "\n" not in err
     assert err.endswith("--help")
     assert "argument" not in err
+
+
+def test_a_file_in_the_place_of_a_command_is_one_to_replay(tmp_path):
+    file = tmp_path / "kern.log"
+    file.touch()
+    assert f"(did you mean tracetui replay {file}?)" in refused(str(file))
 
 
 def test_values_that_look_like_options_or_commands_are_values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -136,3 +137,20 @@ def test_without_unicode_our_marks_are_ascii():
     assert told[0] in "+xo?"
     latin = shell("tracetui demo | iconv -f latin1 -t utf8", PYTHONIOENCODING="latin1")
     assert "µs" in latin.stdout
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_without_unicode_every_cell_of_the_screen_is_one_cell(encoding, tmp_path):
+    file = tmp_path / "wide.ndjson"
+    hop = {"us": 0, "backend": "legacy", "table": "raw", "chain": "宽c", "type": "policy"}
+    file.write_text(json.dumps({"kind": "packet", "id": 1, "time": 1.7e9, "hops": [hop]}))
+    env = {"PYTHONIOENCODING": encoding}
+    with Terminal("replay", str(file), columns=80, rows=24, env=env) as terminal:
+        terminal.wait_for("TRACE rules")
+        terminal.press("\r")
+        terminal.wait_for("??c")
+        terminal.press("q")
+        written = terminal.end()
+    assert terminal.process.returncode == 0
+    assert b"\\u" not in written
+    assert "+- TRACE rules ---" in terminal.text

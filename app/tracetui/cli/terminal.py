@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import io
 import os
 import sys
 
+from tracetui.cli import encoding
 from tracetui.errors import Failure
 from tracetui.session.inert import inert
-
-_IN_ASCII = "tracetui.in_ascii"
-_MARKS = {
-    "→": "->", "⇒": "=>", "…": "...", "·": "-", "µ": "u", "✓": "+", "✗": "x", "○": "o", "▶": ">",
-    "│": "|", "└": "`", "├": "|", "─": "-", "�": "?",
-}  # fmt: skip
-"""What our own text has beside ASCII."""
 
 
 def have_streams() -> None:
@@ -40,10 +33,10 @@ def take_any_text() -> None:
 
     Any other character that it lacks is written as an escape.
     """
-    codecs.register_error(_IN_ASCII, _in_ascii)
+    encoding.register()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=_IN_ASCII)
+            stream.reconfigure(errors=encoding.AS_TEXT)
 
 
 def can_draw() -> bool:
@@ -71,8 +64,10 @@ def take_terminal(instead: str) -> None:
     if not sys.stderr.isatty():
         # There Textual draws (textual/drivers/linux_driver.py); messages still go to the file.
         sys.__stderr__ = os.fdopen(  # type: ignore[misc]
-            os.dup(1), "w", encoding=sys.stdout.encoding, errors=_IN_ASCII
+            os.dup(1), "w", encoding=sys.stdout.encoding, errors=encoding.BY_CELLS
         )
+    elif isinstance(sys.__stderr__, io.TextIOWrapper):
+        sys.__stderr__.reconfigure(errors=encoding.BY_CELLS)
     if sys.stdin.isatty():
         return
     try:
@@ -81,14 +76,3 @@ def take_terminal(instead: str) -> None:
         raise Failure(f"the screen needs a terminal to read keys from; {instead}") from None
     os.dup2(terminal, 0)
     os.close(terminal)
-
-
-def _in_ascii(error: UnicodeError) -> tuple[str, int]:
-    """What is written for characters that an encoding lacks (``codecs.register_error``)."""
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    lacking = error.object[error.start : error.end]
-    escaped = (
-        _MARKS.get(one) or one.encode("ascii", "backslashreplace").decode() for one in lacking
-    )
-    return "".join(escaped), error.end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 import textwrap
@@ -112,8 +113,12 @@ class Parser(argparse.ArgumentParser):
         known = list(action.choices)
         choice = f" (one of {', '.join(known)})"
         if isinstance(action, argparse._SubParsersAction):
-            rules = self._about_rules() if value in _PCAP else ""
-            hint = rules or _meant(str(value), known) or choice
+            hint = _meant(str(value), known) or choice
+            # Of a name that is too long, Path would raise.
+            if self.top is self and os.path.isfile(value):  # noqa: PTH113
+                hint = f" (did you mean {self.prog} replay {value}?)"
+            elif value in _PCAP and self._about_rules():
+                hint = self._about_rules()
             self.error(f"no {str(action.metavar).lower()} {value!r}{hint}")
         self.error(f"{'/'.join(action.option_strings) or action.metavar}: not {value!r}{choice}")
 
