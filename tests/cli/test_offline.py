@@ -269,17 +269,6 @@ def test_several_files_are_read_in_their_order(tracetui, tmp_path):
     assert [len(one["hops"]) for one in packets(done.out)] == SEED_HOPS
 
 
-def test_more_hops_than_are_kept_are_all_printed_in_order(tracetui, tmp_path):
-    lines = Path(SEED).read_text().splitlines()[:22]
-    with (tmp_path / "big").open("w") as file:
-        for number in range(10_000):
-            file.writelines(f"{line.replace('ID=26039 ', f'ID={number} ')}\n" for line in lines)
-    done = tracetui("replay", "--format", "json", str(tmp_path / "big"))
-    found = packets(done.out)
-    assert [one["ip_id"] for one in found] == list(range(10_000))
-    assert all(len(one["hops"]) == 22 for one in found)
-
-
 def test_what_grows_is_printed_while_it_grows(tmp_path):
     path = tmp_path / "kern.log"
     lines = Path(SEED).read_bytes().splitlines(keepends=True)

@@ -115,7 +115,7 @@ async def test_a_kernel_without_modules_says_so(shown):
 
 
 async def test_the_list_of_keys_has_every_one(shown):
-    async with shown(size=(100, 80)) as screen:
+    async with shown(size=(100, 150)) as screen:
         await screen.press("question_mark")
         whole = screen.whole()
         for command in COMMANDS:
