@@ -165,7 +165,7 @@ def test_a_line_of_our_record_is_longer_and_bounded_too():
 
 
 def test_how_much_was_read_is_told(tmp_path):
-    (tmp_path / "log").write_bytes(SEED * 3000)
+    (tmp_path / "log").write_bytes(SEED * 300)
     with (tmp_path / "log").open("rb") as file:
         session = ReplaySession([("log", file)])
         seen = []

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from textual.app import App
 from textual.command import CommandPalette
 
+from tracetui.lab import recording
+from tracetui.session.replay import ReplaySession
 from tracetui.session.settings import Settings
 from tracetui.ui.commands import COMMANDS, SCOPES
 from tracetui.ui.keymap import Keymap, written
@@ -113,3 +116,69 @@ async def test_colours_are_chosen_by_name_and_remembered(shown, seed):
         assert screen.app.settings.theme == "nord"
     async with shown(seed, settings=Settings(theme="of another time")) as screen:
         assert "no theme is named of another time" in screen.app.notices[-1].text
+
+
+FOCUS = {
+    "anywhere": "#timeline",
+    "main": "#timeline",
+    "timeline": "#timeline",
+    "rules": "#rules",
+    "modules": "#tree",
+    "filter": "#src",
+    "expression": "#expression",
+}
+
+
+def note_actions(monkeypatch, done: list[str]) -> None:
+    """Have the actions that keys lead to be noted, and not done."""
+    run = App.run_action
+
+    async def noted(app, action, *args, **kwargs):
+        name = action if isinstance(action, str) else action[1]
+        if name.startswith("scroll_"):
+            # What can't be scrolled passes its key on.
+            return await run(app, action, *args, **kwargs)
+        done.append(name)
+        return True
+
+    monkeypatch.setattr(App, "run_action", noted)
+
+
+ONE_FOR_TWO = {"modules.find": "filter"}
+"""Where a key of the main screen does what the pane's own would."""
+
+
+@pytest.mark.parametrize("scope", FOCUS)
+async def test_each_key_does_what_the_table_says(shown, seed, monkeypatch, scope):
+    async with shown(seed, size=(140, 40)) as screen:
+        done = []
+
+        screen.app.screen.query_one(FOCUS[scope]).focus()
+        await screen.pilot.pause()
+        note_actions(monkeypatch, done)
+        for command in COMMANDS:
+            if command.scope == scope:
+                for key in command.keys.split(","):
+                    done.clear()
+                    await screen.pilot.press(key)
+                    assert ONE_FOR_TWO.get(command.name, command.action) in done, (command, done)
+
+
+async def test_each_key_of_a_chain_does_what_the_table_says(shown, monkeypatch):
+    session = ReplaySession([("lab", recording.open_recording())])
+    session.read_all()
+    async with shown(session, size=(140, 40)) as screen:
+        packet = next(one for one in session.packets if one.header.dst == "10.96.0.80")
+        screen.timeline.go_to_packet(packet)
+        await screen.press("down", "down", "down", "enter")
+        opened = screen.app.screen
+        done = []
+
+        note_actions(monkeypatch, done)
+        for command in COMMANDS:
+            if command.scope in ("chain", "chain-screen"):
+                for key in command.keys.split(","):
+                    await screen.pilot.press(key)
+                    assert done[-1] == command.action, key
+        assert screen.app.screen is opened
+    session.close()
