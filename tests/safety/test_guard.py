@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import pytest
 
 from .live import Told, add, live, poll_for, poll_until, rule, send
