@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import pytest
 
 from .live import Told, add, live, poll_for, poll_until, rule, send
