@@ -117,3 +117,15 @@ async def test_the_screen_can_begin_with_a_filter(shown, seed):
     async with shown(seed, size=(120, 30), expression="greater 61") as screen:
         assert len(screen.lines()) == 1
         assert "greater 61" in screen.whole()
+
+
+async def test_the_caret_stands_where_it_went_wrong_or_not_at_all(shown, seed):
+    async with shown(seed, size=(80, 24)) as screen:
+        for typed in ("host 10.x", f"{'tcp and ' * 6}host 10.x", f"{'tcp ' * 3}and"):
+            screen.app.screen.query_one("#expression").value = typed
+            await screen.settle()
+            lines = screen.whole().splitlines()
+            row = next(at for at, line in enumerate(lines) if "│ filter " in line)
+            caret, at = lines[row + 1].find("^"), typed.rfind(" ") + 1
+            wrong = lines[row].index(typed) + (4 if typed.startswith("tcp tcp") else at)
+            assert caret == wrong or ("✗" in lines[row + 1] and caret < 0), lines[row : row + 2]

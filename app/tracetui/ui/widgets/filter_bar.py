@@ -117,5 +117,7 @@ class FilterBar(Vertical):
             return Text(f"✗ {error.field}: {shown(error.reason, 200)}")
         at = LABEL + error.at - self._expression.scroll_offset.x
         reason = shown(error.reason, 200)
-        room = self.size.width - 2 - len(reason)
-        return Text(" " * max(0, min(at, room)) + f"^ {reason}")
+        if at + 2 + len(reason) <= self.size.width:
+            return Text(f"{' ' * at}^ {reason}")
+        # Where there is no room behind the place, there is some before it.
+        return Text(f"{reason} ^".rjust(at + 1) if len(reason) + 1 <= at else f"✗ {reason}")
