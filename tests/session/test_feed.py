@@ -126,6 +126,26 @@ def test_a_file_that_grows_is_followed_through_rotation_and_cutting(tmp_path):
         session.close()
 
 
+def test_a_new_file_that_may_not_be_read_ends_it_with_a_word(tmp_path, monkeypatch):
+    path = tmp_path / "kern.log"
+    path.write_bytes(SEED)
+    with path.open("rb") as file:
+        session = ReplaySession([(str(path), file)], follow=True)
+        until(session, lambda: session.status.hops == sum(SEED_HOPS))
+        opened = type(path).open
+
+        def shut(self, *args, **kwargs):
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(type(path), "open", shut)
+        path.unlink()
+        with opened(path, "wb") as new:
+            new.write(SEED)
+        until(session, lambda: session.ended)
+        monkeypatch.setattr(type(path), "open", opened)
+    assert "was replaced by a file that this user may not read" in session.take_notices()[0].text
+
+
 def test_a_pipe_that_has_nothing_holds_nobody_up():
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb") as file, os.fdopen(writer, "wb") as out:

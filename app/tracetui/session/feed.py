@@ -118,11 +118,17 @@ class Feed:
         self.position, self.size = 0, size_of(file)
 
     def _newer(self) -> Optional[BinaryIO]:
-        """The file that has the name now, if it is another one."""
-        with contextlib.suppress(OSError, ValueError):
+        """The file that has the name now, if it is another one; raises Failure if it is shut."""
+        try:
             known, found = os.fstat(self._file.fileno()), Path(self.name).stat()
             if (known.st_dev, known.st_ino) != (found.st_dev, found.st_ino):
                 return Path(self.name).open("rb")
+        except PermissionError:
+            # Root is given up once the first file is open.
+            raise Failure("was replaced by a file that this user may not read") from None
+        except (OSError, ValueError):
+            # Between two files of a rotation there is none.
+            return None
         return None
 
 
