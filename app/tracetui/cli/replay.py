@@ -93,12 +93,10 @@ def _print(session: ReplaySession, wanted: str, options: argparse.Namespace) -> 
         writer.bye(session.status, printout.packets)
     status = session.status
     if status.skipped:
-        say(
-            f"{status.skipped} lines held no hop"
-            + ("" if options.verbose else "; --verbose: which")
-        )
+        lines = "1 line" if status.skipped == 1 else f"{status.skipped:,} lines"
+        say(f"{lines} held no hop{'' if options.verbose else '; --verbose says which'}")
     if status.lost:
-        say(f"{status.lost} records are missing, by what the log says")
+        say(f"{status.lost:,} records are missing, by what the log says")
     return 1 if failures else 0
 
 
