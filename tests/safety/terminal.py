@@ -109,9 +109,21 @@ class Terminal:
 
     def type_until(self, keys: str, what: str) -> None:
         """Press keys and wait until a text is written, once more if it was before."""
+        self.settle()
         before = self.text.count(what)
         self.type(keys)
         self.wait_for(lambda: self.text.count(what) > before)
+
+    def settle(self, seconds: float = 2.0) -> None:
+        """Wait for the rest of a picture, of which the text waited for may be the beginning.
+
+        For so long at most: in a flood the program writes all the time.
+        """
+        end, quiet, seen = time.monotonic() + seconds, 0, -1
+        while quiet < 20 and time.monotonic() < end:
+            quiet = quiet + 1 if len(self._seen) == seen else 0
+            seen = len(self._seen)
+            time.sleep(0.01)
 
     def stop_reading(self) -> None:
         """Take nothing of what the program writes, like a terminal that was sent XOFF."""
