@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from tracetui.model.assemble import IDLE_SECONDS
 from tracetui.model.explanation import PacketExplanation
@@ -14,10 +14,23 @@ from tracetui.session.replay import ReplaySession
 
 KEPT_HOPS = 200_000
 """What a session needs to keep at a time: a packet that has to go is handed on before."""
+PASSED_HOPS = 16_384
+"""Of other packets: one that got none meanwhile is handed on. Stamps can't tell where they are
+missing or the same for a whole second, and of a flood that long is half a second at least."""
 QUIET_SECONDS = 0.5
 """Where nothing more is there to read, a packet is handed on after so long without a new hop."""
 
 Out = Callable[[Packet, PacketExplanation], None]
+
+
+class _Restless(NamedTuple):
+    """A packet that is not handed on yet, or got more hops since."""
+
+    packet: Packet
+    moved: float
+    """Seconds, on the monotonic clock, when its last hop came."""
+    hops: int
+    """Hops of all packets that had come by then."""
 
 
 class Printout:
@@ -27,7 +40,7 @@ class Printout:
         self._session = session
         self._view = view
         self._out = out
-        self._restless: dict[int, tuple[Packet, float]] = {}
+        self._restless: dict[int, _Restless] = {}
         self._newest: Optional[float] = None
         """The time of the hop that came last."""
         self.packets = 0
@@ -50,24 +63,31 @@ class Printout:
         self._hand_on(float("inf"))
 
     def _note(self) -> None:
-        now = time.monotonic()
+        now, hops = time.monotonic(), self._session.status.hops
         for packet in self._session.packets.take_changed():
-            self._restless[packet.id] = (packet, now)
+            self._restless[packet.id] = _Restless(packet, now, hops)
             self._newest = packet.hops[-1].time
 
     def _hand_on_ended(self) -> None:
-        """Hand on, in their order, packets that can get no more hops by the log's own time."""
-        now = self._newest
-        while now is not None and self._restless:
-            packet, _ = next(iter(self._restless.values()))
-            ended = packet.hops[-1].time
-            if ended is None or now - ended <= IDLE_SECONDS:
+        """Hand on, in their order, packets that have no more hops to come, as far as can be told.
+
+        One of which a hop comes nevertheless is handed on again.
+        """
+        while self._restless:
+            one = next(iter(self._restless.values()))
+            if not self._has_ended(one):
                 break
-            del self._restless[packet.id]
-            self._hand(packet)
+            del self._restless[one.packet.id]
+            self._hand(one.packet)
+
+    def _has_ended(self, one: _Restless) -> bool:
+        if self._session.status.hops - one.hops > PASSED_HOPS:
+            return True
+        last, newest = one.packet.hops[-1].time, self._newest
+        return last is not None and newest is not None and newest - last > IDLE_SECONDS
 
     def _hand_on(self, before: float) -> None:
-        quiet = [packet for packet, moved in self._restless.values() if moved <= before]
+        quiet = [one.packet for one in self._restless.values() if one.moved <= before]
         for packet in sorted(quiet, key=lambda one: one.id):
             del self._restless[packet.id]
             self._hand(packet)
