@@ -24,6 +24,37 @@ def test_frames_survive_any_cutting_of_the_stream(sent, size):
     assert got == expected
 
 
+@given(st.lists(st.tuples(st.binary(max_size=300), st.floats(0, 1e10)), min_size=1))
+def test_records_come_out_as_they_went_in(sent):
+    records, times = zip(*sent)
+    stream = frames.encode_records(frames.NFLOG, records, times)
+    (frame,) = FrameReader().feed(stream)
+    assert list(frame.records()) == sent
+    assert frame.time == times[-1]
+
+
+@given(st.integers(0, 60), st.binary(max_size=4))
+def test_records_that_were_damaged_are_refused_or_are_other_records(at, damage):
+    whole = frames.encode_records(frames.NFLOG, [b"abc", b"defg"], [1.0, 2.0])[13:]
+    payload = whole[:at] + damage + whole[at + len(damage) :]
+    for one in (payload, whole[:at]):
+        try:
+            found = list(Frame(frames.NFLOG, 1.0, one).records())
+        except Failure:
+            continue
+        assert (
+            b"".join(record for record, _ in found)
+            == one[len(one) - sum(len(r) for r, _ in found) :]
+        )
+
+
+@pytest.mark.parametrize("time", [float("nan"), float("inf"), -1.0, 1e12])
+def test_a_record_of_no_time_is_not_ours(time):
+    (frame,) = FrameReader().feed(frames.encode_records(frames.NFLOG, [b"a", b"b"], [time, 1.0]))
+    with pytest.raises(Failure):
+        list(frame.records())
+
+
 def test_a_stream_that_is_not_ours_is_refused():
     with pytest.raises(Failure):
         FrameReader().feed(struct.pack("<IBd", 1 << 30, 1, 0.0))
@@ -41,7 +72,7 @@ def test_a_pipe_nobody_reads_drops_hops_and_counts_them_but_keeps_the_rest():
     box = Outbox(into)
     hop = frames.encode(frames.NFLOG, 0.0, bytes(1 << 20))
     for _ in range(40):
-        box.put_hops([hop])
+        box.put_hops(1, hop)
         box.write()
     kept = HOP_BOUND // len(hop) + 1
     assert 40 - kept - 1 <= box.dropped <= 40 - kept + 1

@@ -51,7 +51,7 @@ def arrivals(draw: Draw) -> list[Hop]:
                 mixed.append(queue.pop(0))
     for damage in draw(st.lists(st.sampled_from(_DAMAGES), max_size=3)):
         mixed = damage(chance, mixed)
-    return [hop._replace() for hop in mixed]
+    return [hop.with_() for hop in mixed]
 
 
 def _piece(draw: Draw) -> list[Hop]:
@@ -87,7 +87,7 @@ def _retimed(chance: object, hops: list[Hop]) -> list[Hop]:
     return [
         *hops[:at],
         *(
-            hop._replace(time=None if jump is None or hop.time is None else hop.time + jump)
+            hop.with_(time=None if jump is None or hop.time is None else hop.time + jump)
             for hop in hops[at:]
         ),
     ]
@@ -97,8 +97,7 @@ def _renamed(chance: object, hops: list[Hop]) -> list[Hop]:
     """Trace ids that later packets bear again, or that change on the way."""
     few = chance.choice((1, 3, 1000))
     return [
-        hop if hop.trace_id is None else hop._replace(trace_id=chance.randrange(few))
-        for hop in hops
+        hop if hop.trace_id is None else hop.with_(trace_id=chance.randrange(few)) for hop in hops
     ]
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 
-from tracetui.model.hop import HOOKS
+from tracetui.model.place import HOOKS, Place
 from tracetui.model.ruleset import Ruleset
 
 LARGEST = 10**20
@@ -32,6 +32,8 @@ def check(value: object, size: int) -> None:
         assert math.isfinite(value)
     elif dataclasses.is_dataclass(value):
         check(vars(value), size)
+    elif isinstance(value, Place):
+        check(value.fields, size)
     elif isinstance(value, Mapping):
         check(list(value.items()), size)
     elif isinstance(value, (tuple, list, frozenset)):

@@ -23,6 +23,7 @@ from tracetui.model.header import Header
 from tracetui.model.packet import Packet
 from tracetui.model.ruleset import Ruleset
 from tracetui.parse import (
+    datagrams,
     ethernet,
     ip,
     journal,
@@ -204,6 +205,7 @@ PARSERS = {
     "nflog.parse": Fuzzed(
         lambda data: shown(nflog.parse(data, LINKS, 1.0)), messages(material.NFLOG)
     ),
+    "nflog.stamp": Fuzzed(nflog.stamp, st.none() | st.binary(max_size=20)),
     "nft_json.parse": Fuzzed(
         nft_json.parse,
         texts(material.NFT_JSON) | json_texts(material.NFT_JSON),
@@ -251,6 +253,7 @@ PARSERS = {
     "journal.entry": Fuzzed(
         lambda text: (found := object_of(text)) and journal.entry(found), JOURNAL
     ),
+    "datagrams.attributes_at": Fuzzed(datagrams.attributes_at, messages(material.NFLOG)),
     "json_objects.is_record": Fuzzed(
         lambda text: (found := object_of(text)) and json_objects.is_record(found), JOURNAL
     ),

@@ -33,7 +33,7 @@ WAY = [
 def hop(place: tuple, time: float, header: Header = ANSWER) -> Hop:
     table, chain, kind, number = place
     hook = chain if chain != "GATE" else "FORWARD"
-    return Hop(
+    return Hop.of(
         "legacy", "ip", table, chain, kind, number, hook=hook, iif="eth0", time=time, header=header
     )
 

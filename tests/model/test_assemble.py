@@ -9,8 +9,9 @@ from tests.recorded import SEED_HOPS, assembled, datagrams, hops_of, lines, plac
 
 from tracetui.model.assemble import ALIKE_PACKETS, OPEN_PACKETS, TRACE_IDS, Assembler
 from tracetui.model.header import Header
-from tracetui.model.hop import HOOKS, Hop
+from tracetui.model.hop import Hop
 from tracetui.model.packet import MOST_HOPS
+from tracetui.model.place import HOOKS
 from tracetui.parse import nflog, nftrace
 
 SEED = hops_of(lines("seed-eks-forward.log"))
@@ -77,7 +78,7 @@ def header(ip_id: int = 7, dst: str = "10.0.0.2", ttl: int = 64, seq: int = 1) -
 
 def hop(table: str, chain: str, head: Header, time: float = 0.0, **more) -> Hop:
     known = {"rulenum": 1, "hook": chain, "header": head, "time": time}
-    return Hop("legacy", "ip", table, chain, "policy", **{**known, **more})
+    return Hop.of("legacy", "ip", table, chain, "policy", **{**known, **more})
 
 
 def test_the_same_header_at_the_start_again_is_another_packet():
@@ -104,9 +105,9 @@ def test_another_destination_before_nat_is_another_packet():
 def test_hops_of_both_backends_are_one_packet_in_path_order():
     legacy = [hop("filter", "FORWARD", header(ttl=63), 1.1)]
     nft = [
-        Hop("nft", "ip", "raw", "PREROUTING", "policy", hook="PREROUTING", trace_id=9, time=1.0,
+        Hop.of("nft", "ip", "raw", "PREROUTING", "policy", hook="PREROUTING", trace_id=9, time=1.0,
             header=header()),
-        Hop("nft", "ip", "nat", "POSTROUTING", "policy", hook="POSTROUTING", trace_id=9, time=1.2,
+        Hop.of("nft", "ip", "nat", "POSTROUTING", "policy", hook="POSTROUTING", trace_id=9, time=1.2,
             header=header(ttl=63)),
     ]  # fmt: skip
     for order in (nft + legacy, legacy + nft, [nft[0], *legacy, nft[1]]):
@@ -117,7 +118,7 @@ def test_hops_of_both_backends_are_one_packet_in_path_order():
 def test_a_trace_id_that_comes_again_is_another_packet():
     def way(seq):
         return [
-            Hop("nft", "ip", "raw", "PREROUTING", kind, hook="PREROUTING", trace_id=5,
+            Hop.of("nft", "ip", "raw", "PREROUTING", kind, hook="PREROUTING", trace_id=5,
                 header=header(seq=seq) if kind == "rule" else None)
             for kind in ("rule", "policy")
         ]  # fmt: skip
@@ -126,7 +127,7 @@ def test_a_trace_id_that_comes_again_is_another_packet():
 
 
 ANY_HOP = st.builds(
-    Hop,
+    Hop.of,
     backend=st.sampled_from(["legacy", "nft"]),
     family=st.sampled_from(["ip", "ip6", "inet"]),
     table=st.sampled_from(["raw", "mangle", "nat", "filter", "security", "mine"]),
@@ -181,8 +182,8 @@ def test_two_hops_that_come_again_and_again_are_no_endless_packet():
 
 
 def test_an_event_without_a_header_is_no_part_of_a_packet_that_is_full():
-    first = Hop("nft", "inet", "t", "c", "rule", trace_id=1, header=header())
-    packets = assembled([first, *(first._replace(header=None) for _ in range(MOST_HOPS))])
+    first = Hop.of("nft", "inet", "t", "c", "rule", trace_id=1, header=header())
+    packets = assembled([first, *(first.with_(header=None) for _ in range(MOST_HOPS))])
     assert [len(packet.hops) for packet in packets] == [MOST_HOPS, 1]
 
 
@@ -210,18 +211,20 @@ def test_of_packets_that_look_alike_the_one_that_moved_last_goes_on():
 def test_a_packet_with_ever_new_trace_ids_is_known_by_the_last_few():
     assembler = Assembler()
     events = [
-        Hop("nft", "inet", "t", f"c{number}", "rule", trace_id=number, header=header())
+        Hop.of("nft", "inet", "t", f"c{number}", "rule", trace_id=number, header=header())
         for number in range(1000)
     ]
     assert len({assembler.add(event).id for event in events}) == 1
     assert list(assembler._by_trace_id) == list(range(1000 - TRACE_IDS, 1000))
-    assert assembler.add(events[-1]._replace(header=None, chain="u")).id == 1
+    assert assembler.add(events[-1].with_(header=None, chain="u")).id == 1
 
 
 def test_two_packets_that_take_a_trace_id_from_each_other_note_it_once():
     assembler = Assembler()
     for number in range(1000):
-        event = Hop("nft", "inet", "t", f"c{number}", "rule", trace_id=1, header=header(number % 2))
+        event = Hop.of(
+            "nft", "inet", "t", f"c{number}", "rule", trace_id=1, header=header(number % 2)
+        )
         assert assembler.add(event).id == number % 2 + 1
     assert [one.trace_ids for one in assembler._open.values()] == [[1], [1]]
 
@@ -229,7 +232,7 @@ def test_two_packets_that_take_a_trace_id_from_each_other_note_it_once():
 def test_a_million_packets_leave_as_many_open_as_may_be():
     assembler = Assembler()
     for number in range(OPEN_PACKETS + 1000):
-        event = Hop("nft", "ip", "raw", "PREROUTING", "rule", hook="PREROUTING", trace_id=number,
+        event = Hop.of("nft", "ip", "raw", "PREROUTING", "rule", hook="PREROUTING", trace_id=number,
                     header=header(number))  # fmt: skip
         assembler.add(event)
     sizes = (len(assembler._open), len(assembler._by_identity), len(assembler._by_trace_id))

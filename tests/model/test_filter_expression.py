@@ -20,23 +20,23 @@ def natted() -> Packet:
     """A DNS query to a service, which DNAT gives to a pod; marked on the way."""
     packet = Packet(1)
     header = Header(4, "udp", "10.1.0.9", "10.96.0.10", 4000, 53, length=60)
-    hop = Hop("legacy", "ip", "raw", "PREROUTING", "policy", 2, iif="eth0", header=header)
+    hop = Hop.of("legacy", "ip", "raw", "PREROUTING", "policy", 2, iif="eth0", header=header)
     packet.add(hop, "PREROUTING")
     rule = '-A KUBE-SVC-DNS -m comment --comment "kube-system/dns" -j KUBE-SEP-1'
     packet.add(
-        hop._replace(table="nat", chain="KUBE-SVC-DNS", type="rule", mark=0x4001, rule=rule),
+        hop.with_(table="nat", chain="KUBE-SVC-DNS", type="rule", mark=0x4001, rule=rule),
         "PREROUTING",
     )
     after = header._replace(dst="10.2.0.7", dport=5353)
-    packet.add(hop._replace(table="filter", chain="FORWARD", oif="veth12", header=after), "FORWARD")
+    packet.add(hop.with_(table="filter", chain="FORWARD", oif="veth12", header=after), "FORWARD")
     return packet
 
 
 def dropped6() -> Packet:
     packet = Packet(2)
     header = Header(6, "tcp", "fd00::1", "fd00::2", 5, 443, length=80)
-    hop = Hop("nft", "ip6", "filter", "INPUT", "rule", handle=4, iif="lo", header=header)
-    packet.add(hop._replace(verdict="drop"), "INPUT")
+    hop = Hop.of("nft", "ip6", "filter", "INPUT", "rule", handle=4, iif="lo", header=header)
+    packet.add(hop.with_(verdict="drop"), "INPUT")
     return packet
 
 
@@ -201,5 +201,5 @@ def test_any_text_is_a_filter_or_is_said_to_be_wrong(typed):
 @given(st.text(min_size=1, max_size=20))
 def test_a_quoted_text_is_looked_for_as_it_is(text):
     packet = natted()
-    packet.hops[1] = packet.hops[1]._replace(rule=f"x{text}y")
+    packet.hops[1] = packet.hops[1].with_(rule=f"x{text}y")
     assert ViewFilter.parse(expression=f"text {quote(text)}").matches(packet)

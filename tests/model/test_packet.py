@@ -19,11 +19,11 @@ def packet(*hops: tuple[Hop, str]) -> Packet:
 
 
 def legacy(table: str, kind: str, chain: str) -> Hop:
-    return Hop("legacy", "ip", table, chain, kind, rulenum=1)
+    return Hop.of("legacy", "ip", table, chain, kind, rulenum=1)
 
 
 def nft(verdict: str) -> Hop:
-    return Hop("nft", "inet", "filter", "x", "rule", verdict=verdict)
+    return Hop.of("nft", "inet", "filter", "x", "rule", verdict=verdict)
 
 
 def test_hops_are_grouped_by_hook_and_table_in_path_order():
@@ -74,7 +74,7 @@ def test_a_verdict_is_said_only_where_it_is_known_without_the_rules(hop, hook, v
 def test_a_mark_that_was_set_is_a_change():
     made = packet(
         (legacy("raw", "policy", "PREROUTING"), "PREROUTING"),
-        (legacy("nat", "rule", "X")._replace(mark=0x4000), "PREROUTING"),
-        (legacy("nat", "rule", "Y")._replace(mark=0x4000), "PREROUTING"),
+        (legacy("nat", "rule", "X").with_(mark=0x4000), "PREROUTING"),
+        (legacy("nat", "rule", "Y").with_(mark=0x4000), "PREROUTING"),
     )
     assert [made.changed(index) for index in range(3)] == [{}, {"mark": 0x4000}, {}]

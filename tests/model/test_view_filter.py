@@ -18,7 +18,7 @@ def packet(*ends: tuple[str, int, str, int], proto: str = "tcp") -> Packet:
     for src, sport, dst, dport in ends:
         family = 6 if ":" in src else 4
         header = Header(family, proto, src, dst, sport=sport, dport=dport)
-        made.add(Hop("legacy", "ip", "raw", "PREROUTING", "rule", header=header), "PREROUTING")
+        made.add(Hop.of("legacy", "ip", "raw", "PREROUTING", "rule", header=header), "PREROUTING")
     return made
 
 

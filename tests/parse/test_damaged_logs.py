@@ -24,7 +24,7 @@ WHOLE = read(SEED)[1]
 
 
 def timeless(hops):
-    return [hop._replace(time=None) for hop in hops]
+    return [hop.with_(time=None) for hop in hops]
 
 
 def wrapped(width, **options):

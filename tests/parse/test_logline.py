@@ -17,7 +17,7 @@ PLAIN = hops_of(lines("wrap-dmesg-notime.txt"))
 
 
 def bare(hops):
-    return [hop._replace(time=None) for hop in hops]
+    return [hop.with_(time=None) for hop in hops]
 
 
 def test_a_hop_has_its_place_its_header_and_its_devices():

@@ -12,7 +12,7 @@ from tracetui.parse.losses import Loss
 
 MESSAGES = [line.partition("] ")[2] for line in lines("wrap-dmesg.txt")]
 UPTIMES = [2931.726119, *(2931.726128 + at * 0.000008 for at in range(len(MESSAGES) - 1))]
-PLAIN = [hop._replace(time=None) for hop in hops_of(MESSAGES)]
+PLAIN = [hop.with_(time=None) for hop in hops_of(MESSAGES)]
 EPOCH = 1795344204.0
 """2026-11-22 10:43:24 UTC."""
 DISTANCES = [round((time - UPTIMES[0]) * 1e6) for time in UPTIMES]
@@ -95,7 +95,7 @@ WITHOUT = {
 def test_every_wrapper_gives_the_same_hops_and_nothing_is_skipped(name):
     shape = {**FINE, **PLACED, **COARSE, **WITHOUT}[name]
     reader, hops = read(each(shape))
-    assert [hop._replace(time=None) for hop in hops] == PLAIN
+    assert [hop.with_(time=None) for hop in hops] == PLAIN
     assert (reader.skipped, reader.lost) == (0, 0)
 
 
@@ -159,7 +159,7 @@ def test_dmesg_json_is_read_over_many_lines_or_one(head, is_one_line):
     if is_one_line:
         text = json.dumps(json.loads(text))
     reader, hops = read(text.split("\n"))
-    assert [hop._replace(time=None) for hop in hops] == PLAIN
+    assert [hop.with_(time=None) for hop in hops] == PLAIN
     assert assembled(hops)[0].stamps() == DISTANCES
     assert reader.skipped == 0
 
@@ -167,7 +167,7 @@ def test_dmesg_json_is_read_over_many_lines_or_one(head, is_one_line):
 def test_json_that_begins_in_the_middle_of_a_record_is_read_from_the_next():
     reader, hops = read(lines("dmesg-json-tail.txt"))
     assert len(hops) == 9
-    assert [hop._replace(time=None) for hop in hops[-6:]] == PLAIN
+    assert [hop.with_(time=None) for hop in hops[-6:]] == PLAIN
     assert reader.skipped <= 3
 
 

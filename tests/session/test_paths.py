@@ -11,7 +11,7 @@ from tracetui.session.paths import Paths, parting
 
 def native(number: int, verdict: str) -> Packet:
     packet = Packet(number)
-    packet.add(Hop("nft", "inet", "fw", "in", "rule", handle=5, verdict=verdict), "INPUT")
+    packet.add(Hop.of("nft", "inet", "fw", "in", "rule", handle=5, verdict=verdict), "INPUT")
     return packet
 
 

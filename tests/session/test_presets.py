@@ -49,10 +49,10 @@ def test_a_flow_is_named_by_all_that_the_packet_bears(packets):
 def translated():
     packet = Packet(1)
     header = Header(4, "udp", "10.0.0.1", "10.96.0.10", 999, 53)
-    hop = Hop("nft", "ip", "raw", "PREROUTING", "policy", hook="PREROUTING", header=header)
+    hop = Hop.of("nft", "ip", "raw", "PREROUTING", "policy", hook="PREROUTING", header=header)
     packet.add(hop, "PREROUTING")
     after = header._replace(dst="10.244.0.7", dport=5353)
-    packet.add(hop._replace(table="filter", chain="FORWARD", header=after), "FORWARD")
+    packet.add(hop.with_(table="filter", chain="FORWARD", header=after), "FORWARD")
     return packet
 
 
@@ -64,11 +64,11 @@ def test_answers_of_a_translated_flow_bear_the_servers_address():
 def test_a_packet_whose_protocol_has_no_name_suggests_what_can_be_added():
     packet = Packet(1)
     header = Header(4, "253", "10.0.0.1", "10.0.0.2")
-    packet.add(Hop("nft", "ip", "raw", "OUTPUT", "policy", header=header), "OUTPUT")
+    packet.add(Hop.of("nft", "ip", "raw", "OUTPUT", "policy", header=header), "OUTPUT")
     assert {preset.rule.chain for preset in presets(packet)} == {"OUTPUT"}
 
 
 def test_without_a_header_nothing_is_suggested():
     packet = Packet(1)
-    packet.add(Hop("nft", "ip", "raw", "PREROUTING", "policy"), "PREROUTING")
+    packet.add(Hop.of("nft", "ip", "raw", "PREROUTING", "policy"), "PREROUTING")
     assert presets(packet) == []

@@ -16,7 +16,7 @@ from tracetui.session.store import PacketStore
 
 def hop(dport: int = 80) -> Hop:
     header = Header(4, "tcp", "10.0.0.1", "10.0.0.2", sport=1, dport=dport)
-    return Hop("legacy", "ip", "raw", "PREROUTING", "rule", header=header)
+    return Hop.of("legacy", "ip", "raw", "PREROUTING", "rule", header=header)
 
 
 def begin(store: PacketStore, packet_id: int, dport: int = 80) -> Packet:

@@ -48,7 +48,7 @@ async def test_dropped_packets_are_gone_to(shown):
     drops = [packet.id for packet in list(desk.packets)[2::2]]
     for packet_id in drops:
         hops = desk.packets.get(packet_id).hops
-        hops[-1] = hops[-1]._replace(backend="nft", verdict="drop")
+        hops[-1] = hops[-1].with_(backend="nft", verdict="drop")
     async with shown(desk) as screen:
         await screen.press("home")
         met = []

@@ -1,22 +1,22 @@
 """What runs through the two pipes: frames up from the collector, commands down to it.
 
-A frame is 13 bytes (payload length, kind, seconds since the epoch) and its payload: a raw datagram,
-a kernel log record, a JSON object, or a text with one before it. A command is one JSON object on a
-line.
+A frame is 13 bytes (payload length, kind, seconds since the epoch) and its payload: raw records of
+one source, a JSON object, or a text with one before it. A command is one JSON object on a line.
 """
 
 from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator, Mapping
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tracetui.errors import Failure
 from tracetui.model.hop import YEAR_10000
 
 NFLOG, NFTRACE, KMSG = 1, 2, 3
-"""Payload: one datagram of the source, or one /dev/kmsg record."""
+"""Payload: datagrams of the source, or /dev/kmsg records: see :func:`encode_records`."""
 HELLO, STATUS, RULES, NOTICE, LINKS, NODE, BYE = 16, 17, 18, 19, 20, 21, 22
 READING, CHAIN = 24, 25
 """Payload: a JSON object."""
@@ -27,6 +27,9 @@ MAX_PAYLOAD = 16 << 20
 """Bytes; a longer one means that the stream is not ours."""
 
 _HEAD = struct.Struct("<IBd")
+_BROKEN = "the collector's stream is broken"
+_COUNT = struct.Struct("<I")
+_TIME_SIZE, _LENGTH_SIZE = 8, 4
 
 
 class Frame(NamedTuple):
@@ -34,8 +37,27 @@ class Frame(NamedTuple):
 
     kind: int
     time: float
-    """Seconds since the epoch at which the payload reached the collector."""
+    """Seconds since the epoch at which the payload reached the collector; of records the last."""
     payload: bytes
+
+    def records(self) -> Iterator[tuple[bytes, float]]:
+        """Each record of a NFLOG, NFTRACE or KMSG frame with its time; raises Failure."""
+        payload = self.payload
+        if len(payload) < _COUNT.size:
+            raise Failure(_BROKEN)
+        (count,) = _COUNT.unpack_from(payload)
+        lengths_at = _COUNT.size + count * _TIME_SIZE
+        at = lengths_at + count * _LENGTH_SIZE
+        if at > len(payload):
+            raise Failure(_BROKEN)
+        times, lengths = array("d"), array("I")
+        times.frombytes(payload[_COUNT.size : lengths_at])
+        lengths.frombytes(payload[lengths_at:at])
+        if at + sum(lengths) != len(payload) or not all(0 <= one < YEAR_10000 for one in times):
+            raise Failure(_BROKEN)
+        for time, length in zip(times, lengths):
+            yield payload[at : at + length], time
+            at += length
 
     def json(self) -> dict[str, Any]:
         """The payload as the object it holds; raises Failure if it holds none."""
@@ -60,6 +82,13 @@ def _object(text: bytes) -> dict[str, Any]:
 def encode(kind: int, time: float, payload: bytes) -> bytes:
     """One frame as bytes."""
     return _HEAD.pack(len(payload), kind, time) + payload
+
+
+def encode_records(kind: int, records: Sequence[bytes], times: Sequence[float]) -> bytes:
+    """Records as one frame, at least one: their number, times and lengths go before them."""
+    lengths = array("I", map(len, records))
+    head = _COUNT.pack(len(records)) + array("d", times).tobytes() + lengths.tobytes()
+    return encode(kind, times[-1], head + b"".join(records))
 
 
 def encode_json(kind: int, time: float, value: Mapping[str, Any]) -> bytes:
@@ -88,7 +117,7 @@ class FrameReader:
         while end - at >= _HEAD.size:
             length, kind, time = _HEAD.unpack_from(buffer, at)
             if length > MAX_PAYLOAD or not 0 <= time < YEAR_10000:
-                raise Failure("the collector's stream is broken")
+                raise Failure(_BROKEN)
             start = at + _HEAD.size
             if end - start < length:
                 whole += length

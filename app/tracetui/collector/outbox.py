@@ -36,12 +36,12 @@ class Outbox:
         """Whether everything was taken."""
         return not self._waiting
 
-    def put_hops(self, hops: list[bytes]) -> None:
-        """Queue frames of hops, or count them as dropped."""
+    def put_hops(self, hops: int, frame: bytes) -> None:
+        """Queue a frame of so many hops, or count them as dropped."""
         if self._bytes > HOP_BOUND or self.broken:
-            self.dropped += len(hops)
+            self.dropped += hops
             return
-        self._put(b"".join(hops))
+        self._put(frame)
 
     def put(self, kind: int, value: Mapping[str, Any]) -> bool:
         """Queue a JSON frame; False if there is no room for it."""

@@ -113,25 +113,25 @@ class Reception:
 
     def _receive(self, source: Source) -> None:
         try:
-            self._count(source, source.take())
+            self._count(source, *source.take())
         except OSError as error:
             self._failed[source.name] = error.strerror or "broken"
             self._forget(source)
 
     def _drain(self, source: Source, batches: int = DRAIN_BATCHES) -> bool:
         for _ in range(batches):
-            self._count(source, source.take())
+            self._count(source, *source.take())
             if source.is_dry:
                 return True
         return False
 
-    def _count(self, source: Source, batch: list[bytes]) -> None:
-        if not batch:
+    def _count(self, source: Source, hops: int, frame: bytes) -> None:
+        if not hops:
             return
-        self.hops += len(batch)
-        self.hops_of[source.backend] += len(batch)
-        self._outbox.put_hops(batch)
-        if self.guard.count(time.monotonic(), len(batch)):
+        self.hops += hops
+        self.hops_of[source.backend] += hops
+        self._outbox.put_hops(hops, frame)
+        if self.guard.count(time.monotonic(), hops):
             self._tripped()
 
     def _forget(self, source: Source) -> None:

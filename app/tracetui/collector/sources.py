@@ -33,7 +33,7 @@ class Receiver(Protocol):
 
 
 class Source:
-    """One open source: its records as frames, its losses added up."""
+    """One open source: its records as frames of many, its losses added up."""
 
     def __init__(self, name: str, receiver: Receiver) -> None:
         self.name = name
@@ -51,10 +51,11 @@ class Source:
         """The descriptor to select on."""
         return self._receiver.fileno()
 
-    def take(self, limit: int = BATCH) -> list[bytes]:
-        """At most ``limit`` records that have arrived, as frames."""
-        batch: list[bytes] = []
-        receive, encode, kind = self._receiver.receive, frames.encode, self._kind
+    def take(self, limit: int = BATCH) -> tuple[int, bytes]:
+        """How many of at most ``limit`` records had arrived, and a frame of them."""
+        records: list[bytes] = []
+        times: list[float] = []
+        receive, now = self._receiver.receive, time.time
         self.is_dry = False
         for _ in range(limit):
             record = receive()
@@ -62,8 +63,11 @@ class Source:
                 self.is_dry = True
                 break
             if record:
-                batch.append(encode(kind, time.time(), record))
-        return batch
+                records.append(record)
+                times.append(now())
+        if not records:
+            return 0, b""
+        return len(records), frames.encode_records(self._kind, records, times)
 
     def newly_lost(self) -> int:
         """Records the kernel dropped since the last call."""

@@ -46,15 +46,20 @@ class Assembler:
         self._open: OrderedDict[int, _Open] = OrderedDict()
         self._by_identity: dict[Hashable, OrderedDict[int, _Open]] = {}
         self._by_trace_id: dict[int, _Open] = {}
+        self._moved: Optional[_Open] = None
+        """The packet that the last hop was of."""
 
     def add(self, hop: Hop) -> Packet:
         """Put a hop into its packet, a new one or one that is open; the packet."""
         one = self._find(hop) or self._start(hop)
         one.add(hop)
-        self._open.move_to_end(one.packet.id)
-        one.alike.move_to_end(one.packet.id)
-        if hop.trace_id is not None and self._by_trace_id.get(hop.trace_id) is not one:
-            self._name(one, hop.trace_id)
+        if one is not self._moved:
+            self._moved = one
+            self._open.move_to_end(one.packet.id)
+            one.alike.move_to_end(one.packet.id)
+        trace_id = hop.look.trace_id
+        if trace_id is not None and self._by_trace_id.get(trace_id) is not one:
+            self._name(one, trace_id)
         return one.packet
 
     @property
@@ -68,13 +73,14 @@ class Assembler:
 
     def _find(self, hop: Hop) -> Optional[_Open]:
         current = None
-        if hop.trace_id is not None:
-            current = self._by_trace_id.get(hop.trace_id)
+        look = hop.look
+        if look.trace_id is not None:
+            current = self._by_trace_id.get(look.trace_id)
             if current is not None and self._belongs(current, hop):
                 return current
-        if hop.header is None:
+        if look.header is None:
             return None
-        alike = self._by_identity.get(identity(hop.header))
+        alike = self._by_identity.get(identity(look.header))
         if not alike:
             return None
         if len(alike) == 1:
@@ -113,9 +119,10 @@ class Assembler:
         """Whether an nft event goes on with the packet its trace id last stood for."""
         if current.is_full:
             return False
-        if hop.header is None:
+        header = hop.look.header
+        if header is None:
             return True
-        same = current.header is None or _lasting(current.header) == _lasting(hop.header)
+        same = current.header is None or _lasting(current.header) == _lasting(header)
         return same and current.accepts(hop)
 
     def _start(self, hop: Hop) -> _Open:
@@ -177,7 +184,7 @@ class _Open:
 
     def accepts(self, hop: Hop) -> bool:
         """Whether the hop can be one of this packet's."""
-        track = self._tracks[hop.backend]
+        track = self._tracks[hop.at.backend]
         return (
             not self.is_full
             and track.accepts(hop)
@@ -208,9 +215,10 @@ class _Open:
 
     def add(self, hop: Hop) -> None:
         """Take the hop in."""
-        track = self._tracks[hop.backend]
+        backend = hop.at.backend
+        track = self._tracks[backend]
         hook = track.hook_of(hop)
-        if hook is None and hop.backend == "legacy":
+        if hook is None and backend == "legacy":
             hook = self._tracks["nft"].hook
         self.packet.add(hop, hook)
         track.advance(hop)
@@ -222,14 +230,16 @@ class _Open:
         return abs(hop.time - self.time) <= IDLE_SECONDS
 
     def _came_from(self, hop: Hop) -> bool:
-        return hop.iif is None or self.packet.iif is None or hop.iif == self.packet.iif
+        iif = hop.look.iif
+        return iif is None or self.packet.iif is None or iif == self.packet.iif
 
     def _goes_to(self, hop: Hop, track: Track) -> bool:
         """Whether the destination is one this packet had, or can have got since."""
-        if hop.header is None:
+        header = hop.look.header
+        if header is None:
             return True
-        other = self._tracks["nft" if hop.backend == "legacy" else "legacy"]
-        if (hop.header.dst, hop.header.dport) == other.destination:
+        other = self._tracks["nft" if hop.at.backend == "legacy" else "legacy"]
+        if (header.dst, header.dport) == other.destination:
             return True
         if track.is_empty:
             # The other backend may be ahead of this one, or behind it.

@@ -1,30 +1,11 @@
-"""One TRACE event: a packet at one place of one chain."""
+"""One TRACE event: how a packet looked at one place of one chain."""
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 from tracetui.model.header import Header
-
-HOOKS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
-"""The hooks in the kernel's numbering (``enum nf_inet_hooks``, include/uapi/linux/netfilter.h)."""
-
-_HOOKS_OF = {
-    "raw": ("PREROUTING", "OUTPUT"),
-    "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
-    "filter": ("INPUT", "FORWARD", "OUTPUT"),
-    "security": ("INPUT", "FORWARD", "OUTPUT"),
-}
-"""Of iptables' tables that are not at every hook (iptables(8), TABLES)."""
-
-
-def built_in_hook(table: str, chain: str) -> Optional[str]:
-    """The hook of a chain that iptables made; None for a user chain.
-
-    A user chain can bear a hook's name in a table that is not at that hook.
-    """
-    return chain if chain in _HOOKS_OF.get(table, HOOKS) else None
-
+from tracetui.model.place import Place, place
 
 KMSG, LOG = "kmsg", "log"
 FORGEABLE = (KMSG, LOG)
@@ -40,56 +21,169 @@ YEAR_10000 = 253_402_300_800.0
 """Seconds since the epoch; a time from there on is damage, and no calendar here knows it."""
 
 
-class Hop(NamedTuple):
-    """What the kernel reported once about one packet."""
+class Look(NamedTuple):
+    """How a packet looked at a hop, and what else is of that packet; hops of one hook share it."""
 
-    backend: str
-    """``legacy`` (x_tables) or ``nft`` (nf_tables)."""
-    family: str
-    """The table's family in nft's words: ip, ip6, inet, bridge, netdev or arp."""
-    table: str
-    chain: str
-    type: str
-    """``rule``, ``return`` (end of a user chain) or ``policy`` (end of a base chain)."""
-    rulenum: Optional[int] = None
-    """The kernel's 1-based rule number (legacy)."""
-    handle: Optional[int] = None
-    """The nft rule handle."""
-    verdict: Optional[str] = None
-    """What the kernel said, in nft's words: ``accept``, ``jump KUBE-SERVICES``. Legacy says
-    nothing; there it is None, or what was proven when the hop was recorded."""
-    hook: Optional[str] = None
-    """One of HOOKS where the source says it (nflog) or the chain is a built-in one; else None."""
     iif: Optional[str] = None
     oif: Optional[str] = None
     mark: Optional[int] = None
-    time: Optional[float] = None
-    """Seconds since the epoch, or since boot (then below ``SINCE_EPOCH``); None without a stamp."""
-    trace_id: Optional[int] = None
-    """The nft trace id: neither unique to a packet nor constant over one (FORMATS 10)."""
-    header: Optional[Header] = None
-    """The packet as this hop saw it; None where the kernel sent none."""
-
     mac: Optional[str] = None
     """``source > destination`` of the Ethernet header; None without one."""
+    header: Optional[Header] = None
+    """The packet as this hop saw it; None where the kernel sent none."""
+    trace_id: Optional[int] = None
+    """The nft trace id: neither unique to a packet nor constant over one (FORMATS 10)."""
     readings: Optional[tuple[int, int]] = None
     """The last reading of the ruleset that had ended when it was evaluated (0 for none), and the
     first that had not begun; None where no ruleset was read."""
 
-    rule: Optional[str] = None
-    """The text of its rule, where the hop was recorded with it."""
-    source: Optional[str] = None
-    """One of FORGEABLE; None where it came from the kernel itself, over netlink."""
+
+class Hop(NamedTuple):
+    """What the kernel reported once about one packet."""
+
+    at: Place
+    look: Look
+    time: Optional[float] = None
+    """Seconds since the epoch, or since boot (then below ``SINCE_EPOCH``); None without a stamp."""
+
+    @classmethod
+    def of(
+        cls,
+        backend: str,
+        family: str,
+        table: str,
+        chain: str,
+        type: str,  # noqa: A002 - as the record format has it
+        rulenum: Optional[int] = None,
+        handle: Optional[int] = None,
+        verdict: Optional[str] = None,
+        hook: Optional[str] = None,
+        iif: Optional[str] = None,
+        oif: Optional[str] = None,
+        mark: Optional[int] = None,
+        time: Optional[float] = None,
+        trace_id: Optional[int] = None,
+        header: Optional[Header] = None,
+        mac: Optional[str] = None,
+        readings: Optional[tuple[int, int]] = None,
+        rule: Optional[str] = None,
+        source: Optional[str] = None,
+    ) -> Hop:
+        """A hop out of the fields of its place and its look."""
+        return cls(
+            place(
+                backend, family, table, chain, type, rulenum, handle, verdict, hook, rule, source
+            ),
+            Look(iif, oif, mark, mac, header, trace_id, readings),
+            time,
+        )
+
+    def with_(self, **changes: Any) -> Hop:
+        """The hop that is the same but for these fields, whichever part they are of."""
+        time = changes.pop("time", self.time)
+        look = {name: changes.pop(name) for name in Look._fields if name in changes}
+        return Hop(
+            self.at.with_(**changes) if changes else self.at,
+            self.look._replace(**look) if look else self.look,
+            time,
+        )
+
+    @property
+    def backend(self) -> str:
+        """``legacy`` or ``nft``."""
+        return self.at.backend
+
+    @property
+    def family(self) -> str:
+        """Of the table, in nft's words."""
+        return self.at.family
+
+    @property
+    def table(self) -> str:
+        """The table."""
+        return self.at.table
+
+    @property
+    def chain(self) -> str:
+        """The chain."""
+        return self.at.chain
+
+    @property
+    def type(self) -> str:
+        """``rule``, ``return`` or ``policy``."""
+        return self.at.type
+
+    @property
+    def rulenum(self) -> Optional[int]:
+        """The rule's number (legacy)."""
+        return self.at.rulenum
+
+    @property
+    def handle(self) -> Optional[int]:
+        """The rule's handle (nft)."""
+        return self.at.handle
+
+    @property
+    def verdict(self) -> Optional[str]:
+        """What the kernel said, in nft's words."""
+        return self.at.verdict
+
+    @property
+    def hook(self) -> Optional[str]:
+        """One of HOOKS, where the place tells."""
+        return self.at.hook
 
     @property
     def is_in_base_chain(self) -> bool:
-        """Whether its chain is one that iptables made, and not a user chain."""
-        return built_in_hook(self.table, self.chain) is not None
+        """Whether its chain is one that iptables made."""
+        return self.at.is_in_base_chain
 
     @property
     def place(self) -> str:
-        """``table:chain:type:number`` as the kernel prints it, for grep; the handle on nft."""
-        if self.backend == "legacy":
-            return f"{self.table}:{self.chain}:{self.type}:{self.rulenum}"
-        number = "" if self.handle is None else f":{self.handle}"
-        return f"{self.table}:{self.chain}:{self.type}{number}"
+        """Its place as the kernel prints it."""
+        return self.at.text
+
+    @property
+    def rule(self) -> Optional[str]:
+        """The text of its rule, where it was recorded with it."""
+        return self.at.rule
+
+    @property
+    def source(self) -> Optional[str]:
+        """One of FORGEABLE; None for the kernel itself."""
+        return self.at.source
+
+    @property
+    def iif(self) -> Optional[str]:
+        """The in-interface."""
+        return self.look.iif
+
+    @property
+    def oif(self) -> Optional[str]:
+        """The out-interface."""
+        return self.look.oif
+
+    @property
+    def mark(self) -> Optional[int]:
+        """The packet's mark; None for none."""
+        return self.look.mark
+
+    @property
+    def mac(self) -> Optional[str]:
+        """The Ethernet addresses."""
+        return self.look.mac
+
+    @property
+    def header(self) -> Optional[Header]:
+        """The packet as it was then; None where the kernel sent none."""
+        return self.look.header
+
+    @property
+    def trace_id(self) -> Optional[int]:
+        """The nft trace id."""
+        return self.look.trace_id
+
+    @property
+    def readings(self) -> Optional[tuple[int, int]]:
+        """The readings of the ruleset around it."""
+        return self.look.readings

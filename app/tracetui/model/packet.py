@@ -62,6 +62,19 @@ class Packet:
 
         The backends are read from two sockets, so the order between them is not that of arrival.
         """
+        hops, look = self.hops, hop.look
+        at = len(hops)
+        if at and hops[-1].at.backend != hop.at.backend:
+            at = self._place_of(hop, hook)
+        hops.insert(at, hop)
+        self._hooks.insert(at, hook)
+        if look.header is not None and (self.header is None or at == 0):
+            self.header = look.header
+        self.iif = self.iif or look.iif
+        self.oif = look.oif or self.oif
+
+    def _place_of(self, hop: Hop, hook: Optional[str]) -> int:
+        """Behind how many hops it belongs."""
         at = len(self.hops)
         here = position(hook, hop)
         while here is not None and at and self.hops[at - 1].backend != hop.backend:
@@ -69,12 +82,7 @@ class Packet:
             if there is None or there <= here:
                 break
             at -= 1
-        self.hops.insert(at, hop)
-        self._hooks.insert(at, hook)
-        if hop.header is not None and (self.header is None or at == 0):
-            self.header = hop.header
-        self.iif = self.iif or hop.iif
-        self.oif = hop.oif or self.oif
+        return at
 
     def replace(self, other: Packet) -> int:
         """Become what another packet is, all but the id; the number of hops gained."""

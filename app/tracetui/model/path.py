@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Optional
 
+from tracetui.model.header import Header
 from tracetui.model.hop import Hop
+from tracetui.model.place import Place
 
 _FOLLOWS = {
     "PREROUTING": ("INPUT", "FORWARD", "POSTROUTING"),
@@ -38,7 +40,9 @@ def position(hook: Optional[str], hop: Hop) -> Optional[tuple[int, int]]:
 class Track:
     """How far the hops of one backend have come on the way of one packet."""
 
-    __slots__ = ("_base_rule", "_closed", "_entered", "_last", "_table", "destination", "hook")
+    __slots__ = (
+        "_base_rule", "_closed", "_entered", "_header", "_last", "_table", "destination", "hook",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.hook: Optional[str] = None
@@ -48,7 +52,8 @@ class Track:
         self._table: Optional[tuple[str, str]] = None
         self._closed = False
         self._base_rule = 0
-        self._last: tuple[str, Optional[int]] = ("", None)
+        self._last: Optional[Place] = None
+        self._header: Optional[Header] = None
         self._entered: set[tuple[str, str, str]] = set()
 
     @property
@@ -61,27 +66,26 @@ class Track:
 
         The chains of nft's own tables have names of their own, which tell no hook.
         """
-        is_native = hop.backend == "nft" and (
-            hop.family not in ("ip", "ip6") or hop.table not in _TABLES
-        )
-        return hop.hook or (None if is_native else self.hook)
+        at = hop.at
+        return at.hook or (None if at.is_native else self.hook)
 
     def accepts(self, hop: Hop) -> bool:
         """Whether the hop can be the next one of the same packet."""
-        if self.is_empty:
+        if self._table is None:
             return True
-        if hop.backend == "nft" and hop.header is not None and _chain(hop) in self._entered:
+        at = hop.at
+        if at.backend == "nft" and hop.look.header is not None and at.chain_key in self._entered:
             return False  # headers come with the first event of a base chain only
         hook = self.hook_of(hop)
         if hook is None or self.hook is None:
             return True
         if hook != self.hook:
             return hook in _FOLLOWS[self.hook]
-        if (hop.family, hop.table) == self._table:
-            return self._goes_on(hop)
-        now = table_rank(hook, self._table[1] if self._table else "")
-        then = table_rank(hook, hop.table)
-        return now is None or then is None or then > now or hop.family != self._family
+        if at.table_key == self._table:
+            return self._goes_on(at)
+        family, table = self._table
+        now, then = table_rank(hook, table), table_rank(hook, at.table)
+        return now is None or then is None or then > now or at.family != family
 
     def accepts_destination(self, hop: Hop) -> bool:
         """Whether the hop's destination can differ from the one before it.
@@ -89,9 +93,10 @@ class Track:
         It changes at the nat position of PREROUTING and OUTPUT only, with a nat hop for the first
         packet of a connection and without one for all others.
         """
-        if hop.header is None or self.destination is None:
+        header = hop.look.header
+        if header is None or self.destination is None:
             return True
-        if (hop.header.dst, hop.header.dport) == self.destination:
+        if (header.dst, header.dport) == self.destination:
             return True
         hook = self.hook_of(hop)
         if hook is None or self.hook is None:
@@ -103,35 +108,31 @@ class Track:
 
     def advance(self, hop: Hop) -> None:
         """Move on to a hop."""
-        hook, table = self.hook_of(hop), (hop.family, hop.table)
-        if hook != self.hook or table != self._table:
+        at, header = hop.at, hop.look.header
+        hook = at.hook or (None if at.is_native else self.hook)
+        if hook != self.hook or at.table_key != self._table:
             self._closed, self._base_rule = False, 0
-        self.hook, self._table = hook or self.hook, table
-        self._last = (hop.chain, hop.rulenum)
-        if hop.header is not None:
-            self.destination = (hop.header.dst, hop.header.dport)
-            self._entered.add(_chain(hop))
-        if hop.is_in_base_chain:
-            self._base_rule = hop.rulenum or 0
-            self._closed = hop.type == "policy"
+            self._table = at.table_key
+            self.hook = hook or self.hook
+        self._last = at
+        if header is not None:
+            if header is not self._header:
+                self._header, self.destination = header, (header.dst, header.dport)
+            self._entered.add(at.chain_key)
+        if at.is_in_base_chain:
+            self._base_rule = at.rulenum or 0
+            self._closed = at.type == "policy"
 
-    @property
-    def _family(self) -> Optional[str]:
-        return self._table[0] if self._table else None
-
-    def _goes_on(self, hop: Hop) -> bool:
-        """Whether the hop can follow inside one table: its base chain only runs forward, once.
+    def _goes_on(self, at: Place) -> bool:
+        """Whether a place can follow inside one table: its base chain only runs forward, once.
 
         A chain of a user's is entered again only by a rule of another one.
         """
         if self._closed:
             return False
-        chain, number = self._last
-        if chain == hop.chain and number is not None and hop.rulenum is not None:
-            return hop.rulenum > number
-        is_base = hop.backend == "legacy" and hop.is_in_base_chain
-        return not is_base or (hop.rulenum or 0) > self._base_rule
-
-
-def _chain(hop: Hop) -> tuple[str, str, str]:
-    return (hop.family, hop.table, hop.chain)
+        last = self._last
+        is_same = last is not None and last.chain == at.chain
+        if is_same and last is not None and last.rulenum is not None and at.rulenum is not None:
+            return at.rulenum > last.rulenum
+        is_base = at.backend == "legacy" and at.is_in_base_chain
+        return not is_base or (at.rulenum or 0) > self._base_rule

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple, Optional
 
-from tracetui.model.hop import HOOKS
+from tracetui.model.place import HOOKS
 
 _PRIORITIES = {"raw": -300, "mangle": -150, "nat": -100, "filter": 0, "security": 50}
 """Of iptables' tables (include/uapi/linux/netfilter_ipv4.h, enum nf_ip_hook_priorities)."""

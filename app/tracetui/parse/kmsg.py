@@ -32,7 +32,7 @@ def parse(record: Union[bytes, str], received: Optional[float]) -> Optional[Hop]
     if time is None and len(fields) > 2 and _MICROSECONDS.fullmatch(fields[2]):
         time = int(fields[2]) / 1e6
     hop = logline.parse(message, time)
-    return None if hop is None else _named(hop)._replace(source=KMSG)
+    return None if hop is None else _named(hop).with_(source=KMSG)
 
 
 def unescape(name: str) -> str:
@@ -48,4 +48,4 @@ def _named(hop: Hop) -> Hop:
     """The hop with its names as they are: until here nothing in them could be taken for a blank."""
     table, chain = unescape(hop.table), unescape(hop.chain)
     iif, oif = (name and unescape(name) for name in (hop.iif, hop.oif))
-    return hop._replace(table=table, chain=chain, iif=iif, oif=oif)
+    return hop.with_(table=table, chain=chain, iif=iif, oif=oif)

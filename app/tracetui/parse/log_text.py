@@ -196,7 +196,7 @@ class LogText:
         for start, end in zip(starts, [*starts[1:], len(text)]):
             hop = kmsg.parse(text[start:end], None)
             if hop is not None:
-                out.append(hop._replace(source=LOG))
+                out.append(hop.with_(source=LOG))
                 used = True
         self.why = "no TRACE record of the kernel's"
         return used

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Optional
 
-from tracetui.model.hop import LOG, Hop, built_in_hook
+from tracetui.model.hop import LOG, Hop
+from tracetui.model.place import built_in_hook
 from tracetui.parse import log_body
 
 _PLACE = r"(?P<chain>\S{1,255}):(?P<type>rule|return|policy):(?P<num>[0-9]{1,10})"
@@ -56,7 +57,7 @@ def hop(found: re.Match[str], body: log_body.Body, time: Optional[float] = None)
     """The hop of a place and what follows it. ``time`` is the record's."""
     table, chain, kind, rulenum = found.group("table", "chain", "type", "num")
     header = body.header
-    return Hop(
+    return Hop.of(
         "legacy",
         "ip6" if header is not None and header.family == 6 else "ip",
         table,

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Optional
 
-from tracetui.model.hop import HOOKS, YEAR_10000, Hop
+from tracetui.model.hop import YEAR_10000, Hop
+from tracetui.model.place import HOOKS
 from tracetui.parse import ethernet, ip, netlink
 
 _PACKET = 4 << 8
@@ -32,7 +33,7 @@ def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optiona
         return None
     table, chain, kind, number = place
     head = found.get(_HDR, b"")
-    return Hop(
+    return Hop.of(
         backend="legacy",
         family=_FAMILIES[message.family],
         table=table,
@@ -43,7 +44,7 @@ def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optiona
         iif=link_name(found.get(_INDEV), links),
         oif=link_name(found.get(_OUTDEV), links),
         mark=netlink.number(found.get(_MARK), 4),
-        time=_stamp(found.get(_TIMESTAMP)) or received,
+        time=stamp(found.get(_TIMESTAMP)) or received,
         header=ip.parse(found.get(_PAYLOAD, b"")),
         mac=_mac(found),
     )
@@ -69,7 +70,7 @@ def _place(prefix: bytes) -> Optional[tuple[str, str, str, int]]:
     return table, chain, kind, int(found[4])
 
 
-def _stamp(value: Optional[bytes]) -> Optional[float]:
+def stamp(value: Optional[bytes]) -> Optional[float]:
     """Seconds since the epoch; None for what no clock shows."""
     if value is None or len(value) != 16:
         return None

@@ -12,7 +12,8 @@ from collections.abc import Hashable
 from functools import lru_cache
 from typing import NamedTuple, Optional
 
-from tracetui.model.hop import LOG, Hop, built_in_hook
+from tracetui.model.hop import LOG, Hop
+from tracetui.model.place import built_in_hook
 from tracetui.parse import nft_header
 
 FAMILIES = ("ip", "ip6", "inet", "arp", "bridge", "netdev")
@@ -250,7 +251,7 @@ def _hop(
     time: Optional[float],
 ) -> Hop:
     trace_id, family, table, chain = key
-    return Hop(
+    return Hop.of(
         backend="nft",
         family=family,
         table=table,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Optional
 
-from tracetui.model.hop import HOOKS
+from tracetui.model.place import HOOKS
 from tracetui.model.ruleset import Chain, ChainKey, ListedRule, Ruleset
 from tracetui.parse import json_text
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Optional
 
 from tracetui.model.header import Header
-from tracetui.model.hop import Hop, built_in_hook
+from tracetui.model.hop import Hop
+from tracetui.model.place import built_in_hook
 from tracetui.parse import ethernet, ip, netlink
 from tracetui.parse.nflog import link_name
 
@@ -43,7 +44,7 @@ def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optiona
         # Newer kernels send the implicit end of a chain as a rule event without a rule.
         kind = "return"
     family = _FAMILIES.get(message.family, str(message.family))
-    return Hop(
+    return Hop.of(
         backend="nft",
         family=family,
         table=table,

@@ -62,7 +62,7 @@ class NftraceTool:
         rule = _RULE.match(text, found.end())
         hop = logline.hop(found, log_body.read(""), time)
         said = _ESCAPE.sub(r"\1", rule[1]) if rule else None
-        self._hops.append(hop._replace(trace_id=int(head[1], 16), rule=said))
+        self._hops.append(hop.with_(trace_id=int(head[1], 16), rule=said))
         return True
 
     def take_packet(self, text: str) -> bool:
@@ -85,7 +85,7 @@ class NftraceTool:
 
 def _with(hop: Hop, header: Optional[Header]) -> Hop:
     family = "ip6" if header is not None and header.family == 6 else "ip"
-    return hop._replace(header=header, family=family)
+    return hop.with_(header=header, family=family)
 
 
 def _header(ip: str, source: str, destination: str, rest: str) -> Header:

@@ -45,7 +45,7 @@ class PacketTable:
         header = _header(said, fields)
         hop = logline.hop(found, log_body.read(""), time)
         family = "ip6" if header is not None and header.family == 6 else "ip"
-        return hop._replace(header=header, family=family)
+        return hop.with_(header=header, family=family)
 
     def _fields(self, text: str, found: re.Match[str]) -> dict[str, str]:
         if not self._names:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from tracetui.model.header import Header
-from tracetui.model.hop import HOOKS, Hop
+from tracetui.model.hop import Hop
+from tracetui.model.place import HOOKS
 from tracetui.parse import logline, stamps
 from tracetui.parse.ip import PROTOCOLS
 from tracetui.parse.log_body import FLAGS, Body, address
@@ -31,9 +32,9 @@ def parse(record: Mapping[str, Any]) -> Optional[Hop]:
     hook = _number(record, "oob.hook")
     hop = logline.hop(found, body, _time(record))
     if hook is not None and hook < len(HOOKS):
-        hop = hop._replace(hook=HOOKS[hook])
+        hop = hop.with_(hook=HOOKS[hook])
     if body.header is None and _number(record, "oob.family") == 10:
-        hop = hop._replace(family="ip6")
+        hop = hop.with_(family="ip6")
     return hop
 
 

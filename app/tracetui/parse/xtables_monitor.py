@@ -126,7 +126,7 @@ class XtablesMonitor:
                 return False
             begins = not is_full and _OPTION.match(text) is not None
             rest = _joined(rest, text, begins)
-            self._held = self._held._replace(rule=_rule(rest))
+            self._held = self._held.with_(rule=_rule(rest))
         else:
             known = self._packets.get(trace_id)
             if known is None or not known[1] or not (is_full or _FIELDS.match(text)):
@@ -172,7 +172,7 @@ def find_all(text: str) -> list[re.Match[str]]:
 
 
 def _with(hop: Hop, printed: Printed) -> Hop:
-    return hop._replace(
+    return hop.with_(
         iif=printed.iif, oif=printed.oif, mac=printed.mac, mark=printed.mark, header=printed.header
     )
 
@@ -235,7 +235,7 @@ def _hop(found: re.Match[str], rest: str, printed: Printed, time: Optional[float
     family = _FAMILIES.get(found["family"], found["family"])
     table, chain = found["table"], found["chain"]
     kind = "rule" if found["handle"] else "return" if found["return"] else "policy"
-    return Hop(
+    return Hop.of(
         backend="nft",
         family=family,
         table=table,

@@ -21,8 +21,10 @@ from tracetui.errors import CollectorGone, Failure
 
 CHUNK = 1 << 20
 """Bytes asked for in one read."""
-BACKLOG = 500_000
-"""Frames that wait for the session at most; beyond, the pipe fills and the collector counts."""
+BACKLOG = 256 << 20
+"""Bytes that wait for the session at most, about a million hops; beyond, the pipe fills and the
+collector counts what it can't send. The guard ends a flood long before, unless it is told not to.
+"""
 LEAVE_SECONDS = 40.0
 """How long we wait for a collector that is still removing rules; it goes on without us."""
 SILENCE_SECONDS = 8.0
@@ -52,7 +54,9 @@ class CollectorClient:
         self._launcher = list(launcher)
         self._frames: deque[Frame] = deque()
         self._urgent: deque[Frame] = deque()
-        self._room = threading.Semaphore(BACKLOG)
+        self._room = threading.Condition()
+        self._held = 0
+        """Bytes of the frames that wait."""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._pid: Optional[int] = None
         self._said_bye = False
@@ -103,7 +107,7 @@ class CollectorClient:
         except IndexError:
             return None
         if frame.kind not in _URGENT:
-            self._room.release()
+            self._make_room(len(frame.payload))
         if frame.kind == frames.HELLO:
             pid = frame.json().get("pid")
             self._pid = pid if isinstance(pid, int) else None
@@ -127,7 +131,7 @@ class CollectorClient:
         self._closed = True
         self.leave()
         # Its last frames must not wait for room that nobody makes any more.
-        self._room.release()
+        self._make_room(0)
         left = self._see_off(heard)
         if not left:
             left = self.after_death()
@@ -239,6 +243,15 @@ class CollectorClient:
                     if frame.kind in _URGENT:
                         self._urgent.append(frame)
                     else:
-                        if not self._closed:
-                            self._room.acquire()
+                        self._wait_for_room(len(frame.payload))
                         self._frames.append(frame)
+
+    def _wait_for_room(self, size: int) -> None:
+        with self._room:
+            self._room.wait_for(lambda: self._held < BACKLOG or self._closed)
+            self._held += size
+
+    def _make_room(self, size: int) -> None:
+        with self._room:
+            self._held -= size
+            self._room.notify()

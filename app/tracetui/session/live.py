@@ -18,7 +18,8 @@ from tracetui.model.hop import Hop
 from tracetui.model.installed import InstalledRule
 from tracetui.model.packet import Packet
 from tracetui.model.rule import TraceRule
-from tracetui.parse import kmsg, nflog, nftrace
+from tracetui.parse import kmsg
+from tracetui.parse.datagrams import Datagrams, NflogDatagrams, NftraceDatagrams
 from tracetui.session.aftermath import Aftermath
 from tracetui.session.client import CollectorClient
 from tracetui.session.explanations import Explanations
@@ -37,8 +38,6 @@ from tracetui.session.store import PacketStore
 
 POLL_SECONDS = 0.04
 """How long one poll may work: less than half of a screen's refresh at 10 Hz."""
-LOOK_AT_CLOCK = 256
-"""Frames between two looks at the clock."""
 
 
 class LiveSession:
@@ -74,6 +73,11 @@ class LiveSession:
         self._listings: dict[ChainPlace, ChainListing] = {}
         self._assembler = Assembler()
         self._links: dict[int, str] = {}
+        self._datagrams: dict[str, Datagrams] = {
+            "legacy": NflogDatagrams(),
+            "nft": NftraceDatagrams(),
+        }
+        self._set_windows()
         self._notices: deque[Notice] = deque()
         self._funeral: threading.Thread | None = None
         self._last_minute = LastMinute()
@@ -82,9 +86,9 @@ class LiveSession:
             arguments += ["--netns", netns]
         self._client = CollectorClient(arguments, launcher)
         self._takers: dict[int, Callable[[Frame], None]] = {
-            frames.NFLOG: lambda f: self._hop(nflog.parse(f.payload, self._links, f.time)),
-            frames.NFTRACE: lambda f: self._hop(nftrace.parse(f.payload, self._links, f.time)),
-            frames.KMSG: lambda f: self._hop(kmsg.parse(f.payload, f.time)),
+            frames.NFLOG: lambda f: self._take_hops(f, self._datagrams["legacy"].hop),
+            frames.NFTRACE: lambda f: self._take_hops(f, self._datagrams["nft"].hop),
+            frames.KMSG: lambda f: self._take_hops(f, self._kmsg_hop),
             frames.RULESET: lambda f: self.rulesets.take_text(*f.text()),
             frames.READING: self._take_reading,
             frames.CHAIN: self._take_chain,
@@ -105,11 +109,11 @@ class LiveSession:
     def poll(self) -> bool:
         """Take in what arrived, for a bounded time; True if anything changed."""
         until = time.monotonic() + POLL_SECONDS
-        taken = 0
+        taken = False
         while (frame := self._client.take()) is not None:
             self._take(frame)
-            taken += 1
-            if taken % LOOK_AT_CLOCK == 0 and time.monotonic() > until:
+            taken = True
+            if time.monotonic() > until:
                 break
         for text in self._last_minute.news(self.rules, time.time()):
             self._say("warning", text)
@@ -118,7 +122,7 @@ class LiveSession:
         if self._client.gone and not self.ended:
             self._mourn()
             return True
-        return taken > 0 or learned
+        return taken or learned
 
     def take_notices(self) -> list[Notice]:
         """What is to be told to the user since the last call, oldest first."""
@@ -206,15 +210,24 @@ class LiveSession:
         if taker is not None:
             taker(frame)
 
-    def _hop(self, hop: Hop | None) -> None:
-        if hop is None:
-            self._set_status(skipped=self.status.skipped + 1)
-        else:
-            window = self.rulesets.window(hop.backend)
-            self.packets.took(self._assembler.add(hop._replace(readings=window)))
+    def _take_hops(self, frame: Frame, decode: Callable[[bytes, float], Optional[Hop]]) -> None:
+        add, took, skipped = self._assembler.add, self.packets.took, 0
+        for record, received in frame.records():
+            hop = decode(record, received)
+            if hop is None:
+                skipped += 1
+            else:
+                took(add(hop))
+        if skipped:
+            self._set_status(skipped=self.status.skipped + skipped)
+
+    def _kmsg_hop(self, record: bytes, received: float) -> Optional[Hop]:
+        hop = kmsg.parse(record, received)
+        return None if hop is None else hop.with_(readings=self.rulesets.window("legacy"))
 
     def _take_reading(self, frame: Frame) -> None:
         record = self.rulesets.take_mark(frame.json())
+        self._set_windows()
         self.rulesets.begin_era(self._assembler.next_id)
         if record is not None and self._readings is not None:
             self._readings.append(record)
@@ -233,6 +246,13 @@ class LiveSession:
     def _take_links(self, frame: Frame) -> None:
         # Interfaces that went away keep their name: their hops may still be on the way.
         self._links.update({int(index): str(name) for index, name in frame.json().items()})
+        for one in self._datagrams.values():
+            one.set_links(self._links)
+
+    def _set_windows(self) -> None:
+        """Have hops that come now stand between the readings that are known now."""
+        for backend, one in self._datagrams.items():
+            one.set_window(self.rulesets.window(backend))
 
     def _take_status(self, frame: Frame) -> None:
         value = frame.json()

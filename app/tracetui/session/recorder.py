@@ -67,18 +67,16 @@ class Recorder:
         self._settle(packets)
 
     def _settle(self, packets: Optional[int]) -> None:
-        """Wait a moment for what the last packets met; packets that come now are too late."""
+        """Wait a moment for what the last packets met."""
         known, end = set(self._restless), time.monotonic() + SETTLE_SECONDS
         while known & set(self._restless) and time.monotonic() < end and not self._session.ended:
             self._session.poll()
             self._note(time.monotonic())
             self._hand_on(time.monotonic(), packets)
             time.sleep(STEP_SECONDS)
-        for late in set(self._restless) - known:
-            del self._restless[late]
 
     def finish(self, packets: Optional[int]) -> None:
-        """Hand on what is left, after the session was closed."""
+        """Hand on what is left, after the session was closed: all that came before that."""
         self._note(0.0)
         self._hand_on(float("inf"), packets)
 

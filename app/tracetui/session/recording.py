@@ -11,9 +11,10 @@ from typing import Any, NamedTuple, Optional, TextIO, TypeVar
 from tracetui.errors import Failure
 from tracetui.model.explanation import PacketExplanation
 from tracetui.model.header import Header
-from tracetui.model.hop import FORGEABLE, HOOKS, SINCE_EPOCH, YEAR_10000, Hop, built_in_hook
+from tracetui.model.hop import FORGEABLE, SINCE_EPOCH, YEAR_10000, Hop
 from tracetui.model.installed import InstalledRule
 from tracetui.model.packet import MOST_HOPS, Packet
+from tracetui.model.place import HOOKS, built_in_hook
 from tracetui.parse import json_text
 from tracetui.session import report
 from tracetui.session.guard_state import GuardState
@@ -244,7 +245,7 @@ def _hop(
     if backend not in _BACKENDS:
         raise TypeError("backend")
     window = _optional(value, "readings", list)
-    return Hop(
+    return Hop.of(
         backend=backend,
         family=_optional(value, "family", str)
         or ("ip6" if header and header.family == 6 else "ip"),

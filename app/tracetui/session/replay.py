@@ -301,7 +301,7 @@ class ReplaySession:
         """A recorded hop with its window among the readings of all recordings."""
         if hop.readings is None:
             return hop
-        return hop._replace(readings=self.rulesets.shifted(hop.readings))
+        return hop.with_(readings=self.rulesets.shifted(hop.readings))
 
     def _take_recorded(self, line: str) -> Optional[int]:
         """Take in a line of our own record; a packet written again replaces what it was."""

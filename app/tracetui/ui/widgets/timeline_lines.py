@@ -9,9 +9,10 @@ from typing import NamedTuple, Optional
 from tracetui.model import chain_names
 from tracetui.model.explanation import HopExplanation, PacketExplanation
 from tracetui.model.history import KNOWN
-from tracetui.model.hop import Hop, built_in_hook
+from tracetui.model.hop import Hop
 from tracetui.model.packet import Packet, TableHops
 from tracetui.model.passed_by import passed_by
+from tracetui.model.place import built_in_hook
 from tracetui.model.rule_meaning import contradiction, meaning
 from tracetui.model.ruleset import ListedRule
 from tracetui.session import report

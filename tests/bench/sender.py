@@ -1,0 +1,56 @@
+"""Sends packets that were never seen before, or those of 16 flows; started by ``peers.py``.
+
+``python sender.py DESTINATION PORT PROTO COUNT RATE``: RATE is packets a second, 0 for as many as
+can be. With ``tcp`` each packet opens a connection of its own, with ``udp`` they belong to 16
+flows. Prints how many packets a second it sent.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+import time
+
+FLOWS = 16
+SOURCE = "10.200.1.2"
+_LOOK = 16
+"""Packets between two looks at the clock."""
+
+
+def main() -> None:
+    destination, port, proto, count, rate = sys.argv[1:]
+    packet = bytearray(_packet(destination, int(port), proto))
+    is_new = proto == "tcp"
+    sender = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    sender.connect((destination, 0))
+    pack, total, pace = struct.pack_into, int(count), int(rate)
+    began = time.perf_counter()
+    for number in range(total):
+        if pace and number % _LOOK == 0:
+            ahead = number / pace - (time.perf_counter() - began)
+            if ahead > 0.0005:
+                time.sleep(ahead)
+        pack(">H", packet, 4, 1 + number % 65_535)
+        pack(">H", packet, 20, 1024 + (number % 60_000 if is_new else number % FLOWS))
+        if is_new:
+            pack(">I", packet, 24, number + 1)
+        sender.send(packet)
+    print(f"{total / (time.perf_counter() - began):.0f}")
+
+
+def _packet(destination: str, port: int, proto: str) -> bytes:
+    addresses = socket.inet_aton(SOURCE) + socket.inet_aton(destination)
+    if proto == "udp":
+        # Without a checksum, as UDP may be.
+        inner = struct.pack(">HHHH", 0, port, 26, 0) + bytes(18)
+    else:
+        inner = struct.pack(">HHIIBBHHH", 0, port, 0, 0, 5 << 4, 2, 65_535, 0, 0)
+    head = struct.pack(
+        ">BBHHHBBH", 0x45, 0, 20 + len(inner), 0, 0, 64, 17 if proto == "udp" else 6, 0
+    )
+    return head + addresses + inner
+
+
+if __name__ == "__main__":
+    main()

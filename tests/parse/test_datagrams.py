@@ -1,0 +1,102 @@
+"""What is remembered of datagrams changes nothing: the same hops come out as without."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.recorded import datagrams
+
+from tracetui.parse import nflog, nftrace
+from tracetui.parse.datagrams import KEPT, NflogDatagrams, NftraceDatagrams, attributes_at
+
+LINKS = {number: f"if{number}" for number in range(50)}
+SOURCES = {
+    "2cpu-interleaved-nflog.bin.gz": (nflog.parse, NflogDatagrams),
+    "scenario-legacy-nflog.bin.gz": (nflog.parse, NflogDatagrams),
+    "2cpu-interleaved-nftrace.bin.gz": (nftrace.parse, NftraceDatagrams),
+    "scenario-nft.bin.gz": (nftrace.parse, NftraceDatagrams),
+}
+FEW = {name: list(datagrams(name))[:300] for name in SOURCES}
+
+
+def remembering(name, links=LINKS):
+    made = SOURCES[name][1]()
+    made.set_links(links)
+    return made
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_recorded_datagram_is_the_same_hop(name):
+    parse, reader = SOURCES[name][0], remembering(name)
+    for number, one in enumerate(datagrams(name)):
+        assert reader.hop(one, float(number + 1)) == parse(one, LINKS, float(number + 1))
+
+
+@pytest.mark.parametrize("name", SOURCES)
+@given(data=st.data())
+def test_one_with_other_values_is_what_it_is_without_memory(name, data):
+    """Of what the kernel builds only values differ: the order of the attributes is its code's."""
+    parse, reader = SOURCES[name][0], remembering(name)
+    for one in FEW[name]:
+        reader.hop(one, 1.0)
+    for _ in range(3):
+        changed = bytearray(data.draw(st.sampled_from(FEW[name])))
+        kind, at = data.draw(st.sampled_from(attributes_at(bytes(changed))))
+        size = changed[at] | changed[at + 1] << 8
+        for _ in range(data.draw(st.integers(1, 4))):
+            if size > 4:
+                changed[data.draw(st.integers(at + 4, at + size - 1))] = data.draw(
+                    st.integers(0, 255)
+                )
+        assert reader.hop(bytes(changed), 2.0) == parse(bytes(changed), LINKS, 2.0), kind
+
+
+@pytest.mark.parametrize("name", SOURCES)
+@given(data=st.data())
+def test_one_that_is_damaged_raises_nothing_and_one_that_is_cut_is_none(name, data):
+    reader = remembering(name)
+    for one in FEW[name]:
+        reader.hop(one, 1.0)
+    whole = data.draw(st.sampled_from(FEW[name]))
+    damaged = bytearray(whole)
+    for _ in range(data.draw(st.integers(1, 8))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    reader.hop(bytes(damaged), 2.0)
+    assert reader.hop(whole[: data.draw(st.integers(0, len(whole) - 1))], 2.0) is None
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_names_and_readings_hold_for_what_comes_after_them(name):
+    reader = remembering(name)
+    (hop, *_) = (hop for one in FEW[name] if (hop := reader.hop(one, 1.0)) and hop.iif)
+    assert hop.iif.startswith("if")
+    assert hop.readings is None
+    reader.set_links(dict.fromkeys(LINKS, "renamed"))
+    reader.set_window((3, 4))
+    hops = [reader.hop(one, 1.0) for one in FEW[name]]
+    assert {hop.readings for hop in hops} == {(3, 4)}
+    assert {hop.iif for hop in hops} <= {"renamed", None}
+    assert "renamed" in {hop.iif for hop in hops}
+    again = [reader.hop(one, 1.0) for one in FEW[name]]
+    assert again == hops
+
+
+def test_what_never_comes_again_is_forgotten():
+    reader = remembering("2cpu-interleaved-nflog.bin.gz")
+    whole = FEW["2cpu-interleaved-nflog.bin.gz"][0]
+    at = dict(attributes_at(whole))[9]
+    for number in range(2 * KEPT):
+        one = bytearray(whole)
+        one[at + 8 : at + 10] = number.to_bytes(2, "big")
+        assert reader.hop(bytes(one), 1.0).header.ip_id == number
+    assert len(reader._looks) <= KEPT
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if name.startswith("2cpu")])
+def test_what_is_the_same_is_there_once(name):
+    """An nft packet has two looks at a hook: its events in base chains show the header."""
+    reader = remembering(name)
+    hops = [reader.hop(one, 1.0) for one in datagrams(name)]
+    looks, values = {id(hop.look) for hop in hops}, {hop.look for hop in hops}
+    assert len(looks) < 1.5 * len(values)
