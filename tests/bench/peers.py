@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple, Optional
@@ -40,8 +40,8 @@ from tests.safety.terminal import Terminal
 SENDER_CORE, TOOL_CORE = "0", "1"
 ENDED_SECONDS = 2.5
 """After which the connections of the run before have ended."""
-QUIET_SECONDS = 1.0
-"""Without anything new, a tool has written all it will."""
+QUIET_SECONDS, QUIET_SHARE = 1.0, 0.1
+"""A tool that takes no more of a core for so long has written all it will."""
 MOST_SECONDS = 90.0
 SCRATCH = Path("/dev/shm")  # noqa: S108 - in memory: a disk's time is not to be measured
 TICK = os.sysconf("SC_CLK_TCK")
@@ -230,7 +230,7 @@ class Bench:
             time.sleep(0.5 if self._services < 1000 else 2.0)
             before = cpu(process.pid)
             sent = self._send(flow, count, rate)
-            wait_quiet(lambda: Path(out.name).stat().st_size)
+            wait_quiet([process.pid])
             note = ""
             if process.poll() is None:
                 used, memory = cpu(process.pid) - before, peak(process.pid)
@@ -265,10 +265,7 @@ class Bench:
             pids = program.processes()
             before = sum(cpu(pid) for pid in pids)
             sent = self._send(flow, count, rate)
-            if tool == "record":
-                wait_quiet(lambda: out.stat().st_size)
-            else:
-                wait_quiet(lambda: titles(program.text))
+            wait_quiet(pids)
             used = sum(cpu(pid) for pid in pids) - before
             memory = sum(peak(pid) for pid in pids)
             told = program.text
@@ -332,23 +329,22 @@ def counts(path: Path) -> tuple[int, str]:
     ), f"says lost {lost:,}, not shown {unshown:,}" if lost or unshown else ""
 
 
-def titles(text: str) -> tuple[str, ...]:
-    return tuple(re.findall(r"([\d,]+) · (?:following|stopped)", text)[-1:])
-
-
 def shown(text: str) -> str:
     """What the screen says at last of packets and losses."""
+    packets = re.findall(r"([\d,]+) (?:· [\d,]+ dropped )?· (?:following|stopped)", text)[-1:]
     lost = re.findall(r"lost ([\d,]+)(?: *· *not shown ([\d,]+))?", text)[-1:]
-    return f"{''.join(titles(text))} packets, lost {' '.join(lost[0]).strip() if lost else '?'}"
+    return f"{''.join(packets)} packets, lost {' '.join(lost[0]).strip() if lost else '?'}"
 
 
-def wait_quiet(state) -> None:
-    last, since, end = state(), time.monotonic(), time.monotonic() + MOST_SECONDS
-    while time.monotonic() - since < QUIET_SECONDS and time.monotonic() < end:
-        time.sleep(0.05)
-        now = state()
-        if now != last:
-            last, since = now, time.monotonic()
+def wait_quiet(pids: Iterable[int]) -> None:
+    """Wait until processes have done their work, by the processor time they take."""
+    end, last = time.monotonic() + MOST_SECONDS, -1.0
+    while time.monotonic() < end:
+        now = sum(cpu(pid) for pid in pids)
+        if now - last < QUIET_SHARE * QUIET_SECONDS:
+            return
+        last = now
+        time.sleep(QUIET_SECONDS)
 
 
 def cpu(pid: int) -> float:

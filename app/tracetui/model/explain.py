@@ -33,6 +33,10 @@ class Explainer:
         """Note the node's routing settings (``kernel.procfs``), from a packet's id on."""
         self._verdicts.set_sysctls(sysctls, first_id)
 
+    def era_of(self, packet: Packet) -> int:
+        """Which of the routing settings noted were in force when the packet came."""
+        return self._verdicts.era_of(packet)
+
     def explain(self, packet: Packet) -> PacketExplanation:
         """Everything known of a packet now."""
         hops = self._hops(packet)

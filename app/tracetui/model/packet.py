@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Optional, Union
 
 from tracetui.model.header import Header
@@ -105,6 +105,11 @@ class Packet:
         """Seconds since the epoch at the first hop; None if not known."""
         time = self.hops[0].time
         return time if time is not None and SINCE_EPOCH <= time < YEAR_10000 else None
+
+    @property
+    def hooks(self) -> Sequence[Optional[str]]:
+        """The hook of each hop, as :meth:`hook_of` has it."""
+        return self._hooks
 
     def hook_of(self, index: int) -> Optional[str]:
         """The hook of a hop, also of one in a user chain; None where it is not known."""

@@ -32,6 +32,10 @@ class Verdicts:
         if not self._sysctls or self._sysctls[-1][1] != sysctls:
             self._sysctls.append((first_id, dict(sysctls)))
 
+    def era_of(self, packet: Packet) -> int:
+        """How many settings had been noted when the packet came."""
+        return sum(first <= packet.id for first, _ in self._sysctls)
+
     def of(
         self, packet: Packet, hops: tuple[HopExplanation, ...]
     ) -> tuple[str, Optional[int], str]:
@@ -127,8 +131,8 @@ class Verdicts:
 
     def _sysctls_of(self, packet: Packet) -> Mapping[str, str]:
         """What was set when the packet came, as far as that is known."""
-        known = (sysctls for first, sysctls in reversed(self._sysctls) if first <= packet.id)
-        return next(known, {})
+        era = self.era_of(packet)
+        return self._sysctls[era - 1][1] if era else {}
 
     def _why_unknown(self, packet: Packet, hops: tuple[HopExplanation, ...]) -> str:
         last = hops[-1]

@@ -192,11 +192,16 @@ MOST_TAILS = 8
 _ATTRIBUTE = struct.Struct("=HH")
 
 
+def _length(datagram: bytes) -> int:
+    """What the datagram says its length is."""
+    return int.from_bytes(datagram[:4], sys.byteorder)
+
+
 def attributes_at(datagram: bytes) -> list[tuple[int, int]]:
     """Type and offset of each attribute behind an nfnetlink header; none if one is not whole."""
     found: list[tuple[int, int]] = []
     at, end = 20, len(datagram)
-    if int.from_bytes(datagram[:4], sys.byteorder) != end:
+    if _length(datagram) != end:
         return []
     while end - at >= 4:
         size, kind = _ATTRIBUTE.unpack_from(datagram, at)
@@ -235,7 +240,8 @@ class NflogDatagrams(Datagrams):
 
     def hop(self, datagram: bytes, received: float) -> Optional[Hop]:
         """As :meth:`Datagrams.hop` says."""
-        if len(datagram) > self._PREFIX_AT:
+        # Cut or not, the devices would be found.
+        if len(datagram) > self._PREFIX_AT and _length(datagram) == len(datagram):
             size = datagram[self._PREFIX_AT] | datagram[self._PREFIX_AT + 1] << 8
             begin = self._PREFIX_AT + (size + 3 & ~3)
             at = self._places.get(datagram[self._PLACE_AT : begin])

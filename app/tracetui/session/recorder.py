@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Optional
 
@@ -31,7 +32,13 @@ class Recorder:
         self._session = session
         self._writer = writer
         self._restless: dict[int, tuple[Packet, float]] = {}
-        self._written: set[int] = set()
+        """Packets that got a hop a moment ago, and when."""
+        self._unexplained: dict[int, tuple[Packet, float]] = {}
+        """Those that got none since, but met a ruleset that is still being read."""
+        self._version, self._looked = -1, 0.0
+        self._count = 0
+        self._written: OrderedDict[int, None] = OrderedDict()
+        """Packets written that may get hops yet, and be written again."""
         self._lost = self._unshown = 0
         self._is_tripped = False
         self._rules: list[str] = []
@@ -39,7 +46,7 @@ class Recorder:
     @property
     def packets(self) -> int:
         """Packets handed on so far."""
-        return len(self._written)
+        return self._count
 
     def run(
         self,
@@ -63,17 +70,22 @@ class Recorder:
             tell()
             self._note(now)
             self._hand_on(now, packets)
-            time.sleep(STEP_SECONDS)
+            # Where there is more to take in than one look does, there is no time to sleep.
+            time.sleep(max(0.0, STEP_SECONDS - (time.monotonic() - now)))
         self._settle(packets)
 
     def _settle(self, packets: Optional[int]) -> None:
         """Wait a moment for what the last packets met."""
-        known, end = set(self._restless), time.monotonic() + SETTLE_SECONDS
-        while known & set(self._restless) and time.monotonic() < end and not self._session.ended:
+        known, end = self._waiting, time.monotonic() + SETTLE_SECONDS
+        while known & self._waiting and time.monotonic() < end and not self._session.ended:
             self._session.poll()
             self._note(time.monotonic())
             self._hand_on(time.monotonic(), packets)
             time.sleep(STEP_SECONDS)
+
+    @property
+    def _waiting(self) -> set[int]:
+        return {*self._restless, *self._unexplained}
 
     def finish(self, packets: Optional[int]) -> None:
         """Hand on what is left, after the session was closed: all that came before that."""
@@ -85,6 +97,9 @@ class Recorder:
         for record in self._session.take_readings():
             self._writer.reading(record)
         for packet in self._session.packets.take_changed():
+            # The one that moved last is last.
+            self._restless.pop(packet.id, None)
+            self._unexplained.pop(packet.id, None)
             self._restless[packet.id] = (packet, now)
 
     def _note_state(self) -> None:
@@ -103,15 +118,32 @@ class Recorder:
             self._writer.guard(now, status.guard)
 
     def _hand_on(self, now: float, limit: Optional[int]) -> None:
-        for packet, moved in list(self._restless.values()):
+        """Write the packets that had no hop for a moment, and those that waited for a reading."""
+        while self._restless:
+            packet, moved = next(iter(self._restless.values()))
             if moved > now - QUIET_SECONDS:
-                continue
-            explanation = self._session.explain(packet)
-            if explanation.is_pending and moved > now - PATIENCE_SECONDS:
-                continue
+                break
             del self._restless[packet.id]
-            if not self._view.matches(packet, self._session.explain):
-                continue
-            if limit is None or packet.id in self._written or len(self._written) < limit:
-                self._written.add(packet.id)
-                self._writer.packet(packet, explanation)
+            self._unexplained[packet.id] = packet, moved
+            self._write(packet, moved, now, limit)
+        version = self._session.explanations.version
+        if version != self._version or now - self._looked >= PATIENCE_SECONDS / 10:
+            self._version, self._looked = version, now
+            for packet, moved in list(self._unexplained.values()):
+                self._write(packet, moved, now, limit)
+
+    def _write(self, packet: Packet, moved: float, now: float, limit: Optional[int]) -> None:
+        """Write a packet, unless the ruleset it met is still being read."""
+        explanation = self._session.explain(packet)
+        if explanation.is_pending and moved > now - PATIENCE_SECONDS:
+            return
+        del self._unexplained[packet.id]
+        if not self._view.matches(packet, self._session.explain):
+            return
+        is_new = packet.id not in self._written
+        if limit is None or not is_new or self._count < limit:
+            self._count += is_new
+            self._written[packet.id] = None
+            self._writer.packet(packet, explanation)
+            while next(iter(self._written)) < self._session.packets.first_id:
+                self._written.popitem(last=False)

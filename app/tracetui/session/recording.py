@@ -19,6 +19,7 @@ from tracetui.parse import json_text
 from tracetui.session import report
 from tracetui.session.guard_state import GuardState
 from tracetui.session.inert import inert_json
+from tracetui.session.packet_lines import PacketLines
 from tracetui.session.session import Status
 
 _NUMBERS = ("sport", "dport", "length", "ip_id", "ttl", "icmp_type", "icmp_code")
@@ -45,6 +46,7 @@ class RecordingWriter:
         """Write to this stream from now on."""
         self._stream = stream
         self._is_ascii = codecs.lookup(stream.encoding or "utf-8").name != "utf-8"
+        self._packets = PacketLines(self._is_ascii)
         self.written = 0
         """Characters written to it."""
 
@@ -54,7 +56,7 @@ class RecordingWriter:
 
     def packet(self, packet: Packet, explanation: PacketExplanation) -> None:
         """Write a packet as it is known now; the last line of an id stands."""
-        self._write(report.packet_json(packet, explanation))
+        self._write_line(self._packets.line(packet, explanation))
 
     def reading(self, record: Mapping[str, Any]) -> None:
         """Write a ruleset as it was read; one that is as before is written without its text."""
@@ -98,8 +100,11 @@ class RecordingWriter:
         self._write({"kind": "bye", **totals, "unshown": status.unshown, "skipped": status.skipped})
 
     def _write(self, value: Mapping[str, Any]) -> None:
+        self._write_line(inert_json(json.dumps(value, ensure_ascii=self._is_ascii)))
+
+    def _write_line(self, text: str) -> None:
         try:
-            line = inert_json(json.dumps(value, ensure_ascii=self._is_ascii)) + "\n"
+            line = f"{text}\n"
             self._stream.write(line)
             self._stream.flush()
             self.written += len(line)

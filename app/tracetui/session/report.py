@@ -47,9 +47,29 @@ def hello(status: Status) -> dict[str, Any]:
 
 
 def packet_json(packet: Packet, explanation: PacketExplanation) -> dict[str, Any]:
-    """One packet with its hops; times are seconds since the epoch, null where not known."""
-    header = packet.header or _NO_HEADER
+    """One packet with its hops; times are seconds since the epoch, null where not known.
+
+    What stands before the hops is :func:`head_json`; behind them, and in them but for ``us``, is
+    only what follows from the packet's way.
+    """
     value = {
+        **head_json(packet),
+        "hops": list(_hops_json(packet, explanation)),
+        "nat": packet.nat,
+        "verdict": explanation.verdict,
+        "decided": explanation.decided,
+        "why": explanation.why or None,
+        "complete": packet.is_whole and explanation.verdict != "unknown",
+    }
+    if packet.ambiguous:
+        value["ambiguous"] = True
+    return value
+
+
+def head_json(packet: Packet) -> dict[str, Any]:
+    """The packet's own fields."""
+    header = packet.header or _NO_HEADER
+    return {
         "kind": "packet",
         "id": packet.id,
         "time": packet.time,
@@ -69,16 +89,7 @@ def packet_json(packet: Packet, explanation: PacketExplanation) -> dict[str, Any
         "mac": packet.hops[0].mac,
         "in": packet.iif,
         "out": packet.oif,
-        "hops": list(_hops_json(packet, explanation)),
-        "nat": packet.nat,
-        "verdict": explanation.verdict,
-        "decided": explanation.decided,
-        "why": explanation.why or None,
-        "complete": packet.is_whole and explanation.verdict != "unknown",
     }
-    if packet.ambiguous:
-        value["ambiguous"] = True
-    return value
 
 
 def packet_text(

@@ -1,0 +1,119 @@
+"""Packets that went one way are explained, and written, once: and each as if it were alone."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.recorded import datagrams
+
+from tracetui import lab
+from tracetui.model.assemble import Assembler
+from tracetui.model.hop import Hop
+from tracetui.model.packet import Packet
+from tracetui.parse import nflog, nftrace
+from tracetui.session import report
+from tracetui.session.explanations import Explanations
+from tracetui.session.packet_lines import PacketLines
+from tracetui.session.replay import ReplaySession
+from tracetui.session.rulesets import Rulesets
+
+LAB = Path(lab.__file__).with_name("recording.ndjson")
+LINKS = {number: f"if{number}" for number in range(50)}
+CHANGES = {
+    "iif": st.sampled_from((None, "eth0", "cali7")),
+    "oif": st.sampled_from((None, "eth0", "cali7")),
+    "mark": st.sampled_from((None, 1, 0x4000)),
+    "mac": st.sampled_from((None, "02:00:00:00:00:01 > 02:00:00:00:00:02")),
+    "readings": st.tuples(st.integers(0, 6), st.integers(1, 7)),
+    "verdict": st.sampled_from((None, "accept", "drop", "continue", "jump KUBE-SERVICES")),
+    "rulenum": st.integers(1, 9),
+    "rule": st.sampled_from((None, "-A FORWARD -p udp -j DROP")),
+}
+FIELDS = {
+    "src": st.sampled_from(("10.200.1.2", "10.0.0.9")),
+    "dst": st.sampled_from(("10.96.0.80", "10.200.2.2")),
+    "sport": st.integers(1, 3),
+    "dport": st.sampled_from((80, 8080, 9999)),
+    "ttl": st.sampled_from((1, 63, 64)),
+    "proto": st.sampled_from(("tcp", "udp", "icmp")),
+    "flags": st.sampled_from((None, "SYN", "ACK")),
+    "ip_id": st.integers(0, 3),
+    "length": st.integers(20, 22),
+}
+
+
+@pytest.fixture(scope="module")
+def session():
+    """What the lab recorded, with its rulesets."""
+    file = io.BytesIO(LAB.read_bytes())
+    made = ReplaySession([("lab", file)])
+    made.read_all()
+    return made
+
+
+def alike(explanations: Explanations, packet: Packet) -> None:
+    """Fail unless the packet's explanation and line are those it has alone."""
+    alone = explanations.explainer.explain(packet)
+    shared = explanations.of(packet)
+    assert shared == alone
+    for is_ascii in (False, True):
+        line = LINES[is_ascii].line(packet, shared)
+        assert json.loads(line) == json.loads(json.dumps(report.packet_json(packet, alone)))
+        assert line.isprintable()
+
+
+LINES = {is_ascii: PacketLines(is_ascii) for is_ascii in (False, True)}
+
+
+def test_every_packet_of_the_lab(session):
+    for packet in session.packets:
+        alike(session.explanations, packet)
+
+
+@given(data=st.data())
+def test_a_packet_that_differs_in_anything(session, data):
+    packets = list(session.packets)
+    for packet in packets[:30]:
+        alike(session.explanations, packet)
+    packet = data.draw(st.sampled_from(packets[:30]))
+    other = Packet(10_000 + data.draw(st.integers(0, 1 << 30)))
+    hops = list(packet.hops)
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(hops) - 1))
+        hops[at] = changed(hops[at], data)
+    for hop, hook in zip(hops, packet.hooks):
+        other.add(hop, hook)
+    alike(session.explanations, other)
+
+
+def changed(hop: Hop, data) -> Hop:
+    name = data.draw(st.sampled_from((*CHANGES, *FIELDS)))
+    if name in CHANGES:
+        return hop.with_(**{name: data.draw(CHANGES[name])})
+    if hop.header is None:
+        return hop
+    return hop.with_(header=hop.header._replace(**{name: data.draw(FIELDS[name])}))
+
+
+@pytest.mark.parametrize(
+    ("name", "parse"),
+    [
+        ("2cpu-interleaved-nflog.bin.gz", nflog.parse),
+        ("2cpu-interleaved-nftrace.bin.gz", nftrace.parse),
+        ("scenario-nft.bin.gz", nftrace.parse),
+    ],
+)
+def test_packets_without_rulesets(name, parse):
+    assembler, explanations, packets = Assembler(), Explanations(Rulesets()), {}
+    for number, one in enumerate(datagrams(name)):
+        packet = assembler.add(parse(one, LINKS, 1.7e9 + number / 1e5))
+        packets[packet.id] = packet
+    for packet in packets.values():
+        alike(explanations, packet)
+    made = {id(explanations.of(packet)) for packet in packets.values()}
+    assert len(made) < len(packets)
