@@ -14,8 +14,8 @@ import time
 
 FLOWS = 16
 SOURCE = "10.200.1.2"
-_LOOK = 16
-"""Packets between two looks at the clock."""
+_LONG = 0.0005
+"""Seconds that are slept and not waited through: packets are sent one by one, not in bursts."""
 
 
 def main() -> None:
@@ -27,10 +27,11 @@ def main() -> None:
     pack, total, pace = struct.pack_into, int(count), int(rate)
     began = time.perf_counter()
     for number in range(total):
-        if pace and number % _LOOK == 0:
-            ahead = number / pace - (time.perf_counter() - began)
-            if ahead > 0.0005:
-                time.sleep(ahead)
+        if pace:
+            due = began + number / pace
+            while (ahead := due - time.perf_counter()) > 0:
+                if ahead > _LONG:
+                    time.sleep(ahead - _LONG)
         pack(">H", packet, 4, 1 + number % 65_535)
         pack(">H", packet, 20, 1024 + (number % 60_000 if is_new else number % FLOWS))
         if is_new:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
+import time
 
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from tracetui.collector import frames
 from tracetui.collector.frames import CommandReader, Frame, FrameReader
-from tracetui.collector.outbox import HOP_BOUND, Outbox
+from tracetui.collector.outbox import HOLD_SECONDS, HOP_BOUND, Outbox
 from tracetui.errors import Failure
 
 
@@ -70,23 +72,54 @@ def test_commands_survive_noise_between_them():
 def test_a_pipe_nobody_reads_drops_hops_and_counts_them_but_keeps_the_rest():
     out, into = os.pipe()
     box = Outbox(into)
-    hop = frames.encode(frames.NFLOG, 0.0, bytes(1 << 20))
-    for _ in range(40):
-        box.put_hops(1, hop)
+    for number in range(40):
+        # Records of two sources are in frames of their own.
+        kind = frames.NFLOG if number % 2 else frames.NFTRACE
+        box.put_hops(kind, [bytes(1 << 20)], [float(number)])
         box.write()
-    kept = HOP_BOUND // len(hop) + 1
-    assert 40 - kept - 1 <= box.dropped <= 40 - kept + 1
+    kept = HOP_BOUND >> 20
+    assert 40 - kept - 3 <= box.dropped <= 40 - kept
     box.put(frames.STATUS, {"hops": 40})
+    got = emptied(box, out)
+    os.close(into)
+    os.close(out)
+    hops = [time for frame in got[:-1] for _, time in frame.records()]
+    assert hops == [float(number) for number in range(40 - box.dropped)]
+    assert got[-1].json() == {"hops": 40}
+
+
+def emptied(box: Outbox, out: int) -> list[Frame]:
     reader, got = FrameReader(), []
     while not box.is_empty:
-        got += reader.feed(os.read(out, 1 << 20))
         box.write()
+        got += reader.feed(os.read(out, 1 << 20))
+    os.set_blocking(out, False)
+    with contextlib.suppress(BlockingIOError):
+        while data := os.read(out, 1 << 20):
+            got += reader.feed(data)
+    return got
+
+
+def test_hops_wait_for_others_but_not_for_long_and_nothing_overtakes_them():
+    out, into = os.pipe()
+    box = Outbox(into)
+    box.put_hops(frames.NFLOG, [b"a"], [1.0])
+    box.put_hops(frames.NFLOG, [b"b", b"c"], [2.0, 3.0])
+    box.write()
+    assert box.is_empty
+    assert box.due <= time.monotonic() + HOLD_SECONDS
+    time.sleep(HOLD_SECONDS)
+    box.write()
+    box.put_hops(frames.NFLOG, [b"d"], [4.0])
+    box.put_hops(frames.NFTRACE, [b"e"], [5.0])
+    box.put(frames.READING, {})
+    first, second, third, last = emptied(box, out)
     os.close(into)
-    while data := os.read(out, 1 << 20):
-        got += reader.feed(data)
     os.close(out)
-    assert [frame.kind for frame in got].count(frames.NFLOG) == 40 - box.dropped
-    assert got[-1].json() == {"hops": 40}
+    assert list(first.records()) == [(b"a", 1.0), (b"b", 2.0), (b"c", 3.0)]
+    assert list(second.records()) == [(b"d", 4.0)]
+    assert (third.kind, list(third.records())) == (frames.NFTRACE, [(b"e", 5.0)])
+    assert last.kind == frames.READING
 
 
 def test_a_pipe_whose_reader_left_is_broken():

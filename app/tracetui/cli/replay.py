@@ -70,8 +70,6 @@ def _print(session: ReplaySession, wanted: str, options: argparse.Namespace) -> 
     def print_text(packet: Packet, explanation: PacketExplanation) -> None:
         for line in report.packet_text(packet, explanation, options.own):
             print(line)
-        if session.is_idle:
-            sys.stdout.flush()
 
     failures: list[str] = []
 
@@ -81,6 +79,7 @@ def _print(session: ReplaySession, wanted: str, options: argparse.Namespace) -> 
             say(notice.text)
         for fault in session.take_faults() if options.verbose else ():
             say(f"{fault.file}:{fault.line}: {fault.why}")
+        writer.flush()
 
     printout = Printout(session, view, writer.packet if wanted == "json" else print_text)
     if wanted == "json":

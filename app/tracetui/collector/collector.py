@@ -42,6 +42,10 @@ REFRESH_SECONDS = 2.0
 IDLE_REFRESH_SECONDS = 10.0
 FAREWELL_SECONDS = 1.0
 """How long the last frames may take to leave."""
+BUSY_RATE = 2000
+"""Hops per second above which the loop does not wake for each of them."""
+BUSY_PAUSE = 0.004
+"""Seconds; of that much less than of the guard's time to trip."""
 READING_SECONDS = 0.5
 """How long a reading of the rules may take to end when leaving; it changes nothing."""
 JOB_SECONDS = 20.0
@@ -185,8 +189,14 @@ class Collector:
         self._watch_writing()
         if self._outbox.broken:
             self._leave()
-        next_due = min(self._next_status, self._next_refresh(), self._snapshots.next_due())
-        due = next_due - time.monotonic()
+        now = time.monotonic()
+        if self._guard.rate(now) > BUSY_RATE:
+            # Then records are taken many at a time; there is room for a hundred times as many.
+            time.sleep(BUSY_PAUSE)
+        next_due = min(
+            self._next_status, self._next_refresh(), self._snapshots.next_due(), self._outbox.due
+        )
+        due = next_due - now
         for key, _ in self._selector.select(min(max(due, 0.0), IDLE_SECONDS)):
             key.data()
 

@@ -14,6 +14,10 @@ from tracetui.collector import frames
 
 HOP_BOUND = 16 << 20
 """Bytes waiting for the session beyond which hops are dropped and counted."""
+MOST_RECORDS = 2048
+"""Records of one frame."""
+HOLD_SECONDS = 0.02
+"""How long records wait for others, to wake the session once for many: no screen is that fast."""
 BOUND = 2 * HOP_BOUND
 """Bytes waiting beyond which nothing is taken in."""
 
@@ -29,24 +33,35 @@ class Outbox:
         """Whether nobody reads the other end any more."""
         self._waiting: deque[memoryview] = deque()
         self._bytes = 0
+        self._kind = 0
+        self._records: list[bytes] = []
+        self._times: list[float] = []
+        self.due = float("inf")
+        """Monotonic seconds at which records that wait for others are to be written."""
         os.set_blocking(fd, False)
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything was taken."""
+        """Whether everything that was to be written was taken."""
         return not self._waiting
 
-    def put_hops(self, hops: int, frame: bytes) -> None:
-        """Queue a frame of so many hops, or count them as dropped."""
+    def put_hops(self, kind: int, records: list[bytes], times: list[float]) -> None:
+        """Queue records of hops as frames of that kind, or count them as dropped."""
         if self._bytes > HOP_BOUND or self.broken:
-            self.dropped += hops
+            self.dropped += len(records)
             return
-        self._put(frame)
+        if kind != self._kind or len(self._records) >= MOST_RECORDS:
+            self._end_hops()
+        if not self._records:
+            self._kind, self.due = kind, time.monotonic() + HOLD_SECONDS
+        self._records += records
+        self._times += times
 
     def put(self, kind: int, value: Mapping[str, Any]) -> bool:
         """Queue a JSON frame; False if there is no room for it."""
         if self._bytes > BOUND or self.broken:
             return False
+        self._end_hops()
         self._put(frames.encode_json(kind, time.time(), value))
         return True
 
@@ -55,11 +70,14 @@ class Outbox:
         payload = json.dumps(head).encode() + b"\n" + text.encode(errors="backslashreplace")
         if self._bytes > BOUND or self.broken or len(payload) > frames.MAX_PAYLOAD:
             return False
+        self._end_hops()
         self._put(frames.encode(frames.RULESET, time.time(), payload))
         return True
 
     def write(self) -> None:
-        """Write what the pipe takes now."""
+        """Write what is due, as far as the pipe takes it now."""
+        if time.monotonic() >= self.due:
+            self._end_hops()
         while self._waiting and not self.broken:
             chunk = self._waiting[0]
             try:
@@ -78,10 +96,17 @@ class Outbox:
 
     def farewell(self, seconds: float) -> None:
         """Write what is left, for at most so long."""
+        self._end_hops()
         end = time.monotonic() + seconds
         while not self.is_empty and not self.broken and time.monotonic() < end:
             self.write()
             select.select([], [self.fd], [], max(0.0, min(0.1, end - time.monotonic())))
+
+    def _end_hops(self) -> None:
+        """Make a frame of the records that wait for others."""
+        if self._records:
+            self._put(frames.encode_records(self._kind, self._records, self._times))
+            self._records, self._times, self.due = [], [], float("inf")
 
     def _put(self, chunk: bytes) -> None:
         self._waiting.append(memoryview(chunk))

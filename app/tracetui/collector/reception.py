@@ -123,14 +123,17 @@ class Reception:
             self._count(source, *source.take())
             if source.is_dry:
                 return True
+            # A flood fills up what waits otherwise: nothing else is done meanwhile.
+            self._outbox.write()
         return False
 
-    def _count(self, source: Source, hops: int, frame: bytes) -> None:
-        if not hops:
+    def _count(self, source: Source, records: list[bytes], times: list[float]) -> None:
+        if not records:
             return
+        hops = len(records)
         self.hops += hops
         self.hops_of[source.backend] += hops
-        self._outbox.put_hops(hops, frame)
+        self._outbox.put_hops(source.kind, records, times)
         if self.guard.count(time.monotonic(), hops):
             self._tripped()
 

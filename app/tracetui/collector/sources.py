@@ -33,7 +33,7 @@ class Receiver(Protocol):
 
 
 class Source:
-    """One open source: its records as frames of many, its losses added up."""
+    """One open source: its records, its losses added up."""
 
     def __init__(self, name: str, receiver: Receiver) -> None:
         self.name = name
@@ -45,14 +45,15 @@ class Source:
         self.backend = "nft" if name == "nftrace" else "legacy"
         """Whose hops it carries."""
         self._receiver = receiver
-        self._kind = _KINDS[name]
+        self.kind = _KINDS[name]
+        """Of the frames that carry its records."""
 
     def fileno(self) -> int:
         """The descriptor to select on."""
         return self._receiver.fileno()
 
-    def take(self, limit: int = BATCH) -> tuple[int, bytes]:
-        """How many of at most ``limit`` records had arrived, and a frame of them."""
+    def take(self, limit: int = BATCH) -> tuple[list[bytes], list[float]]:
+        """At most ``limit`` records that had arrived, and when: seconds since the epoch."""
         records: list[bytes] = []
         times: list[float] = []
         receive, now = self._receiver.receive, time.time
@@ -65,9 +66,7 @@ class Source:
             if record:
                 records.append(record)
                 times.append(now())
-        if not records:
-            return 0, b""
-        return len(records), frames.encode_records(self._kind, records, times)
+        return records, times
 
     def newly_lost(self) -> int:
         """Records the kernel dropped since the last call."""

@@ -105,6 +105,8 @@ class NftraceDatagrams(Datagrams):
 
     def hop(self, datagram: bytes, received: float) -> Optional[Hop]:
         """As :meth:`Datagrams.hop` says."""
+        if _length(datagram) != len(datagram):
+            return self._placed(nftrace.parse(datagram, self._links, received))
         head = datagram[: self._ID_AT]
         number = int.from_bytes(datagram[self._ID_AT : self._ID_END], "big")
         known = self._known.get(head + datagram[self._ID_END :])
@@ -113,9 +115,9 @@ class NftraceDatagrams(Datagrams):
         for tail in self._tails:
             cut = len(datagram) - tail
             known = self._headed.get(head + datagram[self._ID_END : cut])
-            if known is not None:
-                look = self._look(known, number, *self._headers(datagram, cut, known.is_ethernet))
-                return Hop(known.at, look, received)
+            headers = known and self._headers(datagram, cut, known.is_ethernet)
+            if known is not None and headers is not None:
+                return Hop(known.at, self._look(known, number, *headers), received)
         hop = self._placed(nftrace.parse(datagram, self._links, received))
         if hop is not None and datagram[self._ID_AT - 4 : self._ID_AT] == self._ID_HEAD:
             self._learn(datagram, hop)
@@ -141,12 +143,17 @@ class NftraceDatagrams(Datagrams):
 
     def _headers(
         self, datagram: bytes, at: int, is_ethernet: bool
-    ) -> tuple[Optional[Header], Optional[str]]:
-        """What the bytes from a network header on say: the packet's header, its addresses."""
+    ) -> Optional[tuple[Optional[Header], Optional[str]]]:
+        """What the bytes from a network header on say: the packet's header, its addresses.
+
+        None where no whole network header begins there.
+        """
         network = transport = b""
         mac, end = None, len(datagram)
         while end - at >= 4:
             size, kind = _ATTRIBUTE.unpack_from(datagram, at)
+            if size < 4 or at + size > end:
+                return None
             if kind == self._NETWORK:
                 network = datagram[at + 4 : at + size]
             elif kind == self._TRANSPORT:
@@ -156,7 +163,7 @@ class NftraceDatagrams(Datagrams):
             else:
                 break
             at += size + 3 & ~3
-        return ip.parse_parts(network, transport), mac
+        return (ip.parse_parts(network, transport), mac) if network else None
 
     def _learn(self, datagram: bytes, hop: Hop) -> None:
         """Remember what came before the header, where the datagram is as the kernel builds it."""

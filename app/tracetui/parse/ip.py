@@ -16,6 +16,8 @@ PROTOCOLS = {
 """IANA protocol numbers to the names iptables uses; others are shown as numbers."""
 
 _FLAGS = ("CWR", "ECE", "URG", "ACK", "PSH", "RST", "SYN", "FIN")
+_IPV4 = struct.Struct(">HHHBB2x4s4s")
+"""From the length on."""
 _WITH_PORTS = frozenset((6, 17, 33, 132, 136))
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _AH, _DESTINATION = 0, 43, 44, 51, 60
 _ECHO = {"icmp": (0, 8), "icmpv6": (128, 129)}
@@ -29,8 +31,8 @@ def parse(packet: bytes) -> Optional[Header]:
     """
     version = packet[0] >> 4 if packet else 0
     if version == 4:
-        return _parse4(packet)
-    return _parse6(packet) if version == 6 else None
+        return _parse4(packet, packet)
+    return _parse6(packet, packet) if version == 6 else None
 
 
 @lru_cache(maxsize=4096)
@@ -42,12 +44,11 @@ def parse_parts(network: bytes, transport: bytes) -> Optional[Header]:
     """
     if network[:1] and network[0] >> 4 == 4:
         length = (network[0] & 15) * 4
-        found = _parse4(network[:20] + bytes(max(0, length - 20)) + transport)
-    elif network[:1] and network[0] >> 4 == 6:
-        found = _parse6(network[:40] + transport, walk=False)
-    else:
-        return None
-    return None if found is None else found._replace(raw=network + transport)
+        options = bytes(max(0, length - 20))
+        return _parse4(network[:20] + options + transport, network + transport)
+    if network[:1] and network[0] >> 4 == 6:
+        return _parse6(network[:40] + transport, network + transport, walk=False)
+    return None
 
 
 class _Transport(NamedTuple):
@@ -66,28 +67,18 @@ class _Transport(NamedTuple):
 _NOTHING = _Transport()
 
 
-def _parse4(packet: bytes) -> Optional[Header]:
+def _parse4(packet: bytes, raw: bytes) -> Optional[Header]:
     size = (packet[0] & 15) * 4 if packet else 0
     if len(packet) < 20 or size < 20:
         return None
-    length, ip_id, fragment, ttl, proto = struct.unpack_from(">HHHBB", packet, 2)
+    length, ip_id, fragment, ttl, proto, src, dst = _IPV4.unpack_from(packet, 2)
     offset = (fragment & 0x1FFF) * 8
     inner = _NOTHING if offset else _transport(proto, packet[size:])
-    return Header(
-        family=4,
-        proto=PROTOCOLS.get(proto, str(proto)),
-        src=_dotted(packet[12:16]),
-        dst=_dotted(packet[16:20]),
-        length=length,
-        ip_id=ip_id,
-        ttl=ttl,
-        fragment=offset or None,
-        raw=packet,
-        **inner._asdict(),
-    )
+    ends = _dotted(src), _dotted(dst)
+    return _header(4, proto, ends, (length, ip_id, ttl), inner, offset, raw)
 
 
-def _parse6(packet: bytes, walk: bool = True) -> Optional[Header]:
+def _parse6(packet: bytes, raw: bytes, walk: bool = True) -> Optional[Header]:
     if len(packet) < 40:
         return None
     payload, proto, limit = struct.unpack_from(">HBB", packet, 4)
@@ -95,18 +86,28 @@ def _parse6(packet: bytes, walk: bool = True) -> Optional[Header]:
     if walk:
         proto, rest, fragment_id, offset = _skip_extensions(proto, rest)
     inner = _NOTHING if offset else _transport(proto, rest)
+    ends = address6(packet[8:24]), address6(packet[24:40])
+    return _header(6, proto, ends, (payload + 40, fragment_id, limit), inner, offset, raw)
+
+
+def _header(
+    family: int,
+    proto: int,
+    ends: tuple[str, str],
+    numbers: tuple[int, Optional[int], int],
+    inner: _Transport,
+    offset: int,
+    raw: bytes,
+) -> Header:
+    """The header of these parts; positions, not names, as it is made for each hook of a packet."""
+    name = PROTOCOLS.get(proto) or str(proto)
+    src, dst = ends
+    length, ip_id, ttl = numbers
+    sport, dport, flags, seq, ack, icmp_type, icmp_code, icmp_id, icmp_seq, spi = inner
     return Header(
-        family=6,
-        proto=PROTOCOLS.get(proto, str(proto)),
-        src=address6(packet[8:24]),
-        dst=address6(packet[24:40]),
-        length=payload + 40,
-        ip_id=fragment_id,
-        ttl=limit,
-        fragment=offset or None,
-        raw=packet,
-        **inner._asdict(),
-    )
+        family, name, src, dst, sport, dport, length, ip_id, ttl, flags, seq, ack,
+        icmp_type, icmp_code, icmp_id, icmp_seq, offset or None, spi, raw,
+    )  # fmt: skip
 
 
 def _skip_extensions(proto: int, rest: bytes) -> tuple[int, bytes, Optional[int], int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
@@ -32,6 +33,8 @@ SILENCE_SECONDS = 8.0
 SWEEP_SECONDS = 25.0
 """How long its watchdog, or a sweep of ours, may take after a collector died."""
 _STEP_SECONDS = 0.01
+_F_SETPIPE_SZ = 1031
+"""fcntl(2); the module has a name for it since Python 3.10."""
 _URGENT = frozenset(
     (frames.HELLO, frames.STATUS, frames.RULES, frames.NOTICE, frames.NODE, frames.BYE)
 )
@@ -236,6 +239,9 @@ class CollectorClient:
     def _read(self) -> None:
         assert self._process.stdout is not None  # noqa: S101 - what stdout=PIPE promises
         fd = self._process.stdout.fileno()
+        with contextlib.suppress(OSError):
+            # The threads of this process have their turns milliseconds apart.
+            fcntl.fcntl(fd, _F_SETPIPE_SZ, CHUNK)
         reader = FrameReader()
         with contextlib.suppress(OSError, Failure):
             while data := os.read(fd, CHUNK):

@@ -131,6 +131,7 @@ class Recorder:
             self._version, self._looked = version, now
             for packet, moved in list(self._unexplained.values()):
                 self._write(packet, moved, now, limit)
+        self._writer.flush()
 
     def _write(self, packet: Packet, moved: float, now: float, limit: Optional[int]) -> None:
         """Write a packet, unless the ruleset it met is still being read."""

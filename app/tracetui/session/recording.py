@@ -34,7 +34,7 @@ _Kind = TypeVar("_Kind")
 
 
 class RecordingWriter:
-    """One JSON object a line, each flushed: what was written survives a crash.
+    """One JSON object a line; what was flushed survives a crash.
 
     Looked at on a terminal it is inert. Every method raises Failure where the stream takes no more.
     """
@@ -55,7 +55,7 @@ class RecordingWriter:
         self._write(report.hello(status))
 
     def packet(self, packet: Packet, explanation: PacketExplanation) -> None:
-        """Write a packet as it is known now; the last line of an id stands."""
+        """Write a packet as it is known now; the last line of an id stands. Others flush it."""
         self._write_line(self._packets.line(packet, explanation))
 
     def reading(self, record: Mapping[str, Any]) -> None:
@@ -102,17 +102,29 @@ class RecordingWriter:
     def _write(self, value: Mapping[str, Any]) -> None:
         self._write_line(inert_json(json.dumps(value, ensure_ascii=self._is_ascii)))
 
+        self.flush()
+
     def _write_line(self, text: str) -> None:
         try:
-            line = f"{text}\n"
-            self._stream.write(line)
-            self._stream.flush()
-            self.written += len(line)
-        except BrokenPipeError:
-            raise
+            self._stream.write(f"{text}\n")
         except OSError as error:
-            why = f"the recording can't be written: {error.strerror}"
-            raise Failure(f"{why}; what was written before stands") from None
+            raise _failure(error) from None
+        self.written += len(text) + 1
+
+    def flush(self) -> None:
+        """Have what was written survive a crash."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            raise _failure(error) from None
+
+
+def _failure(error: OSError) -> Exception:
+    """What to raise where the stream takes no more; one that nobody reads stays what it is."""
+    if isinstance(error, BrokenPipeError):
+        return error
+    why = f"the recording can't be written: {error.strerror}"
+    return Failure(f"{why}; what was written before stands")
 
 
 class Event(NamedTuple):
