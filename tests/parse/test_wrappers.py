@@ -164,6 +164,13 @@ def test_dmesg_json_is_read_over_many_lines_or_one(head, is_one_line):
     assert reader.skipped == 0
 
 
+@pytest.mark.parametrize("time", ["1" + 400 * "0", "-1", "1e400", "NaN", "true", "null"])
+def test_a_record_of_dmesg_json_with_a_time_that_is_none_is_a_hop_without_one(time):
+    record = f'{{"pri": 4, "time": {time}, "msg": {json.dumps(MESSAGES[0])}}}'
+    _, hops = read([f'{{"dmesg": [{record}]}}'])
+    assert [hop.time for hop in hops] in ([None], [1.0])
+
+
 def test_json_that_begins_in_the_middle_of_a_record_is_read_from_the_next():
     reader, hops = read(lines("dmesg-json-tail.txt"))
     assert len(hops) == 9

@@ -77,6 +77,23 @@ def test_a_packet_that_passes_only_after_nat_is_shown_then():
     assert view.rows == [packet]
 
 
+def test_packets_of_one_way_are_told_apart_by_their_length():
+    store = PacketStore()
+    view = FilteredView(store)
+    for number, length in enumerate((40, 60, 80), start=1):
+        packet = Packet(number)
+        header = Header(4, "tcp", "10.0.0.1", "10.0.0.2", sport=1, dport=2, length=length)
+        packet.add(hop().with_(header=header), "PREROUTING")
+        store.took(packet)
+    assert len({packet.way for packet in store}) == 1
+    view.set_filter(ViewFilter.parse(expression="less 60 and dst port 2"))
+    assert [packet.id for packet in view.rows] == [1, 2]
+    view.set_filter(ViewFilter.parse(expression="dst port 2"))
+    assert [packet.id for packet in view.rows] == [1, 2, 3]
+    view.set_filter(ViewFilter.parse(expression="not dst port 2"))
+    assert view.rows == []
+
+
 ACTIONS = st.lists(
     st.tuples(st.sampled_from(["begin", "grow", "look", "filter"]), st.integers(0, 9)), max_size=60
 )

@@ -151,6 +151,7 @@ class Assembler:
             del self._by_trace_id[trace_id]
 
     def _close(self, one: _Open) -> None:
+        one.packet.pack()
         del self._open[one.packet.id]
         for trace_id in one.trace_ids:
             self._unname(one, trace_id)

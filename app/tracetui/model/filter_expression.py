@@ -45,6 +45,7 @@ KEYWORDS = (
 )
 _AS_TYPED = frozenset(("chain", "table", "text", "iface", "in", "out"))
 """Questions whose word is one of capitals and small letters."""
+_MEASURED = ("less", "greater")
 _EXPLAINED = frozenset(("verdict", "text"))
 
 
@@ -54,6 +55,8 @@ class Expression(NamedTuple):
     test: Test
     needs_explanations: bool
     """Whether the answer changes when more is known of the rules."""
+    needs_lengths: bool
+    """Whether packets that went one way can have different answers."""
 
 
 def parse(typed: str) -> Expression:
@@ -63,7 +66,11 @@ def parse(typed: str) -> Expression:
     test = parser.expression(0)
     if parser.next is not None:
         raise parser.wrong("'and' or 'or'")
-    return Expression(test, any(word.is_(*_EXPLAINED) for word in found))
+    return Expression(
+        test,
+        any(word.is_(*_EXPLAINED) for word in found),
+        any(word.is_(*_MEASURED) for word in found),
+    )
 
 
 class _Qualifiers(NamedTuple):

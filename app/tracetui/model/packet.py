@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import marshal
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Optional, Union
 
 from tracetui.model.header import Header
-from tracetui.model.hop import SINCE_EPOCH, YEAR_10000, Hop
+from tracetui.model.hop import SINCE_EPOCH, YEAR_10000, Hop, Look
 from tracetui.model.path import position, table_rank
+from tracetui.model.way import Way, own, taken
 
 MOST_HOPS = 1024
 """Of one packet: a traversal shows tens, or hundreds where a CNI writes the rules. More than this
@@ -36,49 +40,133 @@ class HookHops(NamedTuple):
     tables: tuple[TableHops, ...]
 
 
-class Packet:
-    """The hops of one traversal; it grows while they arrive."""
+class _Open:
+    """A packet's hops at hand."""
 
-    __slots__ = ("_hooks", "ambiguous", "header", "hops", "id", "iif", "oif")
+    __slots__ = ("header", "hooks", "hops", "iif", "oif")
+
+    def __init__(self, hops: list[Hop], hooks: list[Optional[str]]) -> None:
+        self.hops = hops
+        self.hooks = hooks
+        self.header: Optional[Header] = None
+        self.iif: Optional[str] = None
+        self.oif: Optional[str] = None
+        for hop in hops:
+            self.note(hop.look)
+
+    def note(self, look: Look) -> None:
+        """Take in how it looked at its last hop."""
+        if self.header is None:
+            self.header = look.header
+        if self.iif is None:
+            self.iif = look.iif
+        self.oif = look.oif or self.oif
+
+
+class Packet:
+    """The hops of one traversal; it grows while they arrive.
+
+    One that :meth:`pack` was called on takes a tenth of the memory. Whoever asks for its hops has
+    them at hand again, until UNPACKED others were asked for theirs.
+    """
+
+    __slots__ = ("_open", "_own", "_way", "ambiguous", "id")
 
     def __init__(self, packet_id: int) -> None:
         self.id = packet_id
         """Counts from 1 in the order in which packets began."""
-        self.hops: list[Hop] = []
-        """In path order."""
-        self.header: Optional[Header] = None
-        """Of the first hop that shows one."""
-        self.iif: Optional[str] = None
-        """The first in-interface seen."""
-        self.oif: Optional[str] = None
-        """The last out-interface seen."""
         self.ambiguous = False
         """Whether hops of it can be another packet's, one that looks the same and was on its way
         at the same time, or the other way round."""
-        self._hooks: list[Optional[str]] = []
+        self._open: Optional[_Open] = _Open([], [])
+        self._way: Optional[Way] = None
+        self._own: Optional[bytes] = None
+        """What is not in the way; None where hops came since it was packed."""
+
+    @property
+    def hops(self) -> list[Hop]:
+        """In path order."""
+        return (self._open or self._unpack()).hops
+
+    @property
+    def length(self) -> int:
+        """How many hops there are, packed or not."""
+        if self._open is None and self._way is not None:
+            return len(self._way.places)
+        return len(self.hops)
+
+    @property
+    def header(self) -> Optional[Header]:
+        """Of the first hop that shows one."""
+        return (self._open or self._unpack()).header
+
+    @property
+    def iif(self) -> Optional[str]:
+        """The first in-interface seen."""
+        return (self._open or self._unpack()).iif
+
+    @property
+    def oif(self) -> Optional[str]:
+        """The last out-interface seen."""
+        return (self._open or self._unpack()).oif
+
+    @property
+    def hooks(self) -> Sequence[Optional[str]]:
+        """The hook of each hop, as :meth:`hook_of` has it."""
+        return (self._open or self._unpack()).hooks
+
+    @property
+    def way(self) -> Way:
+        """What it has in common with others."""
+        if self._way is not None and self._own is not None:
+            return self._way
+        return taken(self.hops, self.hooks)[0]
+
+    def pack(self) -> None:
+        """Keep the hops as what is the packet's own and what others share; they stay the same."""
+        if self._open is None:
+            return
+        if self._own is None:
+            hops = self._open.hops
+            self._way, looks = taken(hops, self._open.hooks)
+            times = [hop.time for hop in hops]
+            value: Any = ([own(look) for look in looks], _packed_times(times))
+            self._own = marshal.dumps(value)
+        self._open = None
+
+    def _unpack(self) -> _Open:
+        if self._way is None or self._own is None:
+            raise AssertionError("packed without anything in it")
+        looks, times = marshal.loads(self._own)  # noqa: S302 - written by this process
+        hops = self._way.hops(looks, _unpacked_times(times, len(self._way.places)))
+        self._open = _Open(hops, list(self._way.hooks))
+        _keep_at_hand(self)
+        return self._open
 
     def add(self, hop: Hop, hook: Optional[str]) -> None:
         """Put a hop at its place: after all of its backend, before later ones of the other.
 
         The backends are read from two sockets, so the order between them is not that of arrival.
         """
-        hops, look = self.hops, hop.look
-        at = len(hops)
-        if at and hops[-1].at.backend != hop.at.backend:
+        here = self._open or self._unpack()
+        self._own = None
+        hops = here.hops
+        if hops and hops[-1].at.backend != hop.at.backend:
             at = self._place_of(hop, hook)
-        hops.insert(at, hop)
-        self._hooks.insert(at, hook)
-        if look.header is not None and (self.header is None or at == 0):
-            self.header = look.header
-        self.iif = self.iif or look.iif
-        self.oif = look.oif or self.oif
+            hops.insert(at, hop)
+            here.hooks.insert(at, hook)
+            self._open = _Open(hops, here.hooks)
+        else:
+            hops.append(hop)
+            here.hooks.append(hook)
+            here.note(hop.look)
 
     def _place_of(self, hop: Hop, hook: Optional[str]) -> int:
         """Behind how many hops it belongs."""
         at = len(self.hops)
         here = position(hook, hop)
         while here is not None and at and self.hops[at - 1].backend != hop.backend:
-            there = position(self._hooks[at - 1], self.hops[at - 1])
+            there = position(self.hooks[at - 1], self.hops[at - 1])
             if there is None or there <= here:
                 break
             at -= 1
@@ -87,10 +175,15 @@ class Packet:
     def replace(self, other: Packet) -> int:
         """Become what another packet is, all but the id; the number of hops gained."""
         gained = len(other.hops) - len(self.hops)
-        self.hops, self._hooks = other.hops, other._hooks
-        self.header, self.iif, self.oif = other.header, other.iif, other.oif
+        self._open, self._own = other._open or other._unpack(), None
         self.ambiguous = other.ambiguous
         return gained
+
+    def place_in(self, placed: Callable[[Hop], Hop]) -> None:
+        """Have each hop be what ``placed`` makes of it: at the same place, among other readings."""
+        here = self._open or self._unpack()
+        here.hops[:] = [placed(hop) for hop in here.hops]
+        self._own = None
 
     def went_as(self, other: Packet) -> bool:
         """Whether it met the same places as another packet so far."""
@@ -106,21 +199,16 @@ class Packet:
         time = self.hops[0].time
         return time if time is not None and SINCE_EPOCH <= time < YEAR_10000 else None
 
-    @property
-    def hooks(self) -> Sequence[Optional[str]]:
-        """The hook of each hop, as :meth:`hook_of` has it."""
-        return self._hooks
-
     def hook_of(self, index: int) -> Optional[str]:
         """The hook of a hop, also of one in a user chain; None where it is not known."""
-        return self._hooks[index]
+        return self.hooks[index]
 
     def are_together(self, one: int, other: int) -> bool:
         """Whether two hops are of the same table at the same hook."""
         first, second = self.hops[one], self.hops[other]
         is_same_table = first.table == second.table and first.family == second.family
         is_same_backend = first.backend == second.backend
-        return is_same_table and is_same_backend and self._hooks[one] == self._hooks[other]
+        return is_same_table and is_same_backend and self.hooks[one] == self.hooks[other]
 
     def us(self, index: int) -> Optional[int]:
         """Microseconds from the first hop; None without stamps finer than a second."""
@@ -167,7 +255,7 @@ class Packet:
         for hop in self.hops:
             if hop.backend == "nft" and hop.verdict == "drop":
                 return "drop"
-        last, hook = self.hops[-1], self._hooks[-1]
+        last, hook = self.hops[-1], self.hooks[-1]
         if hook not in ("POSTROUTING", "INPUT"):
             return "unknown"
         if last.backend == "nft":
@@ -178,7 +266,7 @@ class Packet:
     @property
     def is_whole(self) -> bool:
         """Whether the path has its beginning: it starts in raw."""
-        hook = self._hooks[0]
+        hook = self.hooks[0]
         return hook in ("PREROUTING", "OUTPUT") and table_rank(hook, self.hops[0].table) == 0
 
     @property
@@ -197,7 +285,7 @@ class Packet:
         """The hops grouped by hook and then by table, in path order."""
         groups: list[tuple[Optional[str], list[TableHops]]] = []
         for index, hop in enumerate(self.hops):
-            hook = self._hooks[index]
+            hook = self.hooks[index]
             if not groups or groups[-1][0] != hook:
                 groups.append((hook, []))
             tables = groups[-1][1]
@@ -230,6 +318,33 @@ class Packet:
                 mark = changes["mark"] = hop.mark or 0
             result.append(changes)
         return result
+
+
+UNPACKED = 512
+"""Packets at hand, beside those that may still get hops: more than a screen shows."""
+_at_hand: deque[Packet] = deque()
+
+
+def _keep_at_hand(packet: Packet) -> None:
+    """Have a packet at hand, and the one no longer that was it for longest."""
+    _at_hand.append(packet)
+    while len(_at_hand) > UNPACKED:
+        _at_hand.popleft().pack()
+
+
+def _packed_times(times: Sequence[Optional[float]]) -> object:
+    """As few bytes as the times need: one for all where they are the same."""
+    if all(time == times[0] for time in times):
+        return times[0]
+    if any(time is None for time in times):
+        return tuple(times)
+    return array("d", [time for time in times if time is not None]).tobytes()
+
+
+def _unpacked_times(packed: Any, count: int) -> Sequence[Optional[float]]:
+    if isinstance(packed, bytes):
+        return array("d", packed)
+    return packed if isinstance(packed, tuple) else (packed,) * count
 
 
 def _note_new(

@@ -25,10 +25,17 @@ _QUICK: dict[str, Callable[[str], Test]] = {
 class ViewFilter:
     """A test for packets; without parts it lets everything through."""
 
-    def __init__(self, tests: tuple[Test, ...] = (), needs_explanations: bool = False) -> None:
+    def __init__(
+        self,
+        tests: tuple[Test, ...] = (),
+        needs_explanations: bool = False,
+        needs_lengths: bool = False,
+    ) -> None:
         self._tests = tests
         self.needs_explanations = needs_explanations
         """Whether a packet's answer changes when more is known of the rules it met."""
+        self.needs_lengths = needs_lengths
+        """Whether packets that went one way (``model.way``) can have different answers."""
 
     @classmethod
     def parse(
@@ -48,7 +55,7 @@ class ViewFilter:
         if not expression.strip():
             return cls(tuple(tests))
         parsed = filter_expression.parse(expression)
-        return cls((*tests, parsed.test), parsed.needs_explanations)
+        return cls((*tests, parsed.test), parsed.needs_explanations, parsed.needs_lengths)
 
     @property
     def is_empty(self) -> bool:

@@ -1,38 +1,115 @@
-"""What packets have in common that an explanation rests on: most are like one before them."""
+"""What packets have in common that everything said of them rests on: most are like one before.
+
+Packets of one flow pass the same places and look the same there, but for what tells one from the
+other: its number, its length, its flags. The common part is one object, so what follows from it
+(an explanation, an answer to a filter, a text) is found once, and kept once in memory.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import Optional
+from collections.abc import Sequence
+from typing import NamedTuple, Optional
+from weakref import WeakValueDictionary
 
-from tracetui.model.hop import Look
-from tracetui.model.packet import Packet
+from tracetui.model.header import Header
+from tracetui.model.hop import Hop, Look
+from tracetui.model.place import Place
+
+Own = tuple[object, ...]
+"""What is a packet's own of one look; the rest is in the traits."""
 
 
-def way(packet: Packet) -> Hashable:
-    """The places it was at, and how it looked there, but for what tells packets of a flow apart.
+class Traits(NamedTuple):
+    """How packets of a flow look at a hop, but for what tells them apart."""
 
-    Packets with the same way have the same explanation, as far as the same is known of the
-    rulesets: nothing else of a packet is looked at by ``explain``, ``changes`` and ``verdict``
-    but whether it comes before the node's settings changed.
+    iif: Optional[str]
+    oif: Optional[str]
+    mark: Optional[int]
+    mac: Optional[str]
+    readings: Optional[tuple[int, int]]
+    header: Optional[tuple[object, ...]] = None
+    """Family, protocol, addresses, ports and TTL; None where there is none."""
+
+
+class Way:
+    """The places of a packet's hops and their hooks, and how it looked there.
+
+    Ways that are the same are one object: they compare, and hash, by that. An explanation rests on
+    nothing else of a packet, but for the node's settings when it came, and neither does a filter,
+    but for a length.
     """
-    looks: list[Hashable] = []
-    last: Optional[Look] = None
-    known: dict[int, Hashable] = {}
-    for hop in packet.hops:
-        look = hop[1]
-        if look is not last:
-            last = look
-            traits = known.get(id(look))
-            if traits is None:
-                traits = known[id(look)] = _traits(look)
-        looks.append(traits)
-    return (tuple([hop[0] for hop in packet.hops]), tuple(packet.hooks), tuple(looks))
+
+    __slots__ = ("__weakref__", "_looks", "hooks", "places", "traits")
+
+    def __init__(
+        self,
+        places: tuple[Place, ...],
+        hooks: tuple[Optional[str], ...],
+        looks: tuple[int, ...],
+        traits: tuple[Traits, ...],
+    ) -> None:
+        """Make another one; :func:`taken` gives the one that there is."""
+        self.places = places
+        self.hooks = hooks
+        self._looks = looks
+        """For each hop, which of the traits are its."""
+        self.traits = traits
+        """Of each look, in the order in which they were seen first."""
+
+    def hops(self, own: Sequence[Own], times: Sequence[Optional[float]]) -> list[Hop]:
+        """The hops of a packet with these looks of its own."""
+        looks = [_look(*pair) for pair in zip(self.traits, own)]
+        return [
+            Hop(at, looks[which], time) for at, which, time in zip(self.places, self._looks, times)
+        ]
 
 
-def _traits(look: Look) -> Hashable:
-    """What of a look can make a difference."""
+_Key = tuple[tuple[Place, ...], tuple[Optional[str], ...], tuple[int, ...], tuple[Traits, ...]]
+_ways: WeakValueDictionary[_Key, Way] = WeakValueDictionary()
+
+
+def taken(hops: Sequence[Hop], hooks: Sequence[Optional[str]]) -> tuple[Way, list[Look]]:
+    """The way that a packet's hops took, and its looks in the way's order."""
+    looks: list[Look] = []
+    numbers: dict[int, int] = {}
+    which: list[int] = []
+    for _, look, _ in hops:
+        number = numbers.get(id(look))
+        if number is None:
+            number = numbers[id(look)] = len(looks)
+            looks.append(look)
+        which.append(number)
+    key = (
+        tuple([hop[0] for hop in hops]),
+        tuple(hooks),
+        tuple(which),
+        tuple([_traits(look) for look in looks]),
+    )
+    found = _ways.get(key)
+    if found is None:
+        found = _ways[key] = Way(*key)
+    return found, looks
+
+
+def own(look: Look) -> Own:
+    """What of a look is not in its traits; nothing but numbers, texts and bytes."""
+    header = look.header
+    if header is None:
+        return (look.trace_id,)
+    return (look.trace_id, header[6], header[7], *header[9:])
+
+
+def _traits(look: Look) -> Traits:
     iif, oif, mark, mac, header, _, readings = look
     if header is None:
-        return (iif, oif, mark, mac, readings)
-    return (iif, oif, mark, mac, readings, *header[:6], header.ttl)
+        return Traits(iif, oif, mark, mac, readings)
+    return Traits(iif, oif, mark, mac, readings, (*header[:6], header[8]))
+
+
+def _look(traits: Traits, own: Own) -> Look:
+    iif, oif, mark, mac, readings, shared = traits
+    header: Optional[Header] = None
+    if shared is not None:
+        # The order of Header's fields: six shared ones, length and id, the TTL, the rest.
+        header = Header._make((*shared[:6], own[1], own[2], shared[6], *own[3:]))
+    return Look._make((iif, oif, mark, mac, header, own[0], readings))

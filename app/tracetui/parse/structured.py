@@ -133,8 +133,10 @@ class Structured:
         if isinstance(stamp, str):
             time = self._clock.time_of(f"[{stamp[:40]}] ")
         else:
-            time = float(stamp) if isinstance(stamp, (int, float)) else None
-            time = time if time is not None and 0 <= time < _LATEST else None
+            # Compared first: an int can be too large for a float.
+            time = None
+            if isinstance(stamp, (int, float)) and 0 <= stamp < _LATEST:
+                time = float(stamp)
         return Message(number, logline.hop(found, logline.body_of(text, found), time))
 
 

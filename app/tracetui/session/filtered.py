@@ -9,11 +9,14 @@ from typing import Optional
 
 from tracetui.model.packet import Packet
 from tracetui.model.view_filter import ViewFilter
+from tracetui.model.way import Way
 from tracetui.session.explanations import Explanations
 from tracetui.session.store import PacketStore
 
 LOOK_AT_CLOCK = 32
 """Packets between two looks at the clock."""
+ANSWERS = 65_536
+"""Ways of which the filter's answer is remembered."""
 AT_ONCE_SECONDS = 0.03
 """How long a new filter is tried at once: enough for the newest packets, which are in sight."""
 
@@ -34,6 +37,8 @@ class FilteredView:
         self._rest: Iterator[Packet] = iter(())
         self._tried = 0
         self._unsettled: dict[int, Packet] = {}
+        self._answers: dict[Way, bool] = {}
+        """What the filter says of packets that went a way, where that can't change any more."""
         self._version = 0
 
     @property
@@ -56,6 +61,7 @@ class FilteredView:
         self._filter = view_filter
         self._store.take_changed()
         self._unsettled.clear()
+        self._answers.clear()
         packets = list(self._store)
         self.rows = []
         self._tried = packets[-1].id + 1 if packets else 0
@@ -117,6 +123,20 @@ class FilteredView:
         return was or passes
 
     def _lets_through(self, packet: Packet) -> bool:
+        """Ask the filter, or know what it said of a packet that went the same way."""
+        if self._filter.needs_lengths:
+            return self._asked(packet)
+        way = packet.way
+        known = self._answers.get(way)
+        if known is None:
+            known = self._asked(packet)
+            if packet.id not in self._unsettled:
+                if len(self._answers) >= ANSWERS:
+                    self._answers.clear()
+                self._answers[way] = known
+        return known
+
+    def _asked(self, packet: Packet) -> bool:
         if self._explanations is None or not self._filter.needs_explanations:
             return self._filter.matches(packet)
         if self._explanations.of(packet).is_final:

@@ -314,7 +314,7 @@ class ReplaySession:
         if found is None:
             return 0
         recorded_id, packet = found
-        packet.hops[:] = [self._placed(hop) for hop in packet.hops]
+        packet.place_in(self._placed)
         known = self._recorded.get(recorded_id)
         if known is None:
             self._assembler.skip_id()
@@ -322,6 +322,7 @@ class ReplaySession:
             new = len(packet.hops)
         else:
             new = known.replace(packet)
+        known.pack()
         self.packets.took(known, new)
         while self._recorded and next(iter(self._recorded.values())).id < self.packets.first_id:
             self._recorded.popitem(last=False)

@@ -55,7 +55,7 @@ class PacketStore:
         while self.hops > self.capacity and len(self._packets) > 1:
             gone = self._packets.popleft()
             self._changed.pop(gone.id, None)
-            self.hops -= len(gone.hops)
+            self.hops -= gone.length
             self.evicted += 1
             self.on_evicted(gone)
 
