@@ -68,15 +68,17 @@ class LineReader:
         self._table = PacketTable()
         self._sequence = losses.Sequence()
         self._begun: Optional[int] = None
+        self._is_calm = False
+        """Whether nothing waits for the next line: the last one was a whole one of plain dmesg."""
         self._widths = _Widths()
 
     def feed(self, line: str) -> list[Hop]:
         """The hops that are known with this line, in the log's order."""
+        hop = self.take_plain(line)
+        if hop is not None:
+            return [hop]
+        self._is_calm = False
         self.lines += 1
-        if not (self._nft.is_waiting or self._xtables.is_waiting or self._structured.is_open):
-            hop = self._log.take_dmesg(line)
-            if hop is not None:
-                return [hop]
         out: list[Hop] = []
         text = wrapper.bare(line)
         if self._structured.holds(text) and self._take_structured(text, out):
@@ -84,6 +86,21 @@ class LineReader:
         if text and not text.isspace():
             self._take(text, self.lines, out)
         return out
+
+    def take_plain(self, line: str) -> Optional[Hop]:
+        """The hop of a whole line of plain dmesg, for speed; None leaves the line to :meth:`feed`.
+
+        Then nothing was done.
+        """
+        if not self._is_calm and (
+            self._nft.is_waiting or self._xtables.is_waiting or self._structured.is_open
+        ):
+            return None
+        hop = self._log.take_dmesg(line)
+        if hop is not None:
+            self._is_calm = True
+            self.lines += 1
+        return hop
 
     def pass_by(self) -> None:
         """Count a line that somebody else reads."""

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import NamedTuple, Optional
 
 from tracetui.model.header import Header
+from tracetui.model.hop import Look
 from tracetui.parse import ethernet
 
 LONGEST = 4096
@@ -57,11 +58,7 @@ _LEFT_OUT = re.compile(r"\S*(?:\.{3}|\u2026)\S*")
 class Body(NamedTuple):
     """The devices, the mark and the header of one record."""
 
-    iif: Optional[str]
-    oif: Optional[str]
-    mark: Optional[int]
-    header: Optional[Header]
-    mac: Optional[str]
+    look: Look
     is_whole: bool
     """Whether its end is there, as far as its protocol tells: what follows can be another's."""
 
@@ -130,14 +127,14 @@ def read(text: str) -> Body:
         outer = _OPEN_OPTIONS.sub(" ", outer) if is_open else outer
     fields = _Fields(outer.split())
     header = _header(fields, options, outer)
-    return Body(
+    look = Look(
         iif=fields.first("IN") or None,
         oif=fields.first("OUT") or None,
         mark=hexadecimal(fields.first("MARK")) or None,
-        header=header,
         mac=ethernet.printed(fields.first("MAC") or ""),
-        is_whole=header is not None and not is_open and _is_whole(text, fields, header),
+        header=header,
     )
+    return Body(look, header is not None and not is_open and _is_whole(text, fields, header))
 
 
 def _header(fields: _Fields, options: list[str], text: str) -> Optional[Header]:

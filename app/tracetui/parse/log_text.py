@@ -12,6 +12,7 @@ from typing import NamedTuple, Optional
 from tracetui.model.hop import LOG, Hop
 from tracetui.parse import kmsg, log_body, logline, wrapper
 from tracetui.parse.clock import Clock
+from tracetui.parse.plain_dmesg import PlainDmesg
 
 _KMSG = re.compile(r"\s{0,2}\d+,\d+,\d+,[^;]*;", re.ASCII)
 _KMSG_INSIDE = re.compile(r"(?:^|(?<=\s))(\d{1,3},\d{1,20},\d{1,20},[^;\s]{0,64};)", re.ASCII)
@@ -63,6 +64,7 @@ class LogText:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._dmesg = PlainDmesg()
         self._pending: Optional[_Pending] = None
         self._head: Optional[str] = None
         self._wrapped_at: Optional[int] = None
@@ -77,16 +79,12 @@ class LogText:
 
     def take_dmesg(self, line: str) -> Optional[Hop]:
         """The hop of a whole line of plain dmesg, for speed; None says nothing of the line."""
-        found = logline.find_dmesg(line)
-        if found is None or self._pending is not None or self._head is not None or "\x1b" in line:
+        if self._pending is not None or self._head is not None or len(line) == self._wrapped_at:
             return None
-        body = logline.body_of(line, found)
-        width = len(line.rstrip("\r\n"))
-        is_one = line.find("TRACE:", found.end()) < 0
-        if not is_one or not body.is_whole or width == self._wrapped_at:
-            return None
-        self._ended_at = width
-        return logline.hop(found, body, float(found["time"]))
+        hop = self._dmesg.hop(line)
+        if hop is not None:
+            self._ended_at = len(line)
+        return hop
 
     def take(self, text: str, found: re.Match[str], out: list[Hop]) -> bool:
         """A line with a place."""

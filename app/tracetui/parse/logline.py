@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Optional
 
 from tracetui.model.hop import LOG, Hop
-from tracetui.model.place import built_in_hook
+from tracetui.model.place import Place, built_in_hook, place
 from tracetui.parse import log_body
 
 _PLACE = r"(?P<chain>\S{1,255}):(?P<type>rule|return|policy):(?P<num>[0-9]{1,10})"
@@ -19,12 +20,6 @@ _HEADLESS = re.compile(
     re.ASCII,
 )
 """A copy without ``TRACE: ``. Without it, too, the kernel goes on with the input device."""
-_DMESG = re.compile(
-    r"\[ {0,11}(?P<time>[0-9]{1,12}\.[0-9]{6})\] TRACE: (?P<table>[^:\s]{1,255}):"
-    + _PLACE
-    + r"(?= IN=)",
-    re.ASCII,
-)
 _TYPES = (":policy:", ":rule:", ":return:")
 
 
@@ -43,11 +38,6 @@ def find_all(text: str) -> list[re.Match[str]]:
     return list(_TRACE.finditer(text))
 
 
-def find_dmesg(line: str) -> Optional[re.Match[str]]:
-    """The same, with the stamp, in a line as plain dmesg prints it: by far the most there is."""
-    return _DMESG.match(line)
-
-
 def body_of(text: str, found: re.Match[str]) -> log_body.Body:
     """What follows the place in a text that ends with its record."""
     return log_body.read(text[found.end() : found.end() + log_body.LONGEST].strip())
@@ -55,24 +45,15 @@ def body_of(text: str, found: re.Match[str]) -> log_body.Body:
 
 def hop(found: re.Match[str], body: log_body.Body, time: Optional[float] = None) -> Hop:
     """The hop of a place and what follows it. ``time`` is the record's."""
-    table, chain, kind, rulenum = found.group("table", "chain", "type", "num")
-    header = body.header
-    return Hop.of(
-        "legacy",
-        "ip6" if header is not None and header.family == 6 else "ip",
-        table,
-        chain,
-        kind,
-        int(rulenum),
-        hook=built_in_hook(table, chain),
-        iif=body.iif,
-        oif=body.oif,
-        mark=body.mark,
-        time=time,
-        header=header,
-        mac=body.mac,
-        source=LOG,
-    )
+    header = body.look.header
+    family = "ip6" if header is not None and header.family == 6 else "ip"
+    return Hop(_place(family, *found.group("table", "chain", "type", "num")), body.look, time)
+
+
+@lru_cache(maxsize=4096)
+def _place(family: str, table: str, chain: str, kind: str, rulenum: str) -> Place:
+    hook, number = built_in_hook(table, chain), int(rulenum)
+    return place("legacy", family, table, chain, kind, number, hook=hook, source=LOG)
 
 
 def parse(text: str, time: Optional[float] = None) -> Optional[Hop]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from tracetui.model.header import Header
-from tracetui.model.hop import Hop
+from tracetui.model.hop import Hop, Look
 from tracetui.model.place import HOOKS
 from tracetui.parse import logline, stamps
 from tracetui.parse.ip import PROTOCOLS
@@ -21,19 +21,13 @@ def parse(record: Mapping[str, Any]) -> Optional[Hop]:
     found = logline.find(f"{prefix} ") if isinstance(prefix, str) else None
     if found is None:
         return None
-    body = Body(
-        _name(record, "oob.in"),
-        _name(record, "oob.out"),
-        _mark(record),
-        _header(record),
-        None,
-        True,
-    )
+    devices = _name(record, "oob.in"), _name(record, "oob.out")
+    body = Body(Look(*devices, _mark(record), header=_header(record)), True)
     hook = _number(record, "oob.hook")
     hop = logline.hop(found, body, _time(record))
     if hook is not None and hook < len(HOOKS):
         hop = hop.with_(hook=HOOKS[hook])
-    if body.header is None and _number(record, "oob.family") == 10:
+    if body.look.header is None and _number(record, "oob.family") == 10:
         hop = hop.with_(family="ip6")
     return hop
 

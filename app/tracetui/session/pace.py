@@ -36,6 +36,11 @@ class Pace:
         return due > now
 
     @property
+    def is_none(self) -> bool:
+        """Whether hops come as fast as can be."""
+        return self._speed is None
+
+    @property
     def is_waiting(self) -> bool:
         """Whether the hop that came last still has to wait."""
         return self.seconds_left > 0

@@ -29,8 +29,12 @@ class TextLines:
             return
         whole = b"".join((*self._rest, piece[:end]))
         self._rest, self._size = [], 0
-        for line in whole.split(b"\n"):
-            yield from _cut(line)
+        lines = whole.split(b"\n")
+        if len(max(lines, key=len)) <= LONGEST_LINE:
+            yield from lines
+        else:
+            for line in lines:
+                yield from _cut(line)
         yield from self._keep(piece[end + 1 :])
 
     def finish(self) -> Iterator[bytes]:
