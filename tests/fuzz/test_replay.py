@@ -72,7 +72,9 @@ def test_whatever_the_files_every_hop_is_kept_or_counted(texts, capacity):
     kept = sum(len(packet.hops) for packet in session.packets)
     assert session.packets.hops == kept
     assert kept == session.status.hops or session.packets.evicted
-    assert all("guard tripped" in notice.text for notice in session.take_notices())
+    for notice in session.take_notices():
+        # What a recording tells, and what begins as if it were packed.
+        assert notice.text.startswith(("the guard tripped", "file"))
     for packet in session.packets:
         for line in report.packet_text(packet, session.explain(packet)):
             assert line.isprintable()

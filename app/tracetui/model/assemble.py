@@ -241,12 +241,10 @@ class _Open:
     def add(self, hop: Hop) -> None:
         """Take the hop in."""
         backend = hop.at.backend
-        track = self._tracks[backend]
-        hook = track.hook_of(hop)
+        hook = self._tracks[backend].advance(hop)
         if hook is None and backend == "legacy":
             hook = self._tracks["nft"].hook
         self.packet.add(hop, hook)
-        track.advance(hop)
         self._look = hop.look
         self.time = hop.time if hop.time is not None else self.time
 

@@ -106,8 +106,8 @@ class Track:
         rank = table_rank(hook, hop.table)
         return hook != self.hook or rank is None or rank >= _NAT
 
-    def advance(self, hop: Hop) -> None:
-        """Move on to a hop."""
+    def advance(self, hop: Hop) -> Optional[str]:
+        """Move on to a hop; its hook, as :meth:`hook_of` has it."""
         at, header = hop.at, hop.look.header
         hook = at.hook or (None if at.is_native else self.hook)
         if hook != self.hook or at.table_key != self._table:
@@ -122,6 +122,7 @@ class Track:
         if at.is_in_base_chain:
             self._base_rule = at.rulenum or 0
             self._closed = at.type == "policy"
+        return hook
 
     def _goes_on(self, at: Place) -> bool:
         """Whether a place can follow inside one table: its base chain only runs forward, once.

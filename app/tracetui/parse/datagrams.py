@@ -111,13 +111,15 @@ class NftraceDatagrams(Datagrams):
         number = int.from_bytes(datagram[self._ID_AT : self._ID_END], "big")
         known = self._known.get(head + datagram[self._ID_END :])
         if known is not None:
-            return Hop(known.at, self._look(known, number, None, None), received)
+            look = self._look(known, number, None, None)
+            return tuple.__new__(Hop, (known.at, look, received))
         for tail in self._tails:
             cut = len(datagram) - tail
             known = self._headed.get(head + datagram[self._ID_END : cut])
             headers = known and self._headers(datagram, cut, known.is_ethernet)
             if known is not None and headers is not None:
-                return Hop(known.at, self._look(known, number, *headers), received)
+                look = self._look(known, number, *headers)
+                return tuple.__new__(Hop, (known.at, look, received))
         hop = self._placed(nftrace.parse(datagram, self._links, received))
         if hop is not None and datagram[self._ID_AT - 4 : self._ID_AT] == self._ID_HEAD:
             self._learn(datagram, hop)
@@ -277,7 +279,7 @@ class NflogDatagrams(Datagrams):
                 header = ip.parse(payload)
                 look = Look(*known, header, None, self._window)
                 self._looks.learn(devices + payload, look)
-            return Hop(at, look, nflog.stamp(stamp) or received)
+            return tuple.__new__(Hop, (at, look, nflog.stamp(stamp) or received))
         return None
 
     def _rest(self, datagram: bytes, at: int) -> Optional[tuple[bytes, bytes]]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from typing import Optional
 
-from tracetui.model.hop import Hop
+from tracetui.model.header import Header
+from tracetui.model.hop import Hop, Look
 from tracetui.model.place import Place
-from tracetui.parse import log_body, logline
+from tracetui.parse import ethernet, log_body, logline
 
 KEPT = 4096
 """Texts of each kind remembered; beyond, all are forgotten, and those that come are learned."""
@@ -21,35 +22,60 @@ _LINE = re.compile(
     r"(TRACE: [^:\s]{1,255}:\S{1,255}:(?:rule|return|policy):[0-9]{1,10}) (IN=[^\r\n\x1b]*)",
     re.ASCII,
 )
-_Known = tuple[log_body.Body, dict[str, Place]]
+_STAMP = re.compile(r"\[ {0,11}[0-9]{1,12}\.[0-9]{6}", re.ASCII)
+_ADDRESS = r"([0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3})"
+_NAME = r"([^\s=\[]{0,15})"
+"""Of an interface; it may hold almost anything, and then others look closer."""
+_USUAL = re.compile(
+    rf"IN={_NAME} OUT={_NAME} (?:MAC=([0-9a-f:]{{0,80}}) )?SRC={_ADDRESS} DST={_ADDRESS} "
+    r"LEN=([0-9]{1,5}) TOS=0x[0-9A-F]{2} PREC=0x[0-9A-F]{2} TTL=([0-9]{1,3}) ID=([0-9]{1,5}) "
+    r"(?:CE )?(?:DF )?PROTO=(TCP|UDP) SPT=([0-9]{1,5}) DPT=([0-9]{1,5}) "
+    r"(?:LEN=[0-9]{1,5} ?|SEQ=([0-9]{1,10}) ACK=([0-9]{1,10}) WINDOW=[0-9]{1,5} "
+    r"RES=0x[0-9A-F]{2} ((?:(?:AE|CWR|ECE|URG|ACK|PSH|RST|SYN|FIN) ){0,9})URGP=[0-9]{1,5} ?"
+    r"(?:OPT \([0-9A-F]{2,80}\) ?)?)(?:UID=[0-9]{1,10} GID=[0-9]{1,10} ?)?"
+    r"(?:MARK=0x([0-9a-f]{1,8}) ?)?",
+    re.ASCII,
+)
+_Known = tuple[Look, dict[str, Place]]
 
 
 class PlainDmesg:
     """Reads the lines of one file."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Optional[_Known]] = {}
-        """What stands behind a place, with the places that were met with it; None where that is no
-        whole record, or more than one."""
+        self._known: dict[str, _Known] = {}
+        """What stands behind a place, with the places that are known beside it."""
         self._places: dict[str, dict[str, Place]] = {"ip": {}, "ip6": {}}
 
     def hop(self, line: str) -> Optional[Hop]:
         """The hop of a whole line; None says nothing of it."""
+        end = line.find("] TRACE: ", 1, 24)
+        cut = line.find(" IN=", end)
+        known = self._known.get(line[cut + 1 :]) if 0 < end < cut else None
+        if known is not None:
+            look, places = known
+            at, stamp = places.get(line[end + 2 : cut]), line[:end]
+            if at is not None and _STAMP.fullmatch(stamp) is not None:
+                return tuple.__new__(Hop, (at, look, float(stamp[1:])))
+        return self._hop(line)
+
+    def _hop(self, line: str) -> Optional[Hop]:
+        """The same for one of which not all has come before."""
         found = _LINE.fullmatch(line)
         if found is None:
             return None
         stamp, where, rest = found.groups()
-        known = self._known[rest] if rest in self._known else self._learn(rest)
+        known = self._known.get(rest) or self._learn(rest)
         if known is None:
             return None
-        body, places = known
+        look, places = known
         at = places.get(where)
         if at is None:
             hop = logline.parse(f"{where} {rest}", float(stamp))
             if hop is None:
                 return None
             at = places[where] = hop.at
-        return Hop(at, body.look, float(stamp))
+        return Hop(at, look, float(stamp))
 
     def _learn(self, rest: str) -> Optional[_Known]:
         if len(self._known) >= KEPT:
@@ -57,11 +83,38 @@ class PlainDmesg:
             for places in self._places.values():
                 if len(places) >= KEPT:
                     places.clear()
-        body = log_body.read(rest[: log_body.LONGEST].strip())
-        known: Optional[_Known] = None
-        if body.is_whole and "TRACE:" not in rest:
-            header = body.look.header
-            family = "ip6" if header is not None and header.family == 6 else "ip"
-            known = (body, self._places[family])
-        self._known[rest] = known
+        look = read_usual(rest)
+        if look is None:
+            body = log_body.read(rest[: log_body.LONGEST].strip())
+            if not body.is_whole or "TRACE:" in rest:
+                return None
+            look = body.look
+        header = look.header
+        family = "ip6" if header is not None and header.family == 6 else "ip"
+        known = self._known[rest] = (look, self._places[family])
         return known
+
+
+def read_usual(rest: str) -> Optional[Look]:
+    """TCP or UDP over IPv4 without options of IP: most there is; None leaves it to ``log_body``.
+
+    It is what the kernel prints, and nothing else (net/netfilter/nf_log_syslog.c).
+    """
+    found = _USUAL.fullmatch(rest)
+    if found is None:
+        return None
+    iif, oif, mac, src, dst, length, ttl, ip_id, proto, sport, dport, *more = found.groups()
+    seq, ack, flags, mark = more
+    src, dst = log_body.address(src), log_body.address(dst)
+    if src is None or dst is None:
+        return None
+    ends = src, dst, int(sport), int(dport)
+    tcp = (" ".join(flags.split()), int(seq), int(ack)) if seq is not None else (None, None, None)
+    header = Header(4, proto.lower(), *ends, int(length), int(ip_id), int(ttl), *tcp)
+    return Look(
+        iif or None,
+        oif or None,
+        (int(mark, 16) if mark else 0) or None,
+        ethernet.printed(mac or ""),
+        header,
+    )

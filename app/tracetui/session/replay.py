@@ -37,6 +37,7 @@ MOST_FAULTS = 1000
 """Kept until somebody takes them."""
 NO_NODE = "this is a replay: there is no node to trace"
 _NOTHING: Any = object()
+_MORE: Any = object()
 
 
 class Fault(NamedTuple):
@@ -116,14 +117,16 @@ class ReplaySession:
         taken = 0
         self.is_idle = False
         while not self._pace.is_waiting and not self.rulesets.is_behind:
-            line = next(self._lines, _NOTHING)
+            plain, line = self._take_plain()
+            hops, taken = hops + plain, taken + plain
             if line is _NOTHING:
                 if self.ended or not self._next_piece(0.0 if taken else patience):
                     break
-                continue
-            hops += self._take(line)
-            taken += 1
-            if taken % LOOK_AT_CLOCK == 0 and time.monotonic() > until:
+            elif line is not _MORE:
+                hops, taken = hops + self._take(line), taken + 1
+                if taken % LOOK_AT_CLOCK:
+                    continue
+            if time.monotonic() > until:
                 break
         if self._pace.is_waiting and not taken:
             time.sleep(min(patience, self._pace.seconds_left))
@@ -232,13 +235,26 @@ class ReplaySession:
     def _refuse(self) -> None:
         self._notices.append(Notice(time.time(), "warning", self._why_not))
 
+    def _take_plain(self) -> tuple[int, Any]:
+        """Take in lines of plain dmesg, for speed: how many, and the line that is none.
+
+        That is _MORE after LOOK_AT_CLOCK of them, and _NOTHING where the lines are at their end.
+        """
+        take, add, took = self._reader.take_plain, self._assembler.add, self.packets.took
+        is_paced = not self._pace.is_none
+        count = 0
+        for line in self._lines:
+            hop = None if line is None or is_paced else take(line)
+            if hop is None:
+                return count, line
+            took(add(hop))
+            count += 1
+            if count == LOOK_AT_CLOCK:
+                return count, _MORE
+        return count, _NOTHING
+
     def _take(self, line: Optional[str]) -> int:
         """Take in one line, or the end of a file; the number of hops it brought."""
-        if line is not None and self._pace.is_none:
-            hop = self._reader.take_plain(line)
-            if hop is not None:
-                self.packets.took(self._assembler.add(hop))
-                return 1
         if line is not None and recording.is_ours(line):
             self._reader.pass_by()
             new = self._take_recorded(line)
