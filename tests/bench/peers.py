@@ -43,6 +43,8 @@ ENDED_SECONDS = 2.5
 QUIET_SECONDS, QUIET_SHARE = 1.0, 0.1
 """A tool that takes no more of a core for so long has written all it will."""
 MOST_SECONDS = 90.0
+NOTICE_SECONDS = 15.0
+_TITLE = r"([1-9][\d,]*) (?:· [\d,]+ dropped )?· (?:following|stopped)"
 SCRATCH = Path("/dev/shm")  # noqa: S108 - in memory: a disk's time is not to be measured
 TICK = os.sysconf("SC_CLK_TCK")
 ALL_NETNS = Path("/proc/sys/net/netfilter/nf_log_all_netns")
@@ -198,11 +200,10 @@ class Bench:
             stack.enter_context(self._rule(flow))
             self._send(flow, count, 200)
             time.sleep(0.2)
-            datagrams = 0
-            while source.receive() is not None:
-                datagrams += 1
+            datagrams, _, is_all = source.receive(10_000)
+            assert is_all
             assert source.lost() == 0
-            return datagrams
+            return len(datagrams)
 
     def _send(self, flow: Flow, count: int, rate: int) -> float:
         argv = ("taskset", "-c", SENDER_CORE, "ip", "netns", "exec", self._lab.client)
@@ -268,7 +269,7 @@ class Bench:
             wait_quiet(pids)
             used = {pid: cpu(pid) - before[pid] for pid in pids}
             memory = sum(peak(pid) for pid in pids)
-            told = program.text
+            told = self._told(program) if tool == "screen" else ""
             program.type("q" if tool == "screen" else "\x03")
             program.process.wait(60)
         received, note = counts(out) if tool == "record" else (None, shown(told))
@@ -276,6 +277,14 @@ class Bench:
         note = f"{parts[0]:.2f} of it the collector; {note}".rstrip("; ")
         used_in_all = sum(used.values()) / count * 1e4
         return Run(made[tool].of(count), received, note, used_in_all, memory, sent)
+
+    @staticmethod
+    def _told(program: Terminal) -> str:
+        """What the screen says of packets, once no notice lies over it."""
+        end = time.monotonic() + NOTICE_SECONDS
+        while not re.search(_TITLE, program.text) and time.monotonic() < end:
+            time.sleep(0.2)
+        return program.text
 
     def _has_rule(self) -> bool:
         return "TRACE" in self._inside(f"iptables-{self._backend}-save", "-t", "raw")
@@ -334,7 +343,7 @@ def counts(path: Path) -> tuple[int, str]:
 
 def shown(text: str) -> str:
     """What the screen says at last of packets and losses."""
-    packets = re.findall(r"([\d,]+) (?:· [\d,]+ dropped )?· (?:following|stopped)", text)[-1:]
+    packets = re.findall(_TITLE, text)[-1:]
     lost = re.findall(r"lost ([\d,]+)(?: *· *not shown ([\d,]+))?", text)[-1:]
     return f"{''.join(packets)} packets, lost {' '.join(lost[0]).strip() if lost else '?'}"
 

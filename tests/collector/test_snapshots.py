@@ -32,8 +32,9 @@ class Hops:
     def fileno(self) -> int:
         return self._read
 
-    def receive(self) -> bytes | None:
-        return self.waiting.pop(0) if self.waiting else None
+    def receive(self, limit: int) -> tuple[list[bytes], list[float], bool]:
+        taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
+        return taken, [1.0] * len(taken), not self.waiting
 
     def lost(self) -> int:
         return 0

@@ -190,7 +190,7 @@ class Collector:
         if self._outbox.broken:
             self._leave()
         now = time.monotonic()
-        if self._guard.rate(now) > BUSY_RATE:
+        if self._guard.rate(now) > BUSY_RATE and self._reception.is_dry:
             # Then records are taken many at a time; there is room for a hundred times as many.
             time.sleep(BUSY_PAUSE)
         next_due = min(
@@ -253,9 +253,7 @@ class Collector:
 
     def _send_links(self) -> None:
         # Bounded, as other programs can send to the group too: the loop has more to do.
-        for _ in range(BATCH):
-            if self._links.receive() is None:
-                break
+        self._links.receive(BATCH)
         names = {str(index): name for index, name in interface_names().items()}
         self._outbox.put(frames.LINKS, names)
 

@@ -50,6 +50,11 @@ class Reception:
         """Records the kernel dropped in all, closed sources included."""
         return self._lost_before + sum(source.lost for source in self._sources)
 
+    @property
+    def is_dry(self) -> bool:
+        """Whether the last look at each source found its end."""
+        return all(source.is_dry for source in self._sources)
+
     def open(self, name: str, receiver: Callable[[], Any]) -> str | None:
         """Open a source and listen to it; the reason if that can't be done."""
         try:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from typing import Optional, Protocol
+from typing import Protocol
 
 from tracetui.collector import frames
 
 CHOICES = ("auto", "nftrace", "nflog", "kmsg")
-BATCH = 256
+BATCH = 1024
 """Records taken from one source before the others have their turn: keeps their order close."""
 
 
@@ -19,8 +18,11 @@ class Receiver(Protocol):
         """The descriptor to select on."""
         ...
 
-    def receive(self) -> Optional[bytes]:
-        """The next record, empty if it is none of the kernel's; None when there is none."""
+    def receive(self, limit: int) -> tuple[list[bytes], list[float], bool]:
+        """At most ``limit`` records that arrived, when they were read, whether none is left.
+
+        Times are seconds since the epoch.
+        """
         ...
 
     def lost(self) -> int:
@@ -40,7 +42,7 @@ class Source:
         """``nftrace``, ``nflog`` or ``kmsg``."""
         self.lost = 0
         """Records lost since it was opened."""
-        self.is_dry = False
+        self.is_dry = True
         """Whether the last look at it found its end."""
         self.backend = "nft" if name == "nftrace" else "legacy"
         """Whose hops it carries."""
@@ -54,18 +56,7 @@ class Source:
 
     def take(self, limit: int = BATCH) -> tuple[list[bytes], list[float]]:
         """At most ``limit`` records that had arrived, and when: seconds since the epoch."""
-        records: list[bytes] = []
-        times: list[float] = []
-        receive, now = self._receiver.receive, time.time
-        self.is_dry = False
-        for _ in range(limit):
-            record = receive()
-            if record is None:
-                self.is_dry = True
-                break
-            if record:
-                records.append(record)
-                times.append(now())
+        records, times, self.is_dry = self._receiver.receive(limit)
         return records, times
 
     def newly_lost(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 
 from tracetui.errors import Failure, NotPermitted
 
@@ -31,22 +32,29 @@ class KernelLog:
         """The descriptor to select on."""
         return self._fd
 
-    def receive(self) -> bytes | None:
-        """The next record, empty if it can hold no hop; None when there is none.
+    def receive(self, limit: int) -> tuple[list[bytes], list[float], bool]:
+        """Of at most ``limit`` records those that can hold a hop, their times, whether that is all.
+
+        Times are those of reading, in seconds since the epoch.
 
         EPIPE says once that records were overwritten before they were read; the gap tells how many.
         """
-        while True:
+        records: list[bytes] = []
+        times: list[float] = []
+        for _ in range(limit):
             try:
                 record = os.read(self._fd, RECORD)
             except BlockingIOError:
-                return None
+                return records, times, True
             except OSError as error:
                 if error.errno in (errno.EPIPE, errno.EINTR):
                     continue
                 raise
             self._note_sequence(record)
-            return record if is_kernel_trace(record) else b""
+            if is_kernel_trace(record):
+                records.append(record)
+                times.append(time.time())
+        return records, times, False
 
     def lost(self) -> int:
         """Records overwritten since the last call, of whatever origin."""

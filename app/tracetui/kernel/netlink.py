@@ -12,14 +12,14 @@ import os
 import select
 import socket
 import struct
+import time
 
 from tracetui.errors import Failure, NotPermitted
+from tracetui.kernel.many_datagrams import DATAGRAM, ManyDatagrams
 from tracetui.kernel.names import text_of
 
 RECEIVE_BUFFER = 64 << 20
 """Bytes asked of the kernel: room for about 160,000 nflog or 104,000 nft records."""
-DATAGRAM = 8192
-"""Bytes; no TRACE record is longer (payload is cut to COPY_RANGE)."""
 COPY_RANGE = 128
 """Bytes of a packet that nflog hands out: IPv6, extension headers and a whole TCP header."""
 KERNEL = 0
@@ -42,9 +42,6 @@ _CMD_BIND = 1
 _COPY_PACKET = 2
 _FLAG_SEQ = 1
 _ACK_SECONDS = 2.0
-_UNDER_WAY = 1000
-"""Datagrams: more than other processes can be about to send at one moment."""
-_FOR_EVER = -1
 
 
 class NetlinkSource:
@@ -53,14 +50,14 @@ class NetlinkSource:
     Another process, if it has CAP_NET_ADMIN, can send to every netlink socket. What it sends to
     this one alone is refused, for the socket is connected to the kernel (net/netlink/af_netlink.c,
     netlink_getsockbyportid); what it sends to a group still comes, as does what was under way when
-    it was connected. That is told by its sender, at a cost of a fifth more for each datagram.
+    it was connected. That is told by its sender.
     """
 
     def __init__(self, protocol: int = _NETLINK_NETFILTER, groups: int = 0) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
         self._socket.setblocking(False)
         self._seen_drops = 0
-        self._to_check = _FOR_EVER if groups else _UNDER_WAY
+        self._many = ManyDatagrams(self._socket)
         try:
             self._enlarge()
             self._socket.bind((0, groups))
@@ -77,23 +74,28 @@ class NetlinkSource:
         """The descriptor to select on."""
         return self._socket.fileno()
 
-    def receive(self) -> bytes | None:
-        """The next datagram, empty if another process sent it; None when there is none.
+    def receive(self, limit: int) -> tuple[list[bytes], list[float], bool]:
+        """Of at most ``limit`` datagrams the kernel's, when they were read, whether none is left.
 
-        ENOBUFS only reports an overrun, which :meth:`lost` counts exactly; reading goes on.
+        Times are seconds since the epoch. ENOBUFS only reports an overrun, which :meth:`lost`
+        counts exactly; reading goes on.
         """
-        while True:
+        datagrams: list[bytes] = []
+        times: list[float] = []
+        left, many = limit, self._many
+        while left:
             try:
-                if not self._to_check:
-                    return self._socket.recv(DATAGRAM)
-                datagram, (sender, _) = self._socket.recvfrom(DATAGRAM)
-                self._to_check -= 1
-                return datagram if sender == KERNEL else b""
+                found, count = many.receive(left, KERNEL)
             except BlockingIOError:
-                return None
+                return datagrams, times, True
             except OSError as error:
                 if error.errno not in (errno.ENOBUFS, errno.EINTR):
                     raise
+                continue
+            left -= count
+            datagrams += found
+            times += [time.time()] * len(found)
+        return datagrams, times, False
 
     def lost(self) -> int:
         """Datagrams the kernel dropped since the last call (SO_MEMINFO, exact)."""
@@ -141,7 +143,6 @@ class NftTrace(NetlinkSource):
             raise Failure(f"no nftrace: {os.strerror(error.errno or 0)}") from None
         try:
             self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _NFNLGRP_NFTRACE)
-            self._to_check = _FOR_EVER
         except PermissionError:
             self.close()
             raise NotPermitted("nftrace needs CAP_NET_ADMIN: run as root") from None
