@@ -139,6 +139,36 @@ def test_a_replay_of_a_record_is_what_was_live(tracetui, tmp_path, kind):
     assert [without_id(one) for one in again] == [without_id(one) for one in ordered]
 
 
+BURST = """
+import socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+    for _ in range(3000):
+        sender.sendto(b"x", ("127.0.0.1", 9))
+"""
+
+
+@pytest.mark.parametrize("backend", ["legacy", "nft"])
+def test_a_recording_holds_every_hop_that_came_though_it_is_ended_at_once(
+    namespace, eventually, tmp_path, backend
+):
+    file = tmp_path / "burst.ndjson"
+    rule = ["--chain", "OUTPUT", "-4", "-p", "udp", "--backend", backend, "--limit", "none"]
+    recorder = start(namespace, "--guard", "10000000", *rule, "--force", "-w", str(file))
+    eventually(lambda: namespace.trace_rules(), 20.0)
+    namespace.run(sys.executable, "-c", BURST)
+    recorder.send_signal(signal.SIGINT)
+    _, err = recorder.communicate(timeout=60)
+    assert recorder.returncode == 0, err
+    told = records(file.read_text())
+    last = {one["id"]: one for one in told if one["kind"] == "packet"}
+    bye = told[-1]
+    assert (bye["kind"], bye["lost"], bye["unshown"]) == ("bye", 0, 0)
+    assert sum(len(one["hops"]) for one in last.values()) == bye["hops"]
+    asked = [one for one in last.values() if one["proto"] == "udp" and one["dport"] == 9]
+    assert len(asked) == 3000
+    assert {len(one["hops"]) for one in asked[16:]} == {len(asked[-1]["hops"])}
+
+
 def without_id(packet: dict) -> dict:
     return {key: value for key, value in packet.items() if key != "id"}
 

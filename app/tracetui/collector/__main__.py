@@ -17,9 +17,6 @@ from tracetui.errors import Failure, TracetuiError
 from tracetui.kernel import netns
 from tracetui.model.guard import DEFAULT_THRESHOLD
 
-PRIORITY = -10
-"""Nice value: before what the node does, as far as it wants anything, which is little."""
-
 
 def main() -> int:
     """Run until standard input ends and nothing of ours is left; the exit status."""
@@ -31,9 +28,6 @@ def main() -> int:
         "--sweep", action="store_true", help="remove what dead owners left, and end"
     )
     options = parser.parse_args()
-    with contextlib.suppress(PermissionError):
-        # The guard has to act on a node that is busy, and what a busy loop misses is lost.
-        os.nice(PRIORITY)
     try:
         if options.netns:
             netns.enter(netns.resolve(options.netns))

@@ -6,6 +6,7 @@ one of which is kept for removing rules. Nothing here decodes a packet.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import signal
@@ -42,6 +43,8 @@ REFRESH_SECONDS = 2.0
 IDLE_REFRESH_SECONDS = 10.0
 FAREWELL_SECONDS = 1.0
 """How long the last frames may take to leave."""
+PRIORITY = -10
+"""Nice value of the receive loop; it wants little."""
 BUSY_RATE = 2000
 """Hops per second above which the loop does not wake for each of them."""
 BUSY_PAUSE = 0.004
@@ -106,6 +109,10 @@ class Collector:
 
         When this returns nothing of ours is left on the node, however long that takes.
         """
+        with contextlib.suppress(OSError):
+            # The guard has to act on a node that is busy too, and what a late loop misses is lost.
+            # Of this thread alone (setpriority(2)): whatever else runs here has time.
+            os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
         try:
             self._start()
             while not self._clean:
