@@ -189,6 +189,11 @@ class Bench:
             found[tool] = Made(few, more)
         return found
 
+    def hops_of(self, flow: Flow) -> int:
+        """What one packet of a flow that is known makes."""
+        few, more = (self._datagrams(flow, count) for count in (FLOWS, 2 * FLOWS))
+        return (more - few) // FLOWS
+
     def _datagrams(self, flow: Flow, count: int) -> int:
         receiver = NftTrace if self._backend == "nft" else NfLog
         time.sleep(ENDED_SECONDS)
@@ -198,14 +203,14 @@ class Bench:
             source = self._lab.inside(self._lab.node, receiver)
             stack.callback(source.close)
             stack.enter_context(self._rule(flow))
-            self._send(flow, count, 200)
+            self.send(flow, count, 200)
             time.sleep(0.2)
             datagrams, _, is_all = source.receive(10_000)
             assert is_all
             assert source.lost() == 0
             return len(datagrams)
 
-    def _send(self, flow: Flow, count: int, rate: int) -> float:
+    def send(self, flow: Flow, count: int, rate: int) -> float:
         argv = ("taskset", "-c", SENDER_CORE, "ip", "netns", "exec", self._lab.client)
         sender = (sys.executable, str(Path(__file__).with_name("sender.py")))
         what = (flow.destination, str(flow.port), flow.proto, str(count), str(rate))
@@ -230,7 +235,7 @@ class Bench:
             stack.callback(process.kill)
             time.sleep(0.5 if self._services < 1000 else 2.0)
             before = cpu(process.pid)
-            sent = self._send(flow, count, rate)
+            sent = self.send(flow, count, rate)
             wait_quiet([process.pid])
             note = ""
             if process.poll() is None:
@@ -259,13 +264,13 @@ class Bench:
             *argv, mark="bench", size=(200, 50), before=("taskset", "-c", TOOL_CORE), keep=1 << 20
         ) as program:
             end = time.monotonic() + 60
-            while not self._has_rule() or (tool == "screen" and "added" not in program.text):
+            while not self.has_rule() or (tool == "screen" and "added" not in program.text):
                 assert time.monotonic() < end, program.text
                 time.sleep(0.1)
             time.sleep(1.0 if self._services < 1000 else 4.0)
             pids = program.processes()
             before = {pid: cpu(pid) for pid in pids}
-            sent = self._send(flow, count, rate)
+            sent = self.send(flow, count, rate)
             wait_quiet(pids)
             used = {pid: cpu(pid) - before[pid] for pid in pids}
             memory = sum(peak(pid) for pid in pids)
@@ -286,7 +291,7 @@ class Bench:
             time.sleep(0.2)
         return program.text
 
-    def _has_rule(self) -> bool:
+    def has_rule(self) -> bool:
         return "TRACE" in self._inside(f"iptables-{self._backend}-save", "-t", "raw")
 
     @contextmanager

@@ -126,6 +126,8 @@ class Assembler:
         header = hop.look.header
         if header is None:
             return True
+        if header is current.seen:
+            return current.accepts(hop)
         same = current.header is None or _lasting(current.header) == _lasting(header)
         return same and current.accepts(hop)
 
@@ -169,7 +171,7 @@ class Assembler:
 class _Open:
     """A packet that may still get hops."""
 
-    __slots__ = ("_look", "_tracks", "alike", "header", "packet", "time", "trace_ids")
+    __slots__ = ("_look", "_tracks", "alike", "header", "packet", "seen", "time", "trace_ids")
 
     def __init__(
         self, packet: Packet, header: Optional[Header], alike: OrderedDict[int, _Open]
@@ -183,6 +185,8 @@ class _Open:
         """Of the hop that came last."""
         self.trace_ids: list[int] = []
         self._look: Optional[Look] = None
+        self.seen: Optional[Header] = None
+        """The header it showed last."""
         self._tracks = {"legacy": Track(), "nft": Track()}
 
     @property
@@ -246,6 +250,7 @@ class _Open:
             hook = self._tracks["nft"].hook
         self.packet.add(hop, hook)
         self._look = hop.look
+        self.seen = hop.look.header or self.seen
         self.time = hop.time if hop.time is not None else self.time
 
     def _in_time(self, hop: Hop) -> bool:

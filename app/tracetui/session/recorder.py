@@ -33,9 +33,8 @@ class Recorder:
         self._writer = writer
         self._restless: dict[int, tuple[Packet, float]] = {}
         """Packets that got a hop a moment ago, and when."""
-        self._unexplained: dict[int, tuple[Packet, float]] = {}
-        """Those that got none since, but met a ruleset that is still being read."""
-        self._version, self._looked = -1, 0.0
+        self._quiet: dict[int, tuple[Packet, float]] = {}
+        """Those that got none since, and are not written yet."""
         self._count = 0
         self._written: OrderedDict[int, None] = OrderedDict()
         """Packets written that may get hops yet, and be written again."""
@@ -85,7 +84,7 @@ class Recorder:
 
     @property
     def _waiting(self) -> set[int]:
-        return {*self._restless, *self._unexplained}
+        return {*self._restless, *self._quiet}
 
     def finish(self, packets: Optional[int]) -> None:
         """Hand on what is left, after the session was closed: all that came before that."""
@@ -99,7 +98,7 @@ class Recorder:
         for packet in self._session.packets.take_changed():
             # The one that moved last is last.
             self._restless.pop(packet.id, None)
-            self._unexplained.pop(packet.id, None)
+            self._quiet.pop(packet.id, None)
             self._restless[packet.id] = (packet, now)
 
     def _note_state(self) -> None:
@@ -118,33 +117,35 @@ class Recorder:
             self._writer.guard(now, status.guard)
 
     def _hand_on(self, now: float, limit: Optional[int]) -> None:
-        """Write the packets that had no hop for a moment, and those that waited for a reading."""
+        """Write the packets that had no hop for a moment, in the order in which they began.
+
+        One that met a ruleset that is still being read has those wait that began after it.
+        """
         while self._restless:
             packet, moved = next(iter(self._restless.values()))
             if moved > now - QUIET_SECONDS:
                 break
             del self._restless[packet.id]
-            self._unexplained[packet.id] = packet, moved
-            self._write(packet, moved, now, limit)
-        version = self._session.explanations.version
-        if version != self._version or now - self._looked >= PATIENCE_SECONDS / 10:
-            self._version, self._looked = version, now
-            for packet, moved in list(self._unexplained.values()):
-                self._write(packet, moved, now, limit)
+            self._quiet[packet.id] = packet, moved
+        for packet_id in sorted(self._quiet):
+            if not self._write(*self._quiet[packet_id], now, limit):
+                break
+            del self._quiet[packet_id]
         self._writer.flush()
 
-    def _write(self, packet: Packet, moved: float, now: float, limit: Optional[int]) -> None:
-        """Write a packet, unless the ruleset it met is still being read."""
+    def _write(self, packet: Packet, moved: float, now: float, limit: Optional[int]) -> bool:
+        """Write a packet if it is let through; False while the ruleset it met is being read."""
         explanation = self._session.explain(packet)
         if explanation.is_pending and moved > now - PATIENCE_SECONDS:
-            return
-        del self._unexplained[packet.id]
+            return False
         if not self._view.matches(packet, self._session.explain):
-            return
+            return True
         is_new = packet.id not in self._written
         if limit is None or not is_new or self._count < limit:
             self._count += is_new
             self._written[packet.id] = None
             self._writer.packet(packet, explanation)
-            while next(iter(self._written)) < self._session.packets.first_id:
+            first = self._session.packets.first_id
+            while self._written and next(iter(self._written)) < first:
                 self._written.popitem(last=False)
+        return True
