@@ -6,11 +6,11 @@ one of which is kept for removing rules. Nothing here decodes a packet.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import selectors
 import signal
 import socket
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from tracetui.collector.reception import Reception
 from tracetui.collector.ruleset_reader import LegacyReader, NftReader, Reader
 from tracetui.collector.snapshots import Snapshots
 from tracetui.collector.sources import BATCH, Source
-from tracetui.collector.worker import Worker
+from tracetui.collector.worker import Worker, go_before_others
 from tracetui.errors import Failure
 from tracetui.kernel import netns
 from tracetui.kernel.kmsg import KernelLog
@@ -43,8 +43,8 @@ REFRESH_SECONDS = 2.0
 IDLE_REFRESH_SECONDS = 10.0
 FAREWELL_SECONDS = 1.0
 """How long the last frames may take to leave."""
-PRIORITY = -10
-"""Nice value of the receive loop; it wants little."""
+TURN_SECONDS = 0.0005
+"""How long one thread may keep others from their turn: a flood must not slow down its removal."""
 BUSY_RATE = 2000
 """Hops per second above which the loop does not wake for each of them."""
 BUSY_PAUSE = 0.004
@@ -93,7 +93,7 @@ class Collector:
             self, self._mailbox, self._outbox, self._reception, readers, commands
         )
         self._worker = Worker("rules", self._job_failed)
-        self._remover = Worker("removal", self._job_failed)
+        self._remover = Worker("removal", self._job_failed, is_urgent=True)
         self._alarm = Alarm(self._guard, self._keeper, self._remover, self._mailbox, self)
         self._orders = Orders(
             self._keeper, self._worker, self._remover, self._snapshots, self._alarm, self
@@ -109,10 +109,10 @@ class Collector:
 
         When this returns nothing of ours is left on the node, however long that takes.
         """
-        with contextlib.suppress(OSError):
-            # The guard has to act on a node that is busy too, and what a late loop misses is lost.
-            # Of this thread alone (setpriority(2)): whatever else runs here has time.
-            os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
+        # The guard has to act on a node that is busy too, and what a late loop misses is lost. So
+        # has what removes our rules; whatever else runs here has time.
+        go_before_others()
+        sys.setswitchinterval(TURN_SECONDS)
         try:
             self._start()
             while not self._clean:

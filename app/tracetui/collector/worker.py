@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import queue
 import threading
 from collections.abc import Callable
@@ -11,11 +13,25 @@ from typing import Optional
 Job = Callable[[], None]
 
 
+PRIORITY = -10
+"""Nice value of what goes before the node's own work; it wants little."""
+
+
+def go_before_others() -> None:
+    """Have this thread, and the processes it starts, go before others (setpriority(2))."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
+
+
 class Worker:
     """Runs jobs in the order they were given; a job that fails is told and does not end it."""
 
-    def __init__(self, name: str, failed: Callable[[Exception], None]) -> None:
+    def __init__(
+        self, name: str, failed: Callable[[Exception], None], is_urgent: bool = False
+    ) -> None:
+        """``is_urgent`` for jobs, and the commands they run, that go before the node's own work."""
         self._failed = failed
+        self._is_urgent = is_urgent
         self._jobs: queue.SimpleQueue[Optional[Job]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -31,6 +47,8 @@ class Worker:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        if self._is_urgent:
+            go_before_others()
         while (job := self._jobs.get()) is not None:
             try:
                 job()
