@@ -30,10 +30,11 @@ RECORDED = [
     for line in lines(name)
     if "IN=" in line
 ]
+PUBLIC = Path(os.environ.get("TRACETUI_PUBLIC_RECORDINGS", RECORDINGS))
 OTHERS = [
     path
-    for directory in (RECORDINGS, Path(os.environ.get("TRACETUI_PUBLIC_RECORDINGS", RECORDINGS)))
-    for path in sorted(directory.iterdir())
+    for directory in sorted({RECORDINGS, PUBLIC})
+    for path in sorted(directory.glob("*"))
     if path.suffix in (".log", ".txt", ".dmesg")
 ]
 
