@@ -35,6 +35,7 @@ from tracetui.lab.ruleset import DNS, DNS_BACKEND, SERVICES, Ruleset
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.bench.sender import FLOWS
+from tests.kernel.test_hostile_names import every_namespace_logged
 from tests.safety.terminal import Terminal
 
 SENDER_CORE, TOOL_CORE = "0", "1"
@@ -47,7 +48,6 @@ NOTICE_SECONDS = 15.0
 _TITLE = r"([1-9][\d,]*) (?:· [\d,]+ dropped )?· (?:following|stopped)"
 SCRATCH = Path("/dev/shm")  # noqa: S108 - in memory: a disk's time is not to be measured
 TICK = os.sysconf("SC_CLK_TCK")
-ALL_NETNS = Path("/proc/sys/net/netfilter/nf_log_all_netns")
 PEERS = {"nft": ("xtables-monitor", "nft monitor"), "legacy": ("dmesg -W",)}
 OURS = ("record", "screen")
 
@@ -225,7 +225,7 @@ class Bench:
         }[tool]
         with ExitStack() as stack:
             if tool == "dmesg -W":
-                stack.enter_context(all_netns())
+                stack.enter_context(every_namespace_logged())
             out = stack.enter_context(tempfile.NamedTemporaryFile(dir=SCRATCH))
             errors = stack.enter_context(tempfile.TemporaryFile())
             argv = ("taskset", "-c", TOOL_CORE, "ip", "netns", "exec", self._lab.node, *command)
@@ -318,16 +318,6 @@ class Bench:
     def _inside(self, *argv: str) -> str:
         argv = ("ip", "netns", "exec", self._lab.node, *argv)
         return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-
-
-@contextmanager
-def all_netns() -> Iterator[None]:
-    before = ALL_NETNS.read_text()
-    ALL_NETNS.write_text("1")
-    try:
-        yield
-    finally:
-        ALL_NETNS.write_text(before)
 
 
 def counts(path: Path) -> tuple[int, str]:

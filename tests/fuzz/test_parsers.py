@@ -265,6 +265,7 @@ PARSERS = {
     "journal.entry": Fuzzed(
         lambda text: (found := object_of(text)) and journal.entry(found), JOURNAL
     ),
+    "datagrams.length_of": Fuzzed(datagrams.length_of, st.binary(max_size=8)),
     "datagrams.attributes_at": Fuzzed(datagrams.attributes_at, messages(material.NFLOG)),
     "json_objects.is_record": Fuzzed(
         lambda text: (found := object_of(text)) and json_objects.is_record(found), JOURNAL
@@ -293,9 +294,6 @@ PARSERS = {
     ),
     "nft_header.read": Fuzzed(nft_header.read, NFT_TRACE),
     "nft_monitor.find_all": Fuzzed(lambda text: spans(nft_monitor.find_all(text)), NFT_TRACE),
-    "nft_monitor.hook_of": Fuzzed(
-        lambda text: nft_monitor.hook_of("ip", "raw", text), texts(["PREROUTING"])
-    ),
     "stamps.of_iso": Fuzzed(stamps.of_iso, LOG_LINES),
     "stamps.read": Fuzzed(stamps.read, LOG_LINES | texts(material.STAMPS)),
     "ulogd.parse": Fuzzed(

@@ -78,3 +78,20 @@ def test_a_mark_that_was_set_is_a_change():
         (legacy("nat", "rule", "Y").with_(mark=0x4000), "PREROUTING"),
     )
     assert [made.changed(index) for index in range(3)] == [{}, {"mark": 0x4000}, {}]
+
+
+@pytest.mark.parametrize(
+    ("times", "told"),
+    [
+        ([1.25, 1.25, 1.25], [None, None, None]),
+        ([1.25, 1.25, 1.250004], [0, 0, 4]),
+        ([1.25], [0]),
+        ([1.0, 2.0], [None, None]),
+        ([None, None], [None, None]),
+    ],
+)
+def test_hops_that_were_read_at_once_have_no_distance(times, told):
+    packet = Packet(1)
+    for number, time in enumerate(times, start=1):
+        packet.add(legacy("raw", "policy", "PREROUTING").with_(time=time, rulenum=number), None)
+    assert packet.stamps() == told

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from tests.recorded import datagrams
 
 from tracetui.parse import nflog, nftrace
-from tracetui.parse.datagrams import KEPT, NflogDatagrams, NftraceDatagrams, attributes_at
+from tracetui.parse.datagrams import KEPT, attributes_at
+from tracetui.parse.nflog_datagrams import NflogDatagrams
+from tracetui.parse.nftrace_datagrams import NftraceDatagrams
 
 LINKS = {number: f"if{number}" for number in range(50)}
 SOURCES = {

@@ -103,4 +103,4 @@ def test_what_never_comes_again_is_forgotten():
         line = f"[    1.000001] TRACE: raw:C{number}:rule:1 {UDP.replace('ID=7', f'ID={number}')}"
         assert reader.hop(line).header.ip_id == number
     assert len(reader._known) <= KEPT
-    assert len(reader._places["ip"]) <= 2 * KEPT
+    assert len(reader._places["ip"]) <= KEPT

@@ -14,8 +14,8 @@ from tracetui.collector import frames
 
 HOP_BOUND = 16 << 20
 """Bytes waiting for the session beyond which hops are dropped and counted."""
-MOST_RECORDS = 2048
-"""Records of one frame."""
+FRAME_BYTES = 1 << 18
+"""Bytes of records after which their frame ends: the session takes one in at a time."""
 HOLD_SECONDS = 0.02
 """How long records wait for others, to wake the session once for many: no screen is that fast."""
 BOUND = 2 * HOP_BOUND
@@ -36,6 +36,8 @@ class Outbox:
         self._kind = 0
         self._records: list[bytes] = []
         self._times: list[float] = []
+        self._held = 0
+        """Bytes of the records that wait for others."""
         self.due = float("inf")
         """Monotonic seconds at which records that wait for others are to be written."""
         os.set_blocking(fd, False)
@@ -50,12 +52,13 @@ class Outbox:
         if self._bytes > HOP_BOUND or self.broken:
             self.dropped += len(records)
             return
-        if kind != self._kind or len(self._records) >= MOST_RECORDS:
+        if kind != self._kind or self._held >= FRAME_BYTES:
             self._end_hops()
         if not self._records:
             self._kind, self.due = kind, time.monotonic() + HOLD_SECONDS
         self._records += records
         self._times += times
+        self._held += sum(map(len, records))
 
     def put(self, kind: int, value: Mapping[str, Any]) -> bool:
         """Queue a JSON frame; False if there is no room for it."""
@@ -106,7 +109,7 @@ class Outbox:
         """Make a frame of the records that wait for others."""
         if self._records:
             self._put(frames.encode_records(self._kind, self._records, self._times))
-            self._records, self._times, self.due = [], [], float("inf")
+            self._records, self._times, self._held, self.due = [], [], 0, float("inf")
 
     def _put(self, chunk: bytes) -> None:
         self._waiting.append(memoryview(chunk))

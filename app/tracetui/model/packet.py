@@ -36,7 +36,7 @@ class HookHops(NamedTuple):
     """The hops of one hook, by table in the order they were passed."""
 
     hook: Optional[str]
-    """One of ``hop.HOOKS``; None where it is not known."""
+    """One of ``place.HOOKS``; None where it is not known."""
     tables: tuple[TableHops, ...]
 
 
@@ -66,8 +66,8 @@ class _Open:
 class Packet:
     """The hops of one traversal; it grows while they arrive.
 
-    One that :meth:`pack` was called on takes a tenth of the memory. Whoever asks for its hops has
-    them at hand again, until UNPACKED others were asked for theirs.
+    One that :meth:`pack` was called on takes far less memory. Whoever asks for its hops has them at
+    hand again, until UNPACKED others were asked for theirs.
     """
 
     __slots__ = ("_open", "_own", "_way", "ambiguous", "id")
@@ -211,16 +211,18 @@ class Packet:
         return is_same_table and is_same_backend and self.hooks[one] == self.hooks[other]
 
     def us(self, index: int) -> Optional[int]:
-        """Microseconds from the first hop; None without stamps finer than a second."""
+        """Microseconds from the first hop; None where no stamps tell them."""
         return self.stamps()[index]
 
     def stamps(self) -> list[Optional[int]]:
         """The same for each hop.
 
-        It never runs backwards: some sources are stamped by the kernel, others on arrival.
+        It never runs backwards: some sources are stamped by the kernel, others on arrival. Hops
+        that were all read at once have one time, which tells no distance.
         """
         start, times = self.hops[0].time, [hop.time for hop in self.hops]
-        if start is None or all(time is None or time % 1 == 0 for time in times):
+        is_one = len(times) > 1 and all(time == start for time in times)
+        if start is None or is_one or all(time is None or time % 1 == 0 for time in times):
             return [None] * len(times)
         latest, found = start, list[Optional[int]]()
         for time in times:

@@ -9,7 +9,7 @@ from typing import Optional
 
 from tracetui.model.header import Header
 from tracetui.model.hop import Hop
-from tracetui.model.place import Place
+from tracetui.model.place import TABLES, Place
 
 _FOLLOWS = {
     "PREROUTING": ("INPUT", "FORWARD", "POSTROUTING"),
@@ -19,7 +19,7 @@ _FOLLOWS = {
     "POSTROUTING": (),
 }
 _PROGRESS = {"PREROUTING": 0, "OUTPUT": 0, "INPUT": 1, "FORWARD": 1, "POSTROUTING": 2}
-_TABLES = {"raw": 0, "mangle": 1, "nat": 2, "filter": 3, "security": 4}
+_TABLES = {table: rank for rank, table in enumerate(TABLES)}
 _NAT_OF_SOURCE = 5
 _NAT = 2
 

@@ -27,6 +27,12 @@ def built_in_hook(table: str, chain: str) -> Optional[str]:
     return chain if chain in _HOOKS_OF.get(table, HOOKS) else None
 
 
+def nft_hook(family: str, table: str, chain: str) -> Optional[str]:
+    """The hook of a chain that iptables-nft makes; another chain's name proves nothing."""
+    is_built_in = family in ("ip", "ip6") and table in TABLES
+    return built_in_hook(table, chain) if is_built_in else None
+
+
 class Place:
     """Where a hop was, as the kernel says it; the same object for all hops there.
 

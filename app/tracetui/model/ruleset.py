@@ -33,7 +33,7 @@ class Chain(NamedTuple):
     policy: Optional[str] = None
     """``accept`` or ``drop`` of a base chain."""
     hook: Optional[str] = None
-    """One of ``hop.HOOKS`` for a base chain there; else None."""
+    """One of ``place.HOOKS`` for a base chain there; else None."""
     priority: Optional[int] = None
     """Of a base chain: the lower ones of a hook come first."""
     is_nat: bool = False

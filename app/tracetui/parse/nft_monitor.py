@@ -13,11 +13,10 @@ from functools import lru_cache
 from typing import NamedTuple, Optional
 
 from tracetui.model.hop import LOG, Hop
-from tracetui.model.place import built_in_hook
+from tracetui.model.place import nft_hook
 from tracetui.parse import nft_header
 
 FAMILIES = ("ip", "ip6", "inet", "arp", "bridge", "netdev")
-BUILT_IN_TABLES = frozenset(("raw", "mangle", "nat", "filter", "security"))
 _EVENT = re.compile(
     rf"trace id (?P<id>[0-9a-f]{{8}}) (?P<family>{'|'.join(FAMILIES)}) (?P<table>\S{{1,255}}) "
     r"(?P<chain>\S{1,255}) "
@@ -237,12 +236,6 @@ def _event(kind: str, rest: str) -> Optional[_Event]:
     return _Event("rule", verdict[0], number_of, text or None, None, False)
 
 
-def hook_of(family: str, table: str, chain: str) -> Optional[str]:
-    """The hook of a chain that iptables-nft makes; another chain's name proves nothing."""
-    built_in = family in ("ip", "ip6") and table in BUILT_IN_TABLES
-    return built_in_hook(table, chain) if built_in else None
-
-
 def _hop(
     key: tuple[str, ...],
     event: _Event,
@@ -259,7 +252,7 @@ def _hop(
         type=event.type,
         handle=event.handle,
         verdict=event.verdict,
-        hook=hook_of(family, table, chain),
+        hook=nft_hook(family, table, chain),
         iif=printed.iif,
         oif=printed.oif,
         mark=mark,

@@ -7,7 +7,7 @@ from typing import Optional
 
 from tracetui.model.header import Header
 from tracetui.model.hop import Hop
-from tracetui.model.place import built_in_hook
+from tracetui.model.place import nft_hook
 from tracetui.parse import ethernet, ip, netlink
 from tracetui.parse.nflog import link_name
 
@@ -21,7 +21,6 @@ _VERDICTS = {
     -1: "continue", -2: "break", -3: "jump", -4: "goto", -5: "return",
 }  # fmt: skip
 _FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
-_BUILT_IN_TABLES = frozenset(("raw", "mangle", "nat", "filter", "security"))
 
 
 def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optional[Hop]:
@@ -52,7 +51,7 @@ def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optiona
         type=kind,
         handle=handle,
         verdict=verdict,
-        hook=_hook(family, table, chain),
+        hook=nft_hook(family, table, chain),
         iif=link_name(found.get(_IIF), links),
         oif=link_name(found.get(_OIF), links),
         mark=netlink.number(found.get(_MARK), 4),
@@ -76,12 +75,6 @@ def _verdict(found: Mapping[int, bytes]) -> Optional[str]:
         return word
     policy = netlink.number(found.get(_POLICY), 4)
     return None if policy is None else _VERDICTS.get(policy)
-
-
-def _hook(family: str, table: str, chain: str) -> Optional[str]:
-    """The hook of a chain that iptables-nft makes; another chain's name proves nothing."""
-    built_in = family in ("ip", "ip6") and table in _BUILT_IN_TABLES
-    return built_in_hook(table, chain) if built_in else None
 
 
 def _mac(found: Mapping[int, bytes]) -> Optional[str]:

@@ -12,11 +12,12 @@ from typing import Optional
 
 from tracetui.model.header import Header
 from tracetui.model.hop import Hop, Look
+from tracetui.model.memory import Memory
 from tracetui.model.place import Place
 from tracetui.parse import ethernet, log_body, logline
 
 KEPT = 4096
-"""Texts of each kind remembered; beyond, all are forgotten, and those that come are learned."""
+"""Texts of each kind remembered."""
 _LINE = re.compile(
     r"\[ {0,11}([0-9]{1,12}\.[0-9]{6})\] "
     r"(TRACE: [^:\s]{1,255}:\S{1,255}:(?:rule|return|policy):[0-9]{1,10}) (IN=[^\r\n\x1b]*)",
@@ -36,16 +37,18 @@ _USUAL = re.compile(
     r"(?:MARK=0x([0-9a-f]{1,8}) ?)?",
     re.ASCII,
 )
-_Known = tuple[Look, dict[str, Place]]
+_Known = tuple[Look, Memory[str, Place]]
 
 
 class PlainDmesg:
     """Reads the lines of one file."""
 
     def __init__(self) -> None:
-        self._known: dict[str, _Known] = {}
+        self._known: Memory[str, _Known] = Memory(KEPT)
         """What stands behind a place, with the places that are known beside it."""
-        self._places: dict[str, dict[str, Place]] = {"ip": {}, "ip6": {}}
+        self._places: dict[str, Memory[str, Place]] = {
+            family: Memory(KEPT) for family in ("ip", "ip6")
+        }
 
     def hop(self, line: str) -> Optional[Hop]:
         """The hop of a whole line; None says nothing of it."""
@@ -74,15 +77,10 @@ class PlainDmesg:
             hop = logline.parse(f"{where} {rest}", float(stamp))
             if hop is None:
                 return None
-            at = places[where] = hop.at
+            at = places.learn(where, hop.at)
         return Hop(at, look, float(stamp))
 
     def _learn(self, rest: str) -> Optional[_Known]:
-        if len(self._known) >= KEPT:
-            self._known.clear()
-            for places in self._places.values():
-                if len(places) >= KEPT:
-                    places.clear()
         look = read_usual(rest)
         if look is None:
             body = log_body.read(rest[: log_body.LONGEST].strip())
@@ -91,8 +89,7 @@ class PlainDmesg:
             look = body.look
         header = look.header
         family = "ip6" if header is not None and header.family == 6 else "ip"
-        known = self._known[rest] = (look, self._places[family])
-        return known
+        return self._known.learn(rest, (look, self._places[family]))
 
 
 def read_usual(rest: str) -> Optional[Look]:

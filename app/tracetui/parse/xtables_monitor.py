@@ -14,8 +14,8 @@ from typing import NamedTuple, Optional
 
 from tracetui.model.header import Header
 from tracetui.model.hop import LOG, Hop
+from tracetui.model.place import nft_hook
 from tracetui.parse.log_body import FLAGS, address, hexadecimal, number
-from tracetui.parse.nft_monitor import hook_of
 
 _PACKET = re.compile(r"PACKET: [0-9]{1,3} (?P<id>[0-9a-f]{8})(?=\s|$)", re.ASCII)
 _TRACE = re.compile(
@@ -243,7 +243,7 @@ def _hop(found: re.Match[str], rest: str, printed: Printed, time: Optional[float
         type=kind,
         handle=int(found["handle"], 16) if found["handle"] else None,
         verdict=_verdict(found["verdict"] or found["policy"]),
-        hook=hook_of(family, table, chain),
+        hook=nft_hook(family, table, chain),
         iif=printed.iif,
         oif=printed.oif,
         mark=printed.mark,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 from tracetui.model.explain import Explainer
 from tracetui.model.explanation import PacketExplanation
+from tracetui.model.memory import Memory
 from tracetui.model.packet import Packet
 from tracetui.model.way import Way
 from tracetui.session.rulesets import Rulesets
 
-KEPT = 8192
+KEPT = 4096
 """Explanations remembered: more than any screen shows."""
 
 
@@ -23,7 +22,7 @@ class Explanations:
     def __init__(self, rulesets: Rulesets) -> None:
         self.explainer = Explainer(rulesets.histories)
         self._rulesets = rulesets
-        self._kept: OrderedDict[tuple[Way, int], tuple[int, PacketExplanation]] = OrderedDict()
+        self._kept: Memory[tuple[Way, int], tuple[int, PacketExplanation]] = Memory(KEPT)
 
     @property
     def version(self) -> int:
@@ -38,8 +37,5 @@ class Explanations:
         if known is not None and (known[1].is_final or known[0] == version):
             return known[1]
         made = self.explainer.explain(packet)
-        self._kept[key] = (version, made)
-        self._kept.move_to_end(key)
-        if len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
+        self._kept.learn(key, (version, made))
         return made

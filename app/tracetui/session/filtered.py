@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Optional
 
+from tracetui.model.memory import Memory
 from tracetui.model.packet import Packet
 from tracetui.model.view_filter import ViewFilter
 from tracetui.model.way import Way
@@ -15,7 +16,7 @@ from tracetui.session.store import PacketStore
 
 LOOK_AT_CLOCK = 32
 """Packets between two looks at the clock."""
-ANSWERS = 65_536
+ANSWERS = 8192
 """Ways of which the filter's answer is remembered."""
 AT_ONCE_SECONDS = 0.03
 """How long a new filter is tried at once: enough for the newest packets, which are in sight."""
@@ -37,7 +38,7 @@ class FilteredView:
         self._rest: Iterator[Packet] = iter(())
         self._tried = 0
         self._unsettled: dict[int, Packet] = {}
-        self._answers: dict[Way, bool] = {}
+        self._answers: Memory[Way, bool] = Memory(ANSWERS)
         """What the filter says of packets that went a way, where that can't change any more."""
         self._version = 0
 
@@ -131,9 +132,7 @@ class FilteredView:
         if known is None:
             known = self._asked(packet)
             if packet.id not in self._unsettled:
-                if len(self._answers) >= ANSWERS:
-                    self._answers.clear()
-                self._answers[way] = known
+                self._answers.learn(way, known)
         return known
 
     def _asked(self, packet: Packet) -> bool:

@@ -19,7 +19,9 @@ from tracetui.model.installed import InstalledRule
 from tracetui.model.packet import Packet
 from tracetui.model.rule import TraceRule
 from tracetui.parse import kmsg
-from tracetui.parse.datagrams import Datagrams, NflogDatagrams, NftraceDatagrams
+from tracetui.parse.datagrams import Datagrams
+from tracetui.parse.nflog_datagrams import NflogDatagrams
+from tracetui.parse.nftrace_datagrams import NftraceDatagrams
 from tracetui.session.aftermath import Aftermath
 from tracetui.session.client import CollectorClient
 from tracetui.session.explanations import Explanations

@@ -11,12 +11,15 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tracetui.model.explanation import PacketExplanation
+from tracetui.model.memory import Memory
 from tracetui.model.packet import Packet
 from tracetui.session import report
 from tracetui.session.inert import inert_json
 
 KEPT = 1024
-"""Ways of which the texts are remembered; beyond, all are forgotten."""
+"""Ways of which the texts are remembered."""
+_HOPS = ', "hops": [{"us": '
+"""Between a packet's own fields and the first hop's time."""
 
 
 class _Texts(NamedTuple):
@@ -24,9 +27,6 @@ class _Texts(NamedTuple):
 
     explanation: PacketExplanation
     """Held, so that no other one gets its identity."""
-    hops: int
-    between: str
-    """From a packet's own fields up to the first hop's time, and between hops."""
     rests: list[str]
     """Behind the time of each hop, up to the next one's."""
 
@@ -37,12 +37,12 @@ class PacketLines:
     def __init__(self, is_ascii: bool) -> None:
         """``is_ascii`` for a stream that takes nothing else."""
         self._is_ascii = is_ascii
-        self._known: dict[int, _Texts] = {}
+        self._known: Memory[int, _Texts] = Memory(KEPT)
 
     def line(self, packet: Packet, explanation: PacketExplanation) -> str:
         """The packet as ``report.packet_json`` has it, in one line that is inert on a terminal."""
         known = self._known.get(id(explanation))
-        if known is None or known.hops != len(packet.hops) or packet.ambiguous:
+        if known is None or len(known.rests) != packet.length or packet.ambiguous:
             value = report.packet_json(packet, explanation)
             if packet.ambiguous:
                 return self._text(value)
@@ -50,7 +50,7 @@ class PacketLines:
         head = self._text(report.head_json(packet))[:-1]
         times = ["null" if us is None else str(us) for us in packet.stamps()]
         parts = [f"{time}{rest}" for time, rest in zip(times, known.rests)]
-        return f"{head}{known.between}{''.join(parts)}"
+        return f"{head}{_HOPS}{''.join(parts)}"
 
     def _learn(self, explanation: PacketExplanation, value: Mapping[str, Any]) -> _Texts:
         names = list(value)
@@ -58,11 +58,7 @@ class PacketLines:
         hops = [self._text({k: v for k, v in hop.items() if k != "us"}) for hop in value["hops"]]
         rests = [f', {hop[1:]}, {{"us": ' for hop in hops[:-1]]
         rests.append(f", {hops[-1][1:]}], {self._text(tail)[1:]}")
-        if len(self._known) >= KEPT:
-            self._known.clear()
-        texts = _Texts(explanation, len(hops), ', "hops": [{"us": ', rests)
-        self._known[id(explanation)] = texts
-        return texts
+        return self._known.learn(id(explanation), _Texts(explanation, rests))
 
     def _text(self, value: Mapping[str, Any]) -> str:
         return inert_json(json.dumps(value, ensure_ascii=self._is_ascii))
