@@ -12,7 +12,7 @@ from tests.recorded import RECORDINGS, assembled, datagrams, hops_of, lines, sec
 
 from tracetui.model.assemble import PAST_SECONDS, Assembler
 from tracetui.model.header import Header
-from tracetui.model.hop import Hop
+from tracetui.model.hop import Hop, Look
 from tracetui.parse import nflog, nftrace
 from tracetui.session import report
 from tracetui.session.about import about
@@ -29,13 +29,17 @@ WAY = [
     ("mangle", "POSTROUTING", "policy", 1),
 ]
 
+LOOKS: dict[Look, Look] = {}
+
 
 def hop(place: tuple, time: float, header: Header = ANSWER) -> Hop:
     table, chain, kind, number = place
     hook = chain if chain != "GATE" else "FORWARD"
-    return Hop.of(
+    made = Hop.of(
         "legacy", "ip", table, chain, kind, number, hook=hook, iif="eth0", time=time, header=header
     )
+    # As readers give them: hops of packets that look alike share their look.
+    return made._replace(look=LOOKS.setdefault(made.look, made.look))
 
 
 def mixed(times: list[tuple[int, float]], headers=(ANSWER, ANSWER), ways=(WAY, WAY)):

@@ -9,7 +9,7 @@ from tests.recorded import SEED_HOPS, assembled, datagrams, hops_of, lines, plac
 
 from tracetui.model.assemble import ALIKE_PACKETS, OPEN_PACKETS, TRACE_IDS, Assembler
 from tracetui.model.header import Header
-from tracetui.model.hop import Hop
+from tracetui.model.hop import Hop, Look
 from tracetui.model.packet import MOST_HOPS
 from tracetui.model.place import HOOKS
 from tracetui.parse import nflog, nftrace
@@ -150,6 +150,37 @@ def test_whatever_comes_every_hop_is_in_exactly_one_packet(hops):
     for packet in packets:
         assert packet.verdict in ("accept", "drop", "reject", "unknown")
         assert sum(len(t.hops) for g in packet.hops_at() for t in g.tables) == len(packet.hops)
+
+
+LIKELY_HOP = st.builds(
+    Hop.of,
+    backend=st.just("legacy"),
+    family=st.just("ip"),
+    table=st.sampled_from(["raw", "mangle", "nat", "filter"]),
+    chain=st.sampled_from(["PREROUTING", "FORWARD", "KUBE-SERVICES"]),
+    type=st.sampled_from(["rule", "policy"]),
+    rulenum=st.integers(1, 3),
+    hook=st.sampled_from(["PREROUTING", "FORWARD"]),
+    iif=st.just("eth0"),
+    time=st.sampled_from([1.0, 1.5, 9.0]),
+    header=st.none() | st.builds(header, st.sampled_from([0, 1]), st.just("10.0.0.2")),
+)
+
+
+def apart(hop: Hop) -> Hop:
+    """The same, with a look of its own: the fast way is for looks that are one object."""
+    own = None if hop.header is None else Header(*hop.header)
+    return Hop(hop.at, Look(*hop.look)._replace(header=own), hop.time)
+
+
+@given(st.lists(ANY_HOP | LIKELY_HOP, max_size=30) | st.lists(LIKELY_HOP, max_size=30))
+def test_hops_that_share_their_look_go_where_they_go_without(hops):
+    looks: dict[Look, Look] = {}
+    shared = [Hop(one.at, looks.setdefault(one.look, one.look), one.time) for one in hops]
+    together, separate = assembled(shared), assembled([apart(one) for one in hops])
+    assert [(list(p.hops), p.ambiguous) for p in together] == [
+        (list(p.hops), p.ambiguous) for p in separate
+    ]
 
 
 @given(st.permutations(range(6)))
