@@ -135,11 +135,17 @@ def shown():
 
     @asynccontextmanager
     async def run(
-        session=None, size=(80, 24), modules=MODULES, settings=None, expression="", **told
+        session=None,
+        size=(80, 24),
+        modules=MODULES,
+        settings=None,
+        history=None,
+        expression="",
+        **told,
     ):
         session = session or Desk()
         texts = ModuleTexts(modules, **told)
-        app = TraceApp(session, ModuleReader(texts), lambda: NOW, settings, expression)
+        app = TraceApp(session, ModuleReader(texts), lambda: NOW, settings, history, expression)
         async with app.run_test(size=size) as pilot:
             await pilot.pause()
             screen = Screen(app, pilot, session, texts)

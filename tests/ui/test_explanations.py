@@ -143,7 +143,7 @@ async def test_a_hop_without_a_ruleset_says_how_to_bring_one(shown, seed):
     async with shown(seed, size=(120, 30)) as screen:
         await screen.press("home", "enter", "down", "enter")
         assert not isinstance(screen.app.screen, ChainScreen)
-        assert any("--ruleset" in text for text in toasts(screen))
+        assert "--ruleset" in screen.text("#notices")
 
 
 async def test_two_packets_are_compared_from_the_first_hop_where_they_part(shown, lab):

@@ -164,6 +164,19 @@ async def test_a_notice_is_shown_as_it_is_spelled_and_ends(shown):
     desk = Desk()
     desk._notices.append(Notice(0.0, "error", HOSTILE + LONG))
     async with shown(desk, size=(120, 40)) as screen:
+        told = screen.text("#notices")
+        assert told.startswith(f" ✗ {MARKUP}")
+        assert told.endswith("…")
+        assert len(told.splitlines()) == 4
+        assert is_plain(told)
+
+
+async def test_a_notice_above_a_dialog_is_shown_as_it_is_spelled_and_ends(shown):
+    desk = Desk()
+    async with shown(desk, size=(120, 40)) as screen:
+        await screen.press("question_mark")
+        desk._notices.append(Notice(0.0, "error", HOSTILE + LONG))
+        await screen.settle()
         (told,) = screen.app._notifications
         assert told.message.startswith(MARKUP)
         assert told.message.endswith("…")
@@ -181,9 +194,9 @@ async def test_where_and_why_not_are_shown_as_they_are_spelled(shown):
         assert sum("[@click=app.quit]c[/]" in one for one in whole.split("\n")) >= 3
         assert is_plain(whole)
         await screen.press("a")
-        (told,) = screen.app._notifications
-        assert is_plain(told.message)
-        assert told.markup is False
+        told = screen.text("#notices")
+        assert "[@click=app.quit]c[/]" in told
+        assert is_plain(told)
 
 
 async def test_a_foreign_rule_takes_a_few_lines_and_leaves_ours_in_sight(shown):

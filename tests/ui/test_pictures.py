@@ -25,7 +25,7 @@ from .test_main_screen import rules
 PICTURES = Path(__file__).parent / "pictures"
 SIZES = ((80, 24), (120, 40), (200, 50))
 TRIP = Trip(NOW - 40, "6,120 hops/s, more than 5,000", ("nft IPv4 PREROUTING -p udp --dport 53",))
-STATES = {"packets": "", "filter": "nat and not chain KUBE-FIRE*", "form": "", "tripped": ""}
+STATES = {"packets": "", "filter": "nat and not chain KUBE-FIRE*", "hooks": "", "form": "", "tripped": ""}
 """Each with the filter that is in force."""
 
 
@@ -55,6 +55,8 @@ async def test_a_state_looks_as_it_did(shown, desk, state, size):
         desk.rules = ()
     async with shown(desk, size=size, expression=STATES[state]) as screen:
         screen.timeline.go_to_packet(next(filter(is_web, desk.packets)))
+        if state == "hooks":
+            await screen.press("v", "y")
         if state == "form":
             await screen.press("t", "down", "enter")
         for _ in range(SAMPLES):

@@ -24,8 +24,8 @@ async def test_a_row_unfolds_into_its_hops_by_hook_and_table(shown, seed):
         assert "PREROUTING" in lines[1]
         assert "raw" in lines[1]
         assert "policy 2" in lines[1]
-        hooks = [line[:14].split()[0] for line in lines[1:23] if line[:14].strip()]
-        assert hooks == ["PREROUTING", "FORWARD", "POSTROUTING"]
+        hooks = [line[:14].split() for line in lines[1:23] if line[:14].strip()]
+        assert hooks == [["▾", "PREROUTING"], ["▾", "FORWARD"], ["▾", "POSTROUTING"]]
         await screen.press("enter")
         assert len(screen.lines()) == 6
 

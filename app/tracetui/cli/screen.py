@@ -12,7 +12,8 @@ from pathlib import Path
 from tracetui.cli.terminal import say
 from tracetui.errors import Failure
 from tracetui.kernel.module_files import ModuleFiles
-from tracetui.session import settings
+from tracetui.session import filter_history, settings
+from tracetui.session.filter_history import FilterHistory
 from tracetui.session.module_reader import ModuleReader
 from tracetui.session.session import Session
 from tracetui.session.settings import Settings
@@ -37,14 +38,18 @@ def show(session: Session, expression: str = "") -> int:
     chosen, wrong = settings.load(path)
     for sentence in wrong:
         say(sentence)
+    history_file = filter_history.file()
+    history = filter_history.load(history_file)
+    modules = ModuleReader(ModuleFiles())
     try:
-        app = TraceApp(session, ModuleReader(ModuleFiles()), settings=chosen, expression=expression)
+        app = TraceApp(session, modules, settings=chosen, history=history, expression=expression)
         with _ended_by_signals(app, session):
             app.run()
     finally:
         session.close(tell)
         tell()
     _keep(app.settings, chosen, path)
+    _keep_filters(history, history_file)
     return app.return_code or 0
 
 
@@ -53,6 +58,13 @@ def _keep(now: Settings, before: Settings, path: Path) -> None:
     try:
         if now != before:
             settings.save(path, now)
+    except Failure as error:
+        say(str(error))
+
+
+def _keep_filters(history: FilterHistory, path: Path) -> None:
+    try:
+        filter_history.save(path, history)
     except Failure as error:
         say(str(error))
 

@@ -152,7 +152,7 @@ class Collector:
 
     def deafen(self) -> None:
         """Stop listening: what comes is more than the node should pay for."""
-        self._reception.silence("closed: the flood went on; A listens again")
+        self._reception.silence("closed: the flood went on; armed again, it listens again")
         self._keeper.route.lose_source()
 
     def listen_again(self) -> None:

@@ -39,7 +39,12 @@ def silence(situation: Situation) -> list[Finding]:
     standing = [rule for rule in situation.rules if not _is_over(rule, situation.now)]
     found: list[Finding] = []
     if situation.rules and not standing:
-        return [Finding("the rule has expired", "a adds another; e puts off the end of one")]
+        return [
+            Finding(
+                "the rule has expired",
+                "{main.add-rule} adds another; {main.extend} puts off the end of one",
+            )
+        ]
     matched = [rule for rule in standing if rule.packets]
     if standing and not matched:
         found += _unmatched(standing, situation)
@@ -60,7 +65,7 @@ def _unmatched(rules: Sequence[InstalledRule], situation: Situation) -> Iterator
         yield Finding(
             f"{before} rule{'s' if before > 1 else ''} stand before it in {behind.chain} "
             "and may keep packets from it",
-            "d deletes it, and a puts another one first",
+            "{rules.delete} deletes it, and {main.add-rule} puts another one first",
         )
     chains = {rule.chain for rule in rules}
     if chains == {"PREROUTING"}:

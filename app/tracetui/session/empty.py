@@ -10,15 +10,19 @@ from tracetui.session.session import Session
 
 
 def empty_text(session: Session, needs: Sequence[Need], now: float) -> str:
-    """Why a session has no packet to show; ``now`` is seconds since the epoch."""
+    """Why a session has no packet to show; ``now`` is seconds since the epoch.
+
+    Keys are told by the names of what they do, in braces.
+    """
     status = session.status
     if status.why_not:
         return status.why_not
     if status.guard.tripped:
-        return "The guard removed our rules\n\ng shows what flooded, and narrower rules to add"
+        what_now = "{main.guard} shows what flooded, and narrower rules to add"
+        return f"The guard removed our rules\n\n{what_now}"
     ours = [rule for rule in session.rules if rule.mine]
     if not ours:
-        return "No TRACE rule yet\n\nPress a to add one, ? for all keys"
+        return "No TRACE rule yet\n\nPress {main.add-rule} to add one, {main.keys} for all keys"
     situation = Situation(
         rules=ours,
         now=now,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 from tracetui.errors import Failure
+from tracetui.session import home
 
 SIDE = 40
 """Cells of the modules and rules at the left, unless chosen otherwise."""
@@ -41,9 +40,7 @@ class Loaded(NamedTuple):
 
 def file() -> Path:
     """Where the settings are, by the XDG base directory specification."""
-    base = os.environ.get("XDG_CONFIG_HOME", "")
-    directory = Path(base) if base.startswith("/") else Path("~").expanduser() / ".config"
-    return directory / "tracetui" / "settings.json"
+    return home.directory("XDG_CONFIG_HOME", "~/.config") / "settings.json"
 
 
 def load(path: Path) -> Loaded:
@@ -71,14 +68,8 @@ def load(path: Path) -> Loaded:
 def save(path: Path, settings: Settings) -> None:
     """Write the settings, all at once, beside what else the file has; raises Failure."""
     try:
-        # A link is what people keep such files by: what it points to is replaced, not the link.
-        target = Path(os.path.realpath(path))
-        value = {**_others(target), **_chosen(settings)}
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".settings", dir=target.parent) as beside:
-            new = Path(beside) / "new"
-            new.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-            new.replace(target)
+        value = {**_others(path), **_chosen(settings)}
+        home.write(path, json.dumps(value, indent=2) + "\n")
     except OSError as error:
         raise Failure(f"the settings are not kept: {path}: {error.strerror}") from None
 

@@ -12,6 +12,7 @@ from typing import Optional
 from textual.app import App
 
 from tracetui.session.cells import shown
+from tracetui.session.filter_history import FilterHistory
 from tracetui.session.module_reader import ModuleReader
 from tracetui.session.session import Notice, Session
 from tracetui.session.settings import Settings
@@ -21,9 +22,10 @@ from tracetui.ui.dialogs import Dialogs
 from tracetui.ui.keymap import Keymap
 from tracetui.ui.palette import Commands
 from tracetui.ui.screens.main import WIDE, MainScreen
+from tracetui.ui.widgets.notice_lines import SECONDS
+from tracetui.ui.widgets.packets_pane import PacketsPane
 
 POLL_SECONDS = 0.1
-NOTICE_SECONDS = 8.0
 NOTICE_CELLS = 600
 """What a notice takes at most: about ten lines."""
 
@@ -45,11 +47,12 @@ class TraceApp(App[None]):
         modules: ModuleReader,
         clock: Callable[[], float] = time.time,
         settings: Optional[Settings] = None,
+        history: Optional[FilterHistory] = None,
         expression: str = "",
     ) -> None:
         """Show ``session``; ``clock`` gives seconds since the epoch for countdowns and expiries.
 
-        ``expression`` is the filter in force at first.
+        ``expression`` is the filter in force at first; what is filtered by goes into ``history``.
         """
         super().__init__()
         self.settings = settings or Settings()
@@ -58,8 +61,12 @@ class TraceApp(App[None]):
         self.session = session
         self.notices: list[Notice] = []
         """Everything the user was told."""
-        self._dialogs = Dialogs(self, session, clock, self.tell)
-        self._main = MainScreen(session, modules, clock, self._dialogs, self.settings, expression)
+        keymap = self.keymap
+        self._dialogs = Dialogs(self, session, clock, self.tell, keymap)
+        packets = PacketsPane(session, keymap, history or FilterHistory(), expression)
+        self._main = MainScreen(
+            session, modules, clock, self._dialogs, self.settings, keymap, packets
+        )
 
     def on_mount(self) -> None:
         """Open the screen and begin to look at the session."""
@@ -87,7 +94,7 @@ class TraceApp(App[None]):
 
     def action_keys(self) -> None:
         """Show every key."""
-        self._dialogs.keys(self.keymap)
+        self._dialogs.keys()
 
     def action_log(self) -> None:
         """Show everything that was told."""
@@ -110,11 +117,13 @@ class TraceApp(App[None]):
         self._main.update()
 
     def tell(self, notice: Notice) -> None:
-        """Show a notice for some seconds, and keep it."""
+        """Show a notice for some seconds, also above a dialog, and keep it."""
         self.notices.append(notice)
-        self.notify(
-            shown(notice.text, NOTICE_CELLS),
-            severity=_SEVERITIES.get(notice.severity, "information"),  # type: ignore[arg-type]
-            timeout=NOTICE_SECONDS,
-            markup=False,
-        )
+        self._main.tell(notice)
+        if self._main.is_mounted and not self._main.is_current:
+            self.notify(
+                shown(notice.text, NOTICE_CELLS),
+                severity=_SEVERITIES.get(notice.severity, "information"),  # type: ignore[arg-type]
+                timeout=SECONDS,
+                markup=False,
+            )

@@ -73,6 +73,7 @@ COMMANDS = (
         footer=True,
     ),
     Command("timeline", "u", "tested", "tested", "show the rules that were passed by"),
+    Command("timeline", "v", "outline", "outline", "a line for each hook, or one for each hop"),
     Command("timeline", "o", "own", "own hops", "show the hops of our own TRACE rules"),
     Command(
         "timeline", "c", "compare", "compare", "compare with the packet marked last, or mark it"
@@ -94,8 +95,10 @@ COMMANDS = (
     Command("timeline", "f", "find", "find", "find a text in packets, hops and rules"),
     Command("timeline", "n", "again(1)", "next found", "the next place of that text"),
     Command("timeline", "N", "again(-1)", "found before", "the place before"),
-    Command("timeline", "right,l", "unfold", "unfold", "show the packet's hops", "→ l"),
-    Command("timeline", "left,h", "fold", "fold", "hide the packet's hops", "← h"),
+    Command(
+        "timeline", "right,l", "unfold", "unfold", "show the hops of a packet, of a hook", "→ l"
+    ),
+    Command("timeline", "left,h", "fold", "fold", "hide the hops of a hook, of a packet", "← h"),
     Command("timeline", "up,k", "move(-1)", "up", "up; stops following", "↑ k"),
     Command("timeline", "down,j", "move(1)", "down", "down", "↓ j"),
     Command("timeline", "pageup", "page(-1)", "page up", "a page up", "PgUp"),

@@ -58,16 +58,18 @@ class Dialogs:
         session: Session,
         clock: Callable[[], float],
         tell: Callable[[Notice], None],
+        keymap: Keymap,
     ) -> None:
         """``clock`` gives seconds since the epoch; ``tell`` shows a notice and keeps it."""
         self._app = app
         self._session = session
         self._clock = clock
         self._tell = tell
+        self._keymap = keymap
 
     def say(self, text: str, severity: str = "information") -> None:
-        """Tell the user one sentence."""
-        self._tell(Notice(self._clock(), severity, text))
+        """Tell the user one sentence; the names of commands in braces become their keys."""
+        self._tell(Notice(self._clock(), severity, self._keymap.told(text)))
 
     def add_rule(self, begin_with: Optional[Preset] = None) -> None:
         """The form, where rules can be added at all."""
@@ -87,7 +89,7 @@ class Dialogs:
 
     def guard(self) -> None:
         """What flooded, what to try instead, the guard's history."""
-        self._app.push_screen(GuardScreen(self._session), self._after_guard)
+        self._app.push_screen(GuardScreen(self._session, self._keymap), self._after_guard)
 
     def threshold(self) -> None:
         """Another threshold for the guard."""
@@ -115,7 +117,7 @@ class Dialogs:
         end = len(here.chain.rules) + 1
         place = ChainPlace(hop.backend, hop.family, hop.table, hop.chain)
         visit = Visit(place, here.chain, number or here.number or end)
-        self._app.push_screen(ChainScreen(self._session, visit, hop.readings))
+        self._app.push_screen(ChainScreen(self._session, visit, hop.readings, self._keymap))
 
     def compare(self, one: Packet, other: Packet) -> None:
         """Two packets side by side."""
@@ -123,7 +125,7 @@ class Dialogs:
 
     def find(self, look: Callable[[str], None]) -> None:
         """A text to look for."""
-        self._app.push_screen(FindScreen(), lambda text: look(text) if text else None)
+        self._app.push_screen(FindScreen(self._keymap), lambda text: look(text) if text else None)
 
     def module(self, reader: ModuleReader, tree: ModuleTree, module: Module) -> None:
         """Everything known of a kernel module."""
@@ -140,9 +142,9 @@ class Dialogs:
             ask, lambda yes: self._session.load_module(need.module) if yes else None
         )
 
-    def keys(self, keymap: Keymap) -> None:
+    def keys(self) -> None:
         """Every key."""
-        self._app.push_screen(HelpScreen(keymap))
+        self._app.push_screen(HelpScreen(self._keymap))
 
     def log(self, notices: Sequence[Notice]) -> None:
         """Everything that was told."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Optional
 
 from tracetui.ui.commands import COMMANDS, Command
 
 _KEY = re.compile(r"(ctrl\+|shift\+|alt\+)*([a-z][a-z0-9_]*|[!-~])", re.IGNORECASE)
+
+_NAME = re.compile(r"\{([a-z-]+\.[a-zA-Z-]+)\}")
 
 
 class Keymap:
@@ -36,6 +39,18 @@ class Keymap:
         """The keys of a command as people write them."""
         bound = self.bound.get(command.name)
         return written(command) if bound is None else _written(bound)
+
+    def told(self, text: str) -> str:
+        """A text with the present key in the place of each command's name in braces.
+
+        ``{main.add-rule} adds one`` is ``a adds one``. What is no command's name stays as it is.
+        """
+        return _NAME.sub(lambda found: self._key(found[1]) or found[0], text)
+
+    def _key(self, name: str) -> Optional[str]:
+        """The first key of a command, as people write it."""
+        command = next((one for one in COMMANDS if one.name == name), None)
+        return self.written(command).split()[0] if command else None
 
     def _say_clashes(self) -> None:
         """Two commands of one scope on one key: the one that was bound by the user has it."""

@@ -18,6 +18,7 @@ from tracetui.parse import nft_text, xtables_save
 from tracetui.session.cells import shown, wrapped
 from tracetui.session.session import ChainPlace, Session
 from tracetui.ui.commands import bindings
+from tracetui.ui.keymap import Keymap
 from tracetui.ui.widgets.chain_list import ChainList
 
 POLL_SECONDS = 0.1
@@ -43,10 +44,13 @@ class ChainScreen(ModalScreen[None]):
 
     BINDINGS = [*bindings("anywhere"), *bindings("chain-screen")]  # noqa: RUF012 - as Textual has it
 
-    def __init__(self, session: Session, first: Visit, window: Optional[Window]) -> None:
+    def __init__(
+        self, session: Session, first: Visit, window: Optional[Window], keymap: Keymap
+    ) -> None:
         super().__init__()
         self._session = session
         self._window = window
+        self._keymap = keymap
         self._visits = [first]
         self._list = ChainList()
         self._counted: Optional[float] = None
@@ -101,10 +105,11 @@ class ChainScreen(ModalScreen[None]):
         what = chain_names.label(place.chain, visit.chain)
         title = f"{place.backend} {place.family} {place.table} {place.chain}"
         trail = " → ".join(one.place.chain for one in self._visits[:-1])
+        key = self._keymap.told("{chain-screen.back}" if trail else "{chain.follow}")
         width = self.app.size.width
         box.border_title = Content(shown(f"{title} · {what}" if what else title, width))
         box.border_subtitle = Content(
-            shown(f"{trail} → · Backspace" if trail else "Enter follows a jump", width)
+            shown(f"{trail} → · {key}" if trail else f"{key} follows a jump", width)
         )
         self._list.show(visit.chain, visit.number)
         self._show_rule()

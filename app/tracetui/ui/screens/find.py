@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from tracetui.ui.commands import bindings
+from tracetui.ui.keymap import Keymap
 from tracetui.ui.widgets.field import Field
 
 
@@ -22,11 +23,17 @@ class FindScreen(ModalScreen[Optional[str]]):
         Binding("escape", "dismiss(None)", "cancel"),
     ]
 
+    def __init__(self, keymap: Keymap) -> None:
+        super().__init__()
+        self._keymap = keymap
+
     def compose(self) -> ComposeResult:
         """Lay out the question."""
         with Vertical(id="find-text") as box:
             box.border_title = "Find in packets, hops and rules"
-            box.border_subtitle = "Enter finds · then n next, N previous"
+            box.border_subtitle = self._keymap.told(
+                "Enter finds · then {timeline.next-found} next, {timeline.found-before} previous"
+            )
             yield Field("", compact=True, max_length=200)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

@@ -22,6 +22,7 @@ from tracetui.session.inert import inert
 from tracetui.session.proposals import Proposal
 from tracetui.session.session import Session
 from tracetui.ui.commands import bindings
+from tracetui.ui.keymap import Keymap
 
 REFRESH_SECONDS = 0.5
 
@@ -43,9 +44,10 @@ class GuardScreen(ModalScreen[Optional[Choice]]):
         Binding("escape,g,q", "dismiss(None)", "close"),
     ]
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, keymap: Keymap) -> None:
         super().__init__()
         self._session = session
+        self._keymap = keymap
         self._choices: list[Choice] = []
 
     def compose(self) -> ComposeResult:
@@ -66,7 +68,8 @@ class GuardScreen(ModalScreen[Optional[Choice]]):
     def show(self) -> None:
         """Show what is known now; the cursor stays where it is."""
         status = self._session.status
-        text = "\n".join(map(inert, _lines(status.guard, self._session.aftermath.seen)))
+        lines = _lines(status.guard, self._session.aftermath.seen)
+        text = "\n".join(inert(self._keymap.told(line)) for line in lines)
         self.query_one("#guard-state", Static).update(text)
         choices = self._find_choices(status.guard)
         if choices != self._choices or not choices:
@@ -110,9 +113,10 @@ def _lines(guard: GuardState, seen: Talkers) -> Iterator[str]:
     else:
         yield from _trip_lines(guard.trip)
         if guard.is_deaf:
-            yield "The flood went on without our rules, so nothing is listened to until A arms it."
+            yield "The flood went on without our rules, so nothing is listened to."
         else:
-            yield "No rule can be added until A arms it."
+            yield "No rule can be added."
+        yield "{main.arm} arms it again."
     if guard.trips:
         yield from _seen_lines(seen)
     earlier = guard.trips[:-1] if guard.trip else guard.trips

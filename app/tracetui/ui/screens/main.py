@@ -1,45 +1,36 @@
-"""The one screen: status, modules, TRACE rules, filter and packets."""
+"""The one screen: status, modules, TRACE rules, packets, and what was told."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from textual import on
 from textual.actions import SkipAction
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
+from textual.events import MouseDown
 from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Footer, Input
 
-from tracetui.session import narrowing
 from tracetui.session.empty import empty_text
-from tracetui.session.filtered import FilteredView
 from tracetui.session.module_reader import ModuleReader
-from tracetui.session.seen import Seen
-from tracetui.session.session import Session
+from tracetui.session.session import Notice, Session
 from tracetui.session.settings import SIDE_LEAST, SIDE_MOST, Settings
 from tracetui.ui.commands import bindings
 from tracetui.ui.dialogs import Dialogs
-from tracetui.ui.widgets.filter_bar import FilterBar
-from tracetui.ui.widgets.hop_detail import HopDetail
+from tracetui.ui.keymap import Keymap
 from tracetui.ui.widgets.modules_pane import ModulesPane
+from tracetui.ui.widgets.notice_lines import NoticeLines
+from tracetui.ui.widgets.packets_pane import PacketsPane
 from tracetui.ui.widgets.rules_pane import RulesPane
+from tracetui.ui.widgets.side import Side
 from tracetui.ui.widgets.status_bar import StatusBar
 from tracetui.ui.widgets.timeline import Timeline
 
 SECOND = 1.0
-SLICE_SECONDS, PAUSE_SECONDS = 0.02, 0.005
-"""How long a filter is tried before the screen has its turn, and how long that is."""
 WIDE = 110
 """Cells from which the panes stand side by side."""
-
-
-class PacketsPane(Vertical):
-    """The filter above the timeline."""
-
-    ALLOW_MAXIMIZE = True
 
 
 class MainScreen(Screen[None]):
@@ -61,43 +52,37 @@ class MainScreen(Screen[None]):
         clock: Callable[[], float],
         dialogs: Dialogs,
         settings: Settings,
-        expression: str,
+        keymap: Keymap,
+        packets: PacketsPane,
     ) -> None:
-        """``expression`` is the filter that is in force at first."""
         super().__init__()
-        self._side = settings.side
+        self._width = settings.side
         self.set_class(settings.modules, "-modules")
         self._session = session
         self._dialogs = dialogs
+        self._keymap = keymap
         self._module_reader = modules
         self._clock = clock
-        self._view = FilteredView(session.packets, session.explanations)
         # Kept, not looked up: while the program ends, a timer may still find them gone.
-        self._bar = StatusBar()
-        self._rules = RulesPane(clock, "rules")
-        self._packets = PacketsPane(id="packets")
-        self._filter_bar = FilterBar(Seen(session.packets), expression)
-        self._timeline = Timeline(self._view, session.explanations, "timeline")
-        self._detail = HopDetail()
-        self._modules = ModulesPane(modules, "modules")
+        self._bar = StatusBar(keymap)
+        self._modules = ModulesPane(modules, keymap)
+        self._rules = RulesPane(clock, keymap)
+        self._side = Side(self._modules, self._rules)
+        self._packets = packets
+        self._notices = NoticeLines(keymap)
 
     def compose(self) -> ComposeResult:
         """Lay out the panes."""
         yield self._bar
         with Horizontal(id="body"):
-            with Vertical(id="side"):
-                yield self._modules
-                yield self._rules
-            with self._packets:
-                yield self._filter_bar
-                yield self._timeline
-                yield self._detail
+            yield self._side
+            yield self._packets
+        yield self._notices
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         """Start in the packets."""
-        self._packets.border_title = "Packets"
-        self.set_focus(self._timeline)
+        self.set_focus(self._packets.timeline)
         self.update()
         self._each_second()
         self.set_interval(SECOND, self._each_second)
@@ -106,15 +91,22 @@ class MainScreen(Screen[None]):
         """Fit the left side anew."""
         self._lay_out()
 
+    def on_mouse_down(self, event: MouseDown) -> None:
+        """Have the edge between the panes follow the mouse, where it was taken there."""
+        if self._is_wide and self.maximized is None and self._side.has_edge_at(event.screen_x):
+            self._side.hold_edge()
+
     def update(self) -> None:
         """Show what the session has now."""
         if not self.is_mounted:
             return
         self._bar.status = self._session.status
-        timeline = self._timeline
-        timeline.refresh_rows()
-        timeline.empty_text = self._empty_text()
-        self._show_title()
+        none = empty_text(self._session, self._modules.needs, self._clock())
+        self._packets.update(self._keymap.told(none))
+
+    def tell(self, notice: Notice) -> None:
+        """Show a notice for some seconds."""
+        self._notices.add(notice)
 
     def action_add_rule(self) -> None:
         """Open the form, where rules can be added at all."""
@@ -130,7 +122,8 @@ class MainScreen(Screen[None]):
 
     def action_paths(self) -> None:
         """Group the packets that the filter lets through by the way they took."""
-        self._dialogs.paths(list(self._view.rows), self._timeline.go_to_packet)
+        packets = self._packets
+        self._dialogs.paths(list(packets.view.rows), packets.timeline.go_to_packet)
 
     def action_arm(self) -> None:
         """Arm the guard again."""
@@ -142,13 +135,14 @@ class MainScreen(Screen[None]):
 
     def action_export(self) -> None:
         """Write packets to a file, or to the clipboard."""
-        selected, marked = self._timeline.selected, self._timeline.marked
-        shown = "shown by the filter" if self._view.is_filtered else "all"
+        timeline, view = self._packets.timeline, self._packets.view
+        selected, marked = timeline.selected, timeline.marked
+        shown = "shown by the filter" if view.is_filtered else "all"
         self._dialogs.export(
             {
                 "marked": list(marked.values()),
                 "this packet": [selected] if selected else [],
-                shown: list(self._view.rows),
+                shown: list(view.rows),
             }
         )
 
@@ -159,16 +153,13 @@ class MainScreen(Screen[None]):
         if self._modules.has_focus_within:
             self._modules.action_find()
             return
-        self._filter_bar.focus_first()
+        self._packets.filter_bar.focus_first()
 
     def action_clear(self) -> None:
         """Clear the filter, then the marks; in the modules, show all of them."""
         if self._modules.has_focus_within and self._modules.clear_find():
             return
-        if not self._view.is_filtered and self._timeline.unmark():
-            return
-        self._filter_bar.clear()
-        self.set_focus(self._timeline)
+        self._packets.clear()
 
     def action_modules(self) -> None:
         """Show the modules where they are folded, or fold them where they are shown."""
@@ -177,7 +168,7 @@ class MainScreen(Screen[None]):
         if self.query_one("#tree").display and self.has_class("-modules"):
             self.set_focus(self.query_one("#tree"))
         else:
-            self.set_focus(self._timeline)
+            self.set_focus(self._packets.timeline)
 
     def action_pane(self, name: str) -> None:
         """Go to a pane."""
@@ -190,49 +181,17 @@ class MainScreen(Screen[None]):
         if self.maximized is not None:
             self.minimize()
             return
-        for name in _PANES:
-            pane = self.query_one(f"#{name}")
+        for pane in (self._modules, self._rules, self._packets):
             if pane.has_focus_within:
                 self.maximize(pane, container=False)
 
     def action_resize(self, cells: int) -> None:
         """Give the left side so many cells more."""
-        self._side = max(SIDE_LEAST, min(SIDE_MOST, self._side + cells))
-        self._lay_out()
-        self.post_message(self.Chosen(side=self._side))
+        self._set_width(self._width + cells)
 
-    @on(FilterBar.Changed)
-    def _filter(self, event: FilterBar.Changed) -> None:
-        self._view.set_filter(event.view_filter)
-        self._timeline.filter_changed()
-        self.update()
-        self._filter_on()
-
-    def _filter_on(self) -> None:
-        """Try the filter on older packets, while the screen has its turn in between."""
-        if self._view.untried:
-            self._view.work(time.monotonic() + SLICE_SECONDS)
-            self._timeline.filter_changed()
-            self.set_timer(PAUSE_SECONDS, self._filter_on)
-
-    @on(Timeline.Narrowed)
-    def _narrow(self, event: Timeline.Narrowed) -> None:
-        packet, present = event.packet, self._filter_bar.expression
-        found = {
-            "flow": narrowing.only_flow(packet),
-            "host": narrowing.only_host(packet),
-            "hide": narrowing.hidden(packet, present),
-        }[event.how]
-        if found is None:
-            self._dialogs.say("no filter can name this packet: its header was not seen", "warning")
-        else:
-            self._filter_bar.set_expression(found)
-
-    @on(Timeline.CursorMoved)
-    def _show_detail(self) -> None:
-        packet = self._timeline.selected
-        explanation = self._session.explain(packet) if packet is not None else None
-        self._detail.show(packet, explanation, self._timeline.selected_hop)
+    @on(Side.Drawn)
+    def _draw_edge(self, event: Side.Drawn) -> None:
+        self._set_width(event.cells)
 
     @on(Timeline.ChainWanted)
     def _open_chain(self, event: Timeline.ChainWanted) -> None:
@@ -244,21 +203,17 @@ class MainScreen(Screen[None]):
 
     @on(Timeline.FindWanted)
     def _ask_for_text(self) -> None:
-        self._dialogs.find(self._timeline.seeker.find)
+        self._dialogs.find(self._packets.timeline.seeker.find)
 
-    @on(Timeline.NotFound)
-    def _say_not_found(self, event: Timeline.NotFound) -> None:
-        self._dialogs.say(event.why)
+    @on(Timeline.Said)
+    def _say(self, event: Timeline.Said) -> None:
+        self._dialogs.say(event.text, event.severity)
 
     @on(Timeline.Wanted)
     def _do_with_packet(self, event: Timeline.Wanted) -> None:
         dialogs = self._dialogs
         do = {"about": dialogs.packet, "copy": dialogs.copy, "trace": dialogs.trace}
         do[event.what](event.packet)
-
-    @on(FilterBar.Left)
-    def _leave_filter(self) -> None:
-        self.set_focus(self._timeline)
 
     @on(ModulesPane.Asked)
     def _show_module(self, event: ModulesPane.Asked) -> None:
@@ -276,45 +231,24 @@ class MainScreen(Screen[None]):
     def _extend(self, event: RulesPane.Extend) -> None:
         self._session.extend_rules([event.rule.id])
 
-    @on(Timeline.StateChanged)
-    def _show_title(self) -> None:
-        timeline = self._timeline
-        shown, total = len(self._view.rows), self._view.total
-        count = f"{shown:,} of {total:,}" if self._view.is_filtered else f"{total:,}"
-        if timeline.paused:
-            state = "PAUSED · space goes on"
-        elif timeline.following:
-            state = "following"
-        else:
-            state = "stopped here · End follows"
-        evicted = self._session.packets.evicted
-        gone = f" · {evicted:,} dropped" if evicted else ""
-        if len(timeline.marked) == 1:
-            state = "◆ marked · c on another packet compares"
-        elif timeline.marked:
-            state = f"◆ {len(timeline.marked):,} marked · Ctrl+S exports"
-        subtitle = f"{count}{gone} · {state}"
-        # Setting it paints the pane anew, whether it says something new or not.
-        if self._packets.border_subtitle != subtitle:
-            self._packets.border_subtitle = subtitle
+    @property
+    def _is_wide(self) -> bool:
+        return self.app.size.width >= WIDE
+
+    def _set_width(self, cells: int) -> None:
+        self._width = max(SIDE_LEAST, min(SIDE_MOST, cells))
+        self._lay_out()
+        self.post_message(self.Chosen(side=self._width))
 
     def _lay_out(self) -> None:
         """Beside the packets the left side has its width; above them, the whole of the screen's."""
-        is_wide = self.app.size.width >= WIDE
-        self.query_one("#side").styles.width = self._side if is_wide else None
+        self._side.styles.width = self._width if self._is_wide else None
 
     def _each_second(self) -> None:
         self._bar.sample()
         ends = [rule.expires for rule in self._session.rules if rule.mine and rule.expires]
         self._bar.left = min(ends) - self._clock() if ends else None
-        none = self._session.status.why_not or "none yet: a adds one"
+        none = self._session.status.why_not or self._keymap.told(
+            "none yet: {main.add-rule} adds one"
+        )
         self._rules.show(self._session.rules, none)
-
-    def _empty_text(self) -> str:
-        """What to do while there is no packet to see."""
-        if self._view.total:
-            return f"0 of {self._view.total:,} packets match\n\nEsc clears the filter"
-        return empty_text(self._session, self._modules.needs, self._clock())
-
-
-_PANES = ("modules", "rules", "packets")

@@ -20,7 +20,7 @@ from tracetui.session.cells import shown
 from tracetui.session.paths import Path, Paths
 from tracetui.session.session import Session
 from tracetui.ui.commands import bindings
-from tracetui.ui.widgets.timeline_lines import MARKS
+from tracetui.ui.widgets.pieces import MARKS
 
 SLICE_SECONDS = 0.03
 STEP_SECONDS = 0.1

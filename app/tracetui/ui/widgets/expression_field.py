@@ -6,12 +6,10 @@ from typing import Optional
 
 from textual.suggester import Suggester
 
+from tracetui.session.filter_history import FilterHistory
 from tracetui.session.seen import Seen
 from tracetui.ui.commands import bindings
 from tracetui.ui.widgets.field import Field
-
-HISTORY = 50
-"""Expressions remembered."""
 
 
 class _Completion(Suggester):
@@ -28,7 +26,7 @@ class ExpressionField(Field):
 
     BINDINGS = bindings("expression")
 
-    def __init__(self, seen: Seen) -> None:
+    def __init__(self, seen: Seen, history: FilterHistory) -> None:
         super().__init__(
             id="expression",
             compact=True,
@@ -38,8 +36,8 @@ class ExpressionField(Field):
             suggester=_Completion(seen),
         )
         self._seen = seen
-        self._history: list[str] = []
-        self._at = 0
+        self._history = history
+        self._at = len(history.filters)
         """The place in the history; behind its end is what is being typed."""
         self._draft = ""
 
@@ -48,28 +46,27 @@ class ExpressionField(Field):
         self._seen.look()
 
     def remember(self) -> None:
-        """Keep what is there for later; the oldest goes where there are too many."""
-        text = self.value.strip()
-        if text and text not in self._history[-1:]:
-            self._history.append(text)
-            del self._history[:-HISTORY]
-        self._at, self._draft = len(self._history), ""
+        """Keep what is there for later."""
+        if self.value.strip():
+            self._history.remember(self.value)
+        self._at, self._draft = len(self._history.filters), ""
 
     def action_earlier(self) -> None:
         """Show the expression before."""
-        if self._at == len(self._history):
+        if self._at == len(self._history.filters):
             self._draft = self.value
         if self._at > 0:
             self._show(self._at - 1)
 
     def action_later(self) -> None:
         """Show the one after it; behind what is being typed are the packets."""
-        if self._at < len(self._history):
+        if self._at < len(self._history.filters):
             self._show(self._at + 1)
         else:
             self.post_message(self.Submitted(self, self.value))
 
     def _show(self, at: int) -> None:
         self._at = at
-        self.value = self._history[at] if at < len(self._history) else self._draft
+        filters = self._history.filters
+        self.value = filters[at] if at < len(filters) else self._draft
         self.cursor_position = len(self.value)

@@ -11,6 +11,7 @@ from textual.widgets import Input, Label, Static
 from tracetui.model.filter_words import InvalidFilter
 from tracetui.model.view_filter import FIELDS, ViewFilter
 from tracetui.session.cells import shown
+from tracetui.session.filter_history import FilterHistory
 from tracetui.session.seen import Seen
 from tracetui.ui.commands import bindings
 from tracetui.ui.widgets.expression_field import ExpressionField
@@ -38,10 +39,10 @@ class FilterBar(Vertical):
     class Left(Message):
         """The user is done with the fields."""
 
-    def __init__(self, seen: Seen, expression: str = "") -> None:
+    def __init__(self, seen: Seen, history: FilterHistory, expression: str = "") -> None:
         """Begin with ``expression`` in force; ``seen`` completes what is typed."""
         super().__init__()
-        self._expression = ExpressionField(seen)
+        self._expression = ExpressionField(seen, history)
         self._at_first = expression
 
     @property

@@ -21,6 +21,7 @@ from tracetui.session.cells import padded, shown
 from tracetui.session.inert import inert
 from tracetui.session.module_reader import Listing, ModuleReader
 from tracetui.ui.commands import bindings
+from tracetui.ui.keymap import Keymap
 from tracetui.ui.widgets.field import Field
 
 REFRESH_SECONDS = 5.0
@@ -53,8 +54,9 @@ class ModulesPane(Vertical):
             super().__init__()
             self.need = need
 
-    def __init__(self, reader: ModuleReader, widget_id: str) -> None:
-        super().__init__(id=widget_id)
+    def __init__(self, reader: ModuleReader, keymap: Keymap) -> None:
+        super().__init__(id="modules")
+        self._keymap = keymap
         self.border_title = "Modules"
         self._reader = reader
         self._order = ORDERS[0]
@@ -207,7 +209,8 @@ class ModulesPane(Vertical):
         node = parent.add(label, data=NEEDS)
         for need in needs:
             text = Text(f"{modules.mark_of(need)} {padded(need.part.name, 15)} ")
-            state = "not loaded · l loads" if need.state == ON_DISK else need.state
+            state = "not loaded · {modules.load} loads" if need.state == ON_DISK else need.state
+            state = self._keymap.told(state)
             node.add_leaf(text.append(state, style="dim"), data=need)
 
     def _add_modules(self, parent: TreeNode[Entry], found: list[Module]) -> None:

@@ -15,6 +15,7 @@ from tracetui.model.installed import InstalledRule
 from tracetui.session.cells import wrapped
 from tracetui.session.inert import inert
 from tracetui.ui.commands import bindings
+from tracetui.ui.keymap import Keymap
 
 WIDE = 70
 """Cells from which a rule takes two lines instead of up to four."""
@@ -48,8 +49,9 @@ class RulesPane(OptionList):
             super().__init__()
             self.rule = rule
 
-    def __init__(self, clock: Callable[[], float], widget_id: str) -> None:
-        super().__init__(markup=False, id=widget_id)
+    def __init__(self, clock: Callable[[], float], keymap: Keymap) -> None:
+        super().__init__(markup=False, id="rules")
+        self._keymap = keymap
         self.border_title = "TRACE rules"
         self._clock = clock
         self._rules: dict[str, InstalledRule] = {}
@@ -73,7 +75,7 @@ class RulesPane(OptionList):
         ours = sum(rule.is_ours for rule in rules)
         foreign = len(rules) - ours
         ending = any(rule.mine and self._is_last_minute(rule) for rule in rules)
-        hint = "e extends · " if ending else ""
+        hint = self._keymap.told("{rules.extend} extends · ") if ending else ""
         self.border_subtitle = f"{hint}{ours} ours" + (f" · {foreign} foreign" if foreign else "")
 
     def action_delete(self) -> None:

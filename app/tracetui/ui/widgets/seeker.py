@@ -62,7 +62,7 @@ class Seeker:
     def again(self, step: int) -> None:
         """Go to the next place of the text looked for, or to the one before."""
         if not self._sought:
-            self._rows.say_not_found("nothing was looked for yet: f looks for a text")
+            self._rows.say_not_found("nothing was looked for yet: {timeline.find} looks for a text")
             return
         test = mentions(self._sought, self._explanations)
         self._begin(test, step, f"not found: {self._sought}")

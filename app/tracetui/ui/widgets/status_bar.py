@@ -15,6 +15,7 @@ from tracetui.model.hop import KMSG
 from tracetui.session.guard_state import removal_text
 from tracetui.session.inert import inert
 from tracetui.session.session import SourceState, Status
+from tracetui.ui.keymap import Keymap
 from tracetui.ui.widgets.rules_pane import LAST_MINUTE, countdown
 
 SAMPLES = 20
@@ -39,8 +40,9 @@ class StatusBar(Widget):
     left: reactive[Optional[float]] = reactive(None)
     """Seconds until the first rule of ours ends; None where none does."""
 
-    def __init__(self) -> None:
+    def __init__(self, keymap: Keymap) -> None:
         super().__init__()
+        self._keymap = keymap
         self._rates: deque[int] = deque([0] * SAMPLES, maxlen=SAMPLES)
 
     def sample(self) -> None:
@@ -115,7 +117,8 @@ class StatusBar(Widget):
         if trip is None:
             return Text()
         at = datetime.fromtimestamp(trip.at, timezone.utc)
-        words = f" ✗ GUARD TRIPPED (g: what now): {trip.reason}; {removal_text(trip)}"
+        key = self._keymap.told("{main.guard}")
+        words = f" ✗ GUARD TRIPPED ({key}: what now): {trip.reason}; {removal_text(trip)}"
         if trip.foreign:
             words += ", foreign rules trace on"
         words += f" · {at:%H:%M:%S} UTC"

@@ -19,16 +19,11 @@ from tracetui.session.explanations import Explanations
 from tracetui.session.filtered import FilteredView
 from tracetui.session.seek import Place
 from tracetui.ui.commands import bindings
+from tracetui.ui.widgets.hop_lines import Detail
+from tracetui.ui.widgets.packet_line import Columns, packet_line
+from tracetui.ui.widgets.pieces import Line
 from tracetui.ui.widgets.seeker import Seeker
 from tracetui.ui.widgets.timeline_layout import Layout, Spot
-from tracetui.ui.widgets.timeline_lines import (
-    Asked,
-    Columns,
-    Detail,
-    Line,
-    details,
-    packet_line,
-)
 
 
 class Timeline(ScrollView, can_focus=True):
@@ -88,12 +83,13 @@ class Timeline(ScrollView, can_focus=True):
     class FindWanted(Message):
         """The user wants to look for a text."""
 
-    class NotFound(Message):
-        """What was looked for is in no packet that is shown."""
+    class Said(Message):
+        """The user is to be told something."""
 
-        def __init__(self, why: str) -> None:
+        def __init__(self, text: str, severity: str = "information") -> None:
             super().__init__()
-            self.why = why
+            self.text = text
+            self.severity = severity
 
     class Compared(Message):
         """The user wants to see two packets side by side."""
@@ -107,9 +103,8 @@ class Timeline(ScrollView, can_focus=True):
         self._view = view
         self._explanations = explanations
         self._version = 0
-        self._asked = Asked()
-        self._lines = Layout(view)
-        self._details: dict[int, list[Detail]] = {}
+        self._height = 0
+        self._lines = Layout(view, explanations)
         self._cursor: Optional[Spot] = None
         self.marked: dict[int, Packet] = {}
         """Packets marked by hand, in the order they were marked; by their ids."""
@@ -161,8 +156,13 @@ class Timeline(ScrollView, can_focus=True):
         self._relayout()
 
     def on_resize(self) -> None:
-        """Fit the columns anew."""
+        """Fit the columns anew; the cursor stays in sight where it was."""
+        cursor = self._lines.line_of(self._cursor)
+        was_seen = cursor is not None and 0 <= cursor - self.scroll_offset.y < self._height
+        self._height = self.size.height
         self._relayout()
+        if was_seen and cursor is not None:
+            self.scroll_to_region(Region(0, cursor, 1, 1), animate=False, force=True)
 
     def render_line(self, y: int) -> Strip:
         """Draw one line of the screen."""
@@ -207,22 +207,29 @@ class Timeline(ScrollView, can_focus=True):
         self.post_message(self.StateChanged())
 
     def action_turn(self) -> None:
-        """Show or hide the hops of the packet under the cursor; of a hop, open the chain."""
+        """Show or hide the hops of a packet, or of a hook; of a hop, open the chain."""
         packet, detail = self.selected, self._selected_detail()
-        if packet is not None and detail is not None:
+        if packet is None:
+            return
+        if detail is not None and detail.is_folded:
+            self._turn_hook(packet, detail)
+        elif detail is not None:
             self.post_message(self.ChainWanted(packet, detail.hop, detail.tested))
-        elif packet is not None:
-            self._fold(packet) if packet.id in self._lines.unfolded else self._unfold(packet)
+        else:
+            self._fold(packet) if self._lines.is_unfolded(packet.id) else self._unfold(packet)
 
     def action_own(self) -> None:
         """Show the hops of TRACE rules of ours, or hide them again."""
-        self._asked = self._asked._replace(own=not self._asked.own)
-        self._relayout()
+        self._ask(own=not self._lines.asked.own)
 
     def action_tested(self) -> None:
         """Show the rules that were passed by, or hide them again."""
-        self._asked = self._asked._replace(tested=not self._asked.tested)
-        self._relayout()
+        self._ask(tested=not self._lines.asked.tested)
+
+    def action_outline(self) -> None:
+        """Show a line for each hook under every unfolded packet, or one for each hop again."""
+        self._lines.turn_none()
+        self._ask(outline=not self._lines.asked.outline)
 
     def action_mark(self) -> None:
         """Mark the packet under the cursor, or take its mark away."""
@@ -292,25 +299,39 @@ class Timeline(ScrollView, can_focus=True):
         packet, hop = place
         if self._view.index_of(packet.id) is None:
             return
-        if hop is not None and packet.id not in self._lines.unfolded:
-            self._unfold(packet)
-        found = self._details_of(packet) if hop is not None else []
-        lines = (at for at, one in enumerate(found, 1) if one.hop == hop and one.tested is None)
-        self._go_to(self._lines.line_of(Spot(packet.id, next(lines, 0))) or 0)
+        spot = Spot(packet.id, 0)
+        if hop is not None:
+            if not self._lines.is_unfolded(packet.id):
+                self._unfold(packet)
+            spot = self._lines.spot_of_hop(packet.id, hop)
+        self._go_to(self._lines.line_of(spot) or 0)
 
     def say_not_found(self, why: str) -> None:
         """Have the user told."""
-        self.post_message(self.NotFound(why))
+        self.post_message(self.Said(why))
 
     def action_unfold(self) -> None:
-        """Show the hops of the packet under the cursor."""
-        if self.selected is not None:
-            self._unfold(self.selected)
+        """Show the hops of the packet under the cursor, or of the hook."""
+        packet, detail = self.selected, self._selected_detail()
+        if packet is not None and detail is None:
+            self._unfold(packet)
+        elif packet is not None and detail is not None and detail.is_folded:
+            self._turn_hook(packet, detail)
 
     def action_fold(self) -> None:
-        """Hide the hops of the packet under the cursor."""
-        if self.selected is not None:
-            self._fold(self.selected)
+        """Hide the hops of the hook under the cursor; where that is one line, the packet's."""
+        packet, detail = self.selected, self._selected_detail()
+        if packet is None:
+            return
+        hook = (
+            []
+            if detail is None
+            else [one for one in self._under(packet) if one.hook == detail.hook]
+        )
+        if detail is not None and len(hook) > 1:
+            self._turn_hook(packet, detail)
+        else:
+            self._fold(packet)
 
     def on_click(self, event: Click) -> None:
         """Put the cursor where the mouse is; on a packet that has it, show or hide the hops."""
@@ -318,7 +339,8 @@ class Timeline(ScrollView, can_focus=True):
         spot = self._lines.spot_at(at)
         if spot is None:
             return
-        if spot == self._cursor and spot.line == 0:
+        detail = self._selected_detail()
+        if spot == self._cursor and (detail is None or detail.is_folded):
             self.action_turn()
         else:
             self._go_to(at)
@@ -341,29 +363,38 @@ class Timeline(ScrollView, can_focus=True):
         packet, cursor = self.selected, self._cursor
         if packet is None or cursor is None or not cursor.line:
             return None
-        found = self._details_of(packet)
+        found = self._under(packet)
         return found[cursor.line - 1] if cursor.line <= len(found) else None
 
-    def _details_of(self, packet: Packet) -> list[Detail]:
-        """The lines under an unfolded packet."""
-        if packet.id not in self._details:
-            explanation = self._explanations.of(packet)
-            self._details[packet.id] = details(packet, explanation, self._asked, self._width)
-        return self._details[packet.id]
+    def _under(self, packet: Packet) -> list[Detail]:
+        return self._lines.details_of(packet.id)
+
+    def _ask(self, **asked: bool) -> None:
+        """Show hops another way; the cursor stays on its hop."""
+        place = self.place
+        self._lines.asked = self._lines.asked._replace(**asked)
+        self._relayout()
+        if place is not None and place.hop is not None:
+            self.go_to_place(place)
+
+    def _turn_hook(self, packet: Packet, detail: Detail) -> None:
+        self._cursor = self._lines.turn_hook(packet, detail.hook)
+        self._stay()
+        self._relayout()
 
     def _unfold(self, packet: Packet) -> None:
-        self._lines.unfolded[packet.id] = len(packet.hops)
+        self._lines.unfold(packet)
         self._stay()
         self._relayout()
         top = self._lines.line_of(Spot(packet.id, 0)) or 0
         self.scroll_to_region(
-            Region(0, top, 1, min(self.size.height, 1 + self._lines.unfolded.get(packet.id, 0))),
+            Region(0, top, 1, min(self.size.height, 1 + len(self._under(packet)))),
             animate=False,
             force=True,
         )
 
     def _fold(self, packet: Packet) -> None:
-        self._lines.unfolded.pop(packet.id, None)
+        self._lines.fold(packet.id)
         self._cursor = Spot(packet.id, 0)
         self._stay()
         self._relayout()
@@ -388,13 +419,7 @@ class Timeline(ScrollView, can_focus=True):
     def _relayout(self) -> None:
         """Fit the list's height to its rows, keeping in place what the user looks at."""
         top = None if self.following else self._lines.spot_at(self.scroll_offset.y)
-        self._details.clear()
-        for packet_id in list(self._lines.unfolded):
-            row = self._view.index_of(packet_id)
-            if row is None:
-                del self._lines.unfolded[packet_id]
-            else:
-                self._lines.unfolded[packet_id] = len(self._details_of(self.rows[row]))
+        self._lines.fit(self._width)
         height = self._lines.height
         self.virtual_size = Size(self._width, height if self.rows else 0)
         if self.following and self.rows:
@@ -420,11 +445,11 @@ class Timeline(ScrollView, can_focus=True):
             return None
         packet, width = self.rows[row], self._width
         if spot.line == 0:
-            fold = "▾" if packet.id in self._lines.unfolded else "▸"
+            fold = "▾" if self._lines.is_unfolded(packet.id) else "▸"
             mark = "◆" if packet.id in self.marked else "?" if packet.ambiguous else " "
             explanation = self._explanations.of(packet)
             return packet_line(packet, explanation, Columns.fitting(width), fold + mark)
-        found = self._details_of(packet)
+        found = self._under(packet)
         return found[spot.line - 1].line if spot.line <= len(found) else None
 
     def _empty_line(self, y: int, width: int) -> Strip:

@@ -1,88 +1,33 @@
-"""The lines of the timeline: one for a packet, one for each of its hops."""
+"""The lines under an unfolded packet: one for each hop, or one for each hook."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple, Optional
 
 from tracetui.model import chain_names
 from tracetui.model.explanation import HopExplanation, PacketExplanation
 from tracetui.model.history import KNOWN
 from tracetui.model.hop import Hop
-from tracetui.model.packet import Packet, TableHops
+from tracetui.model.packet import HookHops, Packet, TableHops
 from tracetui.model.passed_by import passed_by
 from tracetui.model.place import built_in_hook
 from tracetui.model.rule_meaning import contradiction, meaning
 from tracetui.model.ruleset import ListedRule
 from tracetui.session import report
-from tracetui.session.cells import cells_of, fitted, padded, shown, tail
-from tracetui.session.inert import inert
+from tracetui.session.cells import cells_of, shown
+from tracetui.ui.widgets.pieces import MARKS, Line, Piece, cell, fit
 
-MARKS = {"accept": "✓ accept", "drop": "✗ drop", "reject": "✗ reject", "unknown": "· unknown"}
-"""Verdicts are told apart without colour."""
 TESTED_SHOWN = 20
 """Rules passed by that are listed before one hop: those next to it."""
 LONGEST = 2000
 """Characters of a rule that are read: more than a line has cells."""
-_NAT = " ⇒ "
+_FOLDED, _UNFOLDED = "▸", "▾"
 _CHAIN_OF_RULE = re.compile(r"^-A \S+ ", re.ASCII)
 _COMMENT_OF_RULE = re.compile(
     r'(?:-m comment )?--comment (?:"(?:[^"\\]|\\.)*"|\S+) ?|comment "[^"]*"'
 )
-
-
-class Piece(NamedTuple):
-    """A part of a line and what it is, which gives its look."""
-
-    text: str
-    role: str
-    """The component class is ``timeline--ROLE``."""
-
-
-Line = tuple[Piece, ...]
-
-
-class Columns(NamedTuple):
-    """Which columns a width has room for; they give way from the least needed one."""
-
-    time: int
-    proto: int
-    endpoints: int
-    devices: int
-    hops: int
-    verdict: int
-
-    @classmethod
-    def fitting(cls, width: int) -> Columns:
-        """The columns of a pane that many cells wide."""
-        time = 12 if width >= 88 else 8 if width >= 58 else 0
-        proto = 17 if width >= 110 else 12 if width >= 64 else 8
-        devices = 23 if width >= 132 else 0
-        hops = 8 if width >= 96 else 3
-        verdict = 9 if width >= 56 else 1
-        taken = 2 + sum(part + 1 for part in (time, proto, devices, hops, verdict) if part)
-        return cls(time, proto, max(10, width - taken), devices, hops, verdict)
-
-
-def packet_line(
-    packet: Packet, explanation: PacketExplanation, columns: Columns, marks: str
-) -> Line:
-    """The line of a packet; ``marks`` are the two cells before it."""
-    verdict = explanation.verdict
-    pieces = [Piece(marks, "fold")]
-    if columns.time:
-        pieces.append(Piece(report.clock(packet.time)[: columns.time] + " ", "time"))
-    pieces.append(Piece(_cell(report.protocol(packet.header), columns.proto), "proto"))
-    pieces += _endpoints(packet, columns.endpoints)
-    if columns.devices:
-        way = f"{packet.iif or '·'} → {packet.oif or '·'}"
-        pieces.append(Piece(_cell(way, columns.devices), "device"))
-    count = f"{len(packet.hops)} hops" if columns.hops >= 8 else str(len(packet.hops))
-    pieces.append(Piece(count.rjust(columns.hops) + " ", "hops"))
-    said = "… reading" if verdict == "unknown" and explanation.is_pending else MARKS[verdict]
-    pieces.append(Piece(said[: columns.verdict].ljust(columns.verdict), verdict))
-    return tuple(pieces)
 
 
 class Detail(NamedTuple):
@@ -90,59 +35,137 @@ class Detail(NamedTuple):
 
     hop: int
     """The hop's index; of a rule that was passed by, that of the hop behind it."""
+    hook: int
+    """Which hook of the packet's way it belongs to, counted from 0."""
     line: Line
     tested: Optional[int] = None
     """The number of a rule that was passed by; None for a hop."""
+    is_folded: bool = False
+    """Whether it stands for all hops of its hook; ``hop`` is the last of them."""
 
 
 class Asked(NamedTuple):
-    """What is shown of hops only when asked for."""
+    """How hops are shown, and what of them only when asked for."""
 
     own: bool = False
     """Hops of TRACE rules of ours."""
     tested: bool = False
     """The rules that were passed by."""
+    outline: bool = False
+    """A line for each hook instead of one for each hop."""
 
 
 def details(
-    packet: Packet, explanation: PacketExplanation, asked: Asked, width: int
+    packet: Packet,
+    explanation: PacketExplanation,
+    asked: Asked,
+    width: int,
+    turned: Collection[int] = (),
 ) -> list[Detail]:
-    """One line for each hop, in path order: hook and table where they begin, then the hop."""
-    is_mixed = len({hop.backend for hop in packet.hops}) > 1
-    slowest = packet.slowest
+    """The lines in path order; hook and table stand where they begin.
+
+    ``turned`` are the hooks that are shown the other way than ``asked.outline`` has it.
+    """
+    lines = _Lines(packet, explanation, asked, width)
     found: list[Detail] = []
-    for group in packet.hops_at():
+    for at, group in enumerate(packet.hops_at()):
+        here = lines.of_hook(at, group)
+        if len(here) > 1:
+            is_folded = asked.outline != (at in turned)
+            here = [lines.folded(group, here)] if is_folded else _marked(here)
+        found += here
+    return found
+
+
+def _marked(lines: list[Detail]) -> list[Detail]:
+    """A hook's lines with the sign that they can be folded."""
+    first, *others = lines
+    head, *pieces = first.line
+    head = head._replace(text=_UNFOLDED + head.text[1:])
+    return [first._replace(line=(head, *pieces)), *others]
+
+
+class _Lines:
+    """The lines of one packet, hook by hook."""
+
+    def __init__(
+        self, packet: Packet, explanation: PacketExplanation, asked: Asked, width: int
+    ) -> None:
+        self._packet = packet
+        self._explanation = explanation
+        self._asked = asked
+        self._width = width
+        self._is_mixed = len({hop.backend for hop in packet.hops}) > 1
+        self._slowest = packet.slowest
+        self._chain: Optional[str] = None
+        """Of the hop shown last."""
+
+    def of_hook(self, at: int, group: HookHops) -> list[Detail]:
+        """A line for each hop that is to be shown."""
+        packet, explanation, asked, width = (
+            self._packet,
+            self._explanation,
+            self._asked,
+            self._width,
+        )
+        found: list[Detail] = []
         hook = group.hook or ""
         for table in group.tables:
-            hook = hook or ("" if group.hook else _hook_in_ruleset(explanation, table) or "hook ?")
+            hook = hook or ("" if group.hook else self._hook_in_ruleset(table) or "hook ?")
             chains: list[str] = []
-            name = table.table if table.family in ("ip", "ip6") else f"{table.family} {table.table}"
-            label = f"{name} {table.backend}" if is_mixed else name
+            label = self._table(table)
             for index, hop in table.hops:
                 depth = _depth(chains, hop)
                 if explanation.hops[index].is_own and not asked.own:
                     continue
-                is_entered = not found or packet.hops[found[-1].hop].chain != hop.chain
                 passed = passed_by(packet, explanation.hops, index) if asked.tested else ()
                 if passed := tuple(one for one in passed if asked.own or not _is_own(one[1])):
-                    place = _Place(hook, label, depth, "")
+                    place = _Place(at, hook, label, depth, "")
                     found += _passed_by(packet, index, place, passed, width)
                     hook = label = ""
-                us = _us(packet, index, slowest)
-                name = _name(explanation, index, hop) if is_entered else ""
-                place = _Place(hook, label, depth, name)
-                found.append(Detail(index, _hop_line(hop, explanation, index, place, us, width)))
+                us = _us(packet, index, self._slowest)
+                name = _name(explanation, index, hop) if hop.chain != self._chain else ""
+                place = _Place(at, hook, label, depth, name)
+                line = _hop_line(hop, explanation, index, place, us, width)
+                found.append(Detail(index, at, line))
+                self._chain = hop.chain
                 hook = label = ""
-    return found
+        return found
 
+    def folded(self, group: HookHops, lines: list[Detail]) -> Detail:
+        """One line for all lines of a hook: the tables, what was changed, the chains entered."""
+        last, explanation = lines[-1], self._explanation
+        hops = sorted({line.hop for line in lines})
+        hook = lines[0].line[0].text[1:].strip()
+        tables = dict.fromkeys(map(self._table, group.tables))
+        chains = dict.fromkeys(self._packet.hops[index].chain for index in hops)
+        changes = (report.changes_text(explanation, index) for index in hops)
+        verdict = explanation.hops[last.hop].verdict or ""
+        pieces = [
+            Piece(f"{_FOLDED} {hook:<12}", "hook"),
+            Piece(cell(f"{len(hops)} hop{'' if len(hops) == 1 else 's'}", 8), "hops"),
+            Piece(shown(" ".join(tables), self._width), "table"),
+        ]
+        if verdict in MARKS:
+            pieces.append(Piece(f"  {MARKS[verdict]}", verdict))
+        if change := ", ".join(filter(None, changes)):
+            pieces.append(Piece(f"  {shown(change, self._width)}", "change"))
+        pieces.append(Piece(f"  {shown(' → '.join(chains), self._width)}", "name"))
+        return Detail(last.hop, last.hook, fit(pieces, self._width), is_folded=True)
 
-def _hook_in_ruleset(explanation: PacketExplanation, table: TableHops) -> Optional[str]:
-    """The hook of hops in a table of nft's own, whose chains have names of their own."""
-    chains = (explanation.hops[index].chain for index, _ in table.hops)
-    return next((chain.hook for chain in chains if chain is not None and chain.hook), None)
+    def _table(self, table: TableHops) -> str:
+        name = table.table if table.family in ("ip", "ip6") else f"{table.family} {table.table}"
+        return f"{name} {table.backend}" if self._is_mixed else name
+
+    def _hook_in_ruleset(self, table: TableHops) -> Optional[str]:
+        """The hook of hops in a table of nft's own, whose chains have names of their own."""
+        chains = (self._explanation.hops[index].chain for index, _ in table.hops)
+        return next((chain.hook for chain in chains if chain is not None and chain.hook), None)
 
 
 class _Place(NamedTuple):
+    at: int
+    """Which hook of the way."""
     hook: str
     table: str
     depth: int
@@ -156,7 +179,7 @@ def _hop_line(
     here = explanation.hops[index]
     pieces = [
         Piece(f"  {place.hook:<12}", "hook"),
-        Piece(_cell(place.table, 13), "table"),
+        Piece(cell(place.table, 13), "table"),
         Piece(shown(_what(hop, here, place.depth), width), "hop"),
     ]
     if here.verdict and here.verdict != "continue":
@@ -195,7 +218,7 @@ def _passed_by(
     width: int,
 ) -> Iterator[Detail]:
     """The rules of a chain that stand before a hop, as the ruleset has them."""
-    hop, (hook, table, depth, _) = packet.hops[index], place
+    hop, (at, hook, table, depth, _) = packet.hops[index], place
     texts = [(passed[0][0], f"{len(passed) - TESTED_SHOWN:,} rules of {hop.chain} before these")]
     texts = texts if len(passed) > TESTED_SHOWN else []
     for number, rule in passed[-TESTED_SHOWN:]:
@@ -203,10 +226,10 @@ def _passed_by(
         texts.append((number, f"{number} {_why_passed_by(packet, index, rule)}{text}"))
     for number, text in texts:
         line = [
-            *(Piece(f"  {hook:<12}", "hook"), Piece(_cell(table, 13), "table")),
+            *(Piece(f"  {hook:<12}", "hook"), Piece(cell(table, 13), "table")),
             Piece(shown(f"{'  ' * depth}· {text}", width), "tested"),
         ]
-        yield Detail(index, _fit(line, width), number)
+        yield Detail(index, at, fit(line, width), number)
         hook = table = ""
 
 
@@ -234,20 +257,10 @@ def _us(packet: Packet, index: int, slowest: Optional[int]) -> str:
 def _with_time(pieces: list[Piece], us: str, width: int) -> Line:
     """The pieces, cut where they would reach into the time at the right."""
     room = max(0, width - len(us) - 1)
-    line = list(_fit(pieces, room))
+    line = list(fit(pieces, room))
     used = sum(cells_of(piece.text) for piece in line)
     role = "slowest" if us.startswith("slowest") else "us"
     return (*line, Piece(" " * max(0, width - used - len(us)) + us, role))
-
-
-def _fit(pieces: list[Piece], width: int) -> Line:
-    line: list[Piece] = []
-    for piece in pieces:
-        if width <= 0:
-            break
-        line.append(piece._replace(text=fitted(piece.text, width)))
-        width -= cells_of(piece.text)
-    return tuple(line)
 
 
 def _what(hop: Hop, here: HopExplanation, depth: int) -> str:
@@ -273,27 +286,3 @@ def _depth(chains: list[str], hop: Hop) -> int:
     else:
         chains.append(hop.chain)
     return len(chains) - (built_in_hook(hop.table, chains[0]) is not None)
-
-
-def _endpoints(packet: Packet, width: int) -> Iterator[Piece]:
-    """Source, destination and, after NAT, where the packet really goes."""
-    rewritten = _rewritten(packet)
-    least = len(_NAT) + 1 if rewritten else 0
-    plain = shown(report.endpoints(packet.header), max(0, width - least))
-    yield Piece(plain, "endpoints")
-    mark = _NAT + tail(rewritten, width - cells_of(plain) - len(_NAT)) if rewritten else ""
-    yield Piece(mark, "nat")
-    yield Piece(" " * max(0, width - cells_of(plain + mark)) + " ", "endpoints")
-
-
-def _rewritten(packet: Packet) -> Optional[str]:
-    nat = packet.nat
-    if not nat:
-        return None
-    if "dst" in nat or "dport" in nat:
-        return inert(report.destination(packet))
-    return inert(f"from {nat.get('src', '')}")
-
-
-def _cell(text: str, width: int) -> str:
-    return padded(shown(text, width), width) + " "

@@ -1,0 +1,84 @@
+"""What the user was told in the last seconds, in lines of their own: they lie over nothing."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+from rich.text import Text
+from textual.events import Resize
+from textual.widgets import Static
+
+from tracetui.session.cells import shown, wrapped
+from tracetui.session.inert import inert
+from tracetui.session.session import Notice
+from tracetui.ui.keymap import Keymap
+
+SECONDS = 8.0
+LINES = 4
+"""How many all notices take at most."""
+EACH = 2
+"""How many one takes at most, where there are others."""
+_MARKS = {"error": "✗", "warning": "!", "information": "·"}
+
+
+class _Told(NamedTuple):
+    notice: Notice
+    until: float
+    """On the monotonic clock, seconds."""
+
+
+class NoticeLines(Static):
+    """Notices, the newest last; each goes after some seconds, and the log keeps them all."""
+
+    def __init__(self, keymap: Keymap) -> None:
+        super().__init__("", id="notices", markup=False)
+        self._keymap = keymap
+        self._told: list[_Told] = []
+
+    def add(self, notice: Notice) -> None:
+        """Show a notice for some seconds."""
+        self._told.append(_Told(notice, time.monotonic() + SECONDS))
+        if self.is_mounted:
+            self._show()
+            self.set_timer(SECONDS, self._show)
+
+    def on_mount(self) -> None:
+        """Show what was told before there was a screen."""
+        self._show()
+        self.set_timer(SECONDS, self._show)
+
+    def on_resize(self, event: Resize) -> None:
+        """Fit the lines anew."""
+        self._draw(event.size.width)
+
+    def _show(self) -> None:
+        now = time.monotonic()
+        self._told = [told for told in self._told if told.until > now]
+        self.display = bool(self._told)
+        self._draw(self.size.width or self.app.size.width)
+
+    def _draw(self, width: int) -> None:
+        self.update(self._text(max(10, width - 1)))
+
+    def _text(self, width: int) -> Text:
+        """The newest notices as far as there is room, and how many are not shown."""
+        lines: list[Text] = []
+        each = LINES if len(self._told) == 1 else EACH
+        for left, (notice, _) in zip(range(len(self._told) - 1, -1, -1), reversed(self._told)):
+            found = _lines(notice, width, each)
+            if len(lines) + len(found) + (left > 0) > LINES:
+                more = f"  and {left + 1} more: {{main.log}} shows all that was told"
+                lines.insert(0, Text(shown(self._keymap.told(more), width), style="dim"))
+                break
+            lines[:0] = found
+        return Text("\n").join(lines)
+
+
+def _lines(notice: Notice, width: int, most: int) -> list[Text]:
+    mark = _MARKS.get(notice.severity, "·")
+    style = "bold" if notice.severity == "error" else ""
+    found = wrapped(inert(notice.text), width - 3, most)
+    return [
+        Text(f" {mark if at == 0 else ' '} {line}", style=style) for at, line in enumerate(found)
+    ]

@@ -1,0 +1,77 @@
+"""The line of a packet in the timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, Optional
+
+from tracetui.model.explanation import PacketExplanation
+from tracetui.model.packet import Packet
+from tracetui.session import report
+from tracetui.session.cells import cells_of, shown, tail
+from tracetui.session.inert import inert
+from tracetui.ui.widgets.pieces import MARKS, Line, Piece, cell
+
+_NAT = " ⇒ "
+
+
+class Columns(NamedTuple):
+    """Which columns a width has room for; they give way from the least needed one."""
+
+    time: int
+    proto: int
+    endpoints: int
+    devices: int
+    hops: int
+    verdict: int
+
+    @classmethod
+    def fitting(cls, width: int) -> Columns:
+        """The columns of a pane that many cells wide."""
+        time = 12 if width >= 88 else 8 if width >= 58 else 0
+        proto = 17 if width >= 110 else 12 if width >= 64 else 8
+        devices = 23 if width >= 132 else 0
+        hops = 8 if width >= 96 else 3
+        verdict = 9 if width >= 56 else 1
+        taken = 2 + sum(part + 1 for part in (time, proto, devices, hops, verdict) if part)
+        return cls(time, proto, max(10, width - taken), devices, hops, verdict)
+
+
+def packet_line(
+    packet: Packet, explanation: PacketExplanation, columns: Columns, marks: str
+) -> Line:
+    """The line of a packet; ``marks`` are the two cells before it."""
+    verdict = explanation.verdict
+    pieces = [Piece(marks, "fold")]
+    if columns.time:
+        pieces.append(Piece(report.clock(packet.time)[: columns.time] + " ", "time"))
+    pieces.append(Piece(cell(report.protocol(packet.header), columns.proto), "proto"))
+    pieces += _endpoints(packet, columns.endpoints)
+    if columns.devices:
+        way = f"{packet.iif or '·'} → {packet.oif or '·'}"
+        pieces.append(Piece(cell(way, columns.devices), "device"))
+    count = f"{len(packet.hops)} hops" if columns.hops >= 8 else str(len(packet.hops))
+    pieces.append(Piece(count.rjust(columns.hops) + " ", "hops"))
+    said = "… reading" if verdict == "unknown" and explanation.is_pending else MARKS[verdict]
+    pieces.append(Piece(said[: columns.verdict].ljust(columns.verdict), verdict))
+    return tuple(pieces)
+
+
+def _endpoints(packet: Packet, width: int) -> Iterator[Piece]:
+    """Source, destination and, after NAT, where the packet really goes."""
+    rewritten = _rewritten(packet)
+    least = len(_NAT) + 1 if rewritten else 0
+    plain = shown(report.endpoints(packet.header), max(0, width - least))
+    yield Piece(plain, "endpoints")
+    mark = _NAT + tail(rewritten, width - cells_of(plain) - len(_NAT)) if rewritten else ""
+    yield Piece(mark, "nat")
+    yield Piece(" " * max(0, width - cells_of(plain + mark)) + " ", "endpoints")
+
+
+def _rewritten(packet: Packet) -> Optional[str]:
+    nat = packet.nat
+    if not nat:
+        return None
+    if "dst" in nat or "dport" in nat:
+        return inert(report.destination(packet))
+    return inert(f"from {nat.get('src', '')}")

@@ -1,0 +1,125 @@
+"""The packets with the filter above them, and what is under the cursor below."""
+
+from __future__ import annotations
+
+import time
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from tracetui.session import narrowing
+from tracetui.session.filter_history import FilterHistory
+from tracetui.session.filtered import FilteredView
+from tracetui.session.seen import Seen
+from tracetui.session.session import Session
+from tracetui.ui.keymap import Keymap
+from tracetui.ui.widgets.filter_bar import FilterBar
+from tracetui.ui.widgets.hop_detail import HopDetail
+from tracetui.ui.widgets.timeline import Timeline
+
+SLICE_SECONDS, PAUSE_SECONDS = 0.02, 0.005
+"""How long a filter is tried before the screen has its turn, and how long that is."""
+
+
+class PacketsPane(Vertical):
+    """One list of packets, narrowed by one filter."""
+
+    ALLOW_MAXIMIZE = True
+
+    def __init__(
+        self, session: Session, keymap: Keymap, history: FilterHistory, expression: str = ""
+    ) -> None:
+        """``expression`` is the filter in force at first; ``history`` are those before."""
+        super().__init__(id="packets")
+        self.border_title = "Packets"
+        self._session = session
+        self._keymap = keymap
+        self.view = FilteredView(session.packets, session.explanations)
+        """The packets that the filter lets through."""
+        # Kept, not looked up: while the program ends, a timer may still find them gone.
+        self.filter_bar = FilterBar(Seen(session.packets), history, expression)
+        self.timeline = Timeline(self.view, session.explanations, "timeline")
+        self._detail = HopDetail()
+
+    def compose(self) -> ComposeResult:
+        """Lay out the three."""
+        yield self.filter_bar
+        yield self.timeline
+        yield self._detail
+
+    def update(self, none: str) -> None:
+        """Show what the session has now; ``none`` is said where it has no packet."""
+        self.timeline.refresh_rows()
+        total = self.view.total
+        clear = self._keymap.told("{main.clear} clears the filter")
+        self.timeline.empty_text = f"0 of {total:,} packets match\n\n{clear}" if total else none
+        self._show_title()
+
+    def clear(self) -> None:
+        """Clear the filter, then the marks, and go to the packets."""
+        if not self.view.is_filtered and self.timeline.unmark():
+            return
+        self.filter_bar.clear()
+        self.screen.set_focus(self.timeline)
+
+    @on(FilterBar.Changed)
+    def _filter(self, event: FilterBar.Changed) -> None:
+        event.stop()
+        self.view.set_filter(event.view_filter)
+        self.timeline.filter_changed()
+        self._show_title()
+        self._filter_on()
+
+    def _filter_on(self) -> None:
+        """Try the filter on older packets, while the screen has its turn in between."""
+        if self.view.untried:
+            self.view.work(time.monotonic() + SLICE_SECONDS)
+            self.timeline.filter_changed()
+            self.set_timer(PAUSE_SECONDS, self._filter_on)
+
+    @on(FilterBar.Left)
+    def _leave_filter(self) -> None:
+        self.screen.set_focus(self.timeline)
+
+    @on(Timeline.Narrowed)
+    def _narrow(self, event: Timeline.Narrowed) -> None:
+        packet, present = event.packet, self.filter_bar.expression
+        found = {
+            "flow": narrowing.only_flow(packet),
+            "host": narrowing.only_host(packet),
+            "hide": narrowing.hidden(packet, present),
+        }[event.how]
+        if found is None:
+            why = "no filter can name this packet: its header was not seen"
+            self.post_message(Timeline.Said(why, "warning"))
+        else:
+            self.filter_bar.set_expression(found)
+
+    @on(Timeline.CursorMoved)
+    def _show_detail(self) -> None:
+        packet = self.timeline.selected
+        explanation = self._session.explain(packet) if packet is not None else None
+        self._detail.show(packet, explanation, self.timeline.selected_hop)
+
+    @on(Timeline.StateChanged)
+    def _show_title(self) -> None:
+        shown, total = len(self.view.rows), self.view.total
+        count = f"{shown:,} of {total:,}" if self.view.is_filtered else f"{total:,}"
+        evicted = self._session.packets.evicted
+        gone = f" · {evicted:,} dropped" if evicted else ""
+        subtitle = f"{count}{gone} · {self._keymap.told(self._state())}"
+        # Setting it paints the pane anew, whether it says something new or not.
+        if self.border_subtitle != subtitle:
+            self.border_subtitle = subtitle
+
+    def _state(self) -> str:
+        """Whether the list follows, or what is marked, with the key that leads on."""
+        timeline = self.timeline
+        if len(timeline.marked) == 1:
+            return "◆ marked · {timeline.compare} on another packet compares"
+        if timeline.marked:
+            return f"◆ {len(timeline.marked):,} marked · {{main.export}} exports"
+        if timeline.paused:
+            return "PAUSED · {timeline.pause} goes on"
+        return "following" if timeline.following else "stopped here · {timeline.follow} follows"
