@@ -77,6 +77,7 @@ def _turn(request: pytest.FixtureRequest) -> Iterator[None]:
 def _settings(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The programs of the tests remember nothing where the user's own would."""
     os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("config"))
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
 
 
 @pytest.fixture(autouse=True)

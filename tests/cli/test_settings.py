@@ -29,6 +29,22 @@ def test_a_choice_is_kept_and_found_again(tmp_path):
     assert json.loads(file.read_text())["side"] == 44
 
 
+def test_a_filter_is_an_arrow_away_the_next_time(tmp_path):
+    env = {"XDG_STATE_HOME": str(tmp_path)}
+    with Terminal("replay", SEED, "--filter", "greater 60", env=env) as terminal:
+        terminal.wait_for("greater 60")
+        terminal.press("\x1b")
+        terminal.type("q")
+        terminal.end()
+    assert (tmp_path / "tracetui" / "filters").read_text() == "greater 60\n"
+    with Terminal("replay", SEED, env=env) as terminal:
+        terminal.wait_for("TRACE rules")
+        terminal.press("/\t\t\t\t\x1b[A")
+        terminal.wait_for("greater 60")
+        terminal.type("\x03")
+        terminal.end()
+
+
 def test_a_place_that_takes_nothing_is_told_and_the_screen_works(tmp_path):
     (tmp_path / "tracetui").write_text("a file where the directory would be")
     with Terminal("replay", SEED, env={"XDG_CONFIG_HOME": str(tmp_path)}) as terminal:
@@ -36,4 +52,10 @@ def test_a_place_that_takes_nothing_is_told_and_the_screen_works(tmp_path):
         terminal.press(">")
         terminal.type("q")
         assert "the settings are not kept" in terminal.end().decode()
+        assert terminal.process.returncode == 0
+    with Terminal("replay", SEED, env={"XDG_STATE_HOME": str(tmp_path)}) as terminal:
+        terminal.wait_for("TRACE rules")
+        terminal.press("/10.\x1b/\t\t\t\ttcp\r", 1.0)
+        terminal.type("q")
+        assert "the filters are not kept" in terminal.end().decode()
         assert terminal.process.returncode == 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 from textual.events import Key
 from textual.widgets import Input
 
+from tracetui.session.filter_history import FilterHistory
+
 from .conftest import SEED, Desk
 
 
@@ -72,6 +74,25 @@ async def test_an_expression_applies_while_it_is_typed_and_says_where_it_is_wron
         await screen.press("escape")
         assert len(screen.lines()) == 6
         assert "greater 60" not in screen.whole()
+
+
+async def test_the_filters_before_are_an_arrow_away_those_of_other_sessions_too(shown, seed):
+    history = FilterHistory(["tcp port 22", "greater 60"])
+    async with shown(seed, size=(100, 30), history=history) as screen:
+        await screen.press("slash", *["tab"] * 4)
+        await screen.write("less 59")
+        await screen.press("enter", "escape")
+        await screen.press("slash", *["tab"] * 4)
+        await screen.write("ic")
+        field = screen.app.screen.query_one("#expression")
+        await screen.press("up")
+        assert field.value == "less 59"
+        await screen.press("up")
+        assert field.value == "greater 60"
+        assert len(screen.lines()) == 2
+        await screen.press("down", "down")
+        assert field.value == "ic"
+    assert history.new == ["less 59"]
 
 
 async def test_the_right_arrow_completes_a_word_seen(shown, seed):

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from textual.app import App
 from textual.command import CommandPalette
 
+import tracetui
 from tracetui.lab import recording
 from tracetui.session.replay import ReplaySession
 from tracetui.session.settings import Settings
 from tracetui.ui.commands import COMMANDS, SCOPES
 from tracetui.ui.keymap import Keymap, written
+
+from .conftest import SEED
 
 MAIN = ("anywhere", "main", "timeline", "rules", "modules", "filter")
 
@@ -64,6 +69,35 @@ async def test_another_key_takes_the_place_of_the_usual_one(shown, seed):
         assert any(line.split()[:3] == ["z", "hold", "the"] for line in lines)
 
 
+async def test_what_is_hinted_at_is_the_key_that_the_user_bound(shown):
+    keys = {"main.add-rule": "plus", "main.keys": "f1", "timeline.follow": "z", "main.clear": "f4"}
+    async with shown(settings=Settings(keys=keys), size=(120, 40)) as screen:
+        whole = screen.whole()
+        assert "Press plus to add one, f1 for all keys" in whole
+        assert "none yet: plus adds one" in whole
+        screen.session.feed(SEED)
+        await screen.settle()
+        await screen.press("up")
+        assert "z follows" in screen.whole()
+        await screen.press("slash")
+        await screen.write("9.9.9.9")
+        assert "f4 clears the filter" in screen.whole()
+
+
+def test_every_key_in_a_text_is_told_by_the_name_of_a_command():
+    names = {command.name for command in COMMANDS}
+    sources = list(Path(tracetui.__file__).parent.rglob("*.py"))
+    told = [
+        (path.name, name)
+        for path in sources
+        for name in re.findall(
+            r"\{((?:main|timeline|rules|modules|chain)\.[a-z-]+)\}", path.read_text()
+        )
+    ]
+    assert len(told) > 10
+    assert [one for one in told if one[1] not in names] == []
+
+
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
@@ -106,6 +140,28 @@ async def test_the_left_side_is_resized_and_that_is_remembered(shown, seed):
         side = screen.app.screen.query_one("#side")
         assert side.size.width == before + 4
         assert not screen.app.screen.query_one("#modules").display
+
+
+async def test_the_mouse_takes_the_edge_of_the_left_side_along(shown, seed):
+    async with shown(seed, size=(140, 40)) as screen:
+        side = screen.app.screen.query_one("#side")
+        await screen.pilot.mouse_down(offset=(39, 10))
+        await screen.pilot.hover(offset=(48, 12))
+        await screen.pilot.mouse_up(offset=(48, 12))
+        await screen.pilot.hover(offset=(20, 12))
+        await screen.settle()
+        assert side.size.width == 40 + 9
+        assert screen.app.settings.side == 40 + 9
+        await screen.pilot.mouse_down(offset=(side.region.right, 20))
+        await screen.pilot.hover(offset=(2, 20))
+        await screen.pilot.mouse_up(offset=(2, 20))
+        await screen.settle()
+        assert side.size.width == 28
+        await screen.pilot.mouse_down(offset=(10, 20))
+        await screen.pilot.hover(offset=(60, 20))
+        await screen.pilot.mouse_up(offset=(60, 20))
+        await screen.settle()
+        assert side.size.width == 28
 
 
 async def test_colours_are_chosen_by_name_and_remembered(shown, seed):

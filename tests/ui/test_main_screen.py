@@ -10,12 +10,13 @@ from textual.widgets import Tree
 from tracetui.collector.listing import trace_rules
 from tracetui.model.modules import Module
 from tracetui.session.guard_state import GuardState, Trip
-from tracetui.session.session import SourceState
+from tracetui.session.session import Notice, SourceState
 from tracetui.ui.commands import COMMANDS
 from tracetui.ui.keymap import written
+from tracetui.ui.widgets import notice_lines
 from tracetui.ui.widgets.rules_pane import RulesPane
 
-from .conftest import Desk
+from .conftest import NOW, Desk
 
 SAVED = """\
 *raw
@@ -160,3 +161,35 @@ async def test_where_nothing_comes_the_likely_cause_stands_in_place_of_packets(s
         whole = screen.whole()
         assert "The rule matched 7 packets, but no hop reached us" in whole
         assert "nftrace is failed" in whole
+
+
+async def test_notices_stand_below_the_panes_the_newest_last_and_go(shown, seed, monkeypatch):
+    monkeypatch.setattr(notice_lines, "SECONDS", 3.0)
+    async with shown(seed, size=(120, 40)) as screen:
+        before = screen.timeline.region
+        seed._notices += [Notice(NOW, "error", "one"), Notice(NOW, "warning", "two")]
+        await screen.settle()
+        assert screen.text("#notices").splitlines() == [" ✗ one", " ! two"]
+        assert screen.timeline.region.height == before.height - 2
+        assert screen.timeline.region.offset == before.offset
+        assert "following" in screen.whole()
+        seed._notices += [Notice(NOW, "information", f"many {n}") for n in range(5)]
+        await screen.settle()
+        lines = screen.text("#notices").splitlines()
+        assert lines[0].strip() == "and 4 more: L shows all that was told"
+        assert lines[1:] == [" · many 2", " · many 3", " · many 4"]
+        await screen.pilot.pause(4.0)
+        assert not screen.app.screen.query_one("#notices").display
+        assert screen.timeline.region == before
+
+
+async def test_a_notice_does_not_take_the_cursor_out_of_sight(shown, seed):
+    async with shown(seed, size=(80, 24)) as screen:
+        await screen.press("home", "enter")
+        timeline = screen.timeline
+        await screen.press(*["down"] * (timeline.size.height - 1))
+        seed._notices.append(Notice(NOW, "error", "told " * 40))
+        await screen.settle()
+        await screen.pilot.pause()
+        line = timeline._lines.line_of(timeline._cursor)
+        assert 0 <= line - timeline.scroll_offset.y < timeline.size.height

@@ -25,7 +25,13 @@ from .test_main_screen import rules
 PICTURES = Path(__file__).parent / "pictures"
 SIZES = ((80, 24), (120, 40), (200, 50))
 TRIP = Trip(NOW - 40, "6,120 hops/s, more than 5,000", ("nft IPv4 PREROUTING -p udp --dport 53",))
-STATES = {"packets": "", "filter": "nat and not chain KUBE-FIRE*", "hooks": "", "form": "", "tripped": ""}
+STATES = {
+    "packets": "",
+    "filter": "nat and not chain KUBE-FIRE*",
+    "hooks": "",
+    "form": "",
+    "tripped": "",
+}
 """Each with the filter that is in force."""
 
 

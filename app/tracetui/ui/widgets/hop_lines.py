@@ -137,14 +137,13 @@ class _Lines:
         last, explanation = lines[-1], self._explanation
         hops = sorted({line.hop for line in lines})
         hook = lines[0].line[0].text[1:].strip()
-        tables = dict.fromkeys(map(self._table, group.tables))
         chains = dict.fromkeys(self._packet.hops[index].chain for index in hops)
         changes = (report.changes_text(explanation, index) for index in hops)
         verdict = explanation.hops[last.hop].verdict or ""
         pieces = [
             Piece(f"{_FOLDED} {hook:<12}", "hook"),
             Piece(cell(f"{len(hops)} hop{'' if len(hops) == 1 else 's'}", 8), "hops"),
-            Piece(shown(" ".join(tables), self._width), "table"),
+            Piece(shown(self._tables(group), self._width), "table"),
         ]
         if verdict in MARKS:
             pieces.append(Piece(f"  {MARKS[verdict]}", verdict))
@@ -154,13 +153,25 @@ class _Lines:
         return Detail(last.hop, last.hook, fit(pieces, self._width), is_folded=True)
 
     def _table(self, table: TableHops) -> str:
-        name = table.table if table.family in ("ip", "ip6") else f"{table.family} {table.table}"
-        return f"{name} {table.backend}" if self._is_mixed else name
+        return f"{_named(table)} {table.backend}" if self._is_mixed else _named(table)
+
+    def _tables(self, group: HookHops) -> str:
+        """All tables of a hook, by backend where there are two."""
+        if not self._is_mixed:
+            return " ".join(dict.fromkeys(map(_named, group.tables)))
+        by_backend: dict[str, list[str]] = {}
+        for table in group.tables:
+            by_backend.setdefault(table.backend, []).append(_named(table))
+        return " · ".join(f"{' '.join(names)} {one}" for one, names in by_backend.items())
 
     def _hook_in_ruleset(self, table: TableHops) -> Optional[str]:
         """The hook of hops in a table of nft's own, whose chains have names of their own."""
         chains = (self._explanation.hops[index].chain for index, _ in table.hops)
         return next((chain.hook for chain in chains if chain is not None and chain.hook), None)
+
+
+def _named(table: TableHops) -> str:
+    return table.table if table.family in ("ip", "ip6") else f"{table.family} {table.table}"
 
 
 class _Place(NamedTuple):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from typing import NamedTuple
-
 from rich.text import Text
 from textual.events import Resize
 from textual.widgets import Static
@@ -22,39 +19,37 @@ EACH = 2
 _MARKS = {"error": "✗", "warning": "!", "information": "·"}
 
 
-class _Told(NamedTuple):
-    notice: Notice
-    until: float
-    """On the monotonic clock, seconds."""
-
-
 class NoticeLines(Static):
     """Notices, the newest last; each goes after some seconds, and the log keeps them all."""
 
     def __init__(self, keymap: Keymap) -> None:
         super().__init__("", id="notices", markup=False)
         self._keymap = keymap
-        self._told: list[_Told] = []
+        self._told: list[Notice] = []
 
     def add(self, notice: Notice) -> None:
-        """Show a notice for some seconds."""
-        self._told.append(_Told(notice, time.monotonic() + SECONDS))
+        """Show a notice for some seconds, at the earliest from when there is a screen."""
+        self._told.append(notice)
         if self.is_mounted:
             self._show()
-            self.set_timer(SECONDS, self._show)
+            self.set_timer(SECONDS, self._forget)
 
     def on_mount(self) -> None:
         """Show what was told before there was a screen."""
         self._show()
-        self.set_timer(SECONDS, self._show)
+        for _ in self._told:
+            self.set_timer(SECONDS, self._forget)
+
+    def _forget(self) -> None:
+        """Show the oldest no longer."""
+        del self._told[:1]
+        self._show()
 
     def on_resize(self, event: Resize) -> None:
         """Fit the lines anew."""
         self._draw(event.size.width)
 
     def _show(self) -> None:
-        now = time.monotonic()
-        self._told = [told for told in self._told if told.until > now]
         self.display = bool(self._told)
         self._draw(self.size.width or self.app.size.width)
 
@@ -65,7 +60,7 @@ class NoticeLines(Static):
         """The newest notices as far as there is room, and how many are not shown."""
         lines: list[Text] = []
         each = LINES if len(self._told) == 1 else EACH
-        for left, (notice, _) in zip(range(len(self._told) - 1, -1, -1), reversed(self._told)):
+        for left, notice in zip(range(len(self._told) - 1, -1, -1), reversed(self._told)):
             found = _lines(notice, width, each)
             if len(lines) + len(found) + (left > 0) > LINES:
                 more = f"  and {left + 1} more: {{main.log}} shows all that was told"
