@@ -192,4 +192,4 @@ async def test_a_notice_does_not_take_the_cursor_out_of_sight(shown, seed):
         await screen.settle()
         await screen.pilot.pause()
         line = timeline._lines.line_of(timeline._cursor)
-        assert 0 <= line - timeline.scroll_offset.y < timeline.size.height
+        assert 0 <= line - timeline.top < timeline.size.height

@@ -104,17 +104,17 @@ async def test_the_newest_is_followed_until_the_user_moves_up(shown, seed):
         feed_more(seed, one, 40)
         await screen.settle()
         assert screen.timeline.following
-        bottom = screen.timeline.scroll_offset.y
+        bottom = screen.timeline.top
         assert bottom == 46 - screen.timeline.size.height
         await screen.press("up")
         feed_more(seed, one, 10, start=100)
         await screen.settle()
         assert not screen.timeline.following
-        assert screen.timeline.scroll_offset.y == bottom
+        assert screen.timeline.top == bottom
         assert "End follows" in screen.whole()
         await screen.press("end")
         assert screen.timeline.following
-        assert screen.timeline.scroll_offset.y == 56 - screen.timeline.size.height
+        assert screen.timeline.top == 56 - screen.timeline.size.height
 
 
 async def test_a_held_picture_shows_later_what_came_meanwhile(shown):

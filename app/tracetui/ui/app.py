@@ -120,7 +120,7 @@ class TraceApp(App[None]):
         """Show a notice for some seconds, also above a dialog, and keep it."""
         self.notices.append(notice)
         self._main.tell(notice)
-        if self._main.is_mounted and not self._main.is_current:
+        if self._main.is_mounted and self.screen is not self._main:
             self.notify(
                 shown(notice.text, NOTICE_CELLS),
                 severity=_SEVERITIES.get(notice.severity, "information"),  # type: ignore[arg-type]

@@ -5,29 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Optional
 
-from rich.segment import Segment
-from rich.style import Style
 from textual.events import Click
-from textual.geometry import Region, Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
-from textual.strip import Strip
 
 from tracetui.model.rule_meaning import meaning
 from tracetui.model.ruleset import Chain
 from tracetui.session.cells import fitted, shown
 from tracetui.ui.commands import bindings
+from tracetui.ui.widgets.line_list import LineList
+from tracetui.ui.widgets.pieces import Line, Piece
 
 LONGEST = 2000
 """Cells of a rule that are read: more than any line has."""
 
 
-class ChainList(ScrollView, can_focus=True):
+class ChainList(LineList):
     """The rules of one chain, drawn line by line: a chain can have thousands."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "chain--rule", "chain--hit", "chain--packets", "chain--cursor",
+        "chain--rule", "chain--hit", "chain--cursor", "chain--bar",
     }  # fmt: skip
+    PREFIX = "chain"
     BINDINGS = bindings("chain")
 
     class Follow(Message):
@@ -38,7 +36,7 @@ class ChainList(ScrollView, can_focus=True):
             self.target = target
 
     def __init__(self) -> None:
-        super().__init__(id="chain-list")
+        super().__init__("chain-list")
         self._chain = Chain("", ())
         self._hit: Optional[int] = None
         self._packets: Mapping[int, int] = {}
@@ -54,8 +52,7 @@ class ChainList(ScrollView, can_focus=True):
             if rule.packets is not None
         }
         self.cursor = hit or 1
-        self.virtual_size = Size(self.size.width, len(chain.rules) + 1)
-        self._see_cursor(center=True)
+        self._see_cursor(centre=True)
 
     def count(self, packets: Mapping[int, int]) -> None:
         """Show these packet counters, by rule number."""
@@ -76,24 +73,29 @@ class ChainList(ScrollView, can_focus=True):
 
     def on_mount(self) -> None:
         """Bring the rule into sight once the size is known."""
-        self.call_after_refresh(self._see_cursor, center=True)
+        self.call_after_refresh(self._see_cursor, centre=True)
 
-    def render_line(self, y: int) -> Strip:
-        """Draw one line of the screen."""
-        number = self.scroll_offset.y + y + 1
-        width = self.scrollable_content_region.width
-        if number > len(self._chain.rules) + 1:
-            return Strip.blank(width, self.rich_style)
+    @property
+    def line_count(self) -> int:
+        """The rules, and the chain's end."""
+        return len(self._chain.rules) + 1
+
+    @property
+    def cursor_line(self) -> Optional[int]:
+        """The line of the rule the cursor is on."""
+        return self.cursor - 1
+
+    def line(self, at: int, width: int) -> Optional[Line]:
+        """One rule, or the chain's end."""
+        number = at + 1
+        if number > self.line_count:
+            return None
         role = "hit" if number == self._hit else "rule"
-        style = self.get_component_rich_style(f"chain--{role}")
-        if number == self.cursor:
-            style += self.get_component_rich_style("chain--cursor")
-        text = fitted(self.text_of(number), width)
-        return Strip([Segment(text, style)]).adjust_cell_length(width, style or Style())
+        return (Piece(fitted(self.text_of(number), width), role),)
 
     def action_move(self, lines: int) -> None:
         """Move the cursor by so many rules."""
-        self.cursor = max(1, min(self.cursor + lines, len(self._chain.rules) + 1))
+        self.cursor = max(1, min(self.cursor + lines, self.line_count))
         self._see_cursor()
         self.post_message(self.Moved())
 
@@ -119,12 +121,12 @@ class ChainList(ScrollView, can_focus=True):
 
     def on_click(self, event: Click) -> None:
         """Put the cursor where the mouse is."""
-        self.action_move(self.scroll_offset.y + event.y + 1 - self.cursor)
+        if not self.is_on_bar(event.x):
+            self.action_move(self.top + event.y + 1 - self.cursor)
 
     class Moved(Message):
         """The cursor is on another rule."""
 
-    def _see_cursor(self, center: bool = False) -> None:
-        region = Region(0, self.cursor - 1, 1, 1)
-        self.scroll_to_region(region, animate=False, force=True, center=center)
+    def _see_cursor(self, centre: bool = False) -> None:
+        self.see(self.cursor - 1, centre=centre)
         self.refresh()

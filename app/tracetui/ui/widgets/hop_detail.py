@@ -33,8 +33,9 @@ class HopDetail(Static):
         hop: Optional[int],
     ) -> None:
         """Tell about a hop, or about a packet as a whole."""
-        self._packet, self._explanation, self._hop = packet, explanation, hop
-        self._draw()
+        if (packet, explanation, hop) != (self._packet, self._explanation, self._hop):
+            self._packet, self._explanation, self._hop = packet, explanation, hop
+            self._draw()
 
     def on_resize(self) -> None:
         """Fit the lines anew."""
@@ -43,11 +44,13 @@ class HopDetail(Static):
     def _draw(self) -> None:
         packet, explanation, width = self._packet, self._explanation, self.content_size.width
         if packet is None or explanation is None:
-            self.update("")
+            text = Text()
         elif self._hop is None:
-            self.update(_of_packet(packet, explanation, width))
+            text = _of_packet(packet, explanation, width)
         else:
-            self.update(_of_hop(packet, explanation, self._hop, width))
+            text = _of_hop(packet, explanation, self._hop, width)
+        # Its height is fixed, so that nothing else has to be laid out anew.
+        self.update(text, layout=False)
 
 
 def _of_packet(packet: Packet, explanation: PacketExplanation, width: int) -> Text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple, Optional
 
 from tracetui.model.explanation import PacketExplanation
@@ -26,6 +27,7 @@ class Columns(NamedTuple):
     verdict: int
 
     @classmethod
+    @lru_cache(maxsize=8)
     def fitting(cls, width: int) -> Columns:
         """The columns of a pane that many cells wide."""
         time = 12 if width >= 88 else 8 if width >= 58 else 0

@@ -20,6 +20,9 @@ from tracetui.ui.widgets.timeline import Timeline
 
 SLICE_SECONDS, PAUSE_SECONDS = 0.02, 0.005
 """How long a filter is tried before the screen has its turn, and how long that is."""
+READING_SECONDS = 0.4
+"""How long a count, and the detail of the newest packet, stay: what goes sooner nobody reads, and
+the border that bears the title is drawn whole."""
 
 
 class PacketsPane(Vertical):
@@ -41,6 +44,9 @@ class PacketsPane(Vertical):
         self.filter_bar = FilterBar(Seen(session.packets), history, expression)
         self.timeline = Timeline(self.view, session.explanations, "timeline")
         self._detail = HopDetail()
+        self._is_behind = True
+        """Whether the title and the detail are to tell something newer than they do."""
+        self._shown = 0.0
 
     def compose(self) -> ComposeResult:
         """Lay out the three."""
@@ -50,11 +56,15 @@ class PacketsPane(Vertical):
 
     def update(self, none: str) -> None:
         """Show what the session has now; ``none`` is said where it has no packet."""
-        self.timeline.refresh_rows()
+        self._is_behind |= self.timeline.refresh_rows()
         total = self.view.total
         clear = self._keymap.told("{main.clear} clears the filter")
         self.timeline.empty_text = f"0 of {total:,} packets match\n\n{clear}" if total else none
-        self._show_title()
+        now = time.monotonic()
+        if self._is_behind and now - self._shown >= READING_SECONDS:
+            self._is_behind, self._shown = False, now
+            self._show_title()
+            self._show_detail()
 
     def clear(self) -> None:
         """Clear the filter, then the marks, and go to the packets."""

@@ -55,6 +55,8 @@ class RulesPane(OptionList):
         self.border_title = "TRACE rules"
         self._clock = clock
         self._rules: dict[str, InstalledRule] = {}
+        self._none: Optional[str] = None
+        """What is said where there is no rule."""
 
     @property
     def selected(self) -> Optional[InstalledRule]:
@@ -69,14 +71,20 @@ class RulesPane(OptionList):
         if keyed and list(keyed) == list(self._rules):
             self._rules = keyed
             for key, rule in keyed.items():
-                self.replace_option_prompt(key, self._prompt(rule))
-        else:
+                prompt = self._prompt(rule)
+                if self.get_option(key).prompt != prompt:
+                    self.replace_option_prompt(key, prompt)
+        elif keyed or self._rules or none != self._none:
+            self._none = none
             self._relist(keyed, none)
         ours = sum(rule.is_ours for rule in rules)
         foreign = len(rules) - ours
         ending = any(rule.mine and self._is_last_minute(rule) for rule in rules)
         hint = self._keymap.told("{rules.extend} extends · ") if ending else ""
-        self.border_subtitle = f"{hint}{ours} ours" + (f" · {foreign} foreign" if foreign else "")
+        subtitle = f"{hint}{ours} ours" + (f" · {foreign} foreign" if foreign else "")
+        # Setting it paints the pane anew, whether it says something new or not.
+        if self.border_subtitle != subtitle:
+            self.border_subtitle = subtitle
 
     def action_delete(self) -> None:
         """Ask for the rule under the cursor to be removed."""

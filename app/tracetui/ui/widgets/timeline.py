@@ -4,29 +4,25 @@ from __future__ import annotations
 
 from typing import ClassVar, Optional
 
-from rich.segment import Segment
-from rich.style import Style
 from textual.events import Click
-from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
-from textual.scroll_view import ScrollView
-from textual.strip import Strip
 
 from tracetui.model.packet import Packet
-from tracetui.session.cells import cells_of, padded, shown
+from tracetui.session.cells import cells_of, shown
 from tracetui.session.explanations import Explanations
 from tracetui.session.filtered import FilteredView
 from tracetui.session.seek import Place
 from tracetui.ui.commands import bindings
 from tracetui.ui.widgets.hop_lines import Detail
+from tracetui.ui.widgets.line_list import LineList
 from tracetui.ui.widgets.packet_line import Columns, packet_line
-from tracetui.ui.widgets.pieces import Line
+from tracetui.ui.widgets.pieces import Line, Piece
 from tracetui.ui.widgets.seeker import Seeker
 from tracetui.ui.widgets.timeline_layout import Layout, Spot
 
 
-class Timeline(ScrollView, can_focus=True):
+class Timeline(LineList):
     """Packets as rows that unfold into their hops; follows the newest until the user moves up."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -34,9 +30,10 @@ class Timeline(ScrollView, can_focus=True):
         for role in (
             *("fold", "time", "proto", "endpoints", "nat", "device", "hops", "accept", "drop"),
             *("reject", "unknown", "hook", "table", "hop", "jump", "change", "us", "slowest"),
-            *("comment", "name", "rule", "unread", "tested", "cursor", "empty"),
+            *("comment", "name", "rule", "unread", "tested", "cursor", "empty", "bar"),
         )
     }
+    PREFIX = "timeline"
     BINDINGS = bindings("timeline")
 
     following = reactive(True)
@@ -99,7 +96,7 @@ class Timeline(ScrollView, can_focus=True):
             self.one, self.other = one, other
 
     def __init__(self, view: FilteredView, explanations: Explanations, widget_id: str) -> None:
-        super().__init__(id=widget_id)
+        super().__init__(widget_id)
         self._view = view
         self._explanations = explanations
         self._version = 0
@@ -129,22 +126,53 @@ class Timeline(ScrollView, can_focus=True):
 
     def text_of(self, y: int) -> str:
         """The text of one line, counted from the first one of the list."""
-        found = self._line_at(y)
+        found = self.line(y, self.width)
         return "" if found is None else "".join(piece.text for piece in found)
 
     @property
     def line_count(self) -> int:
         """The lines of all rows, unfolded ones counted whole."""
-        return self.virtual_size.height
+        return self._lines.height
 
-    def refresh_rows(self) -> None:
-        """Show what came since the last call, unless the picture is held."""
+    @property
+    def cursor_line(self) -> Optional[int]:
+        """The line of the cursor, where this is what keys go to."""
+        return self._lines.line_of(self._cursor) if self.has_focus else None
+
+    def line(self, at: int, width: int) -> Optional[Line]:
+        """A packet, one of its hops, or a line of what is said where there is none."""
+        if not self.rows:
+            return self._empty_line(at, width)
+        spot = self._lines.spot_at(at)
+        row = self._view.index_of(spot.packet_id) if spot is not None else None
+        if spot is None or row is None:
+            return None
+        packet = self.rows[row]
+        if spot.line == 0:
+            fold = "▾" if self._lines.is_unfolded(packet.id) else "▸"
+            mark = "◆" if packet.id in self.marked else "?" if packet.ambiguous else " "
+            explanation = self._explanations.of(packet)
+            return packet_line(packet, explanation, Columns.fitting(width), fold + mark)
+        found = self._under(packet)
+        return found[spot.line - 1].line if spot.line <= len(found) else None
+
+    def user_scrolled(self) -> None:
+        """Stop following: the user looks at something."""
+        self._stay()
+
+    def refresh_rows(self) -> bool:
+        """Show what came since the last call, unless the picture is held; whether anything did.
+
+        Nothing is posted of it: who calls this knows.
+        """
         if self.paused:
-            return
+            return False
         version = self._explanations.version
-        if self._view.refresh() or version != self._version:
-            self._version = version
-            self._relayout()
+        if not self._view.refresh() and version == self._version:
+            return False
+        self._version = version
+        self._fit()
+        return True
 
     def filter_changed(self) -> None:
         """Show the rows of another filter."""
@@ -158,28 +186,11 @@ class Timeline(ScrollView, can_focus=True):
     def on_resize(self) -> None:
         """Fit the columns anew; the cursor stays in sight where it was."""
         cursor = self._lines.line_of(self._cursor)
-        was_seen = cursor is not None and 0 <= cursor - self.scroll_offset.y < self._height
+        was_seen = cursor is not None and 0 <= cursor - self.top < self._height
         self._height = self.size.height
         self._relayout()
         if was_seen and cursor is not None:
-            self.scroll_to_region(Region(0, cursor, 1, 1), animate=False, force=True)
-
-    def render_line(self, y: int) -> Strip:
-        """Draw one line of the screen."""
-        width = self._width
-        if not self.rows:
-            return self._empty_line(y, width)
-        at = self.scroll_offset.y + y
-        line = self._line_at(at)
-        if line is None:
-            return Strip.blank(width, self.rich_style)
-        on_cursor = at == self._lines.line_of(self._cursor) and self.has_focus
-        cursor = self.get_component_rich_style("timeline--cursor") if on_cursor else Style()
-        segments = [
-            Segment(piece.text, self.get_component_rich_style(f"timeline--{piece.role}") + cursor)
-            for piece in line
-        ]
-        return Strip(segments).adjust_cell_length(width, self.rich_style + cursor)
+            self.see(cursor)
 
     def action_move(self, lines: int) -> None:
         """Move the cursor by so many lines."""
@@ -335,9 +346,9 @@ class Timeline(ScrollView, can_focus=True):
 
     def on_click(self, event: Click) -> None:
         """Put the cursor where the mouse is; on a packet that has it, show or hide the hops."""
-        at = self.scroll_offset.y + event.y
+        at = self.top + event.y
         spot = self._lines.spot_at(at)
-        if spot is None:
+        if spot is None or self.is_on_bar(event.x):
             return
         detail = self._selected_detail()
         if spot == self._cursor and (detail is None or detail.is_folded):
@@ -353,11 +364,6 @@ class Timeline(ScrollView, can_focus=True):
         """Draw the cursor, or take it away."""
         super().watch_has_focus(has_focus)
         self.refresh()
-
-    @property
-    def _width(self) -> int:
-        """The cells of a line: what the scrollbar leaves."""
-        return self.scrollable_content_region.width
 
     def _selected_detail(self) -> Optional[Detail]:
         packet, cursor = self.selected, self._cursor
@@ -387,11 +393,7 @@ class Timeline(ScrollView, can_focus=True):
         self._stay()
         self._relayout()
         top = self._lines.line_of(Spot(packet.id, 0)) or 0
-        self.scroll_to_region(
-            Region(0, top, 1, min(self.size.height, 1 + len(self._under(packet)))),
-            animate=False,
-            force=True,
-        )
+        self.see(top, below=len(self._under(packet)))
 
     def _fold(self, packet: Packet) -> None:
         self._lines.fold(packet.id)
@@ -409,53 +411,42 @@ class Timeline(ScrollView, can_focus=True):
         """Put the cursor on a line; on the very last one the newest packet is followed again."""
         last = self.line_count - 1
         y = max(0, min(y, last))
+        before = self.cursor_line
         self._cursor = self._lines.spot_at(y)
         if y < last:
             self._stay()
-        self.scroll_to_region(Region(0, y, 1, 1), animate=False, force=True)
-        self.refresh()
+        self.move_cursor_mark(before, y)
+        self.see(y)
         self.post_message(self.CursorMoved())
 
     def _relayout(self) -> None:
-        """Fit the list's height to its rows, keeping in place what the user looks at."""
-        top = None if self.following else self._lines.spot_at(self.scroll_offset.y)
-        self._lines.fit(self._width)
-        height = self._lines.height
-        self.virtual_size = Size(self._width, height if self.rows else 0)
+        self._fit()
+        self.post_message(self.StateChanged())
+        self.post_message(self.CursorMoved())
+
+    def _fit(self) -> None:
+        """Fit the list to its rows, keeping in place what the user looks at."""
+        top = None if self.following else self._lines.spot_at(self.top)
+        self._lines.fit(self.width)
         if self.following and self.rows:
             self._cursor = Spot(self.rows[-1].id, 0)
-            self.scroll_to(y=max(0, height - self.size.height), animate=False, force=True)
-        elif top is not None:
-            self.scroll_to(y=self._lines.line_of(top) or 0, animate=False, force=True)
+            self.go_to_top(self.line_count)
+        else:
+            self.go_to_top(self._lines.line_of(top) or 0)
         if self._cursor is not None and self.rows and self._lines.line_of(self._cursor) is None:
             near = min(self._view.place_of(self._cursor.packet_id), len(self.rows) - 1)
             self._cursor = Spot(self.rows[near].id, 0)
         self.refresh()
-        self.post_message(self.StateChanged())
-        self.post_message(self.CursorMoved())
 
     def _show_marks(self) -> None:
         self.refresh()
         self.post_message(self.StateChanged())
 
-    def _line_at(self, y: int) -> Optional[Line]:
-        spot = self._lines.spot_at(y)
-        row = self._view.index_of(spot.packet_id) if spot is not None else None
-        if spot is None or row is None:
-            return None
-        packet, width = self.rows[row], self._width
-        if spot.line == 0:
-            fold = "▾" if self._lines.is_unfolded(packet.id) else "▸"
-            mark = "◆" if packet.id in self.marked else "?" if packet.ambiguous else " "
-            explanation = self._explanations.of(packet)
-            return packet_line(packet, explanation, Columns.fitting(width), fold + mark)
-        found = self._under(packet)
-        return found[spot.line - 1].line if spot.line <= len(found) else None
-
-    def _empty_line(self, y: int, width: int) -> Strip:
+    def _empty_line(self, at: int, width: int) -> Optional[Line]:
         lines = self.empty_text.splitlines()
-        at = y - max(0, (self.size.height - len(lines)) // 2)
-        text = shown(lines[at], width) if 0 <= at < len(lines) else ""
-        style = self.get_component_rich_style("timeline--empty")
+        y = at - max(0, (self.size.height - len(lines)) // 2)
+        if not 0 <= y < len(lines):
+            return None
+        text = shown(lines[y], width)
         indent = " " * max(0, (width - cells_of(text)) // 2)
-        return Strip([Segment(padded(indent + text, width), style)])
+        return (Piece(indent + text, "empty"),)
