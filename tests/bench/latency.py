@@ -53,7 +53,7 @@ def screen(lab: Lab, backend: str) -> Terminal:
     argv = (*options, *rule, "--backend", backend)
     program = Terminal(*argv, mark="latency", size=(120, 40))
     program.wait_for("added")
-    time.sleep(12.0)  # the notice of it lies over the title for so long
+    time.sleep(3.0)
     return program
 
 

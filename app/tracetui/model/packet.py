@@ -243,8 +243,13 @@ class Packet:
     def nat(self) -> Optional[dict[str, Value]]:
         """The rewrite of src, sport, dst and dport over the whole path; None if there is none."""
         found: dict[str, Value] = {}
-        for changes in self.changed_at_each():
-            found.update((name, changes[name]) for name in _NAT_FIELDS if name in changes)
+        seen: dict[str, set[Any]] = {}
+        header: Optional[Header] = None
+        for hop in self.hops:
+            # All hops of one hook share one header object.
+            if hop.look.header is not header and hop.look.header is not None:
+                header = hop.look.header
+                _note_new(seen, found, ((name, getattr(header, name)) for name in _NAT_FIELDS))
         return found or None
 
     @property

@@ -36,7 +36,7 @@ class StatusBar(Widget):
         "status-bar--good",
     }
 
-    status: reactive[Status] = reactive(Status(), layout=True)
+    status: reactive[Status] = reactive(Status())
     left: reactive[Optional[float]] = reactive(None)
     """Seconds until the first rule of ours ends; None where none does."""
 

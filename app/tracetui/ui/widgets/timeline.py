@@ -8,6 +8,8 @@ from textual.events import Click
 from textual.message import Message
 from textual.reactive import reactive
 
+from tracetui.model.explanation import PacketExplanation
+from tracetui.model.memory import Memory
 from tracetui.model.packet import Packet
 from tracetui.session.cells import cells_of, shown
 from tracetui.session.explanations import Explanations
@@ -20,6 +22,10 @@ from tracetui.ui.widgets.packet_line import Columns, packet_line
 from tracetui.ui.widgets.pieces import Line, Piece
 from tracetui.ui.widgets.seeker import Seeker
 from tracetui.ui.widgets.timeline_layout import Layout, Spot
+
+KNOWN_LINES = 1024
+"""Packets whose lines are remembered: a few screenfuls."""
+_MadeOf = tuple[PacketExplanation, int, int, str]
 
 
 class Timeline(LineList):
@@ -100,6 +106,7 @@ class Timeline(LineList):
         self._view = view
         self._explanations = explanations
         self._version = 0
+        self._known: Memory[int, tuple[_MadeOf, Line]] = Memory(KNOWN_LINES)
         self._height = 0
         self._lines = Layout(view, explanations)
         self._cursor: Optional[Spot] = None
@@ -149,12 +156,22 @@ class Timeline(LineList):
             return None
         packet = self.rows[row]
         if spot.line == 0:
-            fold = "▾" if self._lines.is_unfolded(packet.id) else "▸"
-            mark = "◆" if packet.id in self.marked else "?" if packet.ambiguous else " "
-            explanation = self._explanations.of(packet)
-            return packet_line(packet, explanation, Columns.fitting(width), fold + mark)
+            return self._packet_line(packet, width)
         found = self._under(packet)
         return found[spot.line - 1].line if spot.line <= len(found) else None
+
+    def _packet_line(self, packet: Packet, width: int) -> Line:
+        """The line of a packet, made again only if anything in it can be other than it was."""
+        fold = "▾" if self._lines.is_unfolded(packet.id) else "▸"
+        mark = "◆" if packet.id in self.marked else "?" if packet.ambiguous else " "
+        explanation = self._explanations.of(packet)
+        made_of = (explanation, packet.length, width, fold + mark)
+        known = self._known.get(packet.id)
+        # The explanation is kept with it: no other one can have its identity meanwhile.
+        if known is None or known[0][0] is not explanation or known[0][1:] != made_of[1:]:
+            line = packet_line(packet, explanation, Columns.fitting(width), fold + mark)
+            known = self._known.learn(packet.id, (made_of, line))
+        return known[1]
 
     def user_scrolled(self) -> None:
         """Stop following: the user looks at something."""
