@@ -9,6 +9,7 @@ import pytest
 from tests.recorded import hop_of
 
 from tracetui.kernel.module_files import Details, ModuleFiles
+from tracetui.lab import recording
 from tracetui.model.assemble import Assembler
 from tracetui.session.module_reader import ModuleReader
 from tracetui.session.replay import ReplaySession
@@ -161,3 +162,11 @@ def seed():
     desk = Desk()
     desk.feed(SEED)
     return desk
+
+
+@pytest.fixture
+def lab():
+    session = ReplaySession([("lab", recording.open_recording())])
+    session.read_all()
+    yield session
+    session.close()

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
-from tracetui.lab import recording
-from tracetui.session.replay import ReplaySession
 from tracetui.session.session import ChainListing, ChainPlace
 from tracetui.ui.screens.chain import ChainScreen
 from tracetui.ui.widgets.chain_list import ChainList
 
 from .conftest import SEED, Desk
-
-
-@pytest.fixture
-def lab():
-    session = ReplaySession([("lab", recording.open_recording())])
-    session.read_all()
-    yield session
-    session.close()
 
 
 def row_of(session, is_meant) -> int:

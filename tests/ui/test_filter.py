@@ -95,6 +95,30 @@ async def test_the_filters_before_are_an_arrow_away_those_of_other_sessions_too(
     assert history.new == ["less 59"]
 
 
+async def test_a_filter_is_kept_however_its_line_is_left_and_nothing_else_is(shown, seed):
+    history = FilterHistory()
+    async with shown(seed, size=(100, 30), history=history) as screen:
+        await screen.press("slash", *["tab"] * 4)
+        await screen.write("len")
+        await screen.press("tab")
+        assert history.new == []
+        await screen.press("escape", "slash", *["tab"] * 4)
+        await screen.write('text "a  b"')
+        await screen.press("tab")
+        assert history.new == ['text "a  b"']
+        await screen.press("escape", "slash", *["tab"] * 4)
+        await screen.write("tcp")
+    assert history.new == ['text "a  b"', "tcp"]
+
+
+async def test_what_was_typed_over_an_earlier_filter_is_there_until_it_is_used(shown, seed):
+    async with shown(seed, size=(100, 30), history=FilterHistory(["tcp", "udp"])) as screen:
+        await screen.press("slash", *["tab"] * 4, "up")
+        await screen.write(" or ip")
+        await screen.press("up", "down")
+        assert screen.app.screen.query_one("#expression").value == "udp or ip"
+
+
 async def test_the_right_arrow_completes_a_word_seen(shown, seed):
     async with shown(seed, size=(100, 30)) as screen:
         await screen.press("slash", *["tab"] * 4)

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 from textual.app import App
+from textual.binding import Binding
 from textual.command import CommandPalette
 
 import tracetui
 from tracetui.lab import recording
 from tracetui.session.replay import ReplaySession
 from tracetui.session.settings import Settings
+from tracetui.ui import key_names
 from tracetui.ui.commands import COMMANDS, SCOPES
 from tracetui.ui.keymap import Keymap, written
 
@@ -73,15 +75,15 @@ async def test_what_is_hinted_at_is_the_key_that_the_user_bound(shown):
     keys = {"main.add-rule": "plus", "main.keys": "f1", "timeline.follow": "z", "main.clear": "f4"}
     async with shown(settings=Settings(keys=keys), size=(120, 40)) as screen:
         whole = screen.whole()
-        assert "Press plus to add one, f1 for all keys" in whole
-        assert "none yet: plus adds one" in whole
+        assert "Press + to add one, F1 for all keys" in whole
+        assert "none yet: + adds one" in whole
         screen.session.feed(SEED)
         await screen.settle()
         await screen.press("up")
         assert "z follows" in screen.whole()
         await screen.press("slash")
         await screen.write("9.9.9.9")
-        assert "f4 clears the filter" in screen.whole()
+        assert "F4 clears the filter" in screen.whole()
 
 
 def test_every_key_in_a_text_is_told_by_the_name_of_a_command():
@@ -105,12 +107,35 @@ def test_every_key_in_a_text_is_told_by_the_name_of_a_command():
         ({"anywhere.quit": "z"}, "anywhere.quit is always Ctrl+C"),
         ({"main.guard": ""}, "'' is no key"),
         ({"main.guard": "no key"}, "'no key' is no key"),
-        ({"timeline.pause": "ctrl+c"}, "ctrl+c is timeline.pause and anywhere.quit"),
+        ({"main.guard": "hyper+x"}, "'hyper+x' is no key"),
+        ({"timeline.pause": "Ctrl+C"}, "timeline.pause: Ctrl+C is always anywhere.quit"),
+        ({"main.quit": "F"}, "main.quit: F is always anywhere.flush"),
+        ({"main.add-rule": "c"}, "c is main.add-rule and timeline.compare"),
+        ({"timeline.pause": "+", "main.add-rule": "plus"}, "+ is timeline.pause and main.add-rule"),
     ],
 )
 async def test_keys_that_make_no_sense_are_said(shown, seed, keys, said):
     async with shown(seed, settings=Settings(keys=keys)) as screen:
         assert any(said in notice.text for notice in screen.app.notices)
+
+
+@pytest.mark.parametrize(
+    ("written_by_user", "name"),
+    [("Ctrl+E", "ctrl+e"), ("Esc", "escape"), ("PgDn", "pagedown"), ("F5", "f5"), ("E", "E")],
+)
+def test_keys_are_taken_as_the_help_writes_them(written_by_user, name):
+    keymap = Keymap({"chain.first": written_by_user})
+    assert keymap.bound == {"chain.first": name}
+    assert keymap.told("{chain.first}") == written_by_user
+
+
+def test_every_character_has_the_name_that_textual_gives_it():
+    for character in map(chr, range(ord("!"), ord("~") + 1)):
+        if character != ",":
+            (binding,) = Binding.make_bindings([(character, "", "")])
+            assert key_names.name_of(character) == binding.key
+        assert key_names.read(key_names.name_of(character)) == key_names.name_of(character)
+        assert key_names.written(key_names.name_of(character)) == character
 
 
 def test_keys_that_change_places_do_not_clash():
@@ -162,6 +187,28 @@ async def test_the_mouse_takes_the_edge_of_the_left_side_along(shown, seed):
         await screen.pilot.mouse_up(offset=(60, 20))
         await screen.settle()
         assert side.size.width == 28
+
+
+async def test_the_edge_is_let_go_when_a_dialog_takes_the_mouse(shown, seed):
+    async with shown(seed, size=(140, 40)) as screen:
+        side = screen.app.screen.query_one("#side")
+        await screen.pilot.mouse_down(offset=(39, 10))
+        await screen.press("question_mark")
+        await screen.pilot.mouse_up(offset=(60, 10))
+        await screen.press("escape")
+        await screen.pilot.hover(offset=(30, 10))
+        await screen.settle()
+        assert side.size.width == 40
+
+
+@pytest.mark.parametrize("row", [0, 39])
+async def test_the_edge_is_where_the_panes_are(shown, seed, row):
+    async with shown(seed, size=(140, 40)) as screen:
+        await screen.pilot.mouse_down(offset=(39, row))
+        await screen.pilot.hover(offset=(60, row))
+        await screen.pilot.mouse_up(offset=(60, row))
+        await screen.settle()
+        assert screen.app.screen.query_one("#side").size.width == 40
 
 
 async def test_colours_are_chosen_by_name_and_remembered(shown, seed):

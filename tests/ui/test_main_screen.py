@@ -174,6 +174,7 @@ async def test_notices_stand_below_the_panes_the_newest_last_and_go(shown, seed,
         assert screen.timeline.region.offset == before.offset
         assert "following" in screen.whole()
         seed._notices += [Notice(NOW, "information", f"many {n}") for n in range(5)]
+        seed._notices.append(Notice(NOW, "information", "many 4"))
         await screen.settle()
         lines = screen.text("#notices").splitlines()
         assert lines[0].strip() == "and 4 more: L shows all that was told"
@@ -193,3 +194,58 @@ async def test_a_notice_does_not_take_the_cursor_out_of_sight(shown, seed):
         await screen.pilot.pause()
         line = timeline._lines.line_of(timeline._cursor)
         assert 0 <= line - timeline.top < timeline.size.height
+
+
+async def test_a_pane_alone_leaves_the_status_and_the_notices_where_they_are(shown, seed):
+    async with shown(seed, size=(80, 24)) as screen:
+        await screen.press("backslash", "F")
+        whole = screen.whole()
+        assert "TRACE rules" not in whole
+        assert "guard ARMED" in whole
+        assert screen.timeline.region.height > 10
+        seed._notices.append(Notice(NOW, "error", "something to know"))
+        await screen.settle()
+        assert "something to know" in screen.whole()
+        await screen.press("2", "backslash")
+        assert "Packets" not in screen.whole()
+        assert screen.app.screen.query_one("#rules").region.height > 10
+        await screen.press("backslash", "1", "backslash")
+        assert "Packets" not in screen.whole()
+        assert screen.app.screen.query_one("#tree").region.height > 10
+        await screen.press("backslash")
+        assert "Packets" in screen.whole()
+
+
+@pytest.mark.parametrize("size", [(2, 24), (1, 24), (3, 2), (1, 1), (20, 6), (80, 1), (40, 10)])
+async def test_no_size_ends_the_program(shown, seed, size):
+    seed.rules = rules()
+    async with shown(seed, size=(80, 24)) as screen:
+        await screen.pilot.resize_terminal(*size)
+        await screen.press("n", "home", "enter", "1", "2", "3", "question_mark", "escape")
+        await screen.pilot.resize_terminal(80, 24)
+        await screen.settle()
+        assert "guard ARMED" in screen.whole()
+        assert len(screen.lines()) == 6 + 22
+
+
+async def test_on_few_lines_the_packets_come_first(shown, seed):
+    seed.rules = rules()
+    async with shown(seed, size=(40, 10)) as screen:
+        await screen.press("n")
+        whole = screen.whole()
+        assert whole.count("▸") == 6
+        assert "TRACE rules" not in whole
+        await screen.press("2")
+        assert "TRACE rules" in screen.whole()
+        await screen.press("m")
+        assert "ip_tables" in screen.whole()
+        await screen.press("3")
+        assert screen.whole().count("▸") == 6
+
+
+@pytest.mark.parametrize("key", ["question_mark", "f", "T", "a", "C"])
+async def test_dialogs_fit_on_narrow_screens(shown, seed, key):
+    async with shown(seed, size=(40, 24)) as screen:
+        await screen.press(key)
+        box = screen.app.screen.children[0]
+        assert box.region.right <= 40

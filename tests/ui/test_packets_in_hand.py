@@ -6,6 +6,7 @@ import base64
 import json
 
 import pytest
+from textual.widgets import Input
 
 from .conftest import NOW, SEED, Desk
 
@@ -170,3 +171,12 @@ async def test_what_was_told_can_be_read_again(shown, seed):
         screen.app.clear_notifications()
         await screen.press("L")
         assert "22:13:20 · no packet here was dropped" in screen.whole()
+
+
+async def test_what_was_looked_for_is_told_as_it_was_typed(shown, seed):
+    async with shown(seed, size=(120, 40)) as screen:
+        await screen.press("f")
+        screen.app.screen.query_one(Input).value = "{main.add-rule}zz"
+        await screen.press("enter")
+        await screen.pilot.pause(0.2)
+        assert "not found: {main.add-rule}zz" in screen.text("#notices")

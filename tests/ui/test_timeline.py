@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+from textual.events import MouseScrollDown, MouseScrollUp
+
+from tracetui.session.explanations import Explanations
+from tracetui.session.store import PacketStore
+
 from .conftest import SEED, Desk
 
 
@@ -73,13 +79,114 @@ async def test_every_packet_unfolds_into_its_hooks_or_into_its_hops(shown, seed)
         assert screen.timeline.selected_hop == 15
 
 
-async def test_a_jump_to_a_hop_that_is_folded_away_goes_to_its_hook(shown, seed):
+async def test_what_is_found_in_a_folded_hook_unfolds_it_and_the_search_goes_on(shown, seed):
     async with shown(seed, size=(120, 40)) as screen:
         await screen.press("home", "v", "f")
         await screen.write("KUBE-FORWARD")
         await screen.press("enter")
-        assert heads(screen) == OUTLINE
-        assert screen.timeline.selected_hop == 15
+        assert heads(screen)[0] == OUTLINE[0]
+        assert heads(screen)[-1] == OUTLINE[2]
+        assert "KUBE-FORWARD return 4" in screen.timeline.text_of(screen.timeline.cursor_line)
+        await screen.press("left", "N")
+        assert "KUBE-FORWARD return 4" in screen.timeline.text_of(screen.timeline.cursor_line)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ["home", "right", *["down"] * 13, *["up"] * 3, "left"],
+        ["home", "v", *["down"] * 4, "right", "home", "right", *["down"] * 3, "right"],
+        ["home", "right", *["down"] * 24, "right", "v"],
+        ["home", "v", "right", *["down"] * 8, "v", "v"],
+        ["home", "right", *["down"] * 22, "u"],
+        ["home", *["down"] * 30, "equals_sign", "escape"],
+        ["end", *["up"] * 30, "at", "escape"],
+        ["end", *["up"] * 3, "equals_sign", "escape"],
+    ],
+)
+async def test_the_cursor_stays_in_sight_whatever_is_folded_or_filtered(shown, seed, keys):
+    feed_more(seed, [line for line in SEED if "ID=26039 " in line], 60)
+    async with shown(seed, size=(80, 16)) as screen:
+        timeline = screen.timeline
+        for key in keys:
+            await screen.press(key)
+            assert timeline.has_in_sight(timeline.cursor_line), key
+            assert timeline.selected is not None
+
+
+async def test_a_hook_that_unfolds_at_the_lower_edge_is_brought_into_sight(shown, seed):
+    async with shown(seed, size=(80, 24)) as screen:
+        timeline = screen.timeline
+        await screen.press("home", "v", "right", *["down"] * 3)
+        assert timeline.has_in_sight(timeline.cursor_line)
+        await screen.press("right")
+        assert timeline.has_in_sight(timeline.cursor_line + 5)
+
+
+async def test_the_cursor_survives_a_filter_that_lets_nothing_through(shown, seed):
+    async with shown(seed, size=(80, 24)) as screen:
+        await screen.press("home", "down", "slash")
+        chosen = screen.timeline.selected
+        await screen.write("1.2.3.4")
+        await screen.press("down", "up", "escape")
+        assert len(screen.lines()) == 6
+        assert screen.timeline.selected is chosen
+
+
+async def test_the_cursor_stays_on_its_hop_when_lines_come_before_it(shown, lab):
+    async with shown(lab, size=(160, 60)) as screen:
+        packet = next(one for one in lab.packets if one.header.dst == "10.96.0.80")
+        screen.timeline.go_to_packet(packet)
+        await screen.press(*["down"] * 9)
+        hop, line = screen.timeline.selected_hop, screen.timeline.cursor_line
+        await screen.press("u")
+        assert screen.timeline.selected_hop == hop
+        assert screen.timeline.cursor_line > line
+        await screen.press("u")
+        assert (screen.timeline.selected_hop, screen.timeline.cursor_line) == (hop, line)
+
+
+async def test_what_the_user_looks_at_stays_while_the_oldest_are_dropped(shown):
+    desk = Desk()
+    desk.packets = PacketStore(6 * 350)
+    desk.explanations = Explanations(desk.rulesets)
+    one = [line for line in SEED if "ID=26039 " in line]
+    feed_more(desk, one, 400)
+    async with shown(desk, size=(80, 24)) as screen:
+        await screen.press(*["up"] * 30)
+        chosen, first = screen.timeline.selected, screen.timeline.text_of(screen.timeline.top)
+        line = screen.timeline.cursor_line - screen.timeline.top
+        feed_more(desk, one, 200, start=1000)
+        await screen.settle()
+        assert desk.packets.evicted > 0
+        assert screen.timeline.selected is chosen
+        assert screen.timeline.text_of(screen.timeline.top) == first
+        assert screen.timeline.cursor_line - screen.timeline.top == line
+
+
+async def test_the_wheel_and_the_bar_look_elsewhere_and_end_the_following(shown, seed):
+    feed_more(seed, [line for line in SEED if "ID=26039 " in line], 100)
+    async with shown(seed, size=(80, 24)) as screen:
+        timeline = screen.timeline
+        bottom, x = timeline.top, timeline.region.right - 1
+        timeline.post_message(wheel(MouseScrollUp, timeline))
+        await screen.settle()
+        assert timeline.top == bottom - 3
+        assert not timeline.following
+        timeline.post_message(wheel(MouseScrollDown, timeline))
+        await screen.settle()
+        assert timeline.top == bottom
+        await screen.pilot.mouse_down(offset=(x, timeline.region.bottom - 1))
+        await screen.pilot.hover(offset=(x, timeline.region.y))
+        assert timeline.top == 0
+        await screen.pilot.mouse_up(offset=(x, timeline.region.y))
+        await screen.pilot.hover(offset=(x, timeline.region.bottom - 2))
+        assert timeline.top == 0
+
+
+def wheel(event, widget):
+    """One notch of the wheel over a widget."""
+    return event(widget, 1, 1, 0, 1, 0, False, False, False)
 
 
 async def test_the_mouse_puts_the_cursor_and_unfolds_what_has_it(shown, seed):

@@ -58,5 +58,5 @@ def save(path: Path, history: FilterHistory) -> None:
 
 def _newest(filters: Iterable[str]) -> list[str]:
     """Each once, where it stands last; as many as are kept."""
-    texts = [text for one in filters if (text := " ".join(one.split()))]
+    texts = [text for one in filters if (text := " ".join(one.splitlines()).strip())]
     return list(dict.fromkeys(reversed(texts)))[:KEPT][::-1]

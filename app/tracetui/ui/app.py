@@ -39,6 +39,7 @@ class TraceApp(App[None]):
     TITLE = "tracetui"
     BINDINGS = bindings("anywhere")
     COMMANDS = {Commands}  # noqa: RUF012 - as Textual has it
+    VERTICAL_BREAKPOINTS = [(0, "-lowest"), (13, "-low"), (17, "-high")]  # noqa: RUF012 - as Textual has it
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]  # noqa: RUF012 - as Textual has it
 
     def __init__(

@@ -68,8 +68,8 @@ class Dialogs:
         self._keymap = keymap
 
     def say(self, text: str, severity: str = "information") -> None:
-        """Tell the user one sentence; the names of commands in braces become their keys."""
-        self._tell(Notice(self._clock(), severity, self._keymap.told(text)))
+        """Tell the user one sentence."""
+        self._tell(Notice(self._clock(), severity, text))
 
     def add_rule(self, begin_with: Optional[Preset] = None) -> None:
         """The form, where rules can be added at all."""

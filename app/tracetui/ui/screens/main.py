@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Optional
 
 from textual import on
 from textual.actions import SkipAction
@@ -11,6 +12,7 @@ from textual.containers import Horizontal
 from textual.events import MouseDown
 from textual.message import Message
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Footer, Input
 
 from tracetui.session.empty import empty_text
@@ -70,6 +72,7 @@ class MainScreen(Screen[None]):
         self._side = Side(self._modules, self._rules)
         self._packets = packets
         self._notices = NoticeLines(keymap)
+        self._maximised = False
 
     def compose(self) -> ComposeResult:
         """Lay out the panes."""
@@ -93,7 +96,8 @@ class MainScreen(Screen[None]):
 
     def on_mouse_down(self, event: MouseDown) -> None:
         """Have the edge between the panes follow the mouse, where it was taken there."""
-        if self._is_wide and self.maximized is None and self._side.has_edge_at(event.screen_x):
+        x, y = int(event.screen_x), int(event.screen_y)
+        if self._is_wide and not self._maximised and self._side.has_edge_at(x, y):
             self._side.hold_edge()
 
     def update(self) -> None:
@@ -163,6 +167,9 @@ class MainScreen(Screen[None]):
 
     def action_modules(self) -> None:
         """Show the modules where they are folded, or fold them where they are shown."""
+        if not self._side.display or self._maximised:
+            self.action_pane("timeline" if self._modules.has_focus_within else "modules")
+            return
         self.toggle_class("-modules")
         self.post_message(self.Chosen(modules=self.has_class("-modules")))
         if self.query_one("#tree").display and self.has_class("-modules"):
@@ -172,18 +179,22 @@ class MainScreen(Screen[None]):
 
     def action_pane(self, name: str) -> None:
         """Go to a pane."""
+        self._show_only(None)
         if name == "modules" and not self.query_one("#tree").display:
             self.add_class("-modules")
+        if name != "timeline" and not self._side.display:
+            # A screen of few lines has no room for the left side.
+            self._show_only(self._modules if name == "modules" else self._rules)
         self.set_focus(self.query_one("#tree" if name == "modules" else f"#{name}"))
 
     def action_maximise(self) -> None:
-        """Give the pane with the cursor the whole screen, or take it back."""
-        if self.maximized is not None:
-            self.minimize()
+        """Give the pane with the cursor all the room of the panes, or take it back."""
+        if self._maximised:
+            self._show_only(None)
             return
         for pane in (self._modules, self._rules, self._packets):
             if pane.has_focus_within:
-                self.maximize(pane, container=False)
+                self._show_only(pane)
 
     def action_resize(self, cells: int) -> None:
         """Give the left side so many cells more."""
@@ -234,6 +245,12 @@ class MainScreen(Screen[None]):
     @property
     def _is_wide(self) -> bool:
         return self.app.size.width >= WIDE
+
+    def _show_only(self, pane: Optional[Widget]) -> None:
+        """Show one pane of the three, or all; the status stays, and so do the notices."""
+        self._maximised = pane is not None
+        for one in (self._modules, self._rules, self._packets):
+            self.set_class(one is pane, f"-only-{one.id}")
 
     def _set_width(self, cells: int) -> None:
         self._width = max(SIDE_LEAST, min(SIDE_MOST, cells))

@@ -39,22 +39,30 @@ class ExpressionField(Field):
         self._history = history
         self._at = len(history.filters)
         """The place in the history; behind its end is what is being typed."""
-        self._draft = ""
+        self._typed: dict[int, str] = {}
+        """What was typed at each place since one was in force."""
 
     def on_focus(self) -> None:
         """See what can be completed by now."""
         self._seen.look()
 
     def remember(self) -> None:
-        """Keep what is there for later."""
-        if self.value.strip():
+        """Keep what is there for later, if it is a filter."""
+        if self.value.strip() and not self.has_class("-wrong"):
             self._history.remember(self.value)
-        self._at, self._draft = len(self._history.filters), ""
+        self._at = len(self._history.filters)
+        self._typed.clear()
+
+    def on_blur(self) -> None:
+        """Keep what is there for later, wherever the user went."""
+        self.remember()
+
+    def on_unmount(self) -> None:
+        """Keep what is there when the program ends."""
+        self.remember()
 
     def action_earlier(self) -> None:
         """Show the expression before."""
-        if self._at == len(self._history.filters):
-            self._draft = self.value
         if self._at > 0:
             self._show(self._at - 1)
 
@@ -66,7 +74,7 @@ class ExpressionField(Field):
             self.post_message(self.Submitted(self, self.value))
 
     def _show(self, at: int) -> None:
-        self._at = at
+        self._typed[self._at], self._at = self.value, at
         filters = self._history.filters
-        self.value = filters[at] if at < len(filters) else self._draft
+        self.value = self._typed.get(at, filters[at] if at < len(filters) else "")
         self.cursor_position = len(self.value)

@@ -58,6 +58,10 @@ class LineList(Widget, can_focus=True):
     def user_scrolled(self) -> None:
         """Do what is to be done when the user looks elsewhere by the mouse."""
 
+    def has_in_sight(self, line: Optional[int]) -> bool:
+        """Whether a line is on the screen."""
+        return line is not None and 0 <= line - self._top < self.size.height
+
     @property
     def top(self) -> int:
         """The first line in sight."""
@@ -78,7 +82,7 @@ class LineList(Widget, can_focus=True):
     def see(self, line: int, below: int = 0, centre: bool = False) -> None:
         """Bring a line into sight, with as many of those below it as there is room for."""
         height = self.size.height
-        if centre and not self._top <= line < self._top + height:
+        if centre and not self.has_in_sight(line):
             self.go_to_top(line - height // 2)
         last = min(line + below, line + height - 1)
         if line < self._top:
@@ -89,7 +93,7 @@ class LineList(Widget, can_focus=True):
     def move_cursor_mark(self, before: Optional[int], now: Optional[int]) -> None:
         """Draw the two lines anew between which the cursor moved."""
         for at in (before, now):
-            if at is not None and 0 <= at - self._top < self.size.height:
+            if at is not None and self.has_in_sight(at):
                 self._strips.pop(at - self._top, None)
                 self.refresh(Region(0, at - self._top, self.size.width, 1))
 
@@ -155,6 +159,10 @@ class LineList(Widget, can_focus=True):
             event.stop()
             self._is_bar_held = False
             self.release_mouse()
+
+    def on_mouse_release(self) -> None:
+        """Let it go too where a dialog has taken the mouse."""
+        self._is_bar_held = False
 
     def is_on_bar(self, x: int) -> bool:
         """Whether a column of this widget is the scrollbar's."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from rich.text import Text
 from textual.events import Resize
 from textual.widgets import Static
@@ -28,21 +30,22 @@ class NoticeLines(Static):
         self._told: list[Notice] = []
 
     def add(self, notice: Notice) -> None:
-        """Show a notice for some seconds, at the earliest from when there is a screen."""
+        """Show a notice for some seconds; one that is told again becomes the newest."""
+        self._told = [told for told in self._told if told.text != notice.text]
         self._told.append(notice)
         if self.is_mounted:
             self._show()
-            self.set_timer(SECONDS, self._forget)
+            self.set_timer(SECONDS, partial(self._forget, notice))
 
     def on_mount(self) -> None:
         """Show what was told before there was a screen."""
         self._show()
-        for _ in self._told:
-            self.set_timer(SECONDS, self._forget)
+        for notice in self._told:
+            self.set_timer(SECONDS, partial(self._forget, notice))
 
-    def _forget(self) -> None:
-        """Show the oldest no longer."""
-        del self._told[:1]
+    def _forget(self, notice: Notice) -> None:
+        """Show it no longer, unless it was told again meanwhile."""
+        self._told = [told for told in self._told if told is not notice]
         self._show()
 
     def on_resize(self, event: Resize) -> None:

@@ -28,8 +28,6 @@ the border that bears the title is drawn whole."""
 class PacketsPane(Vertical):
     """One list of packets, narrowed by one filter."""
 
-    ALLOW_MAXIMIZE = True
-
     def __init__(
         self, session: Session, keymap: Keymap, history: FilterHistory, expression: str = ""
     ) -> None:
@@ -42,7 +40,7 @@ class PacketsPane(Vertical):
         """The packets that the filter lets through."""
         # Kept, not looked up: while the program ends, a timer may still find them gone.
         self.filter_bar = FilterBar(Seen(session.packets), history, expression)
-        self.timeline = Timeline(self.view, session.explanations, "timeline")
+        self.timeline = Timeline(self.view, session.explanations, keymap)
         self._detail = HopDetail()
         self._is_behind = True
         """Whether the title and the detail are to tell something newer than they do."""

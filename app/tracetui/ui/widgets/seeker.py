@@ -9,6 +9,7 @@ from typing import Optional, Protocol
 from tracetui.model.packet import Packet
 from tracetui.session.explanations import Explanations
 from tracetui.session.seek import Place, Seek, Test, dropped, mentions
+from tracetui.ui.keymap import Keymap
 
 SLICE_SECONDS = 0.03
 """How long one look may take before the screen is drawn again."""
@@ -44,11 +45,13 @@ class Seeker:
         self,
         rows: Rows,
         explanations: Explanations,
+        keymap: Keymap,
         later: Callable[[float, Callable[[], None]], object],
     ) -> None:
         """``later`` calls something after so many seconds."""
         self._rows = rows
         self._explanations = explanations
+        self._keymap = keymap
         self._later = later
         self._sought = ""
         self._seek: Optional[Seek] = None
@@ -62,7 +65,8 @@ class Seeker:
     def again(self, step: int) -> None:
         """Go to the next place of the text looked for, or to the one before."""
         if not self._sought:
-            self._rows.say_not_found("nothing was looked for yet: {timeline.find} looks for a text")
+            hint = self._keymap.told("nothing was looked for yet: {timeline.find} looks for a text")
+            self._rows.say_not_found(hint)
             return
         test = mentions(self._sought, self._explanations)
         self._begin(test, step, f"not found: {self._sought}")

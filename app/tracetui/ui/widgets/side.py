@@ -22,9 +22,10 @@ class Side(Vertical):
         super().__init__(*panes, id="side")
         self._is_held = False
 
-    def has_edge_at(self, x: int) -> bool:
-        """Whether a column of the screen is its right border, or that of the pane beside it."""
-        return self.region.right - 1 <= x <= self.region.right
+    def has_edge_at(self, x: int, y: int) -> bool:
+        """Whether a cell of the screen is in its right border, or in that of the pane beside it."""
+        region = self.region
+        return region.right - 1 <= x <= region.right and region.y <= y < region.bottom
 
     def hold_edge(self) -> None:
         """Follow the mouse until its button is let go."""
@@ -42,3 +43,7 @@ class Side(Vertical):
             event.stop()
             self._is_held = False
             self.release_mouse()
+
+    def on_mouse_release(self) -> None:
+        """Let it go too where a dialog has taken the mouse."""
+        self._is_held = False

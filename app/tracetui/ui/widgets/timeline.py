@@ -16,6 +16,7 @@ from tracetui.session.explanations import Explanations
 from tracetui.session.filtered import FilteredView
 from tracetui.session.seek import Place
 from tracetui.ui.commands import bindings
+from tracetui.ui.keymap import Keymap
 from tracetui.ui.widgets.hop_lines import Detail
 from tracetui.ui.widgets.line_list import LineList
 from tracetui.ui.widgets.packet_line import Columns, packet_line
@@ -101,18 +102,20 @@ class Timeline(LineList):
             super().__init__()
             self.one, self.other = one, other
 
-    def __init__(self, view: FilteredView, explanations: Explanations, widget_id: str) -> None:
-        super().__init__(widget_id)
+    def __init__(self, view: FilteredView, explanations: Explanations, keymap: Keymap) -> None:
+        super().__init__("timeline")
         self._view = view
         self._explanations = explanations
         self._version = 0
         self._known: Memory[int, tuple[_MadeOf, Line]] = Memory(KNOWN_LINES)
-        self._height = 0
+        self._anchor: Optional[Spot] = None
+        """What the first line in sight shows."""
+        self._sees_cursor = True
         self._lines = Layout(view, explanations)
         self._cursor: Optional[Spot] = None
         self.marked: dict[int, Packet] = {}
         """Packets marked by hand, in the order they were marked; by their ids."""
-        self.seeker = Seeker(self, explanations, self.set_timer)
+        self.seeker = Seeker(self, explanations, keymap, self.set_timer)
 
     @property
     def rows(self) -> list[Packet]:
@@ -176,6 +179,7 @@ class Timeline(LineList):
     def user_scrolled(self) -> None:
         """Stop following: the user looks at something."""
         self._stay()
+        self._note_sight()
 
     def refresh_rows(self) -> bool:
         """Show what came since the last call, unless the picture is held; whether anything did.
@@ -192,7 +196,8 @@ class Timeline(LineList):
         return True
 
     def filter_changed(self) -> None:
-        """Show the rows of another filter."""
+        """Show the rows of another filter, the cursor among them."""
+        self._sees_cursor = True
         self._relayout()
 
     def on_mount(self) -> None:
@@ -202,12 +207,7 @@ class Timeline(LineList):
 
     def on_resize(self) -> None:
         """Fit the columns anew; the cursor stays in sight where it was."""
-        cursor = self._lines.line_of(self._cursor)
-        was_seen = cursor is not None and 0 <= cursor - self.top < self._height
-        self._height = self.size.height
         self._relayout()
-        if was_seen and cursor is not None:
-            self.see(cursor)
 
     def action_move(self, lines: int) -> None:
         """Move the cursor by so many lines."""
@@ -331,7 +331,11 @@ class Timeline(LineList):
         if hop is not None:
             if not self._lines.is_unfolded(packet.id):
                 self._unfold(packet)
-            spot = self._lines.spot_of_hop(packet.id, hop)
+            spot = self._lines.spot_of(packet.id, hop)
+            detail = self._under(packet)[spot.line - 1]
+            if detail.is_folded:
+                self._turn_hook(packet, detail)
+                spot = self._lines.spot_of(packet.id, hop)
         self._go_to(self._lines.line_of(spot) or 0)
 
     def say_not_found(self, why: str) -> None:
@@ -393,17 +397,19 @@ class Timeline(LineList):
         return self._lines.details_of(packet.id)
 
     def _ask(self, **asked: bool) -> None:
-        """Show hops another way; the cursor stays on its hop."""
-        place = self.place
+        """Show hops another way; the cursor stays on its hop, in sight."""
         self._lines.asked = self._lines.asked._replace(**asked)
+        self._sees_cursor = True
         self._relayout()
-        if place is not None and place.hop is not None:
-            self.go_to_place(place)
 
     def _turn_hook(self, packet: Packet, detail: Detail) -> None:
         self._cursor = self._lines.turn_hook(packet, detail.hook)
         self._stay()
+        self._sees_cursor = True
         self._relayout()
+        hook = [one for one in self._under(packet) if one.hook == detail.hook]
+        self.see(self._lines.line_of(self._cursor) or 0, below=len(hook) - 1)
+        self._note_sight()
 
     def _unfold(self, packet: Packet) -> None:
         self._lines.unfold(packet)
@@ -411,6 +417,7 @@ class Timeline(LineList):
         self._relayout()
         top = self._lines.line_of(Spot(packet.id, 0)) or 0
         self.see(top, below=len(self._under(packet)))
+        self._note_sight()
 
     def _fold(self, packet: Packet) -> None:
         self._lines.fold(packet.id)
@@ -426,6 +433,8 @@ class Timeline(LineList):
 
     def _go_to(self, y: int) -> None:
         """Put the cursor on a line; on the very last one the newest packet is followed again."""
+        if not self.rows:
+            return
         last = self.line_count - 1
         y = max(0, min(y, last))
         before = self.cursor_line
@@ -434,6 +443,7 @@ class Timeline(LineList):
             self._stay()
         self.move_cursor_mark(before, y)
         self.see(y)
+        self._note_sight()
         self.post_message(self.CursorMoved())
 
     def _relayout(self) -> None:
@@ -442,18 +452,37 @@ class Timeline(LineList):
         self.post_message(self.CursorMoved())
 
     def _fit(self) -> None:
-        """Fit the list to its rows, keeping in place what the user looks at."""
-        top = None if self.following else self._lines.spot_at(self.top)
+        """Fit the list to its rows, keeping in place, and in sight, what the user looks at.
+
+        Rows may have come and gone before the first one in sight, so lines as they were counted
+        before mean nothing here.
+        """
+        cursor, detail = self._cursor, self._selected_detail()
         self._lines.fit(self.width)
         if self.following and self.rows:
             self._cursor = Spot(self.rows[-1].id, 0)
             self.go_to_top(self.line_count)
         else:
-            self.go_to_top(self._lines.line_of(top) or 0)
-        if self._cursor is not None and self.rows and self._lines.line_of(self._cursor) is None:
-            near = min(self._view.place_of(self._cursor.packet_id), len(self.rows) - 1)
-            self._cursor = Spot(self.rows[near].id, 0)
+            if cursor is not None and detail is not None:
+                self._cursor = self._lines.spot_of(cursor.packet_id, detail.hop, detail.tested)
+            self._cursor = self._near(self._cursor)
+            self.go_to_top(self._lines.line_of(self._near(self._anchor)) or 0)
+            if self._sees_cursor:
+                self.see(self._lines.line_of(self._cursor) or 0)
+        self._note_sight()
         self.refresh()
+
+    def _near(self, spot: Optional[Spot]) -> Optional[Spot]:
+        """A spot, or the row that is now where it was."""
+        if spot is None or not self.rows or self._lines.line_of(spot) is not None:
+            return spot
+        near = min(self._view.place_of(spot.packet_id), len(self.rows) - 1)
+        return Spot(self.rows[near].id, 0)
+
+    def _note_sight(self) -> None:
+        """Remember what is in sight, for when rows come and go."""
+        self._anchor = self._lines.spot_at(self.top)
+        self._sees_cursor = self.has_in_sight(self._lines.line_of(self._cursor))
 
     def _show_marks(self) -> None:
         self.refresh()

@@ -98,11 +98,15 @@ class Layout:
         at = y - above
         return Spot(rows[at].id, 0) if 0 <= at < len(rows) else None
 
-    def spot_of_hop(self, packet_id: int, hop: int) -> Spot:
-        """The line of a hop, or of the fold that it is in; the packet's own where neither is."""
-        lines = enumerate(self.details_of(packet_id), 1)
-        found = (n for n, one in lines if one.tested is None and one.hop >= hop)
-        return Spot(packet_id, next(found, 0))
+    def spot_of(self, packet_id: int, hop: int, tested: Optional[int] = None) -> Spot:
+        """The line of a hop, or of a rule passed by before it; that of the fold they are in.
+
+        Where there is neither it is the packet's own.
+        """
+        lines = list(enumerate(self.details_of(packet_id), 1))
+        same = (n for n, one in lines if (one.hop, one.tested) == (hop, tested))
+        near = (n for n, one in lines if one.tested is None and one.hop >= hop)
+        return Spot(packet_id, next(same, next(near, 0)))
 
     def _extras(self) -> list[tuple[int, int]]:
         """Row and number of hop lines of each unfolded packet, by row."""
