@@ -148,10 +148,10 @@ async def test_the_cursor_stays_on_its_hop_when_lines_come_before_it(shown, lab)
 
 async def test_what_the_user_looks_at_stays_while_the_oldest_are_dropped(shown):
     desk = Desk()
-    desk.packets = PacketStore(6 * 350)
-    desk.explanations = Explanations(desk.rulesets)
     one = [line for line in SEED if "ID=26039 " in line]
-    feed_more(desk, one, 400)
+    desk.packets = PacketStore(2 * 450)
+    desk.explanations = Explanations(desk.rulesets)
+    feed_more(desk, one, 440)
     async with shown(desk, size=(80, 24)) as screen:
         await screen.press(*["up"] * 30)
         chosen, first = screen.timeline.selected, screen.timeline.text_of(screen.timeline.top)
