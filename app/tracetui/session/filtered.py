@@ -125,6 +125,8 @@ class FilteredView:
 
     def _lets_through(self, packet: Packet) -> bool:
         """Ask the filter, or know what it said of a packet that went the same way."""
+        if self._filter.is_empty:
+            return True
         if self._filter.needs_lengths:
             return self._asked(packet)
         way = packet.way

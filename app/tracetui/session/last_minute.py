@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from tracetui.model.installed import InstalledRule
 
 SECONDS = 60.0
+BETWEEN_LOOKS = 0.5
+"""Seconds; polls come far more often than there is anything new to say."""
 
 
 class LastMinute:
@@ -14,12 +16,16 @@ class LastMinute:
 
     def __init__(self) -> None:
         self._told: set[str] = set()
+        self._looked = 0.0
 
     def news(self, rules: Sequence[InstalledRule], now: float) -> Iterator[str]:
         """One line for each rule whose last minute has begun; ``now`` in seconds since the epoch.
 
         An extended rule is another one: its last minute is told too.
         """
+        if abs(now - self._looked) < BETWEEN_LOOKS:
+            return
+        self._looked = now
         mine = {rule.id: rule for rule in rules if rule.mine and rule.expires is not None}
         left_of = {key: (rule.expires or 0.0) - now for key, rule in mine.items()}
         self._told = {key for key in self._told if left_of.get(key, SECONDS + 1) <= SECONDS}

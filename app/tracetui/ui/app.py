@@ -112,10 +112,11 @@ class TraceApp(App[None]):
         self.theme_changed_signal.subscribe(self, lambda theme: self.change(theme=theme.name))
 
     def _poll(self) -> None:
-        self.session.poll()
+        has_changed = self.session.poll()
         for notice in self.session.take_notices():
             self.tell(notice)
-        self._main.update()
+        if has_changed:
+            self._main.update()
 
     def tell(self, notice: Notice) -> None:
         """Show a notice for some seconds, also above a dialog, and keep it."""

@@ -262,6 +262,7 @@ class MainScreen(Screen[None]):
         self._side.styles.width = self._width if self._is_wide else None
 
     def _each_second(self) -> None:
+        self.update()
         self._bar.sample()
         ends = [rule.expires for rule in self._session.rules if rule.mine and rule.expires]
         self._bar.left = min(ends) - self._clock() if ends else None

@@ -62,6 +62,7 @@ class ModulesPane(Vertical):
         self._order = ORDERS[0]
         self._is_reversed = False
         self._wanted = ""
+        self._said = ""
         self._shown: object = None
         self._listing = Listing(ModuleTree(()), True, 0, ())
         self._tree: Tree[Entry] = Tree("modules", id="tree")
@@ -156,7 +157,9 @@ class ModulesPane(Vertical):
             self._add_modules(node, self._below(node.data))
 
     def _say(self, sentence: str) -> None:
-        self.query_one("#sentence", Static).update(inert(sentence))
+        if sentence != self._said:
+            self._said = sentence
+            self.query_one("#sentence", Static).update(inert(sentence))
         self.set_class(True, "-no-modules")
 
     def _show(self) -> None:

@@ -45,6 +45,8 @@ class PacketsPane(Vertical):
         self._is_behind = True
         """Whether the title and the detail are to tell something newer than they do."""
         self._shown = 0.0
+        self._rests = False
+        """Whether the next update is left out."""
 
     def compose(self) -> ComposeResult:
         """Lay out the three."""
@@ -54,15 +56,25 @@ class PacketsPane(Vertical):
 
     def update(self, none: str) -> None:
         """Show what the session has now; ``none`` is said where it has no packet."""
-        self._is_behind |= self.timeline.refresh_rows()
+        if self._rests:
+            self._rests = False
+            return
+        last = self._last_id()
+        came = self.timeline.refresh_rows()
+        # Of what is gone at the next look nobody reads a line: half as many looks do.
+        self._rests = self.timeline.following and self._last_id() - last > self.timeline.size.height
+        self._is_behind |= came
         total = self.view.total
         clear = self._keymap.told("{main.clear} clears the filter")
         self.timeline.empty_text = f"0 of {total:,} packets match\n\n{clear}" if total else none
         now = time.monotonic()
-        if self._is_behind and now - self._shown >= READING_SECONDS:
+        if self._is_behind and (not came or now - self._shown >= READING_SECONDS):
             self._is_behind, self._shown = False, now
             self._show_title()
             self._show_detail()
+
+    def _last_id(self) -> int:
+        return self.view.rows[-1].id if self.view.rows else 0
 
     def clear(self) -> None:
         """Clear the filter, then the marks, and go to the packets."""

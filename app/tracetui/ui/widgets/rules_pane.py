@@ -30,6 +30,11 @@ def countdown(seconds: float) -> str:
     return f"{left // 60}:{left % 60:02d}"
 
 
+def _about(seconds: float) -> str:
+    """The same, to the minute where there is time: the pane need not be drawn each second."""
+    return countdown(seconds) if seconds <= 2 * LAST_MINUTE else f"{seconds / 60:.0f} min"
+
+
 class RulesPane(OptionList):
     """Each rule with its packets and the time to its expiry."""
 
@@ -124,7 +129,7 @@ class RulesPane(OptionList):
     def _expiry(self, rule: InstalledRule) -> str:
         if rule.expires is None:
             return "no expiry"
-        left = countdown(rule.expires - self._clock())
+        left = _about(rule.expires - self._clock())
         return f"ends in {left}{' by tracetui' if rule.is_watched else ''}"
 
     def _is_last_minute(self, rule: InstalledRule) -> bool:
