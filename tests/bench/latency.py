@@ -89,6 +89,7 @@ def pressed(program: Terminal, key: str, word: str) -> float:
 
 def idle(program: Terminal) -> None:
     pids = program.processes()
+    time.sleep(IDLE_SECONDS)  # until the notices are gone
     before = {pid: cpu(pid) for pid in pids}
     time.sleep(IDLE_SECONDS)
     shares = [(name, (cpu(pid) - before[pid]) / IDLE_SECONDS) for pid, name in pids.items()]

@@ -51,7 +51,7 @@ class Desk(ReplaySession):
             assert hop is not None, line
             self.packets.took(self._assemble.add(hop))
 
-    def poll(self) -> bool:
+    def poll(self, seconds=0.0) -> bool:
         return True
 
     def add_rule(self, rule, backend, override=False) -> None:
@@ -116,7 +116,7 @@ class Screen:
 
     async def settle(self) -> None:
         """Let the program look at its session, which it does ten times a second."""
-        self.app._poll()
+        self.app._look()
         self.app.screen_stack[1]._each_second()
         await self.pilot.pause()
 

@@ -29,6 +29,7 @@ from tracetui.session.guard_state import GuardState
 from tracetui.session.last_minute import LastMinute
 from tracetui.session.rulesets import Rulesets
 from tracetui.session.session import (
+    POLL_SECONDS,
     ChainListing,
     ChainPlace,
     Node,
@@ -37,9 +38,6 @@ from tracetui.session.session import (
     Status,
 )
 from tracetui.session.store import PacketStore
-
-POLL_SECONDS = 0.04
-"""How long one poll may work: less than half of a screen's refresh at 10 Hz."""
 
 
 class LiveSession:
@@ -108,9 +106,9 @@ class LiveSession:
         """The process id of the collector."""
         return self._client.pid
 
-    def poll(self) -> bool:
-        """Take in what arrived, for a bounded time; True if anything changed."""
-        until = time.monotonic() + POLL_SECONDS
+    def poll(self, seconds: float = POLL_SECONDS) -> bool:
+        """Take in what arrived, for so long at most; True if anything changed."""
+        until = time.monotonic() + seconds
         taken = False
         while (frame := self._client.take()) is not None:
             self._take(frame)
@@ -120,7 +118,7 @@ class LiveSession:
         for text in self._last_minute.news(self.rules, time.time()):
             self._say("warning", text)
         self.rulesets.forget_before(self.packets.first_id)
-        learned = self.rulesets.work(max(until, time.monotonic() + POLL_SECONDS / 2))
+        learned = self.rulesets.work(max(until, time.monotonic() + seconds / 2))
         if self._client.gone and not self.ended:
             self._mourn()
             return True

@@ -21,12 +21,17 @@ from tracetui.session.explanations import Explanations
 from tracetui.session.feed import END, Feed, size_of
 from tracetui.session.pace import Pace
 from tracetui.session.rulesets import Rulesets
-from tracetui.session.session import ChainListing, ChainPlace, Notice, SourceState, Status
+from tracetui.session.session import (
+    POLL_SECONDS,
+    ChainListing,
+    ChainPlace,
+    Notice,
+    SourceState,
+    Status,
+)
 from tracetui.session.store import PacketStore
 from tracetui.session.text_lines import TextLines
 
-POLL_SECONDS = 0.04
-"""How long one poll may work: less than half of a screen's refresh at 10 Hz."""
 LOOK_AT_CLOCK = 128
 """Lines between two looks at the clock."""
 WAIT_SECONDS = 0.002
@@ -95,9 +100,9 @@ class ReplaySession:
         self._lines: Iterator[Optional[str]] = iter(())
         self._faults: list[Fault] = []
 
-    def poll(self) -> bool:
-        """Read on, for a bounded time; True if anything changed."""
-        return self._work(WAIT_SECONDS)
+    def poll(self, seconds: float = POLL_SECONDS) -> bool:
+        """Read on, for so long at most; True if anything changed."""
+        return self._work(WAIT_SECONDS, seconds)
 
     def read_some(self) -> None:
         """Read on, where nobody looks at a screen meanwhile."""
@@ -109,8 +114,8 @@ class ReplaySession:
             self.read_some()
         self.rulesets.work_all()
 
-    def _work(self, patience: float) -> bool:
-        until = time.monotonic() + POLL_SECONDS
+    def _work(self, patience: float, seconds: float = POLL_SECONDS) -> bool:
+        until = time.monotonic() + seconds
         if self.ended:
             return self.rulesets.work(until)
         hops = self.status.hops + self._take_waiting()
@@ -130,7 +135,7 @@ class ReplaySession:
                 break
         if self._pace.is_waiting and not taken:
             time.sleep(min(patience, self._pace.seconds_left))
-        self.rulesets.work(max(until, time.monotonic() + POLL_SECONDS / 2))
+        self.rulesets.work(max(until, time.monotonic() + seconds / 2))
         changes = {"hops": hops, "skipped": self._skipped, "lost": self._lost}
         self.status = self.status.with_(**changes, progress=self._progress)
         return True

@@ -112,6 +112,10 @@ class ChainListing(NamedTuple):
     """Why it could not be listed."""
 
 
+POLL_SECONDS = 0.04
+"""How long one poll may work, unless told otherwise."""
+
+
 class Session(Protocol):
     """One trace. Nothing here blocks for longer than a screen's refresh."""
 
@@ -125,8 +129,11 @@ class Session(Protocol):
     ended: bool
     """Whether no more packets can come."""
 
-    def poll(self) -> bool:
-        """Take in what arrived, for a bounded time; True if anything changed."""
+    def poll(self, seconds: float = POLL_SECONDS) -> bool:
+        """Take in what arrived, for so long at most; True if anything changed.
+
+        It takes that long only if there is more.
+        """
         ...
 
     def take_notices(self) -> list[Notice]:

@@ -25,7 +25,10 @@ from tracetui.ui.screens.main import WIDE, MainScreen
 from tracetui.ui.widgets.notice_lines import SECONDS
 from tracetui.ui.widgets.packets_pane import PacketsPane
 
-POLL_SECONDS = 0.1
+LOOK_SECONDS = 0.1
+"""Between two pictures."""
+SLICE_SECONDS, PAUSE_SECONDS = 0.012, 0.003
+"""How long one poll may take, and how long keys and drawing have their turn where there is more."""
 NOTICE_CELLS = 600
 """What a notice takes at most: about ten lines."""
 
@@ -60,6 +63,9 @@ class TraceApp(App[None]):
         """What the user has chosen by now."""
         self.keymap = Keymap(self.settings.keys)
         self.session = session
+        self._has_changed = True
+        self._is_behind = False
+        """Whether there is more to take in, and that will be done soon."""
         self.notices: list[Notice] = []
         """Everything the user was told."""
         keymap = self.keymap
@@ -74,7 +80,7 @@ class TraceApp(App[None]):
         self._loop_here = asyncio.get_running_loop()
         self._apply(self.settings)
         self.push_screen(self._main)
-        self.set_interval(POLL_SECONDS, self._poll)
+        self.set_interval(LOOK_SECONDS, self._look)
 
     def change(self, **chosen: object) -> None:
         """Have the user's choice remembered."""
@@ -111,12 +117,23 @@ class TraceApp(App[None]):
             self._dialogs.say(f"no theme is named {settings.theme}", "warning")
         self.theme_changed_signal.subscribe(self, lambda theme: self.change(theme=theme.name))
 
-    def _poll(self) -> None:
-        has_changed = self.session.poll()
+    def _look(self) -> None:
+        """Show what came, and take in more if nothing is being taken in."""
+        if not self._is_behind:
+            self._take()
+        if self._has_changed:
+            self._has_changed = False
+            self._main.update()
+
+    def _take(self) -> None:
+        """Take in what came, in slices: a key is not kept waiting for all of it."""
+        until = time.monotonic() + SLICE_SECONDS
+        self._has_changed |= self.session.poll(SLICE_SECONDS)
         for notice in self.session.take_notices():
             self.tell(notice)
-        if has_changed:
-            self._main.update()
+        self._is_behind = time.monotonic() >= until
+        if self._is_behind:
+            self.set_timer(PAUSE_SECONDS, self._take)
 
     def tell(self, notice: Notice) -> None:
         """Show a notice for some seconds, also above a dialog, and keep it."""

@@ -43,9 +43,9 @@ class Timeline(LineList):
     PREFIX = "timeline"
     BINDINGS = bindings("timeline")
 
-    following = reactive(True)
+    following = reactive(True, repaint=False)
     """Whether the newest packet is kept in sight."""
-    paused = reactive(False)
+    paused = reactive(False, repaint=False)
     """Whether the picture is held; the session goes on."""
     empty_text = reactive("")
     """What is said while there is no row."""
