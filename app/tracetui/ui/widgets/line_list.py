@@ -8,7 +8,7 @@ border and no padding, scrolls itself, and hands its lines straight to the compo
 
 from __future__ import annotations
 
-from typing import ClassVar, Optional
+from typing import TYPE_CHECKING, ClassVar, Optional
 
 from rich.segment import Segment
 from rich.style import Style
@@ -16,10 +16,12 @@ from textual.events import MouseDown, MouseMove, MouseScrollDown, MouseScrollUp,
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
-from typing_extensions import Self
 
 from tracetui.session.cells import cells_of
 from tracetui.ui.widgets.pieces import Line
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 WHEEL = 3
 """Lines that a notch of the mouse's wheel is."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.geometry import Region
 
 from tracetui.session import narrowing
 from tracetui.session.filter_history import FilterHistory
@@ -18,11 +20,13 @@ from tracetui.ui.widgets.filter_bar import FilterBar
 from tracetui.ui.widgets.hop_detail import HopDetail
 from tracetui.ui.widgets.timeline import Timeline
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 SLICE_SECONDS, PAUSE_SECONDS = 0.02, 0.005
 """How long a filter is tried before the screen has its turn, and how long that is."""
 READING_SECONDS = 0.4
-"""How long a count, and the detail of the newest packet, stay: what goes sooner nobody reads, and
-the border that bears the title is drawn whole."""
+"""How long a count, and the detail of the newest packet, stay: what goes sooner nobody reads."""
 
 
 class PacketsPane(Vertical):
@@ -32,6 +36,7 @@ class PacketsPane(Vertical):
         self, session: Session, keymap: Keymap, history: FilterHistory, expression: str = ""
     ) -> None:
         """``expression`` is the filter in force at first; ``history`` are those before."""
+        self._is_only_titled = False
         super().__init__(id="packets")
         self.border_title = "Packets"
         self._session = session
@@ -122,6 +127,20 @@ class PacketsPane(Vertical):
         explanation = self._session.explain(packet) if packet is not None else None
         self._detail.show(packet, explanation, self.timeline.selected_hop)
 
+    def refresh(
+        self,
+        *regions: Region,
+        repaint: bool = True,
+        layout: bool = False,
+        recompose: bool = False,
+    ) -> Self:
+        """Draw the pane anew; of a new title only the edge that bears it, it changes that often."""
+        if self._is_only_titled:
+            outer = self.outer_size
+            # Regions are counted from inside the border.
+            regions = (Region(-1, outer.height - 2, outer.width, 1),)
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
     @on(Timeline.StateChanged)
     def _show_title(self) -> None:
         shown, total = len(self.view.rows), self.view.total
@@ -129,9 +148,10 @@ class PacketsPane(Vertical):
         evicted = self._session.packets.evicted
         gone = f" · {evicted:,} dropped" if evicted else ""
         subtitle = f"{count}{gone} · {self._keymap.told(self._state())}"
-        # Setting it paints the pane anew, whether it says something new or not.
         if self.border_subtitle != subtitle:
+            self._is_only_titled = True
             self.border_subtitle = subtitle
+            self._is_only_titled = False
 
     def _state(self) -> str:
         """Whether the list follows, or what is marked, with the key that leads on."""
