@@ -80,7 +80,7 @@ async def test_rules_show_their_packets_their_expiry_and_whose_they_are(shown):
     async with shown(desk, size=(120, 40)) as screen:
         whole = screen.whole()
         assert "7 packets" in whole
-        assert "ends in 10 min" in whole
+        assert "ends in 10m" in whole
         assert "FOREIGN" in whole
         assert "1 ours · 1 foreign" in whole
 

@@ -208,15 +208,19 @@ class _Open:
     def goes_on_with(self, hop: Hop) -> bool:
         """Whether the hop is surely its next one, as most are; for speed.
 
-        They come together, at one hook, where all of a packet's hops have one look. A packet that
-        can be taken for another is looked at closely.
+        They come together, at one hook, where all of a packet's hops have one look; nft tells the
+        header once and a number with the others. A packet that can be taken for another is looked
+        at closely.
         """
-        look = hop[1]
+        look, last = hop[1], self._look
+        if look.trace_id is None:
+            is_next = look is last and look.header is not None and len(self.alike) == 1
+        else:
+            # Nothing else can have got the id since: this is the packet that moved last.
+            is_same = last is not None and look.trace_id == last.trace_id
+            is_next = is_same and look.header is None and look.iif is None
         return (
-            look is self._look
-            and look.trace_id is None
-            and look.header is not None
-            and len(self.alike) == 1
+            is_next
             and not self.is_full
             and self._tracks[hop[0].backend].accepts(hop)
             and self._in_time(hop)

@@ -32,7 +32,7 @@ def countdown(seconds: float) -> str:
 
 def _about(seconds: float) -> str:
     """The same, to the minute where there is time: the pane need not be drawn each second."""
-    return countdown(seconds) if seconds <= 2 * LAST_MINUTE else f"{seconds / 60:.0f} min"
+    return countdown(seconds) if seconds <= 2 * LAST_MINUTE else f"{seconds / 60:.0f}m"
 
 
 class RulesPane(OptionList):
