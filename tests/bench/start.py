@@ -15,12 +15,12 @@ import sys
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.safety.terminal import Terminal
+
 import tracetui
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
-from tests.safety.terminal import Terminal
-
 LOG = str(ROOT / "tests" / "recordings" / "seed-eks-forward.log")
 
 

@@ -224,6 +224,20 @@ async def test_the_newest_is_followed_until_the_user_moves_up(shown, seed):
         assert screen.timeline.top == 56 - screen.timeline.size.height
 
 
+async def test_a_burst_is_shown_to_its_end_when_nothing_more_comes(shown, seed):
+    one = [line for line in SEED if "ID=26039 " in line]
+    async with shown(seed, size=(80, 24)) as screen:
+        for start in (0, 100):
+            feed_more(seed, one, 60, start)
+            screen.app._look()
+        seed.poll = lambda seconds=0.0: False
+        screen.app._look()
+        await screen.pilot.pause()
+        assert screen.timeline.line_count == 6 + 120
+        await screen.pilot.pause(1.0)
+        assert "126 · following" in screen.whole()
+
+
 async def test_a_held_picture_shows_later_what_came_meanwhile(shown):
     desk = Desk()
     desk.feed(SEED[:22])

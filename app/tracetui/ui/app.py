@@ -122,8 +122,7 @@ class TraceApp(App[None]):
         if not self._is_behind:
             self._take()
         if self._has_changed:
-            self._has_changed = False
-            self._main.update()
+            self._has_changed = not self._main.update()
 
     def _take(self) -> None:
         """Take in what came, in slices: a key is not kept waiting for all of it."""

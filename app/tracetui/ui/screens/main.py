@@ -28,7 +28,7 @@ from tracetui.ui.widgets.packets_pane import PacketsPane
 from tracetui.ui.widgets.rules_pane import RulesPane
 from tracetui.ui.widgets.side import Side
 from tracetui.ui.widgets.status_bar import StatusBar
-from tracetui.ui.widgets.timeline import Timeline
+from tracetui.ui.widgets.wishes import ChainWanted, Compared, FindWanted, Said, Wanted
 
 SECOND = 1.0
 WIDE = 110
@@ -100,13 +100,13 @@ class MainScreen(Screen[None]):
         if self._is_wide and not self._maximised and self._side.has_edge_at(x, y):
             self._side.hold_edge()
 
-    def update(self) -> None:
-        """Show what the session has now."""
+    def update(self) -> bool:
+        """Show what the session has now; False if something of it is left to the next call."""
         if not self.is_mounted:
-            return
+            return False
         self._bar.status = self._session.status
         none = empty_text(self._session, self._modules.needs, self._clock())
-        self._packets.update(self._keymap.told(none))
+        return self._packets.update(self._keymap.told(none))
 
     def tell(self, notice: Notice) -> None:
         """Show a notice for some seconds."""
@@ -204,24 +204,24 @@ class MainScreen(Screen[None]):
     def _draw_edge(self, event: Side.Drawn) -> None:
         self._set_width(event.cells)
 
-    @on(Timeline.ChainWanted)
-    def _open_chain(self, event: Timeline.ChainWanted) -> None:
+    @on(ChainWanted)
+    def _open_chain(self, event: ChainWanted) -> None:
         self._dialogs.chain(event.packet, event.hop, event.number)
 
-    @on(Timeline.Compared)
-    def _compare(self, event: Timeline.Compared) -> None:
+    @on(Compared)
+    def _compare(self, event: Compared) -> None:
         self._dialogs.compare(event.one, event.other)
 
-    @on(Timeline.FindWanted)
+    @on(FindWanted)
     def _ask_for_text(self) -> None:
         self._dialogs.find(self._packets.timeline.seeker.find)
 
-    @on(Timeline.Said)
-    def _say(self, event: Timeline.Said) -> None:
+    @on(Said)
+    def _say(self, event: Said) -> None:
         self._dialogs.say(event.text, event.severity)
 
-    @on(Timeline.Wanted)
-    def _do_with_packet(self, event: Timeline.Wanted) -> None:
+    @on(Wanted)
+    def _do_with_packet(self, event: Wanted) -> None:
         dialogs = self._dialogs
         do = {"about": dialogs.packet, "copy": dialogs.copy, "trace": dialogs.trace}
         do[event.what](event.packet)

@@ -19,6 +19,7 @@ from tracetui.ui.keymap import Keymap
 from tracetui.ui.widgets.filter_bar import FilterBar
 from tracetui.ui.widgets.hop_detail import HopDetail
 from tracetui.ui.widgets.timeline import Timeline
+from tracetui.ui.widgets.wishes import Narrowed, Said
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -59,11 +60,14 @@ class PacketsPane(Vertical):
         yield self.timeline
         yield self._detail
 
-    def update(self, none: str) -> None:
-        """Show what the session has now; ``none`` is said where it has no packet."""
+    def update(self, none: str) -> bool:
+        """Show what the session has now; False if something of it is left to the next call.
+
+        ``none`` is said where there is no packet.
+        """
         if self._rests:
             self._rests = False
-            return
+            return False
         last = self._last_id()
         came = self.timeline.refresh_rows()
         # Of what is gone at the next look nobody reads a line: half as many looks do.
@@ -77,6 +81,7 @@ class PacketsPane(Vertical):
             self._is_behind, self._shown = False, now
             self._show_title()
             self._show_detail()
+        return not self._is_behind
 
     def _last_id(self) -> int:
         return self.view.rows[-1].id if self.view.rows else 0
@@ -100,15 +105,15 @@ class PacketsPane(Vertical):
         """Try the filter on older packets, while the screen has its turn in between."""
         if self.view.untried:
             self.view.work(time.monotonic() + SLICE_SECONDS)
-            self.timeline.filter_changed()
+            self.timeline.rows_changed()
             self.set_timer(PAUSE_SECONDS, self._filter_on)
 
     @on(FilterBar.Left)
     def _leave_filter(self) -> None:
         self.screen.set_focus(self.timeline)
 
-    @on(Timeline.Narrowed)
-    def _narrow(self, event: Timeline.Narrowed) -> None:
+    @on(Narrowed)
+    def _narrow(self, event: Narrowed) -> None:
         packet, present = event.packet, self.filter_bar.expression
         found = {
             "flow": narrowing.only_flow(packet),
@@ -117,7 +122,7 @@ class PacketsPane(Vertical):
         }[event.how]
         if found is None:
             why = "no filter can name this packet: its header was not seen"
-            self.post_message(Timeline.Said(why, "warning"))
+            self.post_message(Said(why, "warning"))
         else:
             self.filter_bar.set_expression(found)
 
