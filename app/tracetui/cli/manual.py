@@ -253,6 +253,7 @@ FILTERS = (
 FILES = {
     "~/.config/tracetui/settings.json": "Colours, layout and keys that were chosen on the screen. "
     'Keys are bound by name, as in {"keys": {"timeline.pause": "z"}}.',
+    "~/.local/state/tracetui/filters": "Filters of earlier sessions, one a line.",
     "/run/tracetui": "What was changed beside rules, so that it is restored also after a crash.",
     "/run/netns": "The named network namespaces.",
 }
