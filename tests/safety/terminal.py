@@ -23,6 +23,8 @@ _ESCAPES = re.compile(
 _MODES = re.compile(rb"\x1b\[\?([0-9;]+)([hl])")
 _ON_BY_DEFAULT = (b"7", b"25")
 """Wrapping at the right edge, and the cursor."""
+NEWEST = 20_000
+"""Characters in which a text is looked for that may be broken into lines."""
 MARK = "TRACETUI_TEST_MARK"
 """In the environment of everything the program starts, to find it again."""
 
@@ -142,9 +144,14 @@ class Terminal:
             os.close(self._master)
             self._master = -1
 
+    def has(self, words: str) -> bool:
+        """Whether a text was written, on one line or broken at a blank."""
+        text = self.text
+        return words in text or words in " ".join(text[-NEWEST:].split())
+
     def wait_for(self, what: str | Callable[[], object], seconds: float = 20.0) -> None:
         """Wait until a text was written, or something is true."""
-        is_true = (lambda: what in self.text) if isinstance(what, str) else what
+        is_true = (lambda: self.has(what)) if isinstance(what, str) else what
         end = time.monotonic() + seconds
         while not is_true():
             assert time.monotonic() < end, f"{what!r} not within {seconds} s: {self.text[-2000:]}"

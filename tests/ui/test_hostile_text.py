@@ -167,7 +167,7 @@ async def test_a_notice_is_shown_as_it_is_spelled_and_ends(shown):
         told = screen.text("#notices")
         assert told.startswith(f" ✗ {MARKUP[:50]}")
         assert told.endswith("…")
-        assert len(told.splitlines()) == 4
+        assert len(told.splitlines()) == 5
         assert is_plain(told)
 
 

@@ -177,8 +177,12 @@ async def test_notices_stand_below_the_panes_the_newest_last_and_go(shown, seed,
         seed._notices.append(Notice(NOW, "information", "many 4"))
         await screen.settle()
         lines = screen.text("#notices").splitlines()
-        assert lines[0].strip() == "and 4 more: L shows all that was told"
-        assert lines[1:] == [" · many 2", " · many 3", " · many 4"]
+        assert lines[0].strip() == "and 3 more: L shows all that was told"
+        assert lines[1:] == [" · many 1", " · many 2", " · many 3", " · many 4"]
+        long = "why it failed is " + "far " * 60 + "behind"
+        seed._notices.append(Notice(NOW, "error", long))
+        await screen.settle()
+        assert screen.text("#notices").split("\n")[-1].endswith("behind")
         await screen.pilot.pause(4.0)
         assert not screen.app.screen.query_one("#notices").display
         assert screen.timeline.region == before

@@ -14,10 +14,10 @@ from tracetui.session.session import Notice
 from tracetui.ui.keymap import Keymap
 
 SECONDS = 8.0
-LINES = 4
+LINES = 5
 """How many all notices take at most."""
 EACH = 2
-"""How many one takes at most, where there are others."""
+"""How many one takes at most that is not the newest."""
 _MARKS = {"error": "✗", "warning": "!", "information": "·"}
 
 
@@ -60,16 +60,17 @@ class NoticeLines(Static):
         self.update(self._text(max(10, width - 1)))
 
     def _text(self, width: int) -> Text:
-        """The newest notices as far as there is room, and how many are not shown."""
+        """The newest notice as whole as it can be, others where there is room, and how many not."""
         lines: list[Text] = []
-        each = LINES if len(self._told) == 1 else EACH
+        most = LINES if len(self._told) == 1 else LINES - 1
         for left, notice in zip(range(len(self._told) - 1, -1, -1), reversed(self._told)):
-            found = _lines(notice, width, each)
+            found = _lines(notice, width, most)
             if len(lines) + len(found) + (left > 0) > LINES:
                 more = f"  and {left + 1} more: {{main.log}} shows all that was told"
                 lines.insert(0, Text(shown(self._keymap.told(more), width), style="dim"))
                 break
             lines[:0] = found
+            most = EACH
         return Text("\n").join(lines)
 
 
