@@ -238,6 +238,19 @@ async def test_a_burst_is_shown_to_its_end_when_nothing_more_comes(shown, seed):
         assert "126 · following" in screen.whole()
 
 
+async def test_the_title_counts_what_a_filter_hides_and_what_comes_while_held(shown, seed):
+    one = [line for line in SEED if "ID=26039 " in line]
+    async with shown(seed, size=(120, 40), expression="src 9.9.9.9") as screen:
+        feed_more(seed, one, 10)
+        await screen.settle()
+        assert "0 of 16 · following" in screen.whole()
+        await screen.press("escape", "space")
+        feed_more(seed, one, 10, start=100)
+        await screen.settle()
+        assert "26 · PAUSED" in screen.whole()
+        assert len(screen.lines()) == 16
+
+
 async def test_a_held_picture_shows_later_what_came_meanwhile(shown):
     desk = Desk()
     desk.feed(SEED[:22])

@@ -105,8 +105,7 @@ class MainScreen(Screen[None]):
         if not self.is_mounted:
             return False
         self._bar.status = self._session.status
-        none = empty_text(self._session, self._modules.needs, self._clock())
-        return self._packets.update(self._keymap.told(none))
+        return self._packets.update(self._none)
 
     def tell(self, notice: Notice) -> None:
         """Show a notice for some seconds."""
@@ -241,6 +240,11 @@ class MainScreen(Screen[None]):
     @on(RulesPane.Extend)
     def _extend(self, event: RulesPane.Extend) -> None:
         self._session.extend_rules([event.rule.id])
+
+    def _none(self) -> str:
+        """What to do while there is no packet to see."""
+        text = empty_text(self._session, self._modules.needs, self._clock())
+        return self._keymap.told(text)
 
     @property
     def _is_wide(self) -> bool:

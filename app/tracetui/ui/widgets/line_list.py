@@ -1,9 +1,9 @@
 """A list of lines that can be long and change often: what is in sight is drawn, and nothing else.
 
 Textual draws a widget through caches for borders, padding and content, and lays the whole screen
-out anew when a scrolled widget gets longer. For a list that gets rows ten times a second this took
-three quarters of the time of all drawing (``tests/bench/latency.py``, py-spy). So this one has no
-border and no padding, scrolls itself, and hands its lines straight to the compositor.
+out anew when a scrolled widget gets longer. For a list that gets rows ten times a second that was
+most of what the screen did (py-spy). So this one has no border and no padding, scrolls itself, and
+hands its lines straight to the compositor.
 """
 
 from __future__ import annotations

@@ -36,7 +36,6 @@ Entry = Union[Module, Need, str]
 class ModulesPane(Vertical):
     """A tree of modules, netfilter's first; a kernel without loadable modules says so."""
 
-    ALLOW_MAXIMIZE = True
     BINDINGS = bindings("modules")
 
     class Asked(Message):

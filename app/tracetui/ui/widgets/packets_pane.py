@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -49,7 +50,7 @@ class PacketsPane(Vertical):
         self.timeline = Timeline(self.view, session.explanations, keymap)
         self._detail = HopDetail()
         self._is_behind = True
-        """Whether the title and the detail are to tell something newer than they do."""
+        """Whether the detail is to tell something newer than it does."""
         self._shown = 0.0
         self._rests = False
         """Whether the next update is left out."""
@@ -60,10 +61,10 @@ class PacketsPane(Vertical):
         yield self.timeline
         yield self._detail
 
-    def update(self, none: str) -> bool:
+    def update(self, none: Callable[[], str]) -> bool:
         """Show what the session has now; False if something of it is left to the next call.
 
-        ``none`` is said where there is no packet.
+        ``none`` tells what is said where there is no packet; it is asked only there.
         """
         if self._rests:
             self._rests = False
@@ -73,15 +74,21 @@ class PacketsPane(Vertical):
         # Of what is gone at the next look nobody reads a line: half as many looks do.
         self._rests = self.timeline.following and self._last_id() - last > self.timeline.size.height
         self._is_behind |= came
-        total = self.view.total
-        clear = self._keymap.told("{main.clear} clears the filter")
-        self.timeline.empty_text = f"0 of {total:,} packets match\n\n{clear}" if total else none
+        if not self.view.rows:
+            self.timeline.empty_text = self._none_match() if self.view.total else none()
         now = time.monotonic()
-        if self._is_behind and (not came or now - self._shown >= READING_SECONDS):
+        if came and now - self._shown < READING_SECONDS:
+            return False
+        # The title counts also what a filter hides, and what comes while the picture is held.
+        self._show_title()
+        if self._is_behind:
             self._is_behind, self._shown = False, now
-            self._show_title()
             self._show_detail()
-        return not self._is_behind
+        return True
+
+    def _none_match(self) -> str:
+        clear = self._keymap.told("{main.clear} clears the filter")
+        return f"0 of {self.view.total:,} packets match\n\n{clear}"
 
     def _last_id(self) -> int:
         return self.view.rows[-1].id if self.view.rows else 0
