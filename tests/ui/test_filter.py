@@ -95,6 +95,15 @@ async def test_the_filters_before_are_an_arrow_away_those_of_other_sessions_too(
     assert history.new == ["less 59"]
 
 
+async def test_that_nothing_matches_is_said_at_once(shown, seed):
+    async with shown(seed, size=(100, 30)) as screen:
+        seed.poll = lambda seconds=0.0: False
+        await screen.pilot.press("slash")
+        screen.app.screen.query_one("#src").value = "9.9.9.9"
+        await screen.pilot.pause()
+        assert "0 of 6 packets match" in screen.timeline.empty_text
+
+
 async def test_a_filter_is_kept_however_its_line_is_left_and_nothing_else_is(shown, seed):
     history = FilterHistory()
     async with shown(seed, size=(100, 30), history=history) as screen:

@@ -105,6 +105,8 @@ class PacketsPane(Vertical):
         event.stop()
         self.view.set_filter(event.view_filter)
         self.timeline.filter_changed()
+        if self.view.total:
+            self.timeline.empty_text = self._none_match()
         self._show_title()
         self._filter_on()
 
