@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -77,6 +78,17 @@ def test_a_record_that_a_killed_one_did_not_finish_is_swept(faults, tmp_path):
     netns.call_inside(netns.resolve(faults.namespace.name), sweep)
 
 
+def descendants(pid: int) -> list[int]:
+    below = process.children(pid)
+    return below + [lower for child in below for lower in descendants(child)]
+
+
+def stop(pid: int) -> None:
+    os.kill(pid, signal.SIGSTOP)
+    while Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[0] != "T":
+        pass
+
+
 def test_an_owner_in_a_container_is_dead_when_it_is():
     with owner_in_a_pid_namespace() as (owner, pid):
         assert not is_dead(str(owner))
@@ -98,6 +110,11 @@ def test_what_a_killed_container_left_is_swept(faults):
     assert "added" in container.stderr.readline()
     assert faults.namespace.loggers()[2] == nf_log.NETLINK_LOGGER
     (first,) = process.children(container.pid)
+    # What sees the first end could tidy up before its own SIGKILL comes: stopped, it cannot.
+    below = descendants(first)
+    assert below
+    for pid in below:
+        stop(pid)
     os.kill(first, 9)
     container.wait(20)
     container.stderr.close()
