@@ -11,7 +11,7 @@ from tests.fuzz import damage
 from tests.fuzz.hops import STREAMS, arrivals
 
 from tracetui.model.assemble import ALIKE_PACKETS, TRACE_IDS, Assembler
-from tracetui.model.hop import Hop
+from tracetui.model.hop import Hop, Look
 from tracetui.model.packet import Packet
 from tracetui.session.store import PacketStore
 
@@ -56,6 +56,33 @@ def test_every_hop_is_in_one_packet_and_once(hops, limit):
         assert grouped == packet.hops
         assert len(packet.stamps()) == len(packet.changed_at_each()) == len(packet.hops)
         assert all(us is None or us >= 0 for us in packet.stamps())
+
+
+@damage.few(150)
+@given(arrivals(), st.sampled_from((1, 8, 64)))
+def test_together_they_come_to_what_each_alone_comes_to(hops, limit):
+    looks: dict[Look, Look] = {}
+    shared = [hop._replace(look=looks.setdefault(hop.look, hop.look)) for hop in hops]
+    packets: dict[int, Packet] = {}
+    counted: Counter[int] = Counter()
+
+    def took(packet: Packet, count: int) -> None:
+        packets[packet.id] = packet
+        counted[packet.id] += count
+
+    Assembler(limit).take(shared, took)
+    expected = assembled(Assembler(limit), shared)
+    assert [state(packet) for packet in packets.values()] == [state(one) for one in expected]
+    assert counted == {packet.id: len(packet.hops) for packet in expected}
+    for packet in expected:
+        packet.pack()
+    assert [packet.way for packet in packets.values()] == [packet.way for packet in expected]
+
+
+def state(packet: Packet) -> tuple[object, ...]:
+    """All there is to know of a packet: as it grew, then as it is with its hops at hand."""
+    grown = packet.id, packet.length, packet.header, packet.iif, packet.oif, packet.ambiguous
+    return (*grown, packet.hops, packet.hooks, packet.header, packet.iif, packet.oif)
 
 
 @damage.few(100)

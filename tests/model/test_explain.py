@@ -414,14 +414,14 @@ class Counted(Packet):
     """Counts how often all its hops are gone through for one of these."""
 
     __slots__ = ()
-    times = 0
+    count = 0
 
     def changed_at_each(self):
-        Counted.times += 1
+        Counted.count += 1
         return super().changed_at_each()
 
     def stamps(self):
-        Counted.times += 1
+        Counted.count += 1
         return super().stamps()
 
 
@@ -431,9 +431,9 @@ def test_the_longest_packet_is_gone_through_as_often_as_a_short_one():
     for length in (2, MOST_HOPS):
         places = (f"nat:KUBE-SERVICES:rule:{at}" for at in range(1, length + 1))
         (packet,) = assembled(hops_of(line(place, ttl=at % 200) for at, place in enumerate(places)))
-        packet.__class__, Counted.times = Counted, 0
+        packet.__class__, Counted.count = Counted, 0
         explanation = Explainer({}).explain(packet)
         assert len(report.packet_json(packet, explanation)["hops"]) == length
         assert len(list(report.packet_text(packet, explanation))) == length + 2
-        times.append(Counted.times)
+        times.append(Counted.count)
     assert times[0] == times[1]

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.recorded import datagrams, hops_of
 
-from tracetui.model import assemble
 from tracetui.model import packet as packets
 from tracetui.model.assemble import Assembler
 from tracetui.model.header import Header
@@ -133,7 +132,7 @@ def test_few_are_at_hand():
         packet.pack()
     for packet in made:
         assert len(packet.hops) == 2
-    assert len(packets._at_hand) == UNPACKED
+    assert len(packets._unpacked) == UNPACKED
     assert [packet._open is None for packet in made] == [True] * UNPACKED + [False] * UNPACKED
 
 
@@ -150,7 +149,7 @@ def test_a_hop_takes_less_than_200_bytes_with_what_the_kernel_sent(parse, name):
     tracemalloc.start()
     try:
         kept = packed(parse, data)
-        for cached in (ip.parse, ip.parse_parts, assemble.identity, assemble._lasting):
+        for cached in (ip.parse, ip.parse_parts):
             cached.cache_clear()
         gc.collect()
         size, _ = tracemalloc.get_traced_memory()

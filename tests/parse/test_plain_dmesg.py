@@ -13,6 +13,7 @@ from tests.recorded import RECORDINGS, lines
 from tracetui.parse import log_body, logline
 from tracetui.parse.line_reader import LineReader
 from tracetui.parse.plain_dmesg import KEPT, PlainDmesg, read_usual
+from tracetui.parse.text_block import TextBlock
 
 TCP = (
     "IN=eth0 OUT=cali7 MAC=02:19:e6:40:fc:c8:02:55:96:c9:21:66:08:00 SRC=10.0.0.1 DST=10.0.0.2 "
@@ -44,13 +45,18 @@ def slowly(line: str):
     return logline.hop(found, logline.body_of(line, found), float(line[1 : line.index("]")]))
 
 
+def hop_of(reader: PlainDmesg, line: str):
+    (hop,) = reader.hops(TextBlock(line), 1) or [None]
+    return hop
+
+
 @pytest.mark.parametrize("rest", [TCP, UDP, *RECORDED])
 @pytest.mark.parametrize("where", PLACES)
 def test_a_line_is_the_same_hop_however_often_it_came(rest, where):
     reader = PlainDmesg()
     for stamp in ("[    1.000001] ", "[12345.678901] ", "[    1.000001] "):
         line = f"{stamp}TRACE: {where} {rest}"
-        assert reader.hop(line) == slowly(line)
+        assert hop_of(reader, line) == slowly(line)
 
 
 @pytest.mark.parametrize("rest", [TCP, UDP])
@@ -74,25 +80,28 @@ def test_a_damaged_line_is_what_it_is_with_more_care_or_is_left_to_it(rest, data
 def test_a_stamp_or_place_that_is_none_is_none_after_any_number_of_good_ones(rest, data):
     reader = PlainDmesg()
     good = f"[    1.000001] TRACE: raw:PREROUTING:rule:1 {rest}"
-    assert reader.hop(good) is not None
+    assert hop_of(reader, good) is not None
     text = list(good[: good.index("IN=")])
     at = data.draw(st.integers(0, len(text) - 1))
     text[at] = data.draw(st.sampled_from(["", "e", "_", "-", "\u0661", "]", " ", "1", ":"]))
     line = "".join(text) + rest
-    found = reader.hop(line)
-    assert found == PlainDmesg().hop(line)
+    found = hop_of(reader, line)
+    assert found == hop_of(PlainDmesg(), line)
     if found is not None:
         assert found == slowly(line)
 
 
 @pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.name)
-def test_a_file_read_with_the_fast_way_is_what_it_is_without(path, monkeypatch):
-    text = path.read_bytes().decode(errors="backslashreplace").split("\n")
-    fast = LineReader()
-    with_it = [hop for line in text for hop in fast.feed(line)] + fast.finish()
-    monkeypatch.setattr(PlainDmesg, "hop", lambda self, line: None)
+@pytest.mark.parametrize("most", [1, 3, 1000])
+def test_a_file_read_with_the_fast_way_is_what_it_is_without(path, most, monkeypatch):
+    text = path.read_bytes().decode(errors="backslashreplace")
+    fast, block, with_it = LineReader(), TextBlock(text), []
+    while not block.is_done:
+        with_it += fast.take_plain(block, most) or fast.feed(block.take())
+    with_it += fast.finish()
+    monkeypatch.setattr(PlainDmesg, "hops", lambda *_: [])
     slow = LineReader()
-    without = [hop for line in text for hop in slow.feed(line)] + slow.finish()
+    without = [hop for line in text.split("\n") for hop in slow.feed(line)] + slow.finish()
     assert with_it == without
     assert (fast.lines, fast.skipped, fast.lost) == (slow.lines, slow.skipped, slow.lost)
 
@@ -101,6 +110,6 @@ def test_what_never_comes_again_is_forgotten():
     reader = PlainDmesg()
     for number in range(2 * KEPT):
         line = f"[    1.000001] TRACE: raw:C{number}:rule:1 {UDP.replace('ID=7', f'ID={number}')}"
-        assert reader.hop(line).header.ip_id == number
+        assert hop_of(reader, line).header.ip_id == number
     assert len(reader._known) <= KEPT
     assert len(reader._places["ip"]) <= KEPT

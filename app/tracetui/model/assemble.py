@@ -9,15 +9,15 @@ on the way, and a hop joins one only where the way of that packet allows it.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
-from functools import lru_cache
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import islice
 from typing import Optional
 
 from tracetui.model.header import Header
 from tracetui.model.hop import Hop, Look
-from tracetui.model.packet import MOST_HOPS, Packet
-from tracetui.model.path import Track
+from tracetui.model.packet import MOST_HOPS, Packet, one_time
+from tracetui.model.path import Standing, Steps, Track, runs
+from tracetui.model.way import Times
 
 IDLE_SECONDS = 5.0
 """A packet without a hop for so long gets no more: slow consoles stretch one to half a second."""
@@ -46,25 +46,42 @@ class Assembler:
         self._open: OrderedDict[int, _Open] = OrderedDict()
         self._by_identity: dict[Hashable, OrderedDict[int, _Open]] = {}
         self._by_trace_id: dict[int, _Open] = {}
+        self._steps = Steps()
         self._moved: Optional[_Open] = None
         """The packet that the last hop was of."""
 
+    def take(self, hops: Iterable[Hop], took: Callable[[Packet, int], None]) -> None:
+        """Put hops into their packets; ``took`` is called with each packet that got so many."""
+        for run in runs(hops):
+            one = self._packet_of(run[0])
+            if one.add_run(run, self._steps):
+                took(one.packet, len(run))
+                continue
+            one.add(run[0], self._steps)
+            took(one.packet, 1)
+            for hop in run[1:]:
+                took(self.add(hop), 1)
+
     def add(self, hop: Hop) -> Packet:
         """Put a hop into its packet, a new one or one that is open; the packet."""
+        one = self._packet_of(hop)
+        one.add(hop, self._steps)
+        return one.packet
+
+    def _packet_of(self, hop: Hop) -> _Open:
+        """The packet that a hop is of, from now on the one that moved last."""
         moved = self._moved
         if moved is not None and moved.goes_on_with(hop):
-            moved.add(hop)
-            return moved.packet
+            return moved
         one = self._find(hop) or self._start(hop)
-        one.add(hop)
-        if one is not self._moved:
+        if one is not moved:
             self._moved = one
             self._open.move_to_end(one.packet.id)
             one.alike.move_to_end(one.packet.id)
         trace_id = hop.look.trace_id
         if trace_id is not None and self._by_trace_id.get(trace_id) is not one:
             self._name(one, trace_id)
-        return one.packet
+        return one
 
     @property
     def next_id(self) -> int:
@@ -192,7 +209,7 @@ class _Open:
     @property
     def is_full(self) -> bool:
         """Whether it has so many hops that more of them are another packet's."""
-        return len(self.packet.hops) >= MOST_HOPS
+        return self.packet.length >= MOST_HOPS
 
     def accepts(self, hop: Hop) -> bool:
         """Whether the hop can be one of this packet's."""
@@ -231,7 +248,7 @@ class _Open:
 
         Its destination is what tells most: NAT changes it for one hop of many. Then its hook.
         """
-        hook = self._tracks[hop.backend].hook
+        hook = self._tracks[hop.backend].standing.hook
         return 1 + 2 * self.is_bound_for(hop) + (hook in (hop.hook, None))
 
     def is_bound_for(self, hop: Hop) -> bool:
@@ -246,16 +263,43 @@ class _Open:
             return False
         return hop.time - self.time >= PAST_SECONDS
 
-    def add(self, hop: Hop) -> None:
+    def add(self, hop: Hop, steps: Steps) -> None:
         """Take the hop in."""
         backend = hop.at.backend
-        hook = self._tracks[backend].advance(hop)
+        track = self._tracks[backend]
+        step = steps.after(track.standing, hop)
+        (hook,) = step.hooks
         if hook is None and backend == "legacy":
-            hook = self._tracks["nft"].hook
+            hook = self._tracks["nft"].standing.hook
         self.packet.add(hop, hook)
-        self._look = hop.look
-        self.seen = hop.look.header or self.seen
-        self.time = hop.time if hop.time is not None else self.time
+        self._moved_to(step.standing, track, hop.look.header, hop)
+
+    def add_run(self, run: Sequence[Hop], steps: Steps) -> bool:
+        """Take in a run whose first hop is its, if all of it surely is, as most are; whether it is.
+
+        nft's ids leave no doubt; without them a packet that looks the same can come between.
+        """
+        first = run[0]
+        backend = first[0].backend
+        track = self._tracks[backend]
+        step = steps.step(track.standing, run)
+        if step is None or (first[1].trace_id is None and len(self.alike) > 1):
+            return False
+        if backend == "legacy" and None in step.hooks:
+            return False
+        times = one_time([hop[2] for hop in run])
+        if not _are_together(times) or not self.packet.add_run(run, step, times):
+            return False
+        self._moved_to(step.standing, track, first[1].header, run[-1])
+        return True
+
+    def _moved_to(
+        self, standing: Standing, track: Track, header: Optional[Header], last: Hop
+    ) -> None:
+        track.advance(standing, header)
+        self._look = last[1]
+        self.seen = header or self.seen
+        self.time = last[2] if last[2] is not None else self.time
 
     def _in_time(self, hop: Hop) -> bool:
         if hop.time is None or self.time is None:
@@ -274,32 +318,29 @@ class _Open:
         other = self._tracks["nft" if hop.at.backend == "legacy" else "legacy"]
         if (header.dst, header.dport) == other.destination:
             return True
-        if track.is_empty:
+        if track.standing.is_empty:
             # The other backend may be ahead of this one, or behind it.
             return True
         return track.accepts_destination(hop)
 
 
-@lru_cache(maxsize=8192)
+def _are_together(times: Times) -> bool:
+    """Whether no two of the times are further apart than the hops of one packet can be."""
+    if not isinstance(times, tuple):
+        return True
+    known = [time for time in times if time is not None]
+    return max(known) - min(known) <= IDLE_SECONDS
+
+
 def identity(header: Header) -> Hashable:
     """What no rule changes before the last table of the way."""
     return (header.src, header.sport, _lasting(header))
 
 
-@lru_cache(maxsize=8192)
 def _lasting(header: Header) -> Hashable:
-    """What no rule changes at all: source NAT rewrites the source before some nft chains."""
-    return (
-        header.family,
-        header.proto,
-        header.length,
-        header.ip_id,
-        header.flags,
-        header.tcp_seq,
-        header.tcp_ack,
-        header.icmp_type,
-        header.icmp_code,
-        header.icmp_seq,
-        header.fragment,
-        header.spi,
-    )
+    """What no rule changes at all: source NAT rewrites the source before some nft chains.
+
+    Family, protocol, length, IP id; flags, TCP's numbers, ICMP's type and code; ICMP's sequence,
+    the fragment, the SPI. By position, as it is made for each hook of each packet.
+    """
+    return header[:2] + header[6:8] + header[9:14] + header[15:18]

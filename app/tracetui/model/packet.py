@@ -6,12 +6,13 @@ import marshal
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple, Optional, Union
 
 from tracetui.model.header import Header
 from tracetui.model.hop import SINCE_EPOCH, YEAR_10000, Hop, Look
-from tracetui.model.path import position, table_rank
-from tracetui.model.way import Way, own, taken
+from tracetui.model.path import Step, position, table_rank
+from tracetui.model.way import Stretch, Times, Way, each_of, gone, own, taken
 
 MOST_HOPS = 1024
 """Of one packet: a traversal shows tens, or hundreds where a CNI writes the rules. More than this
@@ -63,6 +64,56 @@ class _Open:
         self.oif = look.oif or self.oif
 
 
+def one_time(times: Sequence[Optional[float]]) -> Times:
+    """The times of some hops, as one where they are the same."""
+    return times[0] if times.count(times[0]) == len(times) else tuple(times)
+
+
+class _Growing:
+    """A packet's hops as most come: a run behind the other. Few objects, for speed."""
+
+    __slots__ = ("backend", "header", "iif", "length", "oif", "stretches")
+
+    def __init__(self, backend: str) -> None:
+        self.backend = backend
+        self.length = 0
+        self.stretches: list[Stretch] = []
+        self.header: Optional[Header] = None
+        self.iif: Optional[str] = None
+        self.oif: Optional[str] = None
+
+    def add(self, stretch: Stretch) -> None:
+        """Take a run in; what follows its first hop shows neither devices nor another header."""
+        self.length += len(stretch.step.places)
+        self.stretches.append(stretch)
+        look = stretch.look
+        if self.header is None:
+            self.header = look.header
+        if self.iif is None:
+            self.iif = look.iif
+        self.oif = look.oif or self.oif
+
+    @property
+    def oldest(self) -> Optional[float]:
+        """The time of the first hop."""
+        times = self.stretches[0].times
+        return times[0] if isinstance(times, tuple) else times
+
+    @property
+    def newest(self) -> Optional[float]:
+        """The time of the last hop."""
+        times = self.stretches[-1].times
+        return times[-1] if isinstance(times, tuple) else times
+
+    @property
+    def times(self) -> list[Optional[float]]:
+        """Of each hop."""
+        times: list[Optional[float]] = []
+        for step, _, _, some in self.stretches:
+            times += some if isinstance(some, tuple) else (some,) * len(step.places)
+        return times
+
+
 class Packet:
     """The hops of one traversal; it grows while they arrive.
 
@@ -70,7 +121,7 @@ class Packet:
     hand again, until UNPACKED others were asked for theirs.
     """
 
-    __slots__ = ("_open", "_own", "_way", "ambiguous", "id")
+    __slots__ = ("_growing", "_open", "_own", "_way", "ambiguous", "id")
 
     def __init__(self, packet_id: int) -> None:
         self.id = packet_id
@@ -78,7 +129,9 @@ class Packet:
         self.ambiguous = False
         """Whether hops of it can be another packet's, one that looks the same and was on its way
         at the same time, or the other way round."""
-        self._open: Optional[_Open] = _Open([], [])
+        self._growing: Optional[_Growing] = None
+        self._open: Optional[_Open] = None
+        """Where it is growing or packed, another form of the same."""
         self._way: Optional[Way] = None
         self._own: Optional[bytes] = None
         """What is not in the way; None where hops came since it was packed."""
@@ -91,24 +144,45 @@ class Packet:
     @property
     def length(self) -> int:
         """How many hops there are, packed or not."""
+        if self._growing is not None:
+            return self._growing.length
         if self._open is None and self._way is not None:
             return len(self._way.places)
         return len(self.hops)
 
     @property
+    def newest(self) -> Optional[float]:
+        """The time of the last hop, as :attr:`Hop.time` has it."""
+        if self._growing is not None:
+            return self._growing.newest
+        return self.hops[-1].time
+
+    @property
+    def first(self) -> Look:
+        """How it looked at its first hop."""
+        here = self._growing
+        return self.hops[0].look if here is None else here.stretches[0].look
+
+    @property
+    def times(self) -> list[Optional[float]]:
+        """The time of each hop, as :attr:`Hop.time` has it."""
+        here = self._growing
+        return [hop.time for hop in self.hops] if here is None else here.times
+
+    @property
     def header(self) -> Optional[Header]:
         """Of the first hop that shows one."""
-        return (self._open or self._unpack()).header
+        return (self._growing or self._open or self._unpack()).header
 
     @property
     def iif(self) -> Optional[str]:
         """The first in-interface seen."""
-        return (self._open or self._unpack()).iif
+        return (self._growing or self._open or self._unpack()).iif
 
     @property
     def oif(self) -> Optional[str]:
         """The last out-interface seen."""
-        return (self._open or self._unpack()).oif
+        return (self._growing or self._open or self._unpack()).oif
 
     @property
     def hooks(self) -> Sequence[Optional[str]]:
@@ -120,36 +194,53 @@ class Packet:
         """What it has in common with others."""
         if self._way is not None and self._own is not None:
             return self._way
-        return taken(self.hops, self.hooks)[0]
+        return self._taken()[0]
 
     def pack(self) -> None:
         """Keep the hops as what is the packet's own and what others share; they stay the same."""
-        if self._open is None:
-            return
         if self._own is None:
-            hops = self._open.hops
-            self._way, looks = taken(hops, self._open.hooks)
-            times = [hop.time for hop in hops]
+            self._way, looks, times = self._taken()
             value: Any = ([own(look) for look in looks], _packed_times(times))
             self._own = marshal.dumps(value)
-        self._open = None
+        self._open = self._growing = None
+
+    def _taken(self) -> tuple[Way, list[Look], list[Optional[float]]]:
+        """Its way, its looks in the way's order, and the time of each hop."""
+        here = self._growing
+        if here is not None:
+            return (*gone(here.stretches), here.times)
+        hops = self.hops
+        places = tuple([hop.at for hop in hops])
+        looks = [hop.look for hop in hops]
+        return (*taken(places, tuple(self.hooks), looks), [hop.time for hop in hops])
 
     def _unpack(self) -> _Open:
-        if self._way is None or self._own is None:
-            raise AssertionError("packed without anything in it")
-        looks, times = marshal.loads(self._own)  # noqa: S302 - written by this process
-        hops = self._way.hops(looks, _unpacked_times(times, len(self._way.places)))
-        self._open = _Open(hops, list(self._way.hooks))
-        _keep_at_hand(self)
+        here = self._growing
+        if here is not None:
+            places, hooks, looks = each_of(here.stretches)
+            hops = [Hop(*each) for each in zip(places, looks, here.times)]
+            self._open = _Open(hops, list(hooks))
+        elif self._way is not None and self._own is not None:
+            looks, times = marshal.loads(self._own)  # noqa: S302 - written by this process
+            hops = self._way.hops(looks, _unpacked_times(times, len(self._way.places)))
+            self._open = _Open(hops, list(self._way.hooks))
+            _keep_at_hand(self)
+        else:
+            self._open = _Open([], [])
         return self._open
+
+    def _at_hand(self) -> _Open:
+        """Its hops, to be changed."""
+        here = self._open or self._unpack()
+        self._growing = self._own = None
+        return here
 
     def add(self, hop: Hop, hook: Optional[str]) -> None:
         """Put a hop at its place: after all of its backend, before later ones of the other.
 
         The backends are read from two sockets, so the order between them is not that of arrival.
         """
-        here = self._open or self._unpack()
-        self._own = None
+        here = self._at_hand()
         hops = here.hops
         if hops and hops[-1].at.backend != hop.at.backend:
             at = self._place_of(hop, hook)
@@ -160,6 +251,22 @@ class Packet:
             hops.append(hop)
             here.hooks.append(hook)
             here.note(hop.look)
+
+    def add_run(self, run: Sequence[Hop], step: Step, times: Times) -> bool:
+        """Put a run, and the step it is, at the end; False, and nothing done, where it can't be.
+
+        So it is where any of its hops came alone, or from the other backend.
+        """
+        here = self._growing
+        if here is None:
+            if self._open is not None or self._own is not None:
+                return False
+            here = self._growing = _Growing(run[0][0].backend)
+        elif here.backend != run[0][0].backend or here.length + len(run) > MOST_HOPS:
+            return False
+        self._open = None
+        here.add(tuple.__new__(Stretch, (step, run[0][1], run[-1][1], times)))
+        return True
 
     def _place_of(self, hop: Hop, hook: Optional[str]) -> int:
         """Behind how many hops it belongs."""
@@ -175,15 +282,15 @@ class Packet:
     def replace(self, other: Packet) -> int:
         """Become what another packet is, all but the id; the number of hops gained."""
         gained = len(other.hops) - len(self.hops)
-        self._open, self._own = other._open or other._unpack(), None
+        self._open = other._open or other._unpack()
+        self._growing = self._own = None
         self.ambiguous = other.ambiguous
         return gained
 
     def place_in(self, placed: Callable[[Hop], Hop]) -> None:
         """Have each hop be what ``placed`` makes of it: at the same place, among other readings."""
-        here = self._open or self._unpack()
-        here.hops[:] = [placed(hop) for hop in here.hops]
-        self._own = None
+        hops = self._at_hand().hops
+        hops[:] = [placed(hop) for hop in hops]
 
     def went_as(self, other: Packet) -> bool:
         """Whether it met the same places as another packet so far."""
@@ -196,7 +303,8 @@ class Packet:
     @property
     def time(self) -> Optional[float]:
         """Seconds since the epoch at the first hop; None if not known."""
-        time = self.hops[0].time
+        here = self._growing
+        time = self.hops[0].time if here is None else here.oldest
         return time if time is not None and SINCE_EPOCH <= time < YEAR_10000 else None
 
     def hook_of(self, index: int) -> Optional[str]:
@@ -220,15 +328,19 @@ class Packet:
         It never runs backwards: some sources are stamped by the kernel, others on arrival. Hops
         that were all read at once have one time, which tells no distance.
         """
-        start, times = self.hops[0].time, [hop.time for hop in self.hops]
-        is_one = len(times) > 1 and all(time == start for time in times)
-        if start is None or is_one or all(time is None or time % 1 == 0 for time in times):
+        times = self.times
+        start = times[0]
+        is_one = len(times) > 1 and times.count(start) == len(times)
+        if start is None or is_one:
             return [None] * len(times)
-        latest, found = start, list[Optional[int]]()
-        for time in times:
-            latest = latest if time is None else max(latest, time)
-            found.append(None if time is None else round((latest - start) * 1e6))
-        return found
+        known = [start if time is None else time for time in times]
+        if all(time.is_integer() for time in known):
+            return [None] * len(times)
+        latest = accumulate(known, max)
+        return [
+            None if time is None else round((so_far - start) * 1e6)
+            for time, so_far in zip(times, latest)
+        ]
 
     def changed(self, index: int) -> dict[str, Value]:
         """The fields first seen with a new value: src sport dst dport ttl mark in out mac."""
@@ -237,7 +349,7 @@ class Packet:
     @property
     def mark(self) -> Optional[int]:
         """The mark at the first hop; None for none."""
-        return self.hops[0].mark
+        return self.first.mark
 
     @property
     def nat(self) -> Optional[dict[str, Value]]:
@@ -329,14 +441,14 @@ class Packet:
 
 UNPACKED = 512
 """Packets at hand, beside those that may still get hops: more than a screen shows."""
-_at_hand: deque[Packet] = deque()
+_unpacked: deque[Packet] = deque()
 
 
 def _keep_at_hand(packet: Packet) -> None:
     """Have a packet at hand, and the one no longer that was it for longest."""
-    _at_hand.append(packet)
-    while len(_at_hand) > UNPACKED:
-        _at_hand.popleft().pack()
+    _unpacked.append(packet)
+    while len(_unpacked) > UNPACKED:
+        _unpacked.popleft().pack()
 
 
 def _packed_times(times: Sequence[Optional[float]]) -> object:

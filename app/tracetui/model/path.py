@@ -5,10 +5,12 @@ Order of hooks and tables: include/uapi/linux/netfilter_ipv4.h (enum nf_ip_hook_
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Optional
 
 from tracetui.model.header import Header
-from tracetui.model.hop import Hop
+from tracetui.model.hop import Hop, Look
+from tracetui.model.memory import Memory
 from tracetui.model.place import TABLES, Place
 
 _FOLLOWS = {
@@ -37,46 +39,50 @@ def position(hook: Optional[str], hop: Hop) -> Optional[tuple[int, int]]:
     return None if hook is None or rank is None else (_PROGRESS[hook], rank)
 
 
-class Track:
-    """How far the hops of one backend have come on the way of one packet."""
+class Standing:
+    """How far on its way the hops of one backend have brought a packet; it never changes.
 
-    __slots__ = (
-        "_base_rule", "_closed", "_entered", "_header", "_last", "_table", "destination", "hook",
-    )  # fmt: skip
+    What can come next follows from it and from the next place, whichever packet it is.
+    """
 
-    def __init__(self) -> None:
-        self.hook: Optional[str] = None
+    __slots__ = ("_base_rule", "_closed", "_entered", "_last", "_table", "hook")
+
+    def __init__(
+        self,
+        hook: Optional[str],
+        table: Optional[tuple[str, str]],
+        last: Optional[Place],
+        closed: bool,
+        base_rule: int,
+        entered: frozenset[tuple[str, str, str]],
+    ) -> None:
+        self.hook = hook
         """The hook of the last hop."""
-        self.destination: Optional[tuple[Optional[str], Optional[int]]] = None
-        """Destination address and port at the last hop that showed them."""
-        self._table: Optional[tuple[str, str]] = None
-        self._closed = False
-        self._base_rule = 0
-        self._last: Optional[Place] = None
-        self._header: Optional[Header] = None
-        self._entered: set[tuple[str, str, str]] = set()
+        self._table = table
+        self._last = last
+        self._closed = closed
+        self._base_rule = base_rule
+        self._entered = entered
 
     @property
     def is_empty(self) -> bool:
         """Whether no hop has come yet."""
         return self._table is None
 
-    def hook_of(self, hop: Hop) -> Optional[str]:
-        """The hop's hook: its own, or in a user chain that of the hop before it.
+    def hook_of(self, at: Place) -> Optional[str]:
+        """The hook at a place: its own, or in a user chain that of the hop before it.
 
         The chains of nft's own tables have names of their own, which tell no hook.
         """
-        at = hop.at
         return at.hook or (None if at.is_native else self.hook)
 
-    def accepts(self, hop: Hop) -> bool:
-        """Whether the hop can be the next one of the same packet."""
+    def accepts(self, at: Place, has_header: bool) -> bool:
+        """Whether a hop there can be the next one of the same packet."""
         if self._table is None:
             return True
-        at = hop.at
-        if at.backend == "nft" and hop.look.header is not None and at.chain_key in self._entered:
+        if has_header and at.backend == "nft" and at.chain_key in self._entered:
             return False  # headers come with the first event of a base chain only
-        hook = self.hook_of(hop)
+        hook = self.hook_of(at)
         if hook is None or self.hook is None:
             return True
         if hook != self.hook:
@@ -87,42 +93,18 @@ class Track:
         now, then = table_rank(hook, table), table_rank(hook, at.table)
         return now is None or then is None or then > now or at.family != family
 
-    def accepts_destination(self, hop: Hop) -> bool:
-        """Whether the hop's destination can differ from the one before it.
-
-        It changes at the nat position of PREROUTING and OUTPUT only, with a nat hop for the first
-        packet of a connection and without one for all others.
-        """
-        header = hop.look.header
-        if header is None or self.destination is None:
-            return True
-        if (header.dst, header.dport) == self.destination:
-            return True
-        hook = self.hook_of(hop)
-        if hook is None or self.hook is None:
-            return True
-        if self.hook not in ("PREROUTING", "OUTPUT"):
-            return False
-        rank = table_rank(hook, hop.table)
-        return hook != self.hook or rank is None or rank >= _NAT
-
-    def advance(self, hop: Hop) -> Optional[str]:
-        """Move on to a hop; its hook, as :meth:`hook_of` has it."""
-        at, header = hop.at, hop.look.header
-        hook = at.hook or (None if at.is_native else self.hook)
+    def after(self, at: Place, has_header: bool) -> Standing:
+        """What it is when a hop there has come."""
+        hook = self.hook_of(at)
+        closed, base_rule = self._closed, self._base_rule
         if hook != self.hook or at.table_key != self._table:
-            self._closed, self._base_rule = False, 0
-            self._table = at.table_key
-            self.hook = hook or self.hook
-        self._last = at
-        if header is not None:
-            if header is not self._header:
-                self._header, self.destination = header, (header.dst, header.dport)
-            self._entered.add(at.chain_key)
+            closed, base_rule = False, 0
         if at.is_in_base_chain:
-            self._base_rule = at.rulenum or 0
-            self._closed = at.type == "policy"
-        return hook
+            closed, base_rule = at.type == "policy", at.rulenum or 0
+        entered = self._entered
+        if has_header and at.chain_key not in entered:
+            entered |= {at.chain_key}
+        return Standing(hook or self.hook, at.table_key, at, closed, base_rule, entered)
 
     def _goes_on(self, at: Place) -> bool:
         """Whether a place can follow inside one table: its base chain only runs forward, once.
@@ -137,3 +119,136 @@ class Track:
             return at.rulenum > last.rulenum
         is_base = at.backend == "legacy" and at.is_in_base_chain
         return not is_base or (at.rulenum or 0) > self._base_rule
+
+
+BEGINNING = Standing(None, None, None, False, 0, frozenset())
+"""Of a packet without a hop."""
+STEPS_KEPT = 8192
+
+
+class Step:
+    """What hops that come one after the other bring a packet to; the same object for the same."""
+
+    __slots__ = ("hooks", "places", "standing")
+
+    def __init__(
+        self, standing: Standing, places: tuple[Place, ...], hooks: tuple[Optional[str], ...]
+    ) -> None:
+        self.standing = standing
+        self.places = places
+        self.hooks = hooks
+        """Of each of them."""
+
+
+class Steps:
+    """The steps that packets took; those of a flow take the same ones, which are found once."""
+
+    def __init__(self) -> None:
+        self._of_runs: Memory[Hashable, Optional[Step]] = Memory(STEPS_KEPT)
+        self._of_hops: Memory[tuple[Standing, Place, bool], Step] = Memory(STEPS_KEPT)
+
+    def step(self, standing: Standing, run: Sequence[Hop]) -> Optional[Step]:
+        """The step by a run (:func:`runs`); None where one of its hops is not accepted."""
+        # In a run the first hop and the last tell which of them have a header.
+        first, last = run[0][1].header is None, run[-1][1].header is None
+        places = tuple([hop[0] for hop in run])
+        key = (standing, first, last, places)
+        known = self._of_runs.get(key, _UNKNOWN)
+        if known is _UNKNOWN:
+            known = self._of_runs.learn(key, self._step_by_step(standing, places, run))
+        return known
+
+    def after(self, standing: Standing, hop: Hop) -> Step:
+        """The step by one hop, accepted or not."""
+        key = (standing, hop[0], hop[1].header is not None)
+        known = self._of_hops.get(key)
+        if known is None:
+            step = Step(standing.after(*key[1:]), hop[:1], (standing.hook_of(hop[0]),))
+            known = self._of_hops.learn(key, step)
+        return known
+
+    def _step_by_step(
+        self, standing: Standing, places: tuple[Place, ...], run: Sequence[Hop]
+    ) -> Optional[Step]:
+        hooks: tuple[Optional[str], ...] = ()
+        for hop in run:
+            if not standing.accepts(hop[0], hop[1].header is not None):
+                return None
+            step = self.after(standing, hop)
+            standing, hooks = step.standing, hooks + step.hooks
+        return Step(standing, places, hooks)
+
+
+_UNKNOWN = Step(BEGINNING, (), ())
+
+
+def runs(hops: Iterable[Hop]) -> Iterator[list[Hop]]:
+    """Hops as they came, those together that came one after the other and look as of one packet.
+
+    In a run all have one look, or, from nft, all have one trace id, the first can have a header and
+    devices, and the others have one look without. Whether they are of one packet depends on it.
+    """
+    run: list[Hop] = []
+    header: Optional[Header] = None
+    trace_id: Optional[int] = None
+    last: Optional[Look] = None
+    for hop in hops:
+        look = hop[1]
+        if look is last:
+            goes_on = header is None if trace_id is not None else header is not None
+        else:
+            iif, oif, _, _, header, number, _ = look
+            is_bare = header is None and iif is None and oif is None
+            is_same = number is not None and number == trace_id
+            goes_on = is_bare and is_same and len(run) == 1
+            last, trace_id = look, number
+        if goes_on:
+            run.append(hop)
+        else:
+            if run:
+                yield run
+            run = [hop]
+    if run:
+        yield run
+
+
+class Track:
+    """How the hops of one backend went on the way of one packet."""
+
+    __slots__ = ("_header", "destination", "standing")
+
+    def __init__(self) -> None:
+        self.standing = BEGINNING
+        self.destination: Optional[tuple[Optional[str], Optional[int]]] = None
+        """Destination address and port at the last hop that showed them."""
+        self._header: Optional[Header] = None
+
+    def accepts(self, hop: Hop) -> bool:
+        """Whether the hop can be the next one of the same packet."""
+        return self.standing.accepts(hop[0], hop[1].header is not None)
+
+    def accepts_destination(self, hop: Hop) -> bool:
+        """Whether the hop's destination can differ from the one before it.
+
+        It changes at the nat position of PREROUTING and OUTPUT only, with a nat hop for the first
+        packet of a connection and without one for all others.
+        """
+        header = hop.look.header
+        if header is None or self.destination is None:
+            return True
+        if (header.dst, header.dport) == self.destination:
+            return True
+        here = self.standing.hook
+        hook = self.standing.hook_of(hop.at)
+        if hook is None or here is None:
+            return True
+        if here not in ("PREROUTING", "OUTPUT"):
+            return False
+        rank = table_rank(hook, hop.table)
+        return hook != here or rank is None or rank >= _NAT
+
+    def advance(self, standing: Standing, header: Optional[Header]) -> None:
+        """Move on to where hops brought it that showed this header."""
+        self.standing = standing
+        if header is not None and header is not self._header:
+            self._header, self.destination = header, (header.dst, header.dport)

@@ -8,15 +8,21 @@ other: its number, its length, its flags. The common part is one object, so what
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Union
 from weakref import WeakValueDictionary
 
 from tracetui.model.header import Header
 from tracetui.model.hop import Hop, Look
+from tracetui.model.memory import Memory
+from tracetui.model.path import Step
 from tracetui.model.place import Place
 
+KEPT = 1024
+"""Ways remembered that came as runs."""
 Own = tuple[object, ...]
 """What is a packet's own of one look; the rest is in the traits."""
+Times = Union[None, float, tuple[Optional[float], ...]]
+"""Of some hops: one that all have, or that of each."""
 
 
 class Traits(NamedTuple):
@@ -66,29 +72,70 @@ class Way:
 
 _Key = tuple[tuple[Place, ...], tuple[Optional[str], ...], tuple[int, ...], tuple[Traits, ...]]
 _ways: WeakValueDictionary[_Key, Way] = WeakValueDictionary()
+_gone: Memory[object, Way] = Memory(KEPT)
+"""By the steps that led there."""
 
 
-def taken(hops: Sequence[Hop], hooks: Sequence[Optional[str]]) -> tuple[Way, list[Look]]:
-    """The way that a packet's hops took, and its looks in the way's order."""
-    looks: list[Look] = []
+def taken(
+    places: tuple[Place, ...], hooks: tuple[Optional[str], ...], looks: Sequence[Look]
+) -> tuple[Way, list[Look]]:
+    """The way that a packet took, and its looks in the way's order; given those of each hop."""
+    different: list[Look] = []
     numbers: dict[int, int] = {}
     which: list[int] = []
-    for _, look, _ in hops:
+    for look in looks:
         number = numbers.get(id(look))
         if number is None:
-            number = numbers[id(look)] = len(looks)
-            looks.append(look)
+            number = numbers[id(look)] = len(different)
+            different.append(look)
         which.append(number)
-    key = (
-        tuple([hop[0] for hop in hops]),
-        tuple(hooks),
-        tuple(which),
-        tuple([_traits(look) for look in looks]),
-    )
+    key = (places, hooks, tuple(which), tuple([_traits(look) for look in different]))
     found = _ways.get(key)
     if found is None:
         found = _ways[key] = Way(*key)
-    return found, looks
+    return found, different
+
+
+class Stretch(NamedTuple):
+    """A run of hops (``path.runs``)."""
+
+    step: Step
+    look: Look
+    """Of the first."""
+    rest: Look
+    """Of the others."""
+    times: Times
+
+
+def gone(stretches: Sequence[Stretch]) -> tuple[Way, list[Look]]:
+    """The same as :func:`taken` for hops that came as runs."""
+    different: list[Look] = []
+    numbers: dict[int, int] = {}
+    parts: list[object] = []
+    for step, look, rest, _ in stretches:
+        for one in (look, rest):
+            if id(one) not in numbers:
+                numbers[id(one)] = len(different)
+                different.append(one)
+        parts += (step, numbers[id(look)], numbers[id(rest)])
+    key = (*parts, *[_traits(look) for look in different])
+    found = _gone.get(key)
+    if found is None:
+        found = _gone.learn(key, taken(*each_of(stretches))[0])
+    return found, different
+
+
+def each_of(
+    stretches: Sequence[Stretch],
+) -> tuple[tuple[Place, ...], tuple[Optional[str], ...], list[Look]]:
+    """Place, hook and look of each hop."""
+    places: tuple[Place, ...] = ()
+    hooks: tuple[Optional[str], ...] = ()
+    looks: list[Look] = []
+    for step, look, rest, _ in stretches:
+        places, hooks = places + step.places, hooks + step.hooks
+        looks += (look, *(rest,) * (len(step.places) - 1))
+    return places, hooks, looks
 
 
 def own(look: Look) -> Own:

@@ -18,6 +18,7 @@ from tracetui.parse.nft_monitor import NftMonitor
 from tracetui.parse.nftrace_tool import NftraceTool
 from tracetui.parse.packet_table import PacketTable
 from tracetui.parse.structured import NO_HOP, Message, Structured
+from tracetui.parse.text_block import TextBlock
 from tracetui.parse.xtables_monitor import XtablesMonitor
 
 NARROWEST = 40
@@ -74,9 +75,9 @@ class LineReader:
 
     def feed(self, line: str) -> list[Hop]:
         """The hops that are known with this line, in the log's order."""
-        hop = self.take_plain(line)
-        if hop is not None:
-            return [hop]
+        plain = self.take_plain(TextBlock(line), 1)
+        if plain:
+            return plain
         self._is_calm = False
         self.lines += 1
         out: list[Hop] = []
@@ -87,20 +88,20 @@ class LineReader:
             self._take(text, self.lines, out)
         return out
 
-    def take_plain(self, line: str) -> Optional[Hop]:
-        """The hop of a whole line of plain dmesg, for speed; None leaves the line to :meth:`feed`.
+    def take_plain(self, block: TextBlock, most: int) -> list[Hop]:
+        """The hops of lines of plain dmesg that a block goes on with, so many at most, for speed.
 
-        Then nothing was done.
+        Those lines are taken from it. None leaves the next line to :meth:`feed`: nothing was done.
         """
         if not self._is_calm and (
             self._nft.is_waiting or self._xtables.is_waiting or self._structured.is_open
         ):
-            return None
-        hop = self._log.take_dmesg(line)
-        if hop is not None:
+            return []
+        hops = self._log.take_dmesg(block, most)
+        if hops:
             self._is_calm = True
-            self.lines += 1
-        return hop
+            self.lines += len(hops)
+        return hops
 
     def pass_by(self) -> None:
         """Count a line that somebody else reads."""

@@ -13,6 +13,7 @@ from tracetui.model.hop import LOG, Hop
 from tracetui.parse import kmsg, log_body, logline, wrapper
 from tracetui.parse.clock import Clock
 from tracetui.parse.plain_dmesg import PlainDmesg
+from tracetui.parse.text_block import TextBlock
 
 _KMSG = re.compile(r"\s{0,2}\d+,\d+,\d+,[^;]*;", re.ASCII)
 _KMSG_INSIDE = re.compile(r"(?:^|(?<=\s))(\d{1,3},\d{1,20},\d{1,20},[^;\s]{0,64};)", re.ASCII)
@@ -77,14 +78,17 @@ class LogText:
         self.took_beginning = False
         """Whether the last line ended a record that the line before it began."""
 
-    def take_dmesg(self, line: str) -> Optional[Hop]:
-        """The hop of a whole line of plain dmesg, for speed; None says nothing of the line."""
-        if self._pending is not None or self._head is not None or len(line) == self._wrapped_at:
-            return None
-        hop = self._dmesg.hop(line)
-        if hop is not None:
-            self._ended_at = len(line)
-        return hop
+    def take_dmesg(self, block: TextBlock, most: int) -> list[Hop]:
+        """The hops of lines of plain dmesg that a block goes on with, so many at most; for speed.
+
+        They are taken from it.
+        """
+        if self._pending is not None or self._head is not None:
+            return []
+        hops = self._dmesg.hops(block, most, self._wrapped_at)
+        if hops:
+            self._ended_at = block.last_length
+        return hops
 
     def take(self, text: str, found: re.Match[str], out: list[Hop]) -> bool:
         """A line with a place."""

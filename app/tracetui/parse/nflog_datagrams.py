@@ -6,6 +6,7 @@ itself, which all hops of a hook share (net/netfilter/nfnetlink_log.c).
 
 from __future__ import annotations
 
+import struct
 from typing import NamedTuple, Optional
 
 from tracetui.model.hop import Hop, Look
@@ -21,14 +22,30 @@ from tracetui.parse.datagrams import (
     length_of,
 )
 
+_hop = tuple.__new__
+"""Makes a hop; a NamedTuple's own way is slower."""
 
-class _Devices(NamedTuple):
-    """What nflog says before the packet's stamp."""
 
-    iif: Optional[str]
-    oif: Optional[str]
-    mark: Optional[int]
-    mac: Optional[str]
+class _Devices:
+    """What nflog says before the packet's stamp, and how packets looked that came so."""
+
+    __slots__ = ("looks", "shown")
+
+    def __init__(self, look: Look) -> None:
+        self.shown = look[:4]
+        self.looks: Memory[bytes, Look] = Memory(KEPT)
+        """By the packet's bytes."""
+
+
+class _Rest(NamedTuple):
+    """The attributes behind the devices; the packet is the last."""
+
+    heads: tuple[int, ...]
+    """Size and type of each of them but the packet."""
+    reader: struct.Struct
+    """Reads those, and the packet's."""
+    stamp_at: int
+    """Where the stamp is, from their beginning on; 0 for none."""
 
 
 class NflogDatagrams(Datagrams):
@@ -36,25 +53,26 @@ class NflogDatagrams(Datagrams):
 
     _PLACE_AT, _PREFIX_AT = 16, 28
     _PACKET_HDR, _TIMESTAMP, _PAYLOAD, _PREFIX = 1, 3, 9, 10
-    _PASSED = frozenset((11, 12, 13, 14))
-    """A socket's owner, and the record's numbers."""
-    _LATER = _PASSED | {_TIMESTAMP, _PAYLOAD}
+    _LATER = frozenset((_TIMESTAMP, _PAYLOAD, 11, 12, 13, 14))
+    """Besides a socket's owner, and the record's numbers."""
 
     def __init__(self) -> None:
         super().__init__()
         self._places: Memory[bytes, Place] = Memory(KEPT)
         self._devices: Memory[bytes, _Devices] = Memory(KEPT)
-        self._looks: Memory[bytes, Look] = Memory(KEPT)
         self._cuts: list[int] = []
         """How long the bytes of the devices can be."""
+        self._rests: list[_Rest] = []
+        self._stamp = b""
+        self._time: Optional[float] = None
 
     def hop(self, datagram: bytes, received: float) -> Optional[Hop]:
         """As :meth:`Datagrams.hop` says."""
         # Cut or not, the devices would be found.
         if len(datagram) > self._PREFIX_AT and length_of(datagram) == len(datagram):
-            size = datagram[self._PREFIX_AT] | datagram[self._PREFIX_AT + 1] << 8
-            begin = self._PREFIX_AT + (size + 3 & ~3)
-            at = self._places.get(datagram[self._PLACE_AT : begin])
+            size = datagram[28] | datagram[29] << 8
+            begin = 28 + (size + 3 & ~3)
+            at = self._places.get(datagram[16:begin])
             if at is not None:
                 hop = self._known(datagram, at, begin, received)
                 if hop is not None:
@@ -65,39 +83,35 @@ class NflogDatagrams(Datagrams):
         return hop
 
     def _known(self, datagram: bytes, at: Place, begin: int, received: float) -> Optional[Hop]:
-        """The hop at a known place; None where its devices are not known."""
+        """The hop at a known place; None where its devices, or what follows, are not known."""
         for cut in self._cuts:
-            devices = datagram[begin : begin + cut]
-            known = self._devices.get(devices)
-            if known is None or len(devices) != cut:
+            rest_at = begin + cut
+            devices = self._devices.get(datagram[begin:rest_at])
+            if devices is None:
                 continue
-            found = self._rest(datagram, begin + cut)
-            if found is None:
-                return None
-            stamp, payload = found
-            look = self._looks.get(devices + payload)
-            if look is None:
-                header = ip.parse(payload)
-                look = Look(*known, header, None, self._window)
-                self._looks.learn(devices + payload, look)
-            return tuple.__new__(Hop, (at, look, nflog.stamp(stamp) or received))
+            for heads, reader, stamp_at in self._rests:
+                packet_at = rest_at + reader.size
+                if packet_at > len(datagram):
+                    continue
+                *found, size, kind = reader.unpack_from(datagram, rest_at)
+                end = packet_at - 4 + size
+                if tuple(found) != heads or kind != self._PAYLOAD or not _ends(datagram, end):
+                    continue
+                packet = datagram[packet_at:end]
+                look = devices.looks.get(packet)
+                if look is None:
+                    look = Look(*devices.shown, ip.parse(packet), None, self._window)
+                    devices.looks.learn(packet, look)
+                time = self._stamped(datagram, rest_at + stamp_at) if stamp_at else None
+                return _hop(Hop, (at, look, time or received))
         return None
 
-    def _rest(self, datagram: bytes, at: int) -> Optional[tuple[bytes, bytes]]:
-        """The stamp, empty for none, and the packet; None where anything else stands there."""
-        stamp, end = b"", len(datagram)
-        while end - at >= 4:
-            size, kind = ATTRIBUTE.unpack_from(datagram, at)
-            if size < 4 or at + size > end:
-                return None
-            if kind == self._PAYLOAD:
-                return (stamp, datagram[at + 4 : at + size]) if end - at < size + 4 else None
-            if kind == self._TIMESTAMP:
-                stamp = datagram[at + 4 : at + size]
-            elif kind not in self._PASSED:
-                return None
-            at += size + 3 & ~3
-        return None
+    def _stamped(self, datagram: bytes, at: int) -> Optional[float]:
+        """The time of a stamp; all hops of a packet have one."""
+        stamp = datagram[at : at + 16]
+        if stamp != self._stamp:
+            self._stamp, self._time = stamp, nflog.stamp(stamp)
+        return self._time
 
     def _learn(self, datagram: bytes, hop: Hop) -> None:
         """Remember the place and the devices, where the datagram is as the kernel builds it."""
@@ -105,17 +119,41 @@ class NflogDatagrams(Datagrams):
         names = [kind for kind, _ in kinds]
         if names[:2] != [self._PACKET_HDR, self._PREFIX] or len(set(names)) < len(names):
             return
-        later = (at for kind, at in kinds[2:] if kind in self._LATER)
-        begin, end = kinds[2][1] if len(kinds) > 2 else len(datagram), next(later, None)
-        if end is None or kinds[1][1] != self._PREFIX_AT or self._rest(datagram, end) is None:
+        later = [index for index, (kind, _) in enumerate(kinds) if kind in self._LATER]
+        if not later or kinds[1][1] != self._PREFIX_AT or names[-1] != self._PAYLOAD:
             return
+        rest = kinds[later[0] :]
+        if any(kind not in self._LATER for kind, _ in rest):
+            return
+        begin, end = kinds[2][1], rest[0][1]
         self._places.learn(datagram[self._PLACE_AT : begin], hop.at)
-        self._devices.learn(datagram[begin:end], _Devices(*hop.look[:4]))
+        self._devices.learn(datagram[begin:end], _Devices(hop.look))
         if end - begin not in self._cuts:
             self._cuts = [end - begin, *self._cuts[: MOST_CUTS - 1]]
+        found = self._rest(datagram, rest)
+        if found is not None and found.heads not in [one.heads for one in self._rests]:
+            self._rests = [found, *self._rests[: MOST_CUTS - 1]]
+
+    def _rest(self, datagram: bytes, rest: list[tuple[int, int]]) -> Optional[_Rest]:
+        """How to read the like of it."""
+        form, heads, stamp_at = "=", list[int](), 0
+        for kind, at in rest[:-1]:
+            size, plain = ATTRIBUTE.unpack_from(datagram, at)
+            heads += (size, plain)
+            form += f"HH{(size + 3 & ~3) - 4}x"
+            if kind == self._TIMESTAMP:
+                if size != 20:
+                    return None
+                stamp_at = at + 4 - rest[0][1]
+        return _Rest(tuple(heads), struct.Struct(f"{form}HH"), stamp_at)
 
     def _forget(self) -> None:
         self._places.clear()
         self._devices.clear()
-        self._looks.clear()
         self._cuts.clear()
+        self._rests.clear()
+
+
+def _ends(datagram: bytes, at: int) -> bool:
+    """Whether nothing but padding is behind it."""
+    return 0 <= len(datagram) - at < 4

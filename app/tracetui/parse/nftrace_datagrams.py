@@ -8,7 +8,7 @@ type. One with a header has all else before it.
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple, Optional
+from typing import Optional
 
 from tracetui.model.header import Header
 from tracetui.model.hop import Hop, Look
@@ -24,17 +24,29 @@ from tracetui.parse.datagrams import (
     length_of,
 )
 
+_hop = tuple.__new__
+"""Makes a hop; a NamedTuple's own way is slower."""
 _ETHERNET = ethernet.ARPHRD_ETHER.to_bytes(2, "big")
 
 
-class _Known(NamedTuple):
-    """What the bytes before an nft event's header came to."""
+class _Around:
+    """What an event says of a packet beside its header, and how packets looked that came so."""
 
-    at: Place
-    iif: Optional[str]
-    oif: Optional[str]
-    mark: Optional[int]
-    is_ethernet: bool
+    __slots__ = ("iif", "is_ethernet", "looks", "mark", "oif")
+
+    def __init__(
+        self, iif: Optional[str], oif: Optional[str], mark: Optional[int], is_ethernet: bool
+    ) -> None:
+        self.iif = iif
+        self.oif = oif
+        self.mark = mark
+        self.is_ethernet = is_ethernet
+        self.looks: Memory[bytes, Look] = Memory(KEPT)
+        """By the bytes of the trace id and of the headers."""
+
+
+_Known = tuple[Place, _Around]
+"""What the bytes of an event come to, but for those of the trace id and of the headers."""
 
 
 class NftraceDatagrams(Datagrams):
@@ -47,56 +59,57 @@ class NftraceDatagrams(Datagrams):
 
     def __init__(self) -> None:
         super().__init__()
-        self._known: Memory[bytes, _Known] = Memory(KEPT)
-        """By all bytes but the id's, of events without a header."""
+        self._bare: Memory[bytes, _Known] = Memory(KEPT)
+        """By all bytes but the id's, of events without a header; their length is among them."""
         self._headed: Memory[bytes, _Known] = Memory(KEPT)
         """By those before the header."""
         self._tails: list[int] = []
         """How long the bytes from the network header on can be."""
-        self._bare: Memory[int, Look] = Memory(KEPT)
-        """How packets looked last, by their trace id, in events without a header."""
-        self._with_header: Memory[int, Look] = Memory(KEPT)
-        """The same in those with one."""
+        self._around: Memory[object, _Around] = Memory(KEPT)
 
     def hop(self, datagram: bytes, received: float) -> Optional[Hop]:
         """As :meth:`Datagrams.hop` says."""
-        if length_of(datagram) != len(datagram):
-            return self._placed(nftrace.parse(datagram, self._links, received))
-        head = datagram[: self._ID_AT]
-        number = int.from_bytes(datagram[self._ID_AT : self._ID_END], "big")
-        known = self._known.get(head + datagram[self._ID_END :])
+        known = self._bare.get(datagram[:40] + datagram[44:])
         if known is not None:
-            look = self._look(known, number, None, None)
-            return tuple.__new__(Hop, (known.at, look, received))
-        for tail in self._tails:
-            cut = len(datagram) - tail
-            known = self._headed.get(head + datagram[self._ID_END : cut])
-            headers = known and self._headers(datagram, cut, known.is_ethernet)
-            if known is not None and headers is not None:
-                look = self._look(known, number, *headers)
-                return tuple.__new__(Hop, (known.at, look, received))
+            at, around = known
+            number = datagram[40:44]
+            look = around.looks.get(number) or self._look(around, number, None, None)
+            return _hop(Hop, (at, look, received))
+        hop = self._headed_hop(datagram, received)
+        if hop is not None:
+            return hop
         hop = self._placed(nftrace.parse(datagram, self._links, received))
         if hop is not None and datagram[self._ID_AT - 4 : self._ID_AT] == self._ID_HEAD:
             self._learn(datagram, hop)
         return hop
 
+    def _headed_hop(self, datagram: bytes, received: float) -> Optional[Hop]:
+        """The hop of an event with a header; None where what is before it is not known."""
+        if length_of(datagram) != len(datagram):
+            return None
+        for tail in self._tails:
+            cut = len(datagram) - tail
+            known = self._headed.get(datagram[:40] + datagram[44:cut])
+            if known is None:
+                continue
+            at, around = known
+            shown = datagram[40:44] + datagram[cut:]
+            look = around.looks.get(shown)
+            if look is None:
+                headers = self._headers(datagram, cut, around.is_ethernet)
+                if headers is None:
+                    continue
+                look = self._look(around, shown, *headers)
+            return _hop(Hop, (at, look, received))
+        return None
+
     def _look(
-        self, known: _Known, number: int, header: Optional[Header], mac: Optional[str]
+        self, around: _Around, shown: bytes, header: Optional[Header], mac: Optional[str]
     ) -> Look:
-        """How it looked; that of the packet's hop before, where that is the same."""
-        looks = self._bare if header is None else self._with_header
-        last = looks.get(number)
-        if (
-            last is None
-            or last.header is not header
-            or last.mark != known.mark
-            or last.iif != known.iif
-            or last.oif != known.oif
-            or last.mac != mac
-        ):
-            devices = known.iif, known.oif, known.mark
-            last = looks.learn(number, Look(*devices, mac, header, number, self._window))
-        return last
+        """How a packet looks that showed this, from now on."""
+        number = int.from_bytes(shown[:4], "big")
+        look = Look(around.iif, around.oif, around.mark, mac, header, number, self._window)
+        return around.looks.learn(shown, look)
 
     def _headers(
         self, datagram: bytes, at: int, is_ethernet: bool
@@ -130,22 +143,24 @@ class NftraceDatagrams(Datagrams):
             return
         iftype = places.get(self._IIFTYPE)
         is_ethernet = iftype is not None and datagram[iftype + 4 : iftype + 6] == _ETHERNET
-        known = _Known(hop.at, hop.iif, hop.oif, hop.mark, is_ethernet)
+        beside = hop.iif, hop.oif, hop.mark, is_ethernet
+        around = self._around.get(beside) or self._around.learn(beside, _Around(*beside))
+        before = datagram[: self._ID_AT]
         cut = places.get(self._NETWORK)
         if cut is None:
             if hop.look.header is None and hop.look.mac is None:
-                self._known.learn(datagram[: self._ID_AT] + datagram[self._ID_END :], known)
+                self._bare.learn(before + datagram[self._ID_END :], (hop.at, around))
             return
         tail = len(datagram) - cut
         if all((at < cut) == (kind in self._BEFORE) for kind, at in kinds if kind in self._READ):
-            self._headed.learn(datagram[: self._ID_AT] + datagram[self._ID_END : cut], known)
+            self._headed.learn(before + datagram[self._ID_END : cut], (hop.at, around))
             if tail not in self._tails:
                 self._tails = [tail, *self._tails[: MOST_CUTS - 1]]
 
     _READ = _BEFORE | {_LINK, _NETWORK, _TRANSPORT}
 
     def _forget(self) -> None:
-        self._known.clear()
-        self._headed.clear()
         self._bare.clear()
-        self._with_header.clear()
+        self._headed.clear()
+        self._tails.clear()
+        self._around.clear()

@@ -15,15 +15,16 @@ from tracetui.model.hop import Hop, Look
 from tracetui.model.memory import Memory
 from tracetui.model.place import Place
 from tracetui.parse import ethernet, log_body, logline
+from tracetui.parse.text_block import TextBlock
 
+_hop = tuple.__new__
+"""Makes a hop; a NamedTuple's own way is slower."""
 KEPT = 4096
 """Texts of each kind remembered."""
-_LINE = re.compile(
-    r"\[ {0,11}([0-9]{1,12}\.[0-9]{6})\] "
-    r"(TRACE: [^:\s]{1,255}:\S{1,255}:(?:rule|return|policy):[0-9]{1,10}) (IN=[^\r\n\x1b]*)",
-    re.ASCII,
-)
-_STAMP = re.compile(r"\[ {0,11}[0-9]{1,12}\.[0-9]{6}", re.ASCII)
+_LINE = re.compile(r"\[ {0,11}([0-9]{1,12}\.[0-9]{6})\] (TRACE: \S{1,600}) (IN=[^\n]*)", re.ASCII)
+"""A line; what stands in it is looked at when it comes for the first time."""
+_WHERE = re.compile(r"TRACE: [^:\s]{1,255}:\S{1,255}:(?:rule|return|policy):[0-9]{1,10}", re.ASCII)
+_ESCAPES = re.compile(r"[\r\x1b]")
 _ADDRESS = r"([0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3})"
 _NAME = r"([^\s=\[]{0,15})"
 """Of an interface; it may hold almost anything, and then others look closer."""
@@ -50,24 +51,35 @@ class PlainDmesg:
             family: Memory(KEPT) for family in ("ip", "ip6")
         }
 
-    def hop(self, line: str) -> Optional[Hop]:
-        """The hop of a whole line; None says nothing of it."""
-        end = line.find("] TRACE: ", 1, 24)
-        cut = line.find(" IN=", end)
-        known = self._known.get(line[cut + 1 :]) if 0 < end < cut else None
-        if known is not None:
-            look, places = known
-            at, stamp = places.get(line[end + 2 : cut]), line[:end]
-            if at is not None and _STAMP.fullmatch(stamp) is not None:
-                return tuple.__new__(Hop, (at, look, float(stamp[1:])))
-        return self._hop(line)
+    def hops(self, block: TextBlock, most: int, but: Optional[int] = None) -> list[Hop]:
+        """The hops of the lines that a block goes on with, so many at most.
 
-    def _hop(self, line: str) -> Optional[Hop]:
-        """The same for one of which not all has come before."""
-        found = _LINE.fullmatch(line)
-        if found is None:
+        They are taken from it; the first that is not just so, or has ``but`` characters, is left.
+        """
+        hops: list[Hop] = []
+        text, at, known = block.text, block.at, self._known.get
+        while len(hops) < most:
+            line = _LINE.match(text, at)
+            if line is None or line.end(3) - at == but:
+                break
+            stamp, where, rest = line.groups()
+            seen = known(rest)
+            place = seen[1].get(where) if seen is not None else None
+            if seen is not None and place is not None:
+                hop: Optional[Hop] = _hop(Hop, (place, seen[0], float(stamp)))
+            else:
+                hop = self._new(stamp, where, rest)
+            if hop is None:
+                break
+            hops.append(hop)
+            block.pass_to(line.end(3))
+            at = block.at
+        return hops
+
+    def _new(self, stamp: str, where: str, rest: str) -> Optional[Hop]:
+        """The hop of a line of which not all has come before; None says nothing of it."""
+        if _WHERE.fullmatch(where) is None or _ESCAPES.search(rest) is not None:
             return None
-        stamp, where, rest = found.groups()
         known = self._known.get(rest) or self._learn(rest)
         if known is None:
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Optional
 
 from tracetui.collector import frames
@@ -211,13 +211,18 @@ class LiveSession:
             taker(frame)
 
     def _take_hops(self, frame: Frame, decode: Callable[[bytes, float], Optional[Hop]]) -> None:
-        add, took, skipped = self._assembler.add, self.packets.took, 0
-        for record, received in frame.records():
-            hop = decode(record, received)
-            if hop is None:
-                skipped += 1
-            else:
-                took(add(hop))
+        skipped = 0
+
+        def hops() -> Iterator[Hop]:
+            nonlocal skipped
+            for record, received in frame.records():
+                hop = decode(record, received)
+                if hop is None:
+                    skipped += 1
+                else:
+                    yield hop
+
+        self._assembler.take(hops(), self.packets.took)
         if skipped:
             self._set_status(skipped=self.status.skipped + skipped)
 

@@ -36,7 +36,7 @@ class PacketLines:
 
     def __init__(self, is_ascii: bool) -> None:
         """``is_ascii`` for a stream that takes nothing else."""
-        self._is_ascii = is_ascii
+        self._encoder = json.JSONEncoder(ensure_ascii=is_ascii)
         self._known: Memory[int, _Texts] = Memory(KEPT)
 
     def line(self, packet: Packet, explanation: PacketExplanation) -> str:
@@ -61,4 +61,4 @@ class PacketLines:
         return self._known.learn(id(explanation), _Texts(explanation, rests))
 
     def _text(self, value: Mapping[str, Any]) -> str:
-        return inert_json(json.dumps(value, ensure_ascii=self._is_ascii))
+        return inert_json(self._encoder.encode(value))

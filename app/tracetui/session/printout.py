@@ -66,7 +66,7 @@ class Printout:
         now, hops = time.monotonic(), self._session.status.hops
         for packet in self._session.packets.take_changed():
             self._restless[packet.id] = _Restless(packet, now, hops)
-            self._newest = packet.hops[-1].time
+            self._newest = packet.newest
 
     def _hand_on_ended(self) -> None:
         """Hand on, in their order, packets that have no more hops to come, as far as can be told.
@@ -83,7 +83,7 @@ class Printout:
     def _has_ended(self, one: _Restless) -> bool:
         if self._session.status.hops - one.hops > PASSED_HOPS:
             return True
-        last, newest = one.packet.hops[-1].time, self._newest
+        last, newest = one.packet.newest, self._newest
         return last is not None and newest is not None and newest - last > IDLE_SECONDS
 
     def _hand_on(self, before: float) -> None:

@@ -14,7 +14,9 @@ from tracetui.model.hop import Hop
 from tracetui.model.installed import InstalledRule
 from tracetui.model.packet import Packet
 from tracetui.model.rule import TraceRule
+from tracetui.parse import text_block
 from tracetui.parse.line_reader import LineReader
+from tracetui.parse.text_block import TextBlock
 from tracetui.session import recording
 from tracetui.session.aftermath import Aftermath
 from tracetui.session.explanations import Explanations
@@ -42,7 +44,6 @@ MOST_FAULTS = 1000
 """Kept until somebody takes them."""
 NO_NODE = "this is a replay: there is no node to trace"
 _NOTHING: Any = object()
-_MORE: Any = object()
 
 
 class Fault(NamedTuple):
@@ -97,7 +98,8 @@ class ReplaySession:
         self._next = 0
         self._read_bytes = 0
         self._total_bytes = sum(size for _, file in self._files if (size := size_of(file)))
-        self._lines: Iterator[Optional[str]] = iter(())
+        self._lines: Iterator[Optional[bytes]] = iter(())
+        self._block = text_block.done()
         self._faults: list[Fault] = []
 
     def poll(self, seconds: float = POLL_SECONDS) -> bool:
@@ -122,15 +124,16 @@ class ReplaySession:
         taken = 0
         self.is_idle = False
         while not self._pace.is_waiting and not self.rulesets.is_behind:
-            plain, line = self._take_plain()
+            plain = self._take_plain()
             hops, taken = hops + plain, taken + plain
-            if line is _NOTHING:
-                if self.ended or not self._next_piece(0.0 if taken else patience):
+            if plain < LOOK_AT_CLOCK:
+                line = self._next_line()
+                if line is not _NOTHING:
+                    hops, taken = hops + self._take(line), taken + 1
+                    if taken % LOOK_AT_CLOCK:
+                        continue
+                elif self.ended or not self._next_piece(0.0 if taken else patience):
                     break
-            elif line is not _MORE:
-                hops, taken = hops + self._take(line), taken + 1
-                if taken % LOOK_AT_CLOCK:
-                    continue
             if time.monotonic() > until:
                 break
         if self._pace.is_waiting and not taken:
@@ -167,11 +170,11 @@ class ReplaySession:
         if piece == END:
             self._end_file(self._feed)
         else:
-            self._lines = map(_decoded, self._text.feed(piece))
+            self._lines = self._text.feed(piece)
         return True
 
     def _end_file(self, feed: Feed) -> None:
-        self._lines = chain(map(_decoded, self._text.finish()), (None,))
+        self._lines = chain(self._text.finish(), (None,))
         self._read_bytes += feed.size or 0
         self._name, self._feed = feed.name, None
         if feed.error is not None:
@@ -240,23 +243,22 @@ class ReplaySession:
     def _refuse(self) -> None:
         self._notices.append(Notice(time.time(), "warning", self._why_not))
 
-    def _take_plain(self) -> tuple[int, Any]:
-        """Take in lines of plain dmesg, for speed: how many, and the line that is none.
+    def _take_plain(self) -> int:
+        """Take in lines of plain dmesg, for speed, LOOK_AT_CLOCK of them at most: how many."""
+        if not self._pace.is_none:
+            return 0
+        hops = self._reader.take_plain(self._block, LOOK_AT_CLOCK)
+        self._assembler.take(hops, self.packets.took)
+        return len(hops)
 
-        That is _MORE after LOOK_AT_CLOCK of them, and _NOTHING where the lines are at their end.
-        """
-        take, add, took = self._reader.take_plain, self._assembler.add, self.packets.took
-        is_paced = not self._pace.is_none
-        count = 0
-        for line in self._lines:
-            hop = None if line is None or is_paced else take(line)
-            if hop is None:
-                return count, line
-            took(add(hop))
-            count += 1
-            if count == LOOK_AT_CLOCK:
-                return count, _MORE
-        return count, _NOTHING
+    def _next_line(self) -> Any:
+        """The next line, None for the end of a file, _NOTHING where a piece is at its end."""
+        while self._block.is_done:
+            lines = next(self._lines, _NOTHING)
+            if lines is None or lines is _NOTHING:
+                return lines
+            self._block = TextBlock(lines.decode(errors="backslashreplace"))
+        return self._block.take()
 
     def _take(self, line: Optional[str]) -> int:
         """Take in one line, or the end of a file; the number of hops it brought."""
@@ -353,7 +355,3 @@ class ReplaySession:
         while self._recorded and next(iter(self._recorded.values())).id < self.packets.first_id:
             self._recorded.popitem(last=False)
         return new
-
-
-def _decoded(line: bytes) -> str:
-    return line.decode(errors="backslashreplace")

@@ -86,7 +86,7 @@ def head_json(packet: Packet) -> dict[str, Any]:
         "icmp_type": header.icmp_type,
         "icmp_code": header.icmp_code,
         "mark": packet.mark,
-        "mac": packet.hops[0].mac,
+        "mac": packet.first.mac,
         "in": packet.iif,
         "out": packet.oif,
     }

@@ -22,18 +22,20 @@ class TextLines:
         self._size = 0
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
-        """The lines that end in a piece, and what of the last one is too long already."""
+        """The lines that end in a piece, and what of the last one is too long already.
+
+        Those with newlines between them are several.
+        """
         end = piece.rfind(b"\n")
         if end < 0:
             yield from self._keep(piece)
             return
         whole = b"".join((*self._rest, piece[:end]))
         self._rest, self._size = [], 0
-        lines = whole.split(b"\n")
-        if len(max(lines, key=len)) <= LONGEST_LINE:
-            yield from lines
+        if _are_short(whole):
+            yield whole
         else:
-            for line in lines:
+            for line in whole.split(b"\n"):
                 yield from _cut(line)
         yield from self._keep(piece[end + 1 :])
 
@@ -65,6 +67,16 @@ class TextLines:
             if len(head) >= _TELLING:
                 break
         return head
+
+
+def _are_short(lines: bytes) -> bool:
+    """Whether no line is longer than LONGEST_LINE."""
+    at = 0
+    while len(lines) - at > LONGEST_LINE:
+        at = lines.rfind(b"\n", at, at + LONGEST_LINE + 1) + 1
+        if at == 0:
+            return False
+    return True
 
 
 def _cut(line: bytes) -> Iterator[bytes]:
