@@ -16,6 +16,13 @@ class TextBlock:
         self.last_length = 0
         """Characters of the line that was taken last."""
 
+    @classmethod
+    def done(cls) -> TextBlock:
+        """One without a next line."""
+        block = cls("")
+        block.take()
+        return block
+
     @property
     def is_done(self) -> bool:
         """Whether there is no next line."""
@@ -32,10 +39,3 @@ class TextBlock:
         """Take the next line, which ends there."""
         self.last_length = end - self.at
         self.at = end + 1
-
-
-def done() -> TextBlock:
-    """One without a next line."""
-    block = TextBlock("")
-    block.take()
-    return block

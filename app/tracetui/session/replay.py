@@ -14,7 +14,6 @@ from tracetui.model.hop import Hop
 from tracetui.model.installed import InstalledRule
 from tracetui.model.packet import Packet
 from tracetui.model.rule import TraceRule
-from tracetui.parse import text_block
 from tracetui.parse.line_reader import LineReader
 from tracetui.parse.text_block import TextBlock
 from tracetui.session import recording
@@ -99,7 +98,7 @@ class ReplaySession:
         self._read_bytes = 0
         self._total_bytes = sum(size for _, file in self._files if (size := size_of(file)))
         self._lines: Iterator[Optional[bytes]] = iter(())
-        self._block = text_block.done()
+        self._block = TextBlock.done()
         self._faults: list[Fault] = []
 
     def poll(self, seconds: float = POLL_SECONDS) -> bool:
