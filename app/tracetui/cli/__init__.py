@@ -17,8 +17,9 @@ from tracetui.cli.terminal import have_streams, say, take_any_text
 from tracetui.cli.usage import Parser
 from tracetui.errors import TracetuiError, UsageError
 
-GARBAGE = 50_000
-"""Objects more than there were at the last look for cycles."""
+GARBAGE = (5_000, 4_000, 1_000)
+"""New objects after which cycles are looked for among them, such looks after which it is done among
+those that stayed, and such after which it is done among all."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,10 +69,11 @@ def _collect_garbage_less() -> None:
     """Look for cycles more rarely, and never among what was imported.
 
     Hops come by the ten thousand a second, and none of them is in a cycle: to look at them again
-    and again took a tenth to a third of the time that a replay took.
+    and again took a tenth to a third of the time that a replay took, and a screen stood still for a
+    tenth of a second. It looks when nothing else is to be done (``ui.garbage``).
     """
     gc.freeze()
-    gc.set_threshold(GARBAGE, 20, 100)
+    gc.set_threshold(*GARBAGE)
 
 
 def _write_what_is_left() -> None:

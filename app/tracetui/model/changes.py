@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tracetui.model.explanation import Change, HopExplanation
 from tracetui.model.hop import Hop
-from tracetui.model.packet import Packet, Value
+from tracetui.model.packet import Packet
+from tracetui.model.way import Value
 
 _PAIRS = (("src", "sport"), ("dst", "dport"))
 _TOGETHER = (*_PAIRS, ("ttl",), ("mark",), ("mac",), ("in",), ("out",))

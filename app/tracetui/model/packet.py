@@ -5,22 +5,20 @@ from __future__ import annotations
 import marshal
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
-from typing import Any, NamedTuple, Optional, Union
+from typing import Any, NamedTuple, Optional
 
 from tracetui.model.header import Header
 from tracetui.model.hop import SINCE_EPOCH, YEAR_10000, Hop, Look
 from tracetui.model.path import Step, position, table_rank
-from tracetui.model.way import Stretch, Times, Way, each_of, gone, own, taken
+from tracetui.model.way import Stretch, Times, Value, Way, each_of, gone, own, taken
 
 MOST_HOPS = 1024
 """Of one packet: a traversal shows tens, or hundreds where a CNI writes the rules. More than this
 is no traversal, but something that comes again and again."""
 
-Value = Union[str, int, None]
-_NAT_FIELDS = ("src", "sport", "dst", "dport")
-_HEADER_FIELDS = (*_NAT_FIELDS, "ttl")
+_HEADER_FIELDS = ("src", "sport", "dst", "dport", "ttl")
 
 
 class TableHops(NamedTuple):
@@ -352,17 +350,9 @@ class Packet:
         return self.first.mark
 
     @property
-    def nat(self) -> Optional[dict[str, Value]]:
+    def nat(self) -> Optional[Mapping[str, Value]]:
         """The rewrite of src, sport, dst and dport over the whole path; None if there is none."""
-        found: dict[str, Value] = {}
-        seen: dict[str, set[Any]] = {}
-        header: Optional[Header] = None
-        for hop in self.hops:
-            # All hops of one hook share one header object.
-            if hop.look.header is not header and hop.look.header is not None:
-                header = hop.look.header
-                _note_new(seen, found, ((name, getattr(header, name)) for name in _NAT_FIELDS))
-        return found or None
+        return self.way.nat
 
     @property
     def verdict(self) -> str:

@@ -7,7 +7,7 @@ other: its number, its length, its flags. The common part is one object, so what
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Optional, Union
 from weakref import WeakValueDictionary
 
@@ -21,6 +21,9 @@ KEPT = 1024
 """Ways remembered that came as runs."""
 Own = tuple[object, ...]
 """What is a packet's own of one look; the rest is in the traits."""
+Value = Union[str, int, None]
+_ADDRESSES = {"src": 2, "sport": 4, "dst": 3, "dport": 5}
+"""What NAT rewrites, and where it is in the header of traits."""
 Times = Union[None, float, tuple[Optional[float], ...]]
 """Of some hops: one that all have, or that of each."""
 
@@ -33,7 +36,7 @@ class Traits(NamedTuple):
     mark: Optional[int]
     mac: Optional[str]
     readings: Optional[tuple[int, int]]
-    header: Optional[tuple[object, ...]] = None
+    header: Optional[tuple[Value, ...]] = None
     """Family, protocol, addresses, ports and TTL; None where there is none."""
 
 
@@ -45,7 +48,7 @@ class Way:
     but for a length.
     """
 
-    __slots__ = ("__weakref__", "_looks", "hooks", "places", "traits")
+    __slots__ = ("__weakref__", "_looks", "hooks", "nat", "places", "traits")
 
     def __init__(
         self,
@@ -61,6 +64,8 @@ class Way:
         """For each hop, which of the traits are its."""
         self.traits = traits
         """Of each look, in the order in which they were seen first."""
+        self.nat = _nat(traits)
+        """The rewrite of src, sport, dst and dport over all of it; None if there is none."""
 
     def hops(self, own: Sequence[Own], times: Sequence[Optional[float]]) -> list[Hop]:
         """The hops of a packet with these looks of its own."""
@@ -136,6 +141,19 @@ def each_of(
         places, hooks = places + step.places, hooks + step.hooks
         looks += (look, *(rest,) * (len(step.places) - 1))
     return places, hooks, looks
+
+
+def _nat(traits: tuple[Traits, ...]) -> Optional[Mapping[str, Value]]:
+    found: dict[str, Value] = {}
+    seen: dict[str, set[object]] = {name: set() for name in _ADDRESSES}
+    for header in [one.header for one in traits if one.header is not None]:
+        for name, at in _ADDRESSES.items():
+            value = header[at]
+            if value is not None and value not in seen[name]:
+                if seen[name]:
+                    found[name] = value
+                seen[name].add(value)
+    return found or None
 
 
 def own(look: Look) -> Own:

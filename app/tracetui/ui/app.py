@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Optional
 
 from textual.app import App
+from textual.events import Event, Key
 
 from tracetui.session.cells import shown
 from tracetui.session.filter_history import FilterHistory
@@ -19,6 +20,7 @@ from tracetui.session.settings import Settings
 from tracetui.ui import stylesheet
 from tracetui.ui.commands import bindings
 from tracetui.ui.dialogs import Dialogs
+from tracetui.ui.garbage import Garbage
 from tracetui.ui.keymap import Keymap
 from tracetui.ui.palette import Commands
 from tracetui.ui.screens.main import WIDE, MainScreen
@@ -27,8 +29,15 @@ from tracetui.ui.widgets.packets_pane import PacketsPane
 
 LOOK_SECONDS = 0.1
 """Between two pictures."""
-SLICE_SECONDS, PAUSE_SECONDS = 0.012, 0.003
+SLICE_SECONDS, PAUSE_SECONDS = 0.008, 0.003
 """How long one poll may take, and how long keys and drawing have their turn where there is more."""
+ANSWER_SECONDS, HELD_SECONDS = 0.05, 0.2
+"""How long nothing is taken in after a key, so that what it does is seen at once; and how long at
+most where one key comes after the other."""
+A_FEW = 100
+"""Hops between two pictures that leave time for other things."""
+A_MOMENT = 1.0
+"""Seconds after a key in which the next one is likely."""
 NOTICE_CELLS = 600
 """What a notice takes at most: about ten lines."""
 
@@ -66,6 +75,11 @@ class TraceApp(App[None]):
         self._has_changed = True
         self._is_behind = False
         """Whether there is more to take in, and that will be done soon."""
+        self._keyed = self._took = 0.0
+        """When the last key came, and when something was taken in last; monotonic seconds."""
+        self._garbage = Garbage()
+        self._hops = 0
+        """Those that had come at the last look."""
         self.notices: list[Notice] = []
         """Everything the user was told."""
         keymap = self.keymap
@@ -90,6 +104,12 @@ class TraceApp(App[None]):
         """End as soon as the loop has its turn; safe from every thread and signal handler."""
         with contextlib.suppress(RuntimeError, AttributeError):
             self._loop_here.call_soon_threadsafe(self.exit)
+
+    async def on_event(self, event: Event) -> None:
+        """Note when a key came."""
+        if isinstance(event, Key):
+            self._keyed = time.monotonic()
+        await super().on_event(event)
 
     def on_main_screen_chosen(self, event: MainScreen.Chosen) -> None:
         """Have the layout remembered."""
@@ -119,20 +139,32 @@ class TraceApp(App[None]):
 
     def _look(self) -> None:
         """Show what came, and take in more if nothing is being taken in."""
+        now = time.monotonic()
         if not self._is_behind:
             self._take()
         if self._has_changed:
             self._has_changed = not self._main.update()
+        before, self._hops = self._hops, self.session.status.hops
+        is_busy = self._is_behind or self._hops - before > A_FEW
+        self._garbage.look(is_busy or now - self._keyed < A_MOMENT, now)
 
     def _take(self) -> None:
         """Take in what came, in slices: a key is not kept waiting for all of it."""
-        until = time.monotonic() + SLICE_SECONDS
+        now = time.monotonic()
+        if now - self._keyed < ANSWER_SECONDS and now - self._took < HELD_SECONDS:
+            self._take_soon()
+            return
+        self._took, until = now, now + SLICE_SECONDS
         self._has_changed |= self.session.poll(SLICE_SECONDS)
         for notice in self.session.take_notices():
             self.tell(notice)
         self._is_behind = time.monotonic() >= until
         if self._is_behind:
-            self.set_timer(PAUSE_SECONDS, self._take)
+            self._take_soon()
+
+    def _take_soon(self) -> None:
+        self._is_behind = True
+        self.set_timer(PAUSE_SECONDS, self._take)
 
     def tell(self, notice: Notice) -> None:
         """Show a notice for some seconds, also above a dialog, and keep it."""

@@ -52,7 +52,7 @@ def packet_line(
     if columns.devices:
         way = f"{packet.iif or '·'} → {packet.oif or '·'}"
         pieces.append(Piece(cell(way, columns.devices), "device"))
-    count = f"{len(packet.hops)} hops" if columns.hops >= 8 else str(len(packet.hops))
+    count = f"{packet.length} hops" if columns.hops >= 8 else str(packet.length)
     pieces.append(Piece(count.rjust(columns.hops) + " ", "hops"))
     said = "… reading" if verdict == "unknown" and explanation.is_pending else MARKS[verdict]
     pieces.append(Piece(said[: columns.verdict].ljust(columns.verdict), verdict))
