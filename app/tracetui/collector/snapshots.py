@@ -26,7 +26,7 @@ from tracetui.errors import Failure
 from tracetui.kernel import xtables
 from tracetui.kernel.xtables import Xtables
 
-PAUSE = {"legacy": 1.0, "nft": 0.25}
+PAUSE = {"legacy": 1.0, "nft": 0.5}
 """Seconds between two readings at least. On nft most of them only ask for the generation."""
 SHARE = 0.1
 """The part of one core that readings may take."""

@@ -70,9 +70,10 @@ def one_time(times: Sequence[Optional[float]]) -> Times:
 class _Growing:
     """A packet's hops as most come: a run behind the other. Few objects, for speed."""
 
-    __slots__ = ("backend", "header", "iif", "length", "oif", "stretches")
+    __slots__ = ("_gone", "backend", "header", "iif", "length", "oif", "stretches")
 
     def __init__(self, backend: str) -> None:
+        self._gone: Optional[tuple[Way, list[Look]]] = None
         self.backend = backend
         self.length = 0
         self.stretches: list[Stretch] = []
@@ -82,6 +83,7 @@ class _Growing:
 
     def add(self, stretch: Stretch) -> None:
         """Take a run in; what follows its first hop shows neither devices nor another header."""
+        self._gone = None
         self.length += len(stretch.step.places)
         self.stretches.append(stretch)
         look = stretch.look
@@ -90,6 +92,13 @@ class _Growing:
         if self.iif is None:
             self.iif = look.iif
         self.oif = look.oif or self.oif
+
+    @property
+    def gone(self) -> tuple[Way, list[Look]]:
+        """Its way so far, and its looks in the way's order."""
+        if self._gone is None:
+            self._gone = gone(self.stretches)
+        return self._gone
 
     @property
     def oldest(self) -> Optional[float]:
@@ -192,7 +201,7 @@ class Packet:
         """What it has in common with others."""
         if self._way is not None and self._own is not None:
             return self._way
-        return self._taken()[0]
+        return self._growing.gone[0] if self._growing is not None else self._taken()[0]
 
     def pack(self) -> None:
         """Keep the hops as what is the packet's own and what others share; they stay the same."""
@@ -206,7 +215,7 @@ class Packet:
         """Its way, its looks in the way's order, and the time of each hop."""
         here = self._growing
         if here is not None:
-            return (*gone(here.stretches), here.times)
+            return (*here.gone, here.times)
         hops = self.hops
         places = tuple([hop.at for hop in hops])
         looks = [hop.look for hop in hops]

@@ -39,13 +39,17 @@ class Datagrams:
         """Have what comes from now on stand between these readings of the ruleset."""
         if window != self._window:
             self._window = window
-            self._forget()
+            self._forget_looks()
 
     def hop(self, datagram: bytes, received: float) -> Optional[Hop]:
         """The hop of one datagram; None if it holds none. ``received``: seconds since the epoch."""
         raise NotImplementedError
 
     def _forget(self) -> None:
+        raise NotImplementedError
+
+    def _forget_looks(self) -> None:
+        """Forget how packets looked, and not what bytes mean."""
         raise NotImplementedError
 
     def _placed(self, hop: Optional[Hop]) -> Optional[Hop]:

@@ -153,6 +153,10 @@ class NflogDatagrams(Datagrams):
         self._cuts.clear()
         self._rests.clear()
 
+    def _forget_looks(self) -> None:
+        for devices in self._devices.values():
+            devices.looks.clear()
+
 
 def _ends(datagram: bytes, at: int) -> bool:
     """Whether nothing but padding is behind it."""

@@ -164,3 +164,7 @@ class NftraceDatagrams(Datagrams):
         self._headed.clear()
         self._tails.clear()
         self._around.clear()
+
+    def _forget_looks(self) -> None:
+        for around in self._around.values():
+            around.looks.clear()

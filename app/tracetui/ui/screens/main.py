@@ -31,6 +31,8 @@ from tracetui.ui.widgets.status_bar import StatusBar
 from tracetui.ui.widgets.wishes import ChainWanted, Compared, FindWanted, Said, Wanted
 
 SECOND = 1.0
+BETWEEN_SECONDS = 0.04
+"""Between two pictures of packets."""
 WIDE = 110
 """Cells from which the panes stand side by side."""
 
@@ -104,8 +106,14 @@ class MainScreen(Screen[None]):
         """Show what the session has now; False if something of it is left to the next call."""
         if not self.is_mounted:
             return False
-        self._bar.status = self._session.status
+        if self._session.status is not self._bar.status:
+            # A picture is drawn of all that is between what changed: the status at the top and
+            # packets further down would make it one of the whole screen.
+            self.set_timer(BETWEEN_SECONDS, self._show_status)
         return self._packets.update(self._none)
+
+    def _show_status(self) -> None:
+        self._bar.status = self._session.status
 
     def tell(self, notice: Notice) -> None:
         """Show a notice for some seconds."""
@@ -267,6 +275,7 @@ class MainScreen(Screen[None]):
 
     def _each_second(self) -> None:
         self.update()
+        self._show_status()
         self._bar.sample()
         ends = [rule.expires for rule in self._session.rules if rule.mine and rule.expires]
         self._bar.left = min(ends) - self._clock() if ends else None
