@@ -17,6 +17,8 @@ LOSS_SECONDS = 0.1
 """Between two looks at what the kernel dropped."""
 DRAIN_BATCHES = 1000
 """Batches taken from a source that is to be closed; others may still feed it."""
+SOME_BATCHES = 16
+"""The same for one that stays open: some hundredths of a second, in which no order is heard."""
 LAST_BATCHES = 10
 """The same for one that is closed because it floods."""
 
@@ -92,7 +94,7 @@ class Reception:
 
     def drain(self, backend: str) -> bool:
         """Take what a backend's sources hold; False if they are fed faster than that."""
-        dry = [self._drain(one) for one in self._sources if one.backend == backend]
+        dry = [self._drain(one, SOME_BATCHES) for one in self._sources if one.backend == backend]
         return all(dry)
 
     def states(self) -> list[Mapping[str, str]]:
