@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
+
+from tests.recorded import datagrams
 
 from tracetui.kernel.netlink import KERNEL
 from tracetui.kernel.nf_tables import NfTables, Places
@@ -11,8 +14,8 @@ from tracetui.kernel.nf_tables import NfTables, Places
 class Answers:
     """Datagrams in place of a netlink socket; when they are used up, nothing comes in time."""
 
-    def __init__(self, datagrams: Iterable[bytes]) -> None:
-        self._datagrams = iter(datagrams)
+    def __init__(self, sent: Iterable[bytes]) -> None:
+        self._datagrams = iter(sent)
 
     def send(self, request: bytes, /) -> int:
         return len(request)
@@ -26,6 +29,28 @@ class Answers:
         """Nothing."""
 
 
-def places(datagrams: Iterable[bytes]) -> Places:
+def recorded() -> list[bytes]:
+    """The recorded answers in the order of their questions: chains before rules."""
+    generation, tables, tables_end, rules, rules_end, chains, chains_end, again = datagrams(
+        "nf_tables-dump.bin.gz"
+    )
+    answered = ((generation,), (tables, tables_end), (chains, chains_end), (rules, rules_end))
+    return [
+        _numbered(datagram, number)
+        for number, answer in enumerate((*answered, (again,)), start=1)
+        for datagram in answer
+    ]
+
+
+def _numbered(datagram: bytes, sequence: int) -> bytes:
+    """The answer to the question of that number."""
+    numbered, at = bytearray(datagram), 0
+    while at + 16 <= len(numbered):
+        struct.pack_into("=I", numbered, at + 8, sequence)
+        at += struct.unpack_from("=I", numbered, at)[0] + 3 & ~3
+    return bytes(numbered)
+
+
+def places(sent: Iterable[bytes]) -> Places:
     """What the ruleset is by these answers; raises Failure."""
-    return NfTables(Answers(datagrams)).places()
+    return NfTables(Answers(sent)).places()

@@ -12,7 +12,7 @@ from tracetui.lab import recording as lab_recording
 
 NFLOG = list(datagrams("2cpu-interleaved-nflog.bin.gz"))[::97]
 NFTRACE = [*datagrams("2cpu-interleaved-nftrace.bin.gz"), *datagrams("scenario-nft.bin.gz")][::97]
-DUMP = list(datagrams("nf_tables-dump.bin.gz"))
+DUMP = answers.recorded()
 
 LOG_LINES = [
     *lines("seed-eks-forward.log")[::5],

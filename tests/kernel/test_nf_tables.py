@@ -5,13 +5,12 @@ from __future__ import annotations
 import struct
 
 import pytest
-from tests.fuzz.answers import places
-from tests.recorded import datagrams
+from tests.fuzz.answers import places, recorded
 
 from tracetui.errors import Failure, NotPermitted
 
-DUMP = list(datagrams("nf_tables-dump.bin.gz"))
-GENERATION, TABLES, TABLES_END, RULES, RULES_END, CHAINS, CHAINS_END, GENERATION_AGAIN = DUMP
+DUMP = recorded()
+GENERATION, TABLES, TABLES_END, CHAINS, CHAINS_END, RULES, RULES_END, GENERATION_AGAIN = DUMP
 
 
 def answer(kind: int, body: bytes, sequence: int = 1) -> bytes:

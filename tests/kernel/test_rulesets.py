@@ -11,10 +11,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from tracetui.collector.rulebook import RuleBook
 from tracetui.collector.ruleset_reader import LegacyReader, NftReader
 from tracetui.errors import Failure
-from tracetui.kernel import netns, xtables
-from tracetui.kernel.nf_tables import NfTables
+from tracetui.kernel import netns, nf_tables, xtables
+from tracetui.kernel.nf_tables import FEW_CHAINS, NfTables
 from tracetui.kernel.xtables import Xtables
 from tracetui.kernel.xtables_lock import XtablesLock
 
@@ -53,6 +54,30 @@ def test_the_places_of_nf_tables_are_those_that_nft_lists(namespace):
     namespace.run("nft", "add table inet shop")
     assert kernel.generation() == before + 2
     assert kernel.places().tables[0].handle != places.tables[0].handle
+    kernel.close()
+
+
+def test_the_places_of_many_chains_are_those_of_few(namespace, monkeypatch, tmp_path):
+    """They are asked for chain by chain, and not all at once."""
+    names = [f"c{number}" for number in range(FEW_CHAINS + 1)]
+    chains = [f":{name} - [0:0]" for name in names]
+    rules = [f"-A {name} -p icmp -j {way}" for name in names for way in ("DROP", "RETURN")]
+    saved = tmp_path / "saved"
+    saved.write_text("\n".join(["*filter", *chains, *rules, "COMMIT", ""]))
+    namespace.run("iptables-nft-restore", str(saved))
+    namespace.run("nft", "add table inet shop")
+    namespace.run("nft", "add chain inet shop c0")
+    namespace.run("nft", "add rule inet shop c0 counter")
+    kernel = inside(namespace, NfTables)
+    by_chain, sizes = kernel.places(), kernel.sizes()
+    monkeypatch.setattr(nf_tables, "FEW_CHAINS", len(names) + 9)
+    assert kernel.places() == by_chain
+    assert kernel.sizes() == sizes
+    assert sizes["ip", "filter", "c7"] == 2
+    assert sizes["inet", "shop", "c0"] == 1
+    assert sum(sizes.values()) == 2 * len(names) + 1
+    counts = inside(namespace, lambda: RuleBook("t", print).counts())
+    assert counts["nft"][:2] == (2 * len(names), 2 * len(names))
     kernel.close()
 
 

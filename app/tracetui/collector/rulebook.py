@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from tracetui.collector import listing, owner
 from tracetui.collector.listing import TableCounts
 from tracetui.collector.removal import Removal, is_over
 from tracetui.errors import CommandFailed, Failure
-from tracetui.kernel.xtables import LOCKED, Xtables
+from tracetui.kernel.nf_tables import NfTables
+from tracetui.kernel.xtables import LOCKED, Xtables, is_built_in
 from tracetui.model.installed import TAG, InstalledRule
 from tracetui.model.rule import TraceRule
 from tracetui.model.standing import Standing
@@ -61,8 +63,12 @@ class RuleBook:
     def counts(self) -> dict[str, TableCounts]:
         """Per backend, both families together, what all tables hold."""
         totals: dict[str, TableCounts] = {}
+        sizes = _nft_sizes() if "nft" in self.xtables.backends else None
         for backend, family in self.xtables.commands:
-            found = listing.count(self.xtables.save_lines(backend, family))
+            if backend == "nft" and sizes is not None:
+                found = _counted(sizes, "ip6" if family == 6 else "ip")
+            else:
+                found = listing.count(self.xtables.save_lines(backend, family))
             known = totals.get(backend, TableCounts(0, 0, False))
             totals[backend] = TableCounts(
                 known.total + found.total,
@@ -250,6 +256,34 @@ def _drafts(
         yield replace(rule, limit=None), ("limit",)
     if may_expire_not and may_limit_not:
         yield replace(rule, expires=None, limit=None), ("expiry", "limit")
+
+
+def _nft_sizes() -> dict[tuple[str, str, str], int] | None:
+    """The rules of each chain of nf_tables, asked of the kernel; None if it does not tell.
+
+    iptables-nft-save takes four seconds for 20,000 chains, and a quarter of it for half of them.
+    """
+    try:
+        kernel = NfTables()
+    except Failure:
+        return None
+    try:
+        return kernel.sizes()
+    except Failure:
+        return None
+    finally:
+        kernel.close()
+
+
+def _counted(sizes: Mapping[tuple[str, str, str], int], family: str) -> TableCounts:
+    """What iptables' tables of one family hold."""
+    rules: Counter[str] = Counter()
+    kubelet = False
+    for (of, table, chain), size in sizes.items():
+        if of == family and is_built_in(of, table):
+            rules[table] += size
+            kubelet |= table == "mangle" and f":{chain} " in listing.KUBELET_CHAINS
+    return TableCounts(sum(rules.values()), max(rules.values(), default=0), kubelet)
 
 
 def since_boot() -> float:

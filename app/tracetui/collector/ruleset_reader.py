@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol
 
 from tracetui.errors import Failure, NotPermitted
@@ -121,9 +122,12 @@ class NftReader:
             return Outcome(True, True)
         if not whole:
             return None
-        places = kernel.places()
+        # Of many chains iptables-nft-save takes seconds, which the kernel's answers need not wait.
+        with ThreadPoolExecutor(1, "save") as other:
+            saving = other.submit(self._saves, kernel.tables())
+            places = kernel.places()
+            saves = saving.result()
         warnings: list[str] = []
-        saves = self._saves(places)
         parts = [*saves, *self._natives(places, saves, warnings)]
         after = kernel.generation()
         if after != before or not places.is_whole:
@@ -148,8 +152,8 @@ class NftReader:
         nothing = ({"what": "places", "backend": "nft"}, _to_json(Places((), (), True)))
         return Outcome(is_same, True, () if is_same else (nothing,))
 
-    def _saves(self, places: Places) -> list[tuple[Mapping[str, Any], str]]:
-        families = {t.family for t in places.tables if xtables.is_built_in(t.family, t.name)}
+    def _saves(self, tables: Iterable[TablePlace]) -> list[tuple[Mapping[str, Any], str]]:
+        families = {table.family for table in tables if xtables.is_built_in(*table[:2])}
         return [
             (
                 {"what": "save", "backend": "nft", "family": family},
