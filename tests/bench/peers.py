@@ -294,6 +294,10 @@ class Bench:
     def has_rule(self) -> bool:
         return "TRACE" in self._inside(f"iptables-{self._backend}-save", "-t", "raw")
 
+    def rules(self) -> int:
+        """The rules of the node."""
+        return self._inside(f"iptables-{self._backend}-save").count("\n-A")
+
     @contextmanager
     def _rule(self, flow: Flow) -> Iterator[None]:
         command = f"iptables-{self._backend}"

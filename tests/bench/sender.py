@@ -22,6 +22,7 @@ def main() -> None:
     destination, port, proto, count, rate = sys.argv[1:]
     packet = bytearray(_packet(destination, int(port), proto))
     is_new = proto == "tcp"
+    constant = _sum(packet)
     sender = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
     sender.connect((destination, 0))
     pack, total, pace = struct.pack_into, int(count), int(rate)
@@ -33,11 +34,23 @@ def main() -> None:
                 if ahead > _LONG:
                     time.sleep(ahead - _LONG)
         pack(">H", packet, 4, 1 + number % 65_535)
-        pack(">H", packet, 20, 1024 + (number % 60_000 if is_new else number % FLOWS))
+        port = 1024 + number % (60_000 if is_new else FLOWS)
+        pack(">H", packet, 20, port)
         if is_new:
-            pack(">I", packet, 24, number + 1)
+            sequence = number + 1
+            pack(">I", packet, 24, sequence)
+            # With a wrong one the connection would not be tracked, and no service be found.
+            whole = constant + port + (sequence >> 16) + (sequence & 0xFFFF)
+            whole = (whole & 0xFFFF) + (whole >> 16)
+            pack(">H", packet, 36, ~(whole + (whole >> 16)) & 0xFFFF)
         sender.send(packet)
     print(f"{total / (time.perf_counter() - began):.0f}")
+
+
+def _sum(packet: bytes) -> int:
+    """The sum of what TCP's checksum is of (RFC 9293), as long as port and sequence are 0."""
+    pseudo = packet[12:20] + struct.pack(">HH", socket.IPPROTO_TCP, len(packet) - 20)
+    return sum(word for (word,) in struct.iter_unpack(">H", pseudo + packet[20:]))
 
 
 def _packet(destination: str, port: int, proto: str) -> bytes:

@@ -57,6 +57,16 @@ def test_a_forwarded_packet_keeps_its_hops_when_the_ttl_falls():
     assert request.changed(2)["ttl"] == 63
 
 
+def test_a_syn_to_which_tcpmss_adds_its_option_is_one_packet():
+    syn = header()._replace(proto="tcp", flags="SYN", length=40)
+    longer = syn._replace(length=44, ttl=63)
+    hops = [hop("raw", "PREROUTING", syn, 1.0), hop("mangle", "FORWARD", longer, 1.0)]
+    (packet,) = assembled(hops)
+    assert len(packet.hops) == 2
+    answer = [one.with_(header=one.header._replace(flags="ACK")) for one in hops]
+    assert len(assembled(answer)) == 2
+
+
 def test_loopback_is_two_traversals():
     packets = traversal("loopback ping")
     starts = [packet.hops[0].chain for packet in packets]

@@ -341,6 +341,9 @@ def _lasting(header: Header) -> Hashable:
     """What no rule changes at all: source NAT rewrites the source before some nft chains.
 
     Family, protocol, length, IP id; flags, TCP's numbers, ICMP's type and code; ICMP's sequence,
-    the fragment, the SPI. By position, as it is made for each hook of each packet.
+    the fragment, the SPI. By position, as it is made for each hook of each packet. TCPMSS makes a
+    SYN longer that has no such option (net/netfilter/xt_TCPMSS.c).
     """
-    return header[:2] + header[6:8] + header[9:14] + header[15:18]
+    flags = header[9]
+    lengths = header[6:8] if flags is None or "SYN" not in flags else header[7:8]
+    return header[:2] + lengths + header[9:14] + header[15:18]
