@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Optional
@@ -15,6 +16,8 @@ _PACKET = 4 << 8
 _HDR, _MARK, _TIMESTAMP, _INDEV, _OUTDEV, _PAYLOAD, _PREFIX = 1, 2, 3, 4, 5, 9, 10
 _HWTYPE, _HWHEADER = 15, 16
 _FAMILIES = {2: "ip", 10: "ip6"}
+_STAMP = struct.Struct(">QQ")
+"""Seconds and microseconds (struct nfulnl_msg_packet_timestamp)."""
 _TRACE = re.compile(rb"TRACE: ([^:\s]+):(\S+):(rule|return|policy):([0-9]{1,10}) ?\0?\Z")
 
 
@@ -72,7 +75,7 @@ def _place(prefix: bytes) -> Optional[tuple[str, str, str, int]]:
 
 def stamp(value: Optional[bytes]) -> Optional[float]:
     """Seconds since the epoch; None for what no clock shows."""
-    if value is None or len(value) != 16:
+    if value is None or len(value) != _STAMP.size:
         return None
-    seconds, fraction = int.from_bytes(value[:8], "big"), int.from_bytes(value[8:], "big")
+    seconds, fraction = _STAMP.unpack(value)
     return seconds + fraction / 1e6 if seconds < YEAR_10000 and fraction < 1_000_000 else None

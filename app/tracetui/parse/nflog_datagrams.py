@@ -63,8 +63,6 @@ class NflogDatagrams(Datagrams):
         self._cuts: list[int] = []
         """How long the bytes of the devices can be."""
         self._rests: list[_Rest] = []
-        self._stamp = b""
-        self._time: Optional[float] = None
 
     def hop(self, datagram: bytes, received: float) -> Optional[Hop]:
         """As :meth:`Datagrams.hop` says."""
@@ -93,25 +91,21 @@ class NflogDatagrams(Datagrams):
                 packet_at = rest_at + reader.size
                 if packet_at > len(datagram):
                     continue
-                *found, size, kind = reader.unpack_from(datagram, rest_at)
-                end = packet_at - 4 + size
-                if tuple(found) != heads or kind != self._PAYLOAD or not _ends(datagram, end):
+                found = reader.unpack_from(datagram, rest_at)
+                end = packet_at - 4 + found[-2]
+                # Nothing but padding is behind the packet.
+                is_end = found[-1] == self._PAYLOAD and 0 <= len(datagram) - end < 4
+                if found[:-2] != heads or not is_end:
                     continue
                 packet = datagram[packet_at:end]
                 look = devices.looks.get(packet)
                 if look is None:
                     look = Look(*devices.shown, ip.parse(packet), None, self._window)
                     devices.looks.learn(packet, look)
-                time = self._stamped(datagram, rest_at + stamp_at) if stamp_at else None
+                stamp = rest_at + stamp_at
+                time = nflog.stamp(datagram[stamp : stamp + 16]) if stamp_at else None
                 return _hop(Hop, (at, look, time or received))
         return None
-
-    def _stamped(self, datagram: bytes, at: int) -> Optional[float]:
-        """The time of a stamp; all hops of a packet have one."""
-        stamp = datagram[at : at + 16]
-        if stamp != self._stamp:
-            self._stamp, self._time = stamp, nflog.stamp(stamp)
-        return self._time
 
     def _learn(self, datagram: bytes, hop: Hop) -> None:
         """Remember the place and the devices, where the datagram is as the kernel builds it."""
@@ -156,8 +150,3 @@ class NflogDatagrams(Datagrams):
     def _forget_looks(self) -> None:
         for devices in self._devices.values():
             devices.looks.clear()
-
-
-def _ends(datagram: bytes, at: int) -> bool:
-    """Whether nothing but padding is behind it."""
-    return 0 <= len(datagram) - at < 4
