@@ -299,6 +299,8 @@ def test_receiving_and_removing_go_before_what_the_node_does_and_nothing_else(na
         assert os.getpriority(os.PRIO_PROCESS, pid) == PRIORITY < 0
         others = [os.getpriority(os.PRIO_PROCESS, 0)] * (len(tasks) - 2)
         assert nice == [PRIORITY, PRIORITY, *others]
+        # A nice value counts within a session only, where the kernel groups by sessions.
+        assert Path(f"/proc/{pid}/autogroup").read_text().endswith(f" nice {PRIORITY}\n")
         assert others
 
 

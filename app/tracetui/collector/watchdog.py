@@ -12,6 +12,7 @@ import os
 import signal
 from collections.abc import Callable
 
+from tracetui.collector.worker import PRIORITY
 from tracetui.kernel import process
 
 _SUBREAPER = 36
@@ -30,6 +31,7 @@ def run(serve: Callable[[], int], sweep: Callable[[], None], restore: Callable[[
     with contextlib.suppress(PermissionError):
         # Not the terminal's session any more: its hang-up and its keys are the screen's matter.
         os.setsid()
+    process.go_before_other_sessions(PRIORITY)
     # What a dead collector was about to do, an iptables that waits for its lock, comes to us.
     ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
     for number in _FOR_THE_SCREEN:

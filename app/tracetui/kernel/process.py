@@ -57,6 +57,16 @@ def rename(name: str) -> None:
         ctypes.CDLL(None).prctl(_SET_NAME, name.encode(), 0, 0, 0)
 
 
+def go_before_other_sessions(nice: int) -> None:
+    """Have what runs in this session go before others of the node, where this process leads it.
+
+    With autogroups a nice value counts within a session only (sched(7)); the session has its own.
+    """
+    if os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError):
+            Path("/proc/self/autogroup").write_text(f"{nice}\n")
+
+
 def _is_known_as(path: Path, pid_namespace: int, pid: int) -> bool:
     """Whether a process's directory is that of ``pid`` of a pid namespace."""
     try:
