@@ -22,6 +22,7 @@ from tracetui.ui.commands import bindings
 from tracetui.ui.dialogs import Dialogs
 from tracetui.ui.garbage import Garbage
 from tracetui.ui.keymap import Keymap
+from tracetui.ui.later import later
 from tracetui.ui.palette import Commands
 from tracetui.ui.screens.main import WIDE, MainScreen
 from tracetui.ui.widgets.notice_lines import SECONDS
@@ -164,7 +165,7 @@ class TraceApp(App[None]):
 
     def _take_soon(self) -> None:
         self._is_behind = True
-        self.set_timer(PAUSE_SECONDS, self._take)
+        later(self, PAUSE_SECONDS, self._take)
 
     def tell(self, notice: Notice) -> None:
         """Show a notice for some seconds, also above a dialog, and keep it."""

@@ -22,6 +22,7 @@ from tracetui.session.settings import SIDE_LEAST, SIDE_MOST, Settings
 from tracetui.ui.commands import bindings
 from tracetui.ui.dialogs import Dialogs
 from tracetui.ui.keymap import Keymap
+from tracetui.ui.later import later
 from tracetui.ui.widgets.modules_pane import ModulesPane
 from tracetui.ui.widgets.notice_lines import NoticeLines
 from tracetui.ui.widgets.packets_pane import PacketsPane
@@ -109,7 +110,7 @@ class MainScreen(Screen[None]):
         if self._session.status is not self._bar.status:
             # A picture is drawn of all that is between what changed: the status at the top and
             # packets further down would make it one of the whole screen.
-            self.set_timer(BETWEEN_SECONDS, self._show_status)
+            later(self, BETWEEN_SECONDS, self._show_status)
         return self._packets.update(self._none)
 
     def _show_status(self) -> None:

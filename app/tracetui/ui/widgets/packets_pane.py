@@ -17,6 +17,7 @@ from tracetui.session.filtered import FilteredView
 from tracetui.session.seen import Seen
 from tracetui.session.session import Session
 from tracetui.ui.keymap import Keymap
+from tracetui.ui.later import later
 from tracetui.ui.widgets.filter_bar import FilterBar
 from tracetui.ui.widgets.hop_detail import HopDetail
 from tracetui.ui.widgets.timeline import Timeline
@@ -115,7 +116,7 @@ class PacketsPane(Vertical):
         if self.view.untried:
             self.view.work(time.monotonic() + SLICE_SECONDS)
             self.timeline.rows_changed()
-            self.set_timer(PAUSE_SECONDS, self._filter_on)
+            later(self, PAUSE_SECONDS, self._filter_on)
 
     @on(FilterBar.Left)
     def _leave_filter(self) -> None:

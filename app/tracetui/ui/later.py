@@ -1,0 +1,17 @@
+"""Something done a moment later, whatever else keeps the machine busy."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from textual.message_pump import MessagePump
+
+
+def later(pump: MessagePump, seconds: float, callback: Callable[[], object]) -> None:
+    """Have a widget, a screen or the app do something once, after so many seconds.
+
+    Textual's own timers leave out a turn that they are late for before they have begun to wait
+    (timer.py, ``skip``); of a few milliseconds that is the only one they have.
+    """
+    asyncio.get_running_loop().call_later(seconds, pump.call_later, callback)
