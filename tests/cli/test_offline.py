@@ -288,9 +288,9 @@ def test_what_grows_is_printed_while_it_grows(tmp_path):
 def test_a_reader_that_has_seen_enough_ends_it():
     argv = [sys.executable, "-m", "tracetui", "replay", "--format", "text", "-"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(argv, **pipes) as process:
+    # Nothing is held back here: it would be written, to nobody, when the pipe is closed.
+    with subprocess.Popen(argv, bufsize=0, **pipes) as process:
         process.stdin.write(Path(SEED).read_bytes())
-        process.stdin.flush()
         assert process.stdout.readline()
         process.stdout.close()
         with contextlib.suppress(BrokenPipeError):
