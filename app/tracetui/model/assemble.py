@@ -15,9 +15,9 @@ from typing import Optional
 
 from tracetui.model.header import Header
 from tracetui.model.hop import Hop, Look
-from tracetui.model.packet import MOST_HOPS, Packet, one_time
+from tracetui.model.packet import MOST_HOPS, Packet
 from tracetui.model.path import Standing, Steps, Track, runs
-from tracetui.model.way import Times
+from tracetui.model.times import Times, one_time
 
 IDLE_SECONDS = 5.0
 """A packet without a hop for so long gets no more: slow consoles stretch one to half a second."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import marshal
-from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple, Optional
 
+from tracetui.model import times
+from tracetui.model.growing import Growing
 from tracetui.model.header import Header
 from tracetui.model.hop import SINCE_EPOCH, YEAR_10000, Hop, Look
 from tracetui.model.path import Step, position, table_rank
-from tracetui.model.way import Stretch, Times, Value, Way, each_of, gone, own, taken
+from tracetui.model.times import Times
+from tracetui.model.way import Stretch, Value, Way, each_of, own, taken
 
 MOST_HOPS = 1024
 """Of one packet: a traversal shows tens, or hundreds where a CNI writes the rules. More than this
@@ -62,65 +64,6 @@ class _Open:
         self.oif = look.oif or self.oif
 
 
-def one_time(times: Sequence[Optional[float]]) -> Times:
-    """The times of some hops, as one where they are the same."""
-    return times[0] if times.count(times[0]) == len(times) else tuple(times)
-
-
-class _Growing:
-    """A packet's hops as most come: a run behind the other. Few objects, for speed."""
-
-    __slots__ = ("_gone", "backend", "header", "iif", "length", "oif", "stretches")
-
-    def __init__(self, backend: str) -> None:
-        self._gone: Optional[tuple[Way, list[Look]]] = None
-        self.backend = backend
-        self.length = 0
-        self.stretches: list[Stretch] = []
-        self.header: Optional[Header] = None
-        self.iif: Optional[str] = None
-        self.oif: Optional[str] = None
-
-    def add(self, stretch: Stretch) -> None:
-        """Take a run in; what follows its first hop shows neither devices nor another header."""
-        self._gone = None
-        self.length += len(stretch.step.places)
-        self.stretches.append(stretch)
-        look = stretch.look
-        if self.header is None:
-            self.header = look.header
-        if self.iif is None:
-            self.iif = look.iif
-        self.oif = look.oif or self.oif
-
-    @property
-    def gone(self) -> tuple[Way, list[Look]]:
-        """Its way so far, and its looks in the way's order."""
-        if self._gone is None:
-            self._gone = gone(self.stretches)
-        return self._gone
-
-    @property
-    def oldest(self) -> Optional[float]:
-        """The time of the first hop."""
-        times = self.stretches[0].times
-        return times[0] if isinstance(times, tuple) else times
-
-    @property
-    def newest(self) -> Optional[float]:
-        """The time of the last hop."""
-        times = self.stretches[-1].times
-        return times[-1] if isinstance(times, tuple) else times
-
-    @property
-    def times(self) -> list[Optional[float]]:
-        """Of each hop."""
-        times: list[Optional[float]] = []
-        for step, _, _, some in self.stretches:
-            times += some if isinstance(some, tuple) else (some,) * len(step.places)
-        return times
-
-
 class Packet:
     """The hops of one traversal; it grows while they arrive.
 
@@ -136,7 +79,7 @@ class Packet:
         self.ambiguous = False
         """Whether hops of it can be another packet's, one that looks the same and was on its way
         at the same time, or the other way round."""
-        self._growing: Optional[_Growing] = None
+        self._growing: Optional[Growing] = None
         self._open: Optional[_Open] = None
         """Where it is growing or packed, another form of the same."""
         self._way: Optional[Way] = None
@@ -206,8 +149,8 @@ class Packet:
     def pack(self) -> None:
         """Keep the hops as what is the packet's own and what others share; they stay the same."""
         if self._own is None:
-            self._way, looks, times = self._taken()
-            value: Any = ([own(look) for look in looks], _packed_times(times))
+            self._way, looks, moments = self._taken()
+            value: Any = ([own(look) for look in looks], times.packed(moments))
             self._own = marshal.dumps(value)
         self._open = self._growing = None
 
@@ -228,8 +171,8 @@ class Packet:
             hops = [Hop(*each) for each in zip(places, looks, here.times)]
             self._open = _Open(hops, list(hooks))
         elif self._way is not None and self._own is not None:
-            looks, times = marshal.loads(self._own)  # noqa: S302 - written by this process
-            hops = self._way.hops(looks, _unpacked_times(times, len(self._way.places)))
+            looks, moments = marshal.loads(self._own)  # noqa: S302 - written by this process
+            hops = self._way.hops(looks, times.unpacked(moments, len(self._way.places)))
             self._open = _Open(hops, list(self._way.hooks))
             _keep_at_hand(self)
         else:
@@ -268,7 +211,7 @@ class Packet:
         if here is None:
             if self._open is not None or self._own is not None:
                 return False
-            here = self._growing = _Growing(run[0][0].backend)
+            here = self._growing = Growing(run[0][0].backend)
         elif here.backend != run[0][0].backend or here.length + len(run) > MOST_HOPS:
             return False
         self._open = None
@@ -448,21 +391,6 @@ def _keep_at_hand(packet: Packet) -> None:
     _unpacked.append(packet)
     while len(_unpacked) > UNPACKED:
         _unpacked.popleft().pack()
-
-
-def _packed_times(times: Sequence[Optional[float]]) -> object:
-    """As few bytes as the times need: one for all where they are the same."""
-    if all(time == times[0] for time in times):
-        return times[0]
-    if any(time is None for time in times):
-        return tuple(times)
-    return array("d", [time for time in times if time is not None]).tobytes()
-
-
-def _unpacked_times(packed: Any, count: int) -> Sequence[Optional[float]]:
-    if isinstance(packed, bytes):
-        return array("d", packed)
-    return packed if isinstance(packed, tuple) else (packed,) * count
 
 
 def _note_new(

@@ -16,6 +16,7 @@ from tracetui.model.hop import Hop, Look
 from tracetui.model.memory import Memory
 from tracetui.model.path import Step
 from tracetui.model.place import Place
+from tracetui.model.times import Times
 
 KEPT = 1024
 """Ways remembered that came as runs."""
@@ -24,8 +25,6 @@ Own = tuple[object, ...]
 Value = Union[str, int, None]
 _ADDRESSES = {"src": 2, "sport": 4, "dst": 3, "dport": 5}
 """What NAT rewrites, and where it is in the header of traits."""
-Times = Union[None, float, tuple[Optional[float], ...]]
-"""Of some hops: one that all have, or that of each."""
 
 
 class Traits(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple, Optional
 
-from tracetui.model.hop import Hop, Look
+from tracetui.model.hop import Hop, Look, new_hop
 from tracetui.model.memory import Memory
 from tracetui.model.place import Place
 from tracetui.parse import ip, nflog
@@ -21,9 +21,6 @@ from tracetui.parse.datagrams import (
     attributes_at,
     length_of,
 )
-
-_hop = tuple.__new__
-"""Makes a hop; a NamedTuple's own way is slower."""
 
 
 class _Devices:
@@ -54,7 +51,7 @@ class NflogDatagrams(Datagrams):
     _PLACE_AT, _PREFIX_AT = 16, 28
     _PACKET_HDR, _TIMESTAMP, _PAYLOAD, _PREFIX = 1, 3, 9, 10
     _LATER = frozenset((_TIMESTAMP, _PAYLOAD, 11, 12, 13, 14))
-    """Besides a socket's owner, and the record's numbers."""
+    """With a socket's owner, and the record's numbers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,7 +101,7 @@ class NflogDatagrams(Datagrams):
                     devices.looks.learn(packet, look)
                 stamp = rest_at + stamp_at
                 time = nflog.stamp(datagram[stamp : stamp + 16]) if stamp_at else None
-                return _hop(Hop, (at, look, time or received))
+                return new_hop(Hop, (at, look, time or received))
         return None
 
     def _learn(self, datagram: bytes, hop: Hop) -> None:
@@ -121,7 +118,9 @@ class NflogDatagrams(Datagrams):
             return
         begin, end = kinds[2][1], rest[0][1]
         self._places.learn(datagram[self._PLACE_AT : begin], hop.at)
-        self._devices.learn(datagram[begin:end], _Devices(hop.look))
+        if datagram[begin:end] not in self._devices:
+            # Else a new place would have the packet look anew.
+            self._devices.learn(datagram[begin:end], _Devices(hop.look))
         if end - begin not in self._cuts:
             self._cuts = [end - begin, *self._cuts[: MOST_CUTS - 1]]
         found = self._rest(datagram, rest)

@@ -11,7 +11,7 @@ import struct
 from typing import Optional
 
 from tracetui.model.header import Header
-from tracetui.model.hop import Hop, Look
+from tracetui.model.hop import Hop, Look, new_hop
 from tracetui.model.memory import Memory
 from tracetui.model.place import Place
 from tracetui.parse import ethernet, ip, nftrace
@@ -24,8 +24,6 @@ from tracetui.parse.datagrams import (
     length_of,
 )
 
-_hop = tuple.__new__
-"""Makes a hop; a NamedTuple's own way is slower."""
 _ETHERNET = ethernet.ARPHRD_ETHER.to_bytes(2, "big")
 
 
@@ -74,7 +72,7 @@ class NftraceDatagrams(Datagrams):
             at, around = known
             number = datagram[40:44]
             look = around.looks.get(number) or self._look(around, number, None, None)
-            return _hop(Hop, (at, look, received))
+            return new_hop(Hop, (at, look, received))
         hop = self._headed_hop(datagram, received)
         if hop is not None:
             return hop
@@ -100,7 +98,7 @@ class NftraceDatagrams(Datagrams):
                 if headers is None:
                     continue
                 look = self._look(around, shown, *headers)
-            return _hop(Hop, (at, look, received))
+            return new_hop(Hop, (at, look, received))
         return None
 
     def _look(

@@ -11,14 +11,12 @@ import re
 from typing import Optional
 
 from tracetui.model.header import Header
-from tracetui.model.hop import Hop, Look
+from tracetui.model.hop import Hop, Look, new_hop
 from tracetui.model.memory import Memory
 from tracetui.model.place import Place
 from tracetui.parse import ethernet, log_body, logline
 from tracetui.parse.text_block import TextBlock
 
-_hop = tuple.__new__
-"""Makes a hop; a NamedTuple's own way is slower."""
 KEPT = 4096
 """Texts of each kind remembered."""
 _LINE = re.compile(r"\[ {0,11}([0-9]{1,12}\.[0-9]{6})\] (TRACE: \S{1,600}) (IN=[^\n]*)", re.ASCII)
@@ -66,7 +64,7 @@ class PlainDmesg:
             seen = known(rest)
             place = seen[1].get(where) if seen is not None else None
             if seen is not None and place is not None:
-                hop: Optional[Hop] = _hop(Hop, (place, seen[0], float(stamp)))
+                hop: Optional[Hop] = new_hop(Hop, (place, seen[0], float(stamp)))
             else:
                 hop = self._new(stamp, where, rest)
             if hop is None:

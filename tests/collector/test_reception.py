@@ -1,0 +1,44 @@
+"""What is received: a flood is never dry, and other things are to be done meanwhile."""
+
+from __future__ import annotations
+
+import os
+import selectors
+
+from tracetui.collector.outbox import Outbox
+from tracetui.collector.reception import SOME_BATCHES, Reception
+from tracetui.collector.sources import Source
+from tracetui.model.guard import Guard
+
+
+class Flood:
+    """A source that has more however often it is asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self._fd, self._other = os.pipe()
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def receive(self, limit: int) -> tuple[list[bytes], list[float], bool]:
+        self.asked += 1
+        return [b"x"], [1.0], self.asked > 10 * SOME_BATCHES
+
+    def lost(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        os.close(self._fd)
+        os.close(self._other)
+
+
+def test_a_source_that_is_never_dry_is_left_after_some_batches():
+    flood, nowhere = Flood(), os.open(os.devnull, os.O_WRONLY)
+    with selectors.DefaultSelector() as selector:
+        reception = Reception(selector, Outbox(nowhere), Guard(10**9), lambda: None)
+        reception.add(Source("nftrace", flood))
+        assert not reception.drain("nft")
+        assert flood.asked == reception.hops == SOME_BATCHES
+    flood.close()
+    os.close(nowhere)
