@@ -146,7 +146,7 @@ def test_without_unicode_every_cell_of_the_screen_is_one_cell(encoding, tmp_path
     file.write_text(json.dumps({"kind": "packet", "id": 1, "time": 1.7e9, "hops": [hop]}))
     env = {"PYTHONIOENCODING": encoding}
     with Terminal("replay", str(file), columns=80, rows=24, env=env) as terminal:
-        terminal.wait_for("TRACE rules")
+        terminal.wait_for("no header seen")
         terminal.press("\r")
         terminal.wait_for("??c")
         terminal.press("q")

@@ -117,7 +117,7 @@ class Screen:
     async def settle(self) -> None:
         """Let the program look at its session, which it does ten times a second."""
         self.app._look()
-        self.app.screen_stack[1]._each_second()
+        self.app.screen_stack[0]._each_second()
         await self.pilot.pause()
 
     def text(self, selector: str) -> str:

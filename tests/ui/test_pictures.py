@@ -67,7 +67,7 @@ async def test_a_state_looks_as_it_did(shown, desk, state, size):
             await screen.press("t", "down", "enter")
         for _ in range(SAMPLES):
             # The rates of the last seconds, which are drawn beside the status.
-            screen.app.screen_stack[1]._each_second()
+            screen.app.screen_stack[0]._each_second()
         await screen.settle()
         await screen.pilot.wait_for_animation()
         picture = screen.app.export_screenshot(title="tracetui", simplify=True)

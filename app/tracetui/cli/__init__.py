@@ -19,7 +19,13 @@ from tracetui.errors import TracetuiError, UsageError
 
 GARBAGE = (5_000, 4_000, 1_000)
 """New objects after which cycles are looked for among them, such looks after which it is done among
-those that stayed, and such after which it is done among all."""
+those that stayed, and such after which it is done among all.
+
+That is rarer than usual, and never among what was imported: hops come by the ten thousand a second,
+and none of them is in a cycle. To look at them again and again took a tenth to a third of the time
+that a replay took, and a screen stood still for a tenth of a second. It looks when nothing else is
+to be done (``ui.garbage``).
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Each command is a module that is imported when it runs, so that text commands load no Textual.
     """
+    # What is imported is in no cycle either.
+    gc.set_threshold(*GARBAGE)
     have_streams()
     take_any_text()
     try:
@@ -55,7 +63,7 @@ def _run(argv: Sequence[str] | None) -> int:
     try:
         options = parse(argv)
         command = importlib.import_module(f"tracetui.cli.{options.command}")
-        _collect_garbage_less()
+        gc.freeze()
         try:
             return int(command.run(options))
         except UsageError as error:
@@ -63,17 +71,6 @@ def _run(argv: Sequence[str] | None) -> int:
             asked.error(str(error))
     except SystemExit as end:  # argparse's way to end
         return int(end.code or 0)
-
-
-def _collect_garbage_less() -> None:
-    """Look for cycles more rarely, and never among what was imported.
-
-    Hops come by the ten thousand a second, and none of them is in a cycle: to look at them again
-    and again took a tenth to a third of the time that a replay took, and a screen stood still for a
-    tenth of a second. It looks when nothing else is to be done (``ui.garbage``).
-    """
-    gc.freeze()
-    gc.set_threshold(*GARBAGE)
 
 
 def _write_what_is_left() -> None:

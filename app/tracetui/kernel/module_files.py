@@ -7,9 +7,7 @@ that were copied from another node.
 from __future__ import annotations
 
 import contextlib
-import gzip
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -22,6 +20,8 @@ from tracetui.errors import Failure
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LONGEST_VALUE = 4096
 """Bytes: a sysfs file is one page at most."""
+_GZIP = 31
+"""``wbits`` of gzip files, for zlib."""
 _MODINFO_SECONDS = 3.0
 
 
@@ -53,7 +53,7 @@ class ModuleFiles:
 
     def built_in(self) -> Optional[str]:
         """``modules.builtin`` of the running kernel; None where there is none."""
-        return self._text(f"lib/modules/{platform.release()}/modules.builtin")
+        return self._text(f"lib/modules/{os.uname().release}/modules.builtin")
 
     def built_in_sysfs(self) -> tuple[str, ...]:
         """The built-in ones that /sys/module has: they have parameters, but were never loaded.
@@ -67,14 +67,14 @@ class ModuleFiles:
 
     def on_disk(self) -> Optional[str]:
         """``modules.dep`` of the running kernel; None where there is none."""
-        return self._text(f"lib/modules/{platform.release()}/modules.dep")
+        return self._text(f"lib/modules/{os.uname().release}/modules.dep")
 
     def build_options(self) -> Optional[str]:
         """The kernel's .config, from /proc/config.gz or /boot; None where it is not told."""
         with contextlib.suppress(OSError, EOFError, zlib.error):
             packed = (self._root / "proc/config.gz").read_bytes()
-            return gzip.decompress(packed).decode(errors="backslashreplace")
-        return self._text(f"boot/config-{platform.release()}")
+            return zlib.decompress(packed, _GZIP).decode(errors="backslashreplace")
+        return self._text(f"boot/config-{os.uname().release}")
 
     def loggers(self) -> Optional[str]:
         """/proc/net/netfilter/nf_log: which loggers there are, by family."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Iterator
 from typing import Any, Optional
@@ -122,7 +121,9 @@ def _named(listing: Listing, name: str) -> Module:
         return module
     if not listing.is_loadable:
         raise Failure(NO_MODULES)
-    close = difflib.get_close_matches(name, [one.name for one in listing.tree.modules])
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, [one.name for one in listing.tree.modules])
     hint = f"did you mean {', '.join(close)}?" if close else "built-in ones are not always listed"
     raise Failure(f"no module {name} is loaded; {hint}")
 

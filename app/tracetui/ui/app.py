@@ -7,10 +7,12 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Optional
+from functools import cached_property
+from typing import TYPE_CHECKING, Optional
 
 from textual.app import App
 from textual.events import Event, Key
+from textual.screen import Screen
 
 from tracetui.session.cells import shown
 from tracetui.session.filter_history import FilterHistory
@@ -19,14 +21,16 @@ from tracetui.session.session import Notice, Session
 from tracetui.session.settings import Settings
 from tracetui.ui import stylesheet
 from tracetui.ui.commands import bindings
-from tracetui.ui.dialogs import Dialogs
 from tracetui.ui.garbage import Garbage
 from tracetui.ui.keymap import Keymap
 from tracetui.ui.later import later
 from tracetui.ui.palette import Commands
-from tracetui.ui.screens.main import WIDE, MainScreen
+from tracetui.ui.screens.main import MainScreen
 from tracetui.ui.widgets.notice_lines import SECONDS
 from tracetui.ui.widgets.packets_pane import PacketsPane
+
+if TYPE_CHECKING:
+    from tracetui.ui.dialogs import Dialogs
 
 LOOK_SECONDS = 0.1
 """Between two pictures."""
@@ -35,6 +39,8 @@ SLICE_SECONDS, PAUSE_SECONDS = 0.008, 0.003
 ANSWER_SECONDS, HELD_SECONDS = 0.05, 0.2
 """How long nothing is taken in after a key, so that what it does is seen at once; and how long at
 most where one key comes after the other."""
+DIALOGS_SECONDS = 0.3
+"""After which they are made ready, so that the first one opens at once."""
 A_FEW = 100
 """Hops between two pictures that leave time for other things."""
 A_MOMENT = 1.0
@@ -52,8 +58,6 @@ class TraceApp(App[None]):
     TITLE = "tracetui"
     BINDINGS = bindings("anywhere")
     COMMANDS = {Commands}  # noqa: RUF012 - as Textual has it
-    VERTICAL_BREAKPOINTS = [(0, "-lowest"), (13, "-low"), (17, "-high")]  # noqa: RUF012 - as Textual has it
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]  # noqa: RUF012 - as Textual has it
 
     def __init__(
         self,
@@ -83,19 +87,31 @@ class TraceApp(App[None]):
         """Those that had come at the last look."""
         self.notices: list[Notice] = []
         """Everything the user was told."""
+        self._clock = clock
         keymap = self.keymap
-        self._dialogs = Dialogs(self, session, clock, self.tell, keymap)
         packets = PacketsPane(session, keymap, history or FilterHistory(), expression)
         self._main = MainScreen(
-            session, modules, clock, self._dialogs, self.settings, keymap, packets
+            session, modules, clock, lambda: self._dialogs, self.settings, keymap, packets
         )
 
+    def get_default_screen(self) -> Screen[None]:
+        """The one screen: nothing empty is drawn before it."""
+        return self._main
+
     def on_mount(self) -> None:
-        """Open the screen and begin to look at the session."""
+        """Begin to look at the session."""
         self._loop_here = asyncio.get_running_loop()
         self._apply(self.settings)
-        self.push_screen(self._main)
         self.set_interval(LOOK_SECONDS, self._look)
+        self.call_after_refresh(self._look)
+        later(self, DIALOGS_SECONDS, lambda: self._dialogs)
+
+    @cached_property
+    def _dialogs(self) -> Dialogs:
+        # A tenth of a start's imports, for what the first picture has nothing of.
+        from tracetui.ui.dialogs import Dialogs
+
+        return Dialogs(self, self.session, self._clock, self.tell, self.keymap)
 
     def change(self, **chosen: object) -> None:
         """Have the user's choice remembered."""

@@ -94,7 +94,6 @@ class AddRuleScreen(ModalScreen[Optional[Wanted]]):
                         typed.get(name) or _DEFAULTS.get(name, ""),
                         placeholder=hint,
                         id=name,
-                        compact=True,
                         max_length=64,
                     )
                     yield from _row(name, label, field)

@@ -60,7 +60,7 @@ class ExportScreen(ModalScreen[Optional[Export]]):
                 yield Choice(FORMATS, "as")
             with Horizontal(classes="row"):
                 yield Label("file", classes="label")
-                yield Field(self._file(FORMATS[0]), compact=True, id="file", max_length=255)
+                yield Field(self._file(FORMATS[0]), id="file", max_length=255)
             with Horizontal(id="buttons"):
                 yield Button("Save", id="save", compact=True, variant="primary")
                 yield Button("Copy to the clipboard", id="copy", compact=True)

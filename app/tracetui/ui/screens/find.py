@@ -34,7 +34,7 @@ class FindScreen(ModalScreen[Optional[str]]):
             box.border_subtitle = self._keymap.told(
                 "Enter finds · then {timeline.next-found} next, {timeline.found-before} previous"
             )
-            yield Field("", compact=True, max_length=200)
+            yield Field(max_length=200)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Give back what was typed."""

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 from textual import on
 from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.events import MouseDown
+from textual.events import MouseDown, Resize
+from textual.geometry import Size
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer, Input
+from textual.widgets import Input
 
 from tracetui.session.empty import empty_text
 from tracetui.session.module_reader import ModuleReader
 from tracetui.session.session import Notice, Session
 from tracetui.session.settings import SIDE_LEAST, SIDE_MOST, Settings
 from tracetui.ui.commands import bindings
-from tracetui.ui.dialogs import Dialogs
 from tracetui.ui.keymap import Keymap
 from tracetui.ui.later import later
+from tracetui.ui.widgets.key_bar import KeyBar
 from tracetui.ui.widgets.modules_pane import ModulesPane
 from tracetui.ui.widgets.notice_lines import NoticeLines
 from tracetui.ui.widgets.packets_pane import PacketsPane
@@ -31,17 +32,23 @@ from tracetui.ui.widgets.side import Side
 from tracetui.ui.widgets.status_bar import StatusBar
 from tracetui.ui.widgets.wishes import ChainWanted, Compared, FindWanted, Said, Wanted
 
+if TYPE_CHECKING:
+    from tracetui.ui.dialogs import Dialogs
+
 SECOND = 1.0
 BETWEEN_SECONDS = 0.04
 """Between two pictures of packets."""
-WIDE = 110
-"""Cells from which the panes stand side by side."""
+WIDTHS = ((110, "-wide"), (0, "-narrow"))
+"""The cells from which the panes stand side by side, and one above the other."""
+HEIGHTS = ((17, "-high"), (13, "-low"), (0, "-lowest"))
+"""The lines from which everything has its place, less of it, and the packets alone."""
 
 
 class MainScreen(Screen[None]):
     """Three panes over one session."""
 
     BINDINGS = bindings("main")
+    AUTO_FOCUS = "Timeline"
 
     class Chosen(Message):
         """The user wants something to be so the next time too."""
@@ -55,7 +62,7 @@ class MainScreen(Screen[None]):
         session: Session,
         modules: ModuleReader,
         clock: Callable[[], float],
-        dialogs: Dialogs,
+        dialogs: Callable[[], Dialogs],
         settings: Settings,
         keymap: Keymap,
         packets: PacketsPane,
@@ -79,22 +86,25 @@ class MainScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Lay out the panes."""
+        # Now, so that styles are worked out once.
+        self._take_classes(self.app.size, update=False)
         yield self._bar
         with Horizontal(id="body"):
             yield self._side
             yield self._packets
         yield self._notices
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
-        """Start in the packets."""
-        self.set_focus(self._packets.timeline)
+        """Show what there is, and what changes by the second."""
+        self._lay_out()
         self.update()
         self._each_second()
         self.set_interval(SECOND, self._each_second)
 
-    def on_resize(self) -> None:
-        """Fit the left side anew."""
+    def on_resize(self, event: Resize) -> None:
+        """Arrange the panes anew."""
+        self._take_classes(event.size)
         self._lay_out()
 
     def on_mouse_down(self, event: MouseDown) -> None:
@@ -122,11 +132,11 @@ class MainScreen(Screen[None]):
 
     def action_add_rule(self) -> None:
         """Open the form, where rules can be added at all."""
-        self._dialogs.add_rule()
+        self._dialogs().add_rule()
 
     def action_guard(self) -> None:
         """Show the guard: what flooded, what to try instead, its history."""
-        self._dialogs.guard()
+        self._dialogs().guard()
 
     def action_extend(self) -> None:
         """Have all our rules end later."""
@@ -135,7 +145,7 @@ class MainScreen(Screen[None]):
     def action_paths(self) -> None:
         """Group the packets that the filter lets through by the way they took."""
         packets = self._packets
-        self._dialogs.paths(list(packets.view.rows), packets.timeline.go_to_packet)
+        self._dialogs().paths(list(packets.view.rows), packets.timeline.go_to_packet)
 
     def action_arm(self) -> None:
         """Arm the guard again."""
@@ -143,14 +153,14 @@ class MainScreen(Screen[None]):
 
     def action_threshold(self) -> None:
         """Ask for another threshold."""
-        self._dialogs.threshold()
+        self._dialogs().threshold()
 
     def action_export(self) -> None:
         """Write packets to a file, or to the clipboard."""
         timeline, view = self._packets.timeline, self._packets.view
         selected, marked = timeline.selected, timeline.marked
         shown = "shown by the filter" if view.is_filtered else "all"
-        self._dialogs.export(
+        self._dialogs().export(
             {
                 "marked": list(marked.values()),
                 "this packet": [selected] if selected else [],
@@ -214,33 +224,33 @@ class MainScreen(Screen[None]):
 
     @on(ChainWanted)
     def _open_chain(self, event: ChainWanted) -> None:
-        self._dialogs.chain(event.packet, event.hop, event.number)
+        self._dialogs().chain(event.packet, event.hop, event.number)
 
     @on(Compared)
     def _compare(self, event: Compared) -> None:
-        self._dialogs.compare(event.one, event.other)
+        self._dialogs().compare(event.one, event.other)
 
     @on(FindWanted)
     def _ask_for_text(self) -> None:
-        self._dialogs.find(self._packets.timeline.seeker.find)
+        self._dialogs().find(self._packets.timeline.seeker.find)
 
     @on(Said)
     def _say(self, event: Said) -> None:
-        self._dialogs.say(event.text, event.severity)
+        self._dialogs().say(event.text, event.severity)
 
     @on(Wanted)
     def _do_with_packet(self, event: Wanted) -> None:
-        dialogs = self._dialogs
+        dialogs = self._dialogs()
         do = {"about": dialogs.packet, "copy": dialogs.copy, "trace": dialogs.trace}
         do[event.what](event.packet)
 
     @on(ModulesPane.Asked)
     def _show_module(self, event: ModulesPane.Asked) -> None:
-        self._dialogs.module(self._module_reader, event.tree, event.module)
+        self._dialogs().module(self._module_reader, event.tree, event.module)
 
     @on(ModulesPane.LoadAsked)
     def _load_module(self, event: ModulesPane.LoadAsked) -> None:
-        self._dialogs.load_module(event.need)
+        self._dialogs().load_module(event.need)
 
     @on(RulesPane.Delete)
     def _delete(self, event: RulesPane.Delete) -> None:
@@ -257,7 +267,15 @@ class MainScreen(Screen[None]):
 
     @property
     def _is_wide(self) -> bool:
-        return self.app.size.width >= WIDE
+        return self.has_class("-wide")
+
+    def _take_classes(self, size: Size, update: bool = True) -> None:
+        """Have the styles for a size; each name of WIDTHS and HEIGHTS stands for its own."""
+        classes = {}
+        for cells, steps in ((size.width, WIDTHS), (size.height, HEIGHTS)):
+            chosen = next(name for least, name in steps if cells >= least)
+            classes.update({name: name == chosen for _, name in steps})
+        self.update_classes(classes, update=update, animate=False)
 
     def _show_only(self, pane: Optional[Widget]) -> None:
         """Show one pane of the three, or all; the status stays, and so do the notices."""

@@ -32,7 +32,7 @@ class ThresholdScreen(ModalScreen[Optional[int]]):
             box.border_title = "Guard"
             box.border_subtitle = "Enter sets it · Esc leaves it"
             yield Static("Remove our rules above so many hops/s:")
-            yield Field(str(self._present), compact=True, max_length=9)
+            yield Field(str(self._present), max_length=9)
             yield Static("", id="reason", markup=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

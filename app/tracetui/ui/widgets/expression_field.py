@@ -29,7 +29,6 @@ class ExpressionField(Field):
     def __init__(self, seen: Seen, history: FilterHistory) -> None:
         super().__init__(
             id="expression",
-            compact=True,
             select_on_focus=False,
             max_length=2000,
             placeholder="src 10.0.0.0/8 and dst port 8090 or icmp · chain KUBE-* · verdict drop",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from textual.reactive import reactive
 from textual.widgets import Input
 
 from tracetui.session.inert import inert
@@ -9,6 +12,13 @@ from tracetui.session.inert import inert
 
 class Field(Input):
     """Textual's, with what is pasted into it inert: it would be drawn as it is."""
+
+    compact = reactive(True)
+    """Always; with its class there from the start the styles are worked out once, not thrice."""
+
+    def __init__(self, value: str = "", **options: Any) -> None:
+        """``options`` are those of Textual's."""
+        super().__init__(value, compact=True, classes="-textual-compact", **options)
 
     def on_mount(self) -> None:
         """Nothing on the screen blinks."""

@@ -55,7 +55,7 @@ class FilterBar(Vertical):
         with Horizontal(id="quick"):
             for name in FIELDS:
                 yield Label(name, classes="filter-bar--label")
-                yield Field(id=name, compact=True, select_on_focus=False, max_length=43)
+                yield Field(id=name, select_on_focus=False, max_length=43)
         with Horizontal(id="line"):
             yield Label("filter", classes="filter-bar--label")
             yield self._expression

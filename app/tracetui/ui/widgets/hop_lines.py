@@ -278,7 +278,7 @@ def _what(hop: Hop, here: HopExplanation, depth: int) -> str:
     """The hop's chain, indented as deep as its jumps lead, and its number there."""
     chain = "" if hop.is_in_base_chain else f"{'  ' * max(0, depth - 1)}└ {hop.chain} "
     if hop.backend == "legacy":
-        return f"{chain}{hop.type} {hop.rulenum}"
+        return f"{chain}{hop.type} {'?' if hop.rulenum is None else hop.rulenum}"
     if hop.handle is None:
         return f"{chain}{hop.type}"
     return f"{chain}{hop.type} {here.number}" if here.number else f"{chain}handle {hop.handle}"

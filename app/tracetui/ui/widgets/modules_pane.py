@@ -70,7 +70,7 @@ class ModulesPane(Vertical):
         """Lay out the tree, the sentence above it, and where a name is looked for."""
         yield Static("", id="sentence", markup=False)
         yield self._tree
-        yield Field("", placeholder="find a module", compact=True, id="find", max_length=64)
+        yield Field(placeholder="find a module", id="find", max_length=64)
 
     def on_mount(self) -> None:
         """Show the modules and keep looking."""

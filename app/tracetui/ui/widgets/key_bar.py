@@ -1,0 +1,128 @@
+"""The line at the bottom: what the keys do where the cursor is."""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple, Optional
+
+from rich.text import Text
+from textual.app import RenderResult
+from textual.binding import Binding
+from textual.events import MouseDown, MouseMove
+from textual.reactive import reactive
+from textual.screen import Screen
+from textual.widget import Widget
+
+from tracetui.session.cells import cells_of
+
+GAP = 1
+"""Cells between two keys."""
+_LAST_TO_GO = ("FLUSH", "keys", "quit", "add rule", "filter")
+"""The labels of those that stay longest on a narrow screen."""
+
+
+class _Item(NamedTuple):
+    binding: Binding
+    key: str
+    """As people write it."""
+    begin: int
+    end: int
+    """The cells it takes."""
+
+
+class KeyBar(Widget):
+    """The keys that there is room for; those that are needed most stay longest.
+
+    One widget for all of them: with one for each, as Textual's footer has it, a start takes a
+    quarter longer.
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "key-bar--key",
+        "key-bar--label",
+        "key-bar--under",
+    }
+
+    under: reactive[Optional[int]] = reactive(None)
+    """Which item is under the mouse."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bindings_shown: list[Binding] = []
+        self._items: list[_Item] = []
+
+    def on_mount(self) -> None:
+        """Follow the cursor from pane to pane."""
+        self.screen.bindings_updated_signal.subscribe(self, self._change)
+
+    def render(self) -> RenderResult:
+        """Draw the keys that there is room for."""
+        key_style = self.get_component_rich_style("key-bar--key")
+        label_style = self.get_component_rich_style("key-bar--label")
+        self._items = self._laid_out(self.size.width)
+        line = Text(no_wrap=True)
+        for index, item in enumerate(self._items):
+            line.pad_right(item.begin - line.cell_len)
+            one = Text.assemble(
+                (item.key, key_style), (f" {item.binding.description}", label_style)
+            )
+            if index == self.under:
+                one.stylize(self.get_component_rich_style("key-bar--under"))
+            line.append_text(one)
+        return line
+
+    def on_mouse_move(self, event: MouseMove) -> None:
+        """Tell what is under the mouse."""
+        self.under = self._at(event.x)
+        self.tooltip = None if self.under is None else self._items[self.under].binding.tooltip
+
+    def on_leave(self) -> None:
+        """Nothing is under the mouse any more."""
+        self.under = None
+
+    def on_mouse_down(self, event: MouseDown) -> None:
+        """Press the key that is under the mouse."""
+        at = self._at(event.x)
+        if at is not None:
+            self.app.simulate_key(self._items[at].binding.key)
+
+    def _change(self, screen: Screen[object]) -> None:
+        # Of one action only the first key is shown.
+        shown = {
+            active.binding.action: active.binding
+            for active in reversed(screen.active_bindings.values())
+            if active.binding.show and active.enabled
+        }
+        found = [*reversed(shown.values())]
+        if found != self._bindings_shown:
+            self._bindings_shown, self.under = found, None
+            self.refresh()
+
+    def _laid_out(self, width: int) -> list[_Item]:
+        """The keys from left to right, without those that there is no room for."""
+        left = list(self._bindings_shown)
+        while left and self._width(left) > width:
+            # Of equals the last goes first.
+            del left[max(range(len(left)), key=lambda at: (_rank(left[at]), at))]
+        items: list[_Item] = []
+        begin = 0
+        for binding in left:
+            end = begin + self._cells(binding)
+            items.append(_Item(binding, self.app.get_key_display(binding), begin, end))
+            begin = end + GAP
+        return items
+
+    def _width(self, bindings: list[Binding]) -> int:
+        return sum(self._cells(one) + GAP for one in bindings) - GAP
+
+    def _cells(self, binding: Binding) -> int:
+        return cells_of(f"{self.app.get_key_display(binding)} {binding.description}")
+
+    def _at(self, x: int) -> Optional[int]:
+        found = (at for at, item in enumerate(self._items) if item.begin <= x < item.end)
+        return next(found, None)
+
+
+def _rank(binding: Binding) -> int:
+    """How early a key goes where there is no room; the highest first."""
+    label = binding.description
+    return _LAST_TO_GO.index(label) if label in _LAST_TO_GO else len(_LAST_TO_GO)
