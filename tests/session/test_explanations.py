@@ -91,6 +91,32 @@ def test_a_packet_that_differs_in_anything(session, data):
     alike(session.explanations, other)
 
 
+@given(data=st.data())
+def test_a_packet_of_other_addresses_and_ports_all_the_way(session, data):
+    packets = list(session.packets)
+    packet = data.draw(st.sampled_from(packets))
+    alike(session.explanations, packet)
+    there = sorted({value for one in packets for value in one.way.values}, key=str)
+    values = packet.way.values or (0,)
+    other = {}
+    for old in data.draw(st.lists(st.sampled_from(values), min_size=1, max_size=3, unique=True)):
+        others = [value for value in there if type(value) is type(old) and is_like(value, old)]
+        new = st.integers(0, 65535) if isinstance(old, int) else st.nothing()
+        other[old] = data.draw(st.sampled_from(others or [old]) | new)
+    moved = Packet(1 << 30)
+    for hop, hook in zip(packet.hops, packet.hooks):
+        if hop.header is not None:
+            fields = {name: getattr(hop.header, name) for name in ("src", "dst", "sport", "dport")}
+            fields = {name: other.get(value, value) for name, value in fields.items()}
+            hop = hop.with_(header=hop.header._replace(**fields))
+        moved.add(hop, hook)
+    alike(session.explanations, moved)
+
+
+def is_like(value, old) -> bool:
+    return isinstance(old, int) or (":" in value) == (":" in old)
+
+
 def changed(hop: Hop, data) -> Hop:
     name = data.draw(st.sampled_from((*CHANGES, *FIELDS)))
     if name in CHANGES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import platform
+import os
 import subprocess
 
 import pytest
@@ -21,9 +21,8 @@ CONFIG = (
 
 
 @pytest.fixture
-def node(tmp_path, monkeypatch):
+def node(tmp_path):
     """The root of a node whose files a test writes."""
-    monkeypatch.setattr(platform, "release", lambda: "6.1.0")
 
     def write(**files: object) -> ModuleReader:
         for path, text in files.items():
@@ -35,12 +34,13 @@ def node(tmp_path, monkeypatch):
     return write
 
 
+RELEASE = os.uname().release
 PATHS = {
     "listing": "proc/modules",
     "config": "proc/config.gz",
-    "boot": "boot/config-6.1.0",
-    "dep": "lib/modules/6.1.0/modules.dep",
-    "builtin": "lib/modules/6.1.0/modules.builtin",
+    "boot": f"boot/config-{RELEASE}",
+    "dep": f"lib/modules/{RELEASE}/modules.dep",
+    "builtin": f"lib/modules/{RELEASE}/modules.builtin",
     "loggers": "proc/net/netfilter/nf_log",
     "targets": "proc/net/ip_tables_targets",
     "built_in_parameter": "sys/module/xt_recent/parameters/ip_list_tot",

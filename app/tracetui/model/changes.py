@@ -5,7 +5,7 @@ from __future__ import annotations
 from tracetui.model.explanation import Change, HopExplanation
 from tracetui.model.hop import Hop
 from tracetui.model.packet import Packet
-from tracetui.model.way import Value
+from tracetui.model.pattern import Value
 
 _PAIRS = (("src", "sport"), ("dst", "dport"))
 _TOGETHER = (*_PAIRS, ("ttl",), ("mark",), ("mac",), ("in",), ("out",))

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Optional
 
 from tracetui.model.changes import changes
+from tracetui.model.conditions import Condition, conditions
 from tracetui.model.explanation import HopExplanation, PacketExplanation
 from tracetui.model.header import Header
 from tracetui.model.history import CHANGED, KNOWN, RulesetHistory
@@ -45,6 +46,10 @@ class Explainer:
         return PacketExplanation(
             hops, tuple(changes(packet, hops)), verdict, decided, why, is_final
         )
+
+    def conditions(self, packet: Packet) -> tuple[Condition, ...]:
+        """What the explanations of all packets of this pattern rest on, beside the pattern."""
+        return conditions(packet, [explain_hop(hop, self.histories) for hop in packet.hops])
 
     def tested_before(self, packet: Packet, index: int) -> tuple[tuple[int, ListedRule], ...]:
         """The rules the packet passed by in a hop's chain since its last hop there, numbered."""

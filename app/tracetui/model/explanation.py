@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple, Optional
 
 from tracetui.model.history import PENDING
+from tracetui.model.pattern import Value
 from tracetui.model.rule_meaning import Meaning, meaning
 from tracetui.model.ruleset import Chain, ListedRule
-from tracetui.model.way import Value
 
 OWN_TAG = "tracetui:"
 """What the comment of a rule of ours begins with."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Optional
 
 from tracetui.model.explanation import HopExplanation
@@ -11,6 +12,7 @@ from tracetui.model.header import Header
 from tracetui.model.history import CHANGED, KNOWN, UNREAD, RulesetHistory
 from tracetui.model.hop import Hop
 from tracetui.model.packet import Packet
+from tracetui.model.pattern import Value
 from tracetui.model.rule_meaning import STANDARD, Meaning, contradiction, meaning
 from tracetui.model.ruleset import Chain, ChainKey, ListedRule
 
@@ -161,14 +163,19 @@ def _leads_otherwise(hop: Hop, said: Meaning) -> bool:
 
 def _went_elsewhere(packet: Packet, index: int, said: Meaning) -> bool:
     """Whether the destination seen next is not the one the rule sets."""
-    address, port = _destination(said.destination or "")
     for hop in packet.hops[index + 1 :]:
         if hop.header is not None and hop.header.dst is not None:
-            is_port_other = port is not None and hop.header.dport not in (None, port)
-            return is_port_other or address not in (None, hop.header.dst)
+            return is_elsewhere(said.destination or "", hop.header.dst, hop.header.dport)
     return False
 
 
+def is_elsewhere(destination: str, dst: Value, dport: Value) -> bool:
+    """Whether an address and a port are not those of ``--to-destination``, as far as it says."""
+    address, port = _destination(destination)
+    return (port is not None and dport not in (None, port)) or address not in (None, dst)
+
+
+@lru_cache(maxsize=4096)
 def _destination(text: str) -> tuple[Optional[str], Optional[int]]:
     """Address and port of ``--to-destination``; None for what is not given, or a range."""
     if text.startswith("["):

@@ -13,8 +13,9 @@ from tracetui.model.growing import Growing
 from tracetui.model.header import Header
 from tracetui.model.hop import SINCE_EPOCH, YEAR_10000, Hop, Look
 from tracetui.model.path import Step, position, table_rank
+from tracetui.model.pattern import Value
 from tracetui.model.times import Times
-from tracetui.model.way import Stretch, Value, Way, each_of, own, taken
+from tracetui.model.way import Stretch, Way, each_of, own, taken
 
 MOST_HOPS = 1024
 """Of one packet: a traversal shows tens, or hundreds where a CNI writes the rules. More than this

@@ -49,6 +49,8 @@ _TEXTS = frozenset(
 )
 """Options whose value can look like an option."""
 _PORTS = re.compile(r"(?=.)([0-9]{0,5})(:?)([0-9]{0,5})")
+FIELD_OF = {"-s": 2, "-d": 3, "--sport": 4, "--dport": 5}
+"""The flags of tests of an address or a port, and which field of a header that is."""
 _COMPARED = frozenset(("tcp", "udp", "icmp", "icmpv6"))
 
 
@@ -102,6 +104,16 @@ def meaning(text: str) -> Meaning:
     """Read a rule as iptables-save or nft prints it."""
     is_iptables = text.startswith("-A ")
     return _iptables(rule_words.iptables(text)) if is_iptables else _nft(rule_words.nft(text))
+
+
+def fits(test: Test, value: object) -> Optional[bool]:
+    """Whether an address or a port is what a test of FIELD_OF asks for, its inversion left aside.
+
+    None where that can't be told.
+    """
+    if isinstance(value, str):
+        return _is_within(value, test.value)
+    return _is_port(value, test.value) if isinstance(value, int) else None
 
 
 def contradiction(
@@ -186,11 +198,7 @@ def _passes(
         return None
     if test.flag == "-p":
         return _is_protocol(header.proto, test.value)
-    if test.flag in ("-s", "-d"):
-        address = header.src if test.flag == "-s" else header.dst
-        return None if address is None else _is_within(address, test.value)
-    port = header.sport if test.flag == "--sport" else header.dport
-    return None if port is None else _is_port(port, test.value)
+    return fits(test, header[FIELD_OF[test.flag]])
 
 
 def _is_interface(name: str, pattern: str) -> bool:
@@ -212,6 +220,7 @@ def _is_within(address: str, network: str) -> Optional[bool]:
         return None
 
 
+@lru_cache(maxsize=16384)
 def _is_port(port: int, value: str) -> Optional[bool]:
     found = _PORTS.fullmatch(value)
     if found is None:

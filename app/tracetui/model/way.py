@@ -8,13 +8,14 @@ other: its number, its length, its flags. The common part is one object, so what
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Optional, Union
+from typing import NamedTuple, Optional
 from weakref import WeakValueDictionary
 
 from tracetui.model.header import Header
 from tracetui.model.hop import Hop, Look
 from tracetui.model.memory import Memory
 from tracetui.model.path import Step
+from tracetui.model.pattern import ADDRESSES, Pattern, Traits, Value, pattern
 from tracetui.model.place import Place
 from tracetui.model.times import Times
 
@@ -22,21 +23,6 @@ KEPT = 1024
 """Ways remembered that came as runs."""
 Own = tuple[object, ...]
 """What is a packet's own of one look; the rest is in the traits."""
-Value = Union[str, int, None]
-_ADDRESSES = {"src": 2, "sport": 4, "dst": 3, "dport": 5}
-"""What NAT rewrites, and where it is in the header of traits."""
-
-
-class Traits(NamedTuple):
-    """How packets of a flow look at a hop, but for what tells them apart."""
-
-    iif: Optional[str]
-    oif: Optional[str]
-    mark: Optional[int]
-    mac: Optional[str]
-    readings: Optional[tuple[int, int]]
-    header: Optional[tuple[Value, ...]] = None
-    """Family, protocol, addresses, ports and TTL; None where there is none."""
 
 
 class Way:
@@ -47,7 +33,7 @@ class Way:
     but for a length.
     """
 
-    __slots__ = ("__weakref__", "_looks", "hooks", "nat", "places", "traits")
+    __slots__ = ("__weakref__", "_pattern", "hooks", "looks", "nat", "places", "traits")
 
     def __init__(
         self,
@@ -59,18 +45,34 @@ class Way:
         """Make another one; :func:`taken` gives the one that there is."""
         self.places = places
         self.hooks = hooks
-        self._looks = looks
+        self.looks = looks
         """For each hop, which of the traits are its."""
         self.traits = traits
         """Of each look, in the order in which they were seen first."""
         self.nat = _nat(traits)
         """The rewrite of src, sport, dst and dport over all of it; None if there is none."""
+        self._pattern: Optional[tuple[Pattern, tuple[Value, ...]]] = None
+
+    @property
+    def pattern(self) -> Pattern:
+        """What it has in common with ways that differ in addresses and ports alone."""
+        return self._drawn()[0]
+
+    @property
+    def values(self) -> tuple[Value, ...]:
+        """The addresses and ports on it, each once, in the pattern's order."""
+        return self._drawn()[1]
+
+    def _drawn(self) -> tuple[Pattern, tuple[Value, ...]]:
+        if self._pattern is None:
+            self._pattern = pattern((self.places, self.hooks, self.looks), self.traits)
+        return self._pattern
 
     def hops(self, own: Sequence[Own], times: Sequence[Optional[float]]) -> list[Hop]:
         """The hops of a packet with these looks of its own."""
         looks = [_look(*pair) for pair in zip(self.traits, own)]
         return [
-            Hop(at, looks[which], time) for at, which, time in zip(self.places, self._looks, times)
+            Hop(at, looks[which], time) for at, which, time in zip(self.places, self.looks, times)
         ]
 
 
@@ -144,9 +146,9 @@ def each_of(
 
 def _nat(traits: tuple[Traits, ...]) -> Optional[Mapping[str, Value]]:
     found: dict[str, Value] = {}
-    seen: dict[str, set[object]] = {name: set() for name in _ADDRESSES}
+    seen: dict[str, set[object]] = {name: set() for name in ADDRESSES}
     for header in [one.header for one in traits if one.header is not None]:
-        for name, at in _ADDRESSES.items():
+        for name, at in ADDRESSES.items():
             value = header[at]
             if value is not None and value not in seen[name]:
                 if seen[name]:

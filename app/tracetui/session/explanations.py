@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import NamedTuple, Optional
+
+from tracetui.model.conditions import Condition, outcomes
 from tracetui.model.explain import Explainer
-from tracetui.model.explanation import PacketExplanation
+from tracetui.model.explanation import Change, PacketExplanation
 from tracetui.model.memory import Memory
 from tracetui.model.packet import Packet
+from tracetui.model.pattern import Pattern, Value, translation
 from tracetui.model.way import Way
 from tracetui.session.rulesets import Rulesets
 
@@ -13,16 +18,29 @@ KEPT = 4096
 """Explanations remembered: more than any screen shows."""
 
 
+class _Drawn(NamedTuple):
+    """What is known of the ways of one pattern."""
+
+    version: int
+    """The rulesets' when that was found out."""
+    asked: tuple[Condition, ...]
+    made: dict[tuple[Optional[bool], ...], tuple[Way, PacketExplanation]]
+    """By what the ways say to that."""
+
+
 class Explanations:
     """Explains packets by a trace's rulesets; what can't change any more is remembered.
 
-    Packets that went one way, under the same settings of the node, have one explanation.
+    Packets that went one way, under the same settings of the node, have one explanation. Of ways
+    that differ in addresses and ports alone, as new connections do, most is found once: their
+    explanations have the same ``hops``.
     """
 
     def __init__(self, rulesets: Rulesets) -> None:
         self.explainer = Explainer(rulesets.histories)
         self._rulesets = rulesets
         self._kept: Memory[tuple[Way, int], tuple[int, PacketExplanation]] = Memory(KEPT)
+        self._drawn: Memory[tuple[Pattern, int], _Drawn] = Memory(KEPT)
 
     @property
     def version(self) -> int:
@@ -31,11 +49,42 @@ class Explanations:
 
     def of(self, packet: Packet) -> PacketExplanation:
         """What is known of a packet now."""
-        key = (packet.way, self.explainer.era_of(packet))
-        known = self._kept.get(key)
+        way, era = packet.way, self.explainer.era_of(packet)
+        known = self._kept.get((way, era))
         version = self._rulesets.version
         if known is not None and (known[1].is_final or known[0] == version):
             return known[1]
-        made = self.explainer.explain(packet)
-        self._kept.learn(key, (version, made))
+        made = self._made(packet, way, era)
+        self._kept.learn((way, era), (version, made))
         return made
+
+    def _made(self, packet: Packet, way: Way, era: int) -> PacketExplanation:
+        """An explanation, made of one of the same pattern where there is one."""
+        version = self._rulesets.version
+        drawn = self._drawn.get((way.pattern, era))
+        if drawn is None or drawn.version != version:
+            drawn = _Drawn(version, self.explainer.conditions(packet), {})
+            self._drawn.learn((way.pattern, era), drawn)
+        said = outcomes(drawn.asked, way)
+        like = drawn.made.get(said)
+        if like is not None:
+            return _of_another(like[1], translation(like[0].values, way.values))
+        made = self.explainer.explain(packet)
+        if not made.why:
+            # A sentence can rest on what an address is.
+            drawn.made[said] = way, made
+        return made
+
+
+def _of_another(made: PacketExplanation, other: Mapping[Value, Value]) -> PacketExplanation:
+    """The same explanation of a packet that has other addresses and ports."""
+    changes = [_changed(change, other) for change in made.changes]
+    return made._replace(changes=tuple(changes))
+
+
+def _changed(change: Change, other: Mapping[Value, Value]) -> Change:
+    if change.field not in ("src", "dst"):
+        return change
+    # None stays None: it is what was not seen.
+    old, new = ((other.get(one[0]), other.get(one[1])) for one in (change.old, change.new))
+    return change._replace(old=old, new=new)

@@ -1,7 +1,8 @@
 """Packets as lines of JSON, fast: what follows from a packet's way is written once.
 
-``report.packet_json`` says what a packet is in JSON. Packets with one explanation went one way (see
-``session.explanations``), so their hops differ in their times only.
+``report.packet_json`` says what a packet is in JSON. Packets whose explanations have the same hops
+went ways of one pattern (see ``session.explanations``), so their hops differ in their times, and in
+the addresses and ports that were rewritten there.
 """
 
 from __future__ import annotations
@@ -10,25 +11,41 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tracetui.model.explanation import PacketExplanation
+from tracetui.model.explanation import HopExplanation, PacketExplanation
 from tracetui.model.memory import Memory
 from tracetui.model.packet import Packet
+from tracetui.model.pattern import ADDRESSES, Value, translation
+from tracetui.model.way import Way
 from tracetui.session import report
 from tracetui.session.inert import inert_json
 
 KEPT = 1024
-"""Ways of which the texts are remembered."""
+"""Patterns of which the texts are remembered."""
 _HOPS = ', "hops": [{"us": '
 """Between a packet's own fields and the first hop's time."""
 
 
 class _Texts(NamedTuple):
-    """The line of a way, cut where packets differ."""
+    """The lines of a pattern, cut where packets differ."""
 
-    explanation: PacketExplanation
-    """Held, so that no other one gets its identity."""
+    hops: tuple[HopExplanation, ...]
+    """Held, so that no other ones get their identity."""
+    values: tuple[Value, ...]
+    """The addresses and ports of the way that they were learned of."""
     rests: list[str]
-    """Behind the time of each hop, up to the next one's."""
+    """Behind the time of each hop, up to the next one's or to the rewrite of the whole path."""
+    changed: Mapping[int, _Change]
+    """Of the hops that were first seen with something new."""
+    tail: str
+    """Behind the rewrite of the whole path."""
+
+
+class _Change(NamedTuple):
+    """A rest that the packet's own values are in."""
+
+    before: str
+    fields: Mapping[str, Value]
+    after: str
 
 
 class PacketLines:
@@ -41,24 +58,48 @@ class PacketLines:
 
     def line(self, packet: Packet, explanation: PacketExplanation) -> str:
         """The packet as ``report.packet_json`` has it, in one line that is inert on a terminal."""
-        known = self._known.get(id(explanation))
-        if known is None or len(known.rests) != packet.length or packet.ambiguous:
-            value = report.packet_json(packet, explanation)
-            if packet.ambiguous:
-                return self._text(value)
-            known = self._learn(explanation, value)
+        if packet.ambiguous:
+            return self._text(report.packet_json(packet, explanation))
+        known = self._known.get(id(explanation.hops))
+        if known is None or len(known.rests) != packet.length:
+            known = self._learn(packet, explanation)
         head = self._text(report.head_json(packet))[:-1]
         times = ["null" if us is None else str(us) for us in packet.stamps()]
-        parts = [f"{time}{rest}" for time, rest in zip(times, known.rests)]
-        return f"{head}{_HOPS}{''.join(parts)}"
+        way = packet.way
+        parts = [f"{time}{rest}" for time, rest in zip(times, self._rests(known, way))]
+        nat = "null" if way.nat is None else self._text(way.nat)
+        return f"{head}{_HOPS}{''.join(parts)}{nat}{known.tail}"
 
-    def _learn(self, explanation: PacketExplanation, value: Mapping[str, Any]) -> _Texts:
+    def _rests(self, known: _Texts, way: Way) -> list[str]:
+        """What stands behind the times of a way's hops."""
+        if not known.changed:
+            return known.rests
+        rests = list(known.rests)
+        other = translation(known.values, way.values)
+        for at, (before, fields, after) in known.changed.items():
+            own = {
+                name: other[value] if name in ADDRESSES else value for name, value in fields.items()
+            }
+            rests[at] = f"{before}{self._text(own)}{after}"
+        return rests
+
+    def _learn(self, packet: Packet, explanation: PacketExplanation) -> _Texts:
+        value = report.packet_json(packet, explanation)
         names = list(value)
-        tail = {name: value[name] for name in names[names.index("hops") + 1 :]}
-        hops = [self._text({k: v for k, v in hop.items() if k != "us"}) for hop in value["hops"]]
-        rests = [f', {hop[1:]}, {{"us": ' for hop in hops[:-1]]
-        rests.append(f", {hops[-1][1:]}], {self._text(tail)[1:]}")
-        return self._known.learn(id(explanation), _Texts(explanation, rests))
+        tail = {name: value[name] for name in names[names.index("nat") + 1 :]}
+        rests: list[str] = []
+        changed: dict[int, _Change] = {}
+        for at, hop in enumerate(value["hops"]):
+            after = '}, {"us": ' if at + 1 < len(value["hops"]) else '}], "nat": '
+            fields = hop.pop("changed", None)
+            del hop["us"]
+            before = f", {self._text(hop)[1:-1]}"
+            rests.append(f"{before}{after}")
+            if fields is not None:
+                changed[at] = _Change(f'{before}, "changed": ', fields, after)
+        hops = explanation.hops
+        texts = _Texts(hops, packet.way.values, rests, changed, f", {self._text(tail)[1:]}")
+        return self._known.learn(id(hops), texts)
 
     def _text(self, value: Mapping[str, Any]) -> str:
         return inert_json(self._encoder.encode(value))
