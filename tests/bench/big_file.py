@@ -1,7 +1,8 @@
 """What a big log costs: ``python tests/bench/big_file.py [HOPS]``, a million if none is said.
 
 Makes a file as plain dmesg prints it, of as many packets of 22 hops as that takes, in 500 flows,
-and measures on it: ``grep -c``, for the machine's speed; ``replay --format json``; and the screen
+and measures on it: ``grep -c``, for the machine's speed; ``replay --format json``, also of a file of a
+quarter of the hops: what a hop costs must not grow with the file; and the screen
 in a pseudo terminal: its first row, a key pressed while the file is being read, when all of it is
 there, a filter, the memory and quitting. Needs no root.
 """
@@ -19,6 +20,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.recorded import lines
@@ -28,10 +30,13 @@ FLOWS = 500
 HOPS_OF_PACKET = 22
 FIRST_PORT = 20_000
 SECONDS = 300.0
+LESS = 4
+"""How many times smaller the file is that it is held against."""
+TIMES = 2
 
 
 def main() -> None:
-    packets = int(sys.argv[1] if len(sys.argv) > 1 else 1_000_000) // HOPS_OF_PACKET
+    packets = int(sys.argv[1] if len(sys.argv) > 1 else 1_000_000) // HOPS_OF_PACKET // LESS * LESS
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "big.log")
         write(path, packets)
@@ -61,17 +66,39 @@ def text(path: Path, packets: int) -> None:
     subprocess.run(["grep", "-c", "TRACE", path], check=True, stdout=subprocess.PIPE)
     grep = time.monotonic() - began
     print(f"  grep -c                         {grep:6.2f} s, {hops / grep:12,.0f} lines/s")
+    few = path.with_name("few.log")
+    write(few, packets // LESS)
+    # In turn, so that a noisy machine hits both alike.
+    runs = [(printed(few, hops // LESS), printed(path, hops)) for _ in range(TIMES)]
+    fewer, more = (min(run[at].cpu for run in runs) for at in (0, 1))
+    took, first = (min(run[1][at] for run in runs) for at in (0, 1))
+    used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    print(f"  replay --format json            {took:6.2f} s, {hops / took:12,.0f} hops/s")
+    print(f"    its first line after          {first:6.2f} s, memory at most {used:,.0f} MB")
+    each, ratio = more / hops * 1e6, more / fewer / LESS
+    print(f"    processor time a hop          {each:6.2f} us, {ratio:.2f} times that of a", end="")
+    print(f" file with 1/{LESS} of the hops")
+
+
+class Printed(NamedTuple):
+    """How long it took to print a file, all of it and the first line, and the processor time."""
+
+    seconds: float
+    first: float
+    cpu: float
+
+
+def printed(path: Path, hops: int) -> Printed:
     argv = [sys.executable, "-m", "tracetui", "replay", "--format", "json", str(path)]
-    began = time.monotonic()
+    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         first = process.stdout.readline() and time.monotonic() - began
         last = deque(process.stdout, maxlen=1)[0]
-    took = time.monotonic() - began
+    took, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     assert json.loads(last)["hops"] == hops
-    used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print(f"  replay --format json            {took:6.2f} s, {hops / took:12,.0f} hops/s")
-    print(f"    its first line after          {first:6.2f} s, memory at most {used:,.0f} MB")
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Printed(took, float(first), cpu)
 
 
 def screen(path: Path, packets: int) -> None:

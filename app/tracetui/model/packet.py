@@ -287,11 +287,11 @@ class Packet:
         known = [start if time is None else time for time in times]
         if all(time.is_integer() for time in known):
             return [None] * len(times)
-        latest = accumulate(known, max)
-        return [
-            None if time is None else round((so_far - start) * 1e6)
-            for time, so_far in zip(times, latest)
-        ]
+        latest = known if known == sorted(known) else accumulate(known, max)
+        stamps: list[Optional[int]] = [round((so_far - start) * 1e6) for so_far in latest]
+        if None in times:
+            return [None if time is None else us for time, us in zip(times, stamps)]
+        return stamps
 
     def changed(self, index: int) -> dict[str, Value]:
         """The fields first seen with a new value: src sport dst dport ttl mark in out mac."""

@@ -8,6 +8,7 @@ to ``log_text``, which reads these lines too.
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import Optional
 
 from tracetui.model.header import Header
@@ -19,8 +20,11 @@ from tracetui.parse.text_block import TextBlock
 
 KEPT = 4096
 """Texts of each kind remembered."""
-_LINE = re.compile(r"\[ {0,11}([0-9]{1,12}\.[0-9]{6})\] (TRACE: \S{1,600}) (IN=[^\n]*)", re.ASCII)
-"""A line; what stands in it is looked at when it comes for the first time."""
+_LINE = re.compile(
+    r"\[ {0,11}([0-9]{1,12}\.[0-9]{6})\] (TRACE: \S{1,600}) (IN=[^\n]*)\n?|", re.ASCII
+)
+"""A line, or nothing where there is none like it; what stands in it is looked at when it comes for
+the first time."""
 _WHERE = re.compile(r"TRACE: [^:\s]{1,255}:\S{1,255}:(?:rule|return|policy):[0-9]{1,10}", re.ASCII)
 _ESCAPES = re.compile(r"[\r\x1b]")
 _ADDRESS = r"([0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3})"
@@ -55,12 +59,11 @@ class PlainDmesg:
         They are taken from it; the first that is not just so, or has ``but`` characters, is left.
         """
         hops: list[Hop] = []
-        text, at, known = block.text, block.at, self._known.get
-        while len(hops) < most:
-            line = _LINE.match(text, at)
-            if line is None or line.end(3) - at == but:
-                break
+        known, last = self._known.get, None
+        for line in islice(_LINE.finditer(block.text, block.at), most):
             stamp, where, rest = line.groups()
+            if rest is None or (but is not None and line.end(3) - line.start() == but):
+                break
             seen = known(rest)
             place = seen[1].get(where) if seen is not None else None
             if seen is not None and place is not None:
@@ -70,8 +73,10 @@ class PlainDmesg:
             if hop is None:
                 break
             hops.append(hop)
-            block.pass_to(line.end(3))
-            at = block.at
+            last = line
+        if last is not None:
+            block.at = last.start()
+            block.pass_to(last.end(3))
         return hops
 
     def _new(self, stamp: str, where: str, rest: str) -> Optional[Hop]:

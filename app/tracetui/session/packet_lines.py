@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tracetui.model.explanation import HopExplanation, PacketExplanation
 from tracetui.model.memory import Memory
@@ -55,6 +55,7 @@ class PacketLines:
         """``is_ascii`` for a stream that takes nothing else."""
         self._encoder = json.JSONEncoder(ensure_ascii=is_ascii)
         self._known: Memory[int, _Texts] = Memory(KEPT)
+        self._words: Memory[object, str] = Memory(KEPT)
 
     def line(self, packet: Packet, explanation: PacketExplanation) -> str:
         """The packet as ``report.packet_json`` has it, in one line that is inert on a terminal."""
@@ -63,12 +64,20 @@ class PacketLines:
         known = self._known.get(id(explanation.hops))
         if known is None or len(known.rests) != packet.length:
             known = self._learn(packet, explanation)
-        head = self._text(report.head_json(packet))[:-1]
+        head = ", ".join(map(self._field, report.head_json(packet).items()))
         times = ["null" if us is None else str(us) for us in packet.stamps()]
         way = packet.way
         parts = [f"{time}{rest}" for time, rest in zip(times, self._rests(known, way))]
         nat = "null" if way.nat is None else self._text(way.nat)
-        return f"{head}{_HOPS}{''.join(parts)}{nat}{known.tail}"
+        return f"{{{head}{_HOPS}{''.join(parts)}{nat}{known.tail}"
+
+    def _field(self, field: tuple[str, object]) -> str:
+        """A field with its value as JSON; what no encoder is needed for, or what came before."""
+        name, value = field
+        kind = type(value)
+        if kind is int or kind is float:
+            return f'"{name}": {value!r}'
+        return f'"{name}": {self._words.get(value) or self._words.learn(value, self._text(value))}'
 
     def _rests(self, known: _Texts, way: Way) -> list[str]:
         """What stands behind the times of a way's hops."""
@@ -101,5 +110,5 @@ class PacketLines:
         texts = _Texts(hops, packet.way.values, rests, changed, f", {self._text(tail)[1:]}")
         return self._known.learn(id(hops), texts)
 
-    def _text(self, value: Mapping[str, Any]) -> str:
+    def _text(self, value: object) -> str:
         return inert_json(self._encoder.encode(value))
