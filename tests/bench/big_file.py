@@ -1,7 +1,7 @@
 """What a big log costs: ``python tests/bench/big_file.py [HOPS]``, a million if none is said.
 
 Makes a file as plain dmesg prints it, of as many packets of 22 hops as that takes, in 500 flows,
-and measures on it: ``grep -c``, for the machine's speed; ``replay --format json``, also of a file of
+and measures on it: ``grep -c``, for the machine's speed; ``replay --format json``, also of one of
 a quarter of the hops: what a hop costs must not grow with the file; and the screen in a pseudo
 terminal: its first row, a key pressed while the file is being read, when all of it is there, a
 filter, the memory and quitting. Needs no root.

@@ -16,6 +16,8 @@ from tracetui.session.rulesets import Rulesets
 
 KEPT = 4096
 """Explanations remembered: more than any screen shows."""
+KEPT_OF_ONE = 64
+"""Of one pattern: nearly always all its packets pass all that their rules ask."""
 
 
 class _Drawn(NamedTuple):
@@ -24,7 +26,7 @@ class _Drawn(NamedTuple):
     version: int
     """The rulesets' when that was found out."""
     asked: tuple[Condition, ...]
-    made: dict[tuple[Optional[bool], ...], tuple[Way, PacketExplanation]]
+    made: Memory[tuple[Optional[bool], ...], tuple[Way, PacketExplanation]]
     """By what the ways say to that."""
 
 
@@ -63,7 +65,7 @@ class Explanations:
         version = self._rulesets.version
         drawn = self._drawn.get((way.pattern, era))
         if drawn is None or drawn.version != version:
-            drawn = _Drawn(version, self.explainer.conditions(packet), {})
+            drawn = _Drawn(version, self.explainer.conditions(packet), Memory(KEPT_OF_ONE))
             self._drawn.learn((way.pattern, era), drawn)
         said = outcomes(drawn.asked, way)
         like = drawn.made.get(said)
@@ -72,7 +74,7 @@ class Explanations:
         made = self.explainer.explain(packet)
         if not made.why:
             # A sentence can rest on what an address is.
-            drawn.made[said] = way, made
+            drawn.made.learn(said, (way, made))
         return made
 
 
