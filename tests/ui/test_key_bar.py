@@ -25,7 +25,7 @@ async def test_it_tells_the_keys_of_the_pane_with_the_cursor(shown, seed):
 @pytest.mark.parametrize(
     ("width", "told"),
     [
-        (70, "a add rule / filter m modules ? keys q quit F FLUSH"),
+        (70, "space pause a add rule / filter ? keys q quit F FLUSH"),
         (40, "a add rule ? keys q quit F FLUSH"),
         (24, "? keys q quit F FLUSH"),
         (16, "? keys F FLUSH"),
