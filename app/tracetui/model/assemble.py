@@ -226,7 +226,7 @@ class _Open:
         """Whether the hop is surely its next one, as most are; for speed.
 
         They come together, at one hook, where all of a packet's hops have one look; nft tells the
-        header once and a number with the others. A packet that can be taken for another is looked
+        header once in a base chain, and a number with the others. A packet that can be taken for another is looked
         at closely.
         """
         look, last = hop[1], self._look
@@ -235,7 +235,10 @@ class _Open:
         else:
             # Nothing else can have got the id since: this is the packet that moved last.
             is_same = last is not None and look.trace_id == last.trace_id
-            is_next = is_same and look.header is None and look.iif is None
+            if look.header is None:
+                is_next = is_same and look.iif is None
+            else:
+                is_next = is_same and look.header is self.seen and self._came_from(hop)
         return (
             is_next
             and not self.is_full

@@ -43,6 +43,8 @@ class _Around:
         """By the bytes of the trace id and of the headers."""
 
 
+_Headers = tuple[Optional[Header], Optional[str]]
+"""A packet's header, and its link addresses."""
 _Known = tuple[Place, _Around]
 """What the bytes of an event come to, but for those of the trace id and of the headers."""
 
@@ -64,6 +66,8 @@ class NftraceDatagrams(Datagrams):
         self._tails: list[int] = []
         """How long the bytes from the network header on can be."""
         self._around: Memory[object, _Around] = Memory(KEPT)
+        self._seen: Memory[tuple[bytes, bool], _Headers] = Memory(KEPT)
+        """By the bytes from the network header on, and whether addresses are Ethernet's."""
 
     def hop(self, datagram: bytes, received: float) -> Optional[Hop]:
         """As :meth:`Datagrams.hop` says."""
@@ -94,9 +98,12 @@ class NftraceDatagrams(Datagrams):
             shown = datagram[40:44] + datagram[cut:]
             look = around.looks.get(shown)
             if look is None:
-                headers = self._headers(datagram, cut, around.is_ethernet)
+                beside = (datagram[cut:], around.is_ethernet)
+                # At two hooks it looks the same, but for the devices.
+                headers = self._seen.get(beside) or self._headers(datagram, cut, beside[1])
                 if headers is None:
                     continue
+                self._seen.learn(beside, headers)
                 look = self._look(around, shown, *headers)
             return new_hop(Hop, (at, look, received))
         return None
@@ -109,9 +116,7 @@ class NftraceDatagrams(Datagrams):
         look = Look(around.iif, around.oif, around.mark, mac, header, number, self._window)
         return around.looks.learn(shown, look)
 
-    def _headers(
-        self, datagram: bytes, at: int, is_ethernet: bool
-    ) -> Optional[tuple[Optional[Header], Optional[str]]]:
+    def _headers(self, datagram: bytes, at: int, is_ethernet: bool) -> Optional[_Headers]:
         """What the bytes from a network header on say: the packet's header, its addresses.
 
         None where no whole network header begins there.

@@ -64,12 +64,15 @@ class PacketLines:
         known = self._known.get(id(explanation.hops))
         if known is None or len(known.rests) != packet.length:
             known = self._learn(packet, explanation)
-        head = ", ".join(map(self._field, report.head_json(packet).items()))
+        head = self._fields(report.head_json(packet))
         times = ["null" if us is None else str(us) for us in packet.stamps()]
         way = packet.way
         parts = [f"{time}{rest}" for time, rest in zip(times, self._rests(known, way))]
-        nat = "null" if way.nat is None else self._text(way.nat)
+        nat = "null" if way.nat is None else f"{{{self._fields(way.nat)}}}"
         return f"{{{head}{_HOPS}{''.join(parts)}{nat}{known.tail}"
+
+    def _fields(self, values: Mapping[str, object]) -> str:
+        return ", ".join(map(self._field, values.items()))
 
     def _field(self, field: tuple[str, object]) -> str:
         """A field with its value as JSON; what no encoder is needed for, or what came before."""
@@ -89,7 +92,7 @@ class PacketLines:
             own = {
                 name: other[value] if name in ADDRESSES else value for name, value in fields.items()
             }
-            rests[at] = f"{before}{self._text(own)}{after}"
+            rests[at] = f"{before}{{{self._fields(own)}}}{after}"
         return rests
 
     def _learn(self, packet: Packet, explanation: PacketExplanation) -> _Texts:
