@@ -226,8 +226,8 @@ class _Open:
         """Whether the hop is surely its next one, as most are; for speed.
 
         They come together, at one hook, where all of a packet's hops have one look; nft tells the
-        header once in a base chain, and a number with the others. A packet that can be taken for another is looked
-        at closely.
+        header once in a base chain, and a number with the others. A packet that can be taken for
+        another is looked at closely.
         """
         look, last = hop[1], self._look
         if look.trace_id is None:
