@@ -202,7 +202,7 @@ class Bench:
                 stack.enter_context(self._bound())
             source = self._lab.inside(self._lab.node, receiver)
             stack.callback(source.close)
-            stack.enter_context(self._rule(flow))
+            stack.enter_context(self.rule(flow))
             self.send(flow, count, 200)
             time.sleep(0.2)
             datagrams, _, is_all = source.receive(10_000)
@@ -229,7 +229,7 @@ class Bench:
             out = stack.enter_context(tempfile.NamedTemporaryFile(dir=SCRATCH))
             errors = stack.enter_context(tempfile.TemporaryFile())
             argv = ("taskset", "-c", TOOL_CORE, "ip", "netns", "exec", self._lab.node, *command)
-            stack.enter_context(self._rule(flow))
+            stack.enter_context(self.rule(flow))
             process = subprocess.Popen(argv, stdout=out, stderr=errors)
             stack.callback(process.wait)
             stack.callback(process.kill)
@@ -299,7 +299,7 @@ class Bench:
         return self._inside(f"iptables-{self._backend}-save").count("\n-A")
 
     @contextmanager
-    def _rule(self, flow: Flow) -> Iterator[None]:
+    def rule(self, flow: Flow) -> Iterator[None]:
         command = f"iptables-{self._backend}"
         rule = ("-i", CLIENT_SIDE, "-p", flow.proto, "--dport", str(flow.port), "-j", "TRACE")
         self._inside(command, "-t", "raw", "-I", "PREROUTING", *rule)
