@@ -13,8 +13,11 @@ from tests.recorded import datagrams
 
 from tracetui import lab
 from tracetui.model.assemble import Assembler
+from tracetui.model.header import Header
+from tracetui.model.history import CHANGED, KNOWN, Reading
 from tracetui.model.hop import Hop
 from tracetui.model.packet import Packet
+from tracetui.model.ruleset import ChainKey, ListedRule, Ruleset, built_in
 from tracetui.parse import nflog, nftrace
 from tracetui.session import report
 from tracetui.session.explanations import Explanations
@@ -143,3 +146,33 @@ def test_packets_without_rulesets(name, parse):
         alike(explanations, packet)
     made = {id(explanations.of(packet)) for packet in packets.values()}
     assert len(made) < len(packets)
+
+
+def policy(sport: int) -> Packet:
+    """A packet of which all that came are two ends of chains; mangle dropped it."""
+    header = Header(4, "udp", "10.0.0.1", "10.0.0.2", sport, 53)
+    packet = Packet(sport)
+    for table, verdict in (("raw", "accept"), ("mangle", "drop")):
+        hop = Hop.of(
+            *("nft", "ip", table, "PREROUTING", "policy"),
+            verdict=verdict, hook="PREROUTING", header=header, readings=(1, 2),
+        )  # fmt: skip
+        packet.add(hop, "PREROUTING")
+    return packet
+
+
+def test_when_it_is_looked_at_makes_no_difference_once_the_reading_to_come_is_there():
+    rulesets, ruleset = Rulesets(), Ruleset()
+    explanations = Explanations(rulesets)
+    every = ListedRule("-A PREROUTING -j LOG", 5)
+    for number, (table, rules) in enumerate((("raw", ()), ("mangle", (every,))), start=1):
+        ruleset.instances["ip", table] = number
+        key = ChainKey("ip", table, "PREROUTING")
+        ruleset.chains[key] = built_in(table, "PREROUTING", "drop", rules)
+    early, late = policy(1000), policy(1001)
+    for number in (1, 2):
+        rulesets.histories["nft"].take(Reading("nft", number, True, ruleset))
+        rulesets.version += 1
+        assert explanations.of(early).is_pending == (number == 1)
+    assert explanations.of(early).hops == explanations.of(late).hops
+    assert [hop.state for hop in explanations.of(late).hops] == [KNOWN, CHANGED]

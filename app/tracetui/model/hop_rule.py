@@ -9,7 +9,7 @@ from typing import Optional
 
 from tracetui.model.explanation import HopExplanation
 from tracetui.model.header import Header
-from tracetui.model.history import CHANGED, KNOWN, UNREAD, RulesetHistory
+from tracetui.model.history import CHANGED, KNOWN, PENDING, UNREAD, RulesetHistory
 from tracetui.model.hop import Hop
 from tracetui.model.packet import Packet
 from tracetui.model.pattern import Value
@@ -115,8 +115,10 @@ def _nft_hop(hop: Hop, history: RulesetHistory) -> HopExplanation:
     key = ChainKey(hop.family, hop.table, hop.chain)
     chain = history.chain(key, hop.readings)
     if hop.handle is None:
-        # The kernel has said everything: that the chain ended, and how.
-        return HopExplanation(KNOWN, hop.verdict, chain=chain.value)
+        # The kernel has said everything: that the chain ended, and how. What the chain was, and
+        # with it whether that can be, the reading to come will tell.
+        state = PENDING if chain.state == PENDING else KNOWN
+        return HopExplanation(state, hop.verdict, chain=chain.value)
     found = history.rule(key[:2], hop.handle, hop.readings)
     if found.value is None:
         return HopExplanation(found.state, hop.verdict)

@@ -80,6 +80,10 @@ class TraceApp(App[None]):
         self._has_changed = True
         self._is_behind = False
         """Whether there is more to take in, and that will be done soon."""
+        self._loop_here: Optional[asyncio.AbstractEventLoop] = None
+        self._is_told_to_end = False
+        self._early: Optional[list[Key]] = []
+        """Keys that came before there was a screen; None since there is one."""
         self._keyed = self._took = 0.0
         """When the last key came, and when something was taken in last; monotonic seconds."""
         self._garbage = Garbage()
@@ -101,9 +105,11 @@ class TraceApp(App[None]):
     def on_mount(self) -> None:
         """Begin to look at the session."""
         self._loop_here = asyncio.get_running_loop()
+        if self._is_told_to_end:
+            self.exit()
         self._apply(self.settings)
         self.set_interval(LOOK_SECONDS, self._look)
-        self.call_after_refresh(self._look)
+        self.call_after_refresh(self._begin)
         later(self, DIALOGS_SECONDS, lambda: self._dialogs)
 
     @cached_property
@@ -119,14 +125,26 @@ class TraceApp(App[None]):
 
     def exit_soon(self) -> None:
         """End as soon as the loop has its turn; safe from every thread and signal handler."""
-        with contextlib.suppress(RuntimeError, AttributeError):
-            self._loop_here.call_soon_threadsafe(self.exit)
+        self._is_told_to_end = True
+        if self._loop_here is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop_here.call_soon_threadsafe(self.exit)
 
     async def on_event(self, event: Event) -> None:
-        """Note when a key came."""
+        """Note when a key came, and keep it where there is nothing yet that it could go to."""
         if isinstance(event, Key):
             self._keyed = time.monotonic()
+            if self._early is not None:
+                self._early.append(event)
+                return
         await super().on_event(event)
+
+    def _begin(self) -> None:
+        """The screen is there: show what came meanwhile, do what was typed meanwhile."""
+        early, self._early = self._early or [], None
+        for key in early:
+            self.post_message(key)
+        self._look()
 
     def on_main_screen_chosen(self, event: MainScreen.Chosen) -> None:
         """Have the layout remembered."""

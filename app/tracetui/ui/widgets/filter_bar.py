@@ -42,7 +42,11 @@ class FilterBar(Vertical):
     def __init__(self, seen: Seen, history: FilterHistory, expression: str = "") -> None:
         """Begin with ``expression`` in force; ``seen`` completes what is typed."""
         super().__init__()
+        # Kept, not looked up: while the program ends, a timer may still find them gone.
         self._expression = ExpressionField(seen, history)
+        self._quick = [Field(id=name, select_on_focus=False, max_length=43) for name in FIELDS]
+        self._fields = [*self._quick, self._expression]
+        self._reason_line = Static("", id="reason", markup=False)
         self._at_first = expression
 
     @property
@@ -53,13 +57,13 @@ class FilterBar(Vertical):
     def compose(self) -> ComposeResult:
         """Lay out the fields above the expression."""
         with Horizontal(id="quick"):
-            for name in FIELDS:
-                yield Label(name, classes="filter-bar--label")
-                yield Field(id=name, select_on_focus=False, max_length=43)
+            for field in self._quick:
+                yield Label(field.id or "", classes="filter-bar--label")
+                yield field
         with Horizontal(id="line"):
             yield Label("filter", classes="filter-bar--label")
             yield self._expression
-        yield Static("", id="reason", markup=False)
+        yield self._reason_line
 
     def on_mount(self) -> None:
         """Have the expression in force that it began with."""
@@ -67,7 +71,7 @@ class FilterBar(Vertical):
 
     def focus_first(self) -> None:
         """Go to the first field, or to the expression if there is one."""
-        first = self._expression if self.expression else self.query_one("#src", Input)
+        first = self._expression if self.expression else self._quick[0]
         self.screen.set_focus(first)
 
     def set_expression(self, expression: str) -> None:
@@ -79,7 +83,7 @@ class FilterBar(Vertical):
     def clear(self) -> None:
         """Empty every field."""
         self._expression.remember()
-        for field in self.query(Input):
+        for field in self._fields:
             field.value = ""
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -88,7 +92,7 @@ class FilterBar(Vertical):
         self._apply()
 
     def _apply(self) -> None:
-        typed = {field.id or "": field.value for field in self.query(Input)}
+        typed = {field.id or "": field.value for field in self._fields}
         wrong: dict[str, Text] = {}
         try:
             view_filter = ViewFilter.parse(**typed)
@@ -96,9 +100,9 @@ class FilterBar(Vertical):
             wrong[error.field] = self._reason(error)
         else:
             self.post_message(self.Changed(view_filter))
-        for field in self.query(Input):
+        for field in self._fields:
             field.set_class(field.id in wrong, "-wrong")
-        self.query_one("#reason", Static).update(next(iter(wrong.values()), ""))
+        self._reason_line.update(next(iter(wrong.values()), ""))
         self.set_class(bool(wrong), "-wrong")
         self.set_class(bool(self.expression), "-expression")
 

@@ -64,13 +64,16 @@ class ModulesPane(Vertical):
         self._said = ""
         self._shown: object = None
         self._listing = Listing(ModuleTree(()), True, 0, ())
+        # Kept, not looked up: while the program ends, a timer may still find them gone.
         self._tree: Tree[Entry] = Tree("modules", id="tree")
+        self._sentence = Static("", id="sentence", markup=False)
+        self._find = Field(placeholder="find a module", id="find", max_length=64)
 
     def compose(self) -> ComposeResult:
         """Lay out the tree, the sentence above it, and where a name is looked for."""
-        yield Static("", id="sentence", markup=False)
+        yield self._sentence
         yield self._tree
-        yield Field(placeholder="find a module", id="find", max_length=64)
+        yield self._find
 
     def on_mount(self) -> None:
         """Show the modules and keep looking."""
@@ -109,7 +112,7 @@ class ModulesPane(Vertical):
     def action_find(self) -> None:
         """Look for modules by a part of their name."""
         self.add_class("-finding")
-        self.query_one("#find", Input).focus()
+        self._find.focus()
 
     def action_about(self) -> None:
         """Show everything that is known of what is under the cursor."""
@@ -144,7 +147,7 @@ class ModulesPane(Vertical):
         """Show all modules again; False if they are shown."""
         if not self.has_class("-finding"):
             return False
-        self.query_one("#find", Input).value = ""
+        self._find.value = ""
         self.remove_class("-finding")
         self._tree.focus()
         return True
@@ -158,7 +161,7 @@ class ModulesPane(Vertical):
     def _say(self, sentence: str) -> None:
         if sentence != self._said:
             self._said = sentence
-            self.query_one("#sentence", Static).update(inert(sentence))
+            self._sentence.update(inert(sentence))
         self.set_class(True, "-no-modules")
 
     def _show(self) -> None:
