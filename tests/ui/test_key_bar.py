@@ -20,6 +20,10 @@ async def test_it_tells_the_keys_of_the_pane_with_the_cursor(shown, seed):
         assert "t trace" not in bar(screen)
         assert "d delete" in bar(screen)
         assert bar(screen).endswith("F FLUSH")
+        await screen.press("slash")
+        assert bar(screen).startswith("↓ packets Esc clear")
+        await screen.press("down")
+        assert "t trace" in bar(screen)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 from textual.reactive import reactive
 from textual.widgets import Input
@@ -19,6 +19,10 @@ class Field(Input):
     def __init__(self, value: str = "", **options: Any) -> None:
         """``options`` are those of Textual's."""
         super().__init__(value, compact=True, classes="-textual-compact", **options)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> Optional[bool]:
+        """A line has nothing to scroll: up and down are for what it is in, and told there."""
+        return action not in ("scroll_up", "scroll_down")
 
     def on_mount(self) -> None:
         """Nothing on the screen blinks."""
