@@ -69,23 +69,27 @@ def test_commands_survive_noise_between_them():
     assert list(reader.feed(b'it"}\n')) == [{"do": "quit"}]
 
 
+PUT = 100
+"""Records of a megabyte, more than may wait."""
+
+
 def test_a_pipe_nobody_reads_drops_hops_and_counts_them_but_keeps_the_rest():
     out, into = os.pipe()
     box = Outbox(into)
-    for number in range(40):
+    for number in range(PUT):
         # Records of two sources are in frames of their own.
         kind = frames.NFLOG if number % 2 else frames.NFTRACE
         box.put_hops(kind, [bytes(1 << 20)], [float(number)])
         box.write()
     kept = HOP_BOUND >> 20
-    assert 40 - kept - 3 <= box.dropped <= 40 - kept
-    box.put(frames.STATUS, {"hops": 40})
+    assert PUT - kept - 3 <= box.dropped <= PUT - kept
+    box.put(frames.STATUS, {"hops": PUT})
     got = emptied(box, out)
     os.close(into)
     os.close(out)
     hops = [time for frame in got[:-1] for _, time in frame.records()]
-    assert hops == [float(number) for number in range(40 - box.dropped)]
-    assert got[-1].json() == {"hops": 40}
+    assert hops == [float(number) for number in range(PUT - box.dropped)]
+    assert got[-1].json() == {"hops": PUT}
 
 
 def emptied(box: Outbox, out: int) -> list[Frame]:

@@ -12,13 +12,16 @@ from typing import Any
 
 from tracetui.collector import frames
 
-HOP_BOUND = 16 << 20
-"""Bytes waiting for the session beyond which hops are dropped and counted."""
+HOP_BOUND = 64 << 20
+"""Bytes waiting for the session beyond which hops are dropped and counted: a second of the fastest
+flood. The collector goes before the session where they have one core, so that the kernel drops
+nothing; then the session takes in what waits here.
+"""
 FRAME_BYTES = 1 << 18
 """Bytes of records after which their frame ends: the session takes one in at a time."""
 HOLD_SECONDS = 0.02
 """How long records wait for others, to wake the session once for many: no screen is that fast."""
-BOUND = 2 * HOP_BOUND
+BOUND = HOP_BOUND + (16 << 20)
 """Bytes waiting beyond which nothing is taken in."""
 
 
