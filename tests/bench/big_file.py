@@ -32,7 +32,7 @@ FIRST_PORT = 20_000
 SECONDS = 300.0
 LESS = 4
 """How many times smaller the file is that it is held against."""
-TIMES = 2
+TIMES = 3
 
 
 def main() -> None:
