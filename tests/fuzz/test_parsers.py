@@ -135,6 +135,13 @@ def contradicted(given_to_it: tuple[str, Header, str]) -> object:
     return rule_meaning.contradiction(rule_meaning.meaning(text), header, iif, None)
 
 
+def fitted(given_to_it: tuple[str, Header]) -> object:
+    text, header = given_to_it
+    fields = rule_meaning.FIELD_OF
+    tests = [test for test in rule_meaning.meaning(text).tests if test.flag in fields]
+    return [rule_meaning.fits(test, header and header[fields[test.flag]]) for test in tests]
+
+
 def written(found: tuple[int, Packet] | None) -> None:
     """What was read can be explained, written to a file, and printed."""
     if found is None:
@@ -256,6 +263,7 @@ PARSERS = {
     "rule_meaning.contradiction": Fuzzed(
         contradicted, st.tuples(texts(material.RULES), HEADERS, st.none() | st.text(max_size=5))
     ),
+    "rule_meaning.fits": Fuzzed(fitted, st.tuples(texts(material.RULES), HEADERS)),
     "rule_meaning.meaning": Fuzzed(saying, texts(material.RULES)),
     "saved_lines.whole_lines": Fuzzed(
         lambda text: list(saved_lines.whole_lines(text.split("\n"))), texts(material.SAVED)
