@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -79,7 +80,8 @@ def test_the_last_minute_is_announced_and_a_key_extends(faults):
         program.wait_for("ends 1:")
         assert "e extends" not in program.text
         program.wait_for("e extends", 40)
-        program.wait_for("ends in 60 s: ")
+        # Looked at once a second; a machine with much to do has it some seconds late.
+        program.wait_for(lambda: re.search(r"ends in (60|5\d) s: ", program.text))
         program.type("e")
         program.wait_for("ends 10:")
         assert len(faults.namespace.trace_rules()) == 1
