@@ -27,6 +27,7 @@ TOOLS = ("ip", "nft", "ping", *XTABLES)
 # No test may fail because a machine is slow or shared.
 NO_CLOCK = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("short", NO_CLOCK)
+settings.register_profile("few", NO_CLOCK, max_examples=settings.default.max_examples // 5)
 settings.register_profile("long", NO_CLOCK, max_examples=20 * settings.default.max_examples)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
