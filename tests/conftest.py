@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -23,6 +24,11 @@ IN_CI = bool(os.environ.get("CI"))
 XTABLES = ("iptables-legacy", "iptables-nft", "ip6tables-legacy", "ip6tables-nft")
 STATE = Path("/run/tracetui")
 TOOLS = ("ip", "nft", "ping", *XTABLES)
+
+# Started in the background by a shell without job control, pytest ignores SIGINT, and so would all
+# that a test starts: what is to end by it would not.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No test may fail because a machine is slow or shared.
 NO_CLOCK = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -11,6 +11,7 @@ from tests.fuzz import damage
 from tests.fuzz.hops import STREAMS, arrivals
 
 from tracetui.model.assemble import ALIKE_PACKETS, TRACE_IDS, Assembler
+from tracetui.model.hook_hops import by_hook
 from tracetui.model.hop import Hop, Look
 from tracetui.model.packet import Packet
 from tracetui.session.store import PacketStore
@@ -52,7 +53,7 @@ def test_every_hop_is_in_one_packet_and_once(hops, limit):
     check_memory(assembler, limit)
     for packet in packets:
         assert packet.verdict in ("accept", "drop", "reject", "unknown")
-        grouped = [hop for at in packet.hops_at() for table in at.tables for _, hop in table.hops]
+        grouped = [hop for at in by_hook(packet) for table in at.tables for _, hop in table.hops]
         assert grouped == packet.hops
         assert len(packet.stamps()) == len(packet.changed_at_each()) == len(packet.hops)
         assert all(us is None or us >= 0 for us in packet.stamps())

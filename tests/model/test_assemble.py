@@ -9,6 +9,7 @@ from tests.recorded import SEED_HOPS, assembled, datagrams, hops_of, lines, plac
 
 from tracetui.model.assemble import ALIKE_PACKETS, OPEN_PACKETS, TRACE_IDS, Assembler
 from tracetui.model.header import Header
+from tracetui.model.hook_hops import by_hook
 from tracetui.model.hop import Hop, Look
 from tracetui.model.packet import MOST_HOPS
 from tracetui.model.place import HOOKS
@@ -47,7 +48,7 @@ def test_nat_both_ways_is_one_packet_and_is_told():
     echo, *_ = traversal("DNAT+MASQUERADE+MARK+LOG, 2 echoes")
     assert echo.nat is not None
     assert "dst" in echo.nat
-    hooks = [group.hook for group in echo.hops_at()]
+    hooks = [group.hook for group in by_hook(echo)]
     assert hooks == ["PREROUTING", "FORWARD", "POSTROUTING"]
 
 
@@ -159,7 +160,7 @@ def test_whatever_comes_every_hop_is_in_exactly_one_packet(hops):
     assert sorted(inside) == sorted(id(one) for one in hops)
     for packet in packets:
         assert packet.verdict in ("accept", "drop", "reject", "unknown")
-        assert sum(len(t.hops) for g in packet.hops_at() for t in g.tables) == len(packet.hops)
+        assert sum(len(t.hops) for g in by_hook(packet) for t in g.tables) == len(packet.hops)
 
 
 LIKELY_HOP = st.builds(

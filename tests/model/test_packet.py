@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.recorded import assembled, hops_of, lines
 
+from tracetui.model.hook_hops import by_hook
 from tracetui.model.hop import Hop
 from tracetui.model.packet import Packet
 
@@ -27,10 +28,10 @@ def nft(verdict: str) -> Hop:
 
 
 def test_hops_are_grouped_by_hook_and_table_in_path_order():
-    groups = [(group.hook, [table.table for table in group.tables]) for group in FIRST.hops_at()]
+    groups = [(group.hook, [table.table for table in group.tables]) for group in by_hook(FIRST)]
     assert groups[0] == ("PREROUTING", ["raw", "mangle", "nat"])
     assert [hook for hook, _ in groups] == ["PREROUTING", "FORWARD", "POSTROUTING"]
-    inside = [index for g in FIRST.hops_at() for t in g.tables for index, _ in t.hops]
+    inside = [index for g in by_hook(FIRST) for t in g.tables for index, _ in t.hops]
     assert inside == list(range(22))
 
 

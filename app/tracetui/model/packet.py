@@ -6,7 +6,7 @@ import marshal
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
 from tracetui.model import times
 from tracetui.model.growing import Growing
@@ -22,24 +22,6 @@ MOST_HOPS = 1024
 is no traversal, but something that comes again and again."""
 
 _HEADER_FIELDS = ("src", "sport", "dst", "dport", "ttl")
-
-
-class TableHops(NamedTuple):
-    """Consecutive hops of one table at one hook."""
-
-    backend: str
-    family: str
-    table: str
-    hops: tuple[tuple[int, Hop], ...]
-    """Each hop with its index in ``Packet.hops``."""
-
-
-class HookHops(NamedTuple):
-    """The hops of one hook, by table in the order they were passed."""
-
-    hook: Optional[str]
-    """One of ``place.HOOKS``; None where it is not known."""
-    tables: tuple[TableHops, ...]
 
 
 class _Open:
@@ -342,21 +324,6 @@ class Packet:
         ]
         gap, at = max(gaps, default=(0, 0), key=lambda one: one[0])
         return at if gap > 0 else None
-
-    def hops_at(self) -> tuple[HookHops, ...]:
-        """The hops grouped by hook and then by table, in path order."""
-        groups: list[tuple[Optional[str], list[TableHops]]] = []
-        for index, hop in enumerate(self.hops):
-            hook = self.hooks[index]
-            if not groups or groups[-1][0] != hook:
-                groups.append((hook, []))
-            tables = groups[-1][1]
-            key = (hop.backend, hop.family, hop.table)
-            if tables and tables[-1][:3] == key:
-                tables[-1] = tables[-1]._replace(hops=(*tables[-1].hops, (index, hop)))
-            else:
-                tables.append(TableHops(*key, ((index, hop),)))
-        return tuple(HookHops(hook, tuple(tables)) for hook, tables in groups)
 
     def changed_at_each(self) -> list[dict[str, Value]]:
         """The changed fields of each hop, as :meth:`changed` has them."""

@@ -32,9 +32,6 @@ SILENCE_SECONDS = 8.0
 """A collector that says nothing for so long hangs: it tells its state every second."""
 SWEEP_SECONDS = 25.0
 """How long its watchdog, or a sweep of ours, may take after a collector died."""
-TURN_SECONDS = 0.0005
-"""How long hops that are taken in may keep the reader of frames from its turn: it holds a
-megabyte, which a flood sends in a few hundredths of a second."""
 _STEP_SECONDS = 0.01
 _F_SETPIPE_SZ = 1031
 """fcntl(2); the module has a name for it since Python 3.10."""
@@ -79,7 +76,6 @@ class CollectorClient:
         except OSError as error:
             self._errors.close()
             raise Failure(f"could not start the collector: {error.strerror}") from None
-        sys.setswitchinterval(TURN_SECONDS)
         self._reader = threading.Thread(target=self._read, name="frames", daemon=True)
         self._reader.start()
 

@@ -114,7 +114,7 @@ class TraceApp(App[None]):
 
     @cached_property
     def _dialogs(self) -> Dialogs:
-        # A tenth of a start's imports, for what the first picture has nothing of.
+        # The first picture has nothing of them, and need not wait for their import.
         from tracetui.ui.dialogs import Dialogs
 
         return Dialogs(self, self.session, self._clock, self.tell, self.keymap)

@@ -9,8 +9,9 @@ from typing import NamedTuple, Optional
 from tracetui.model import chain_names
 from tracetui.model.explanation import HopExplanation, PacketExplanation
 from tracetui.model.history import KNOWN
+from tracetui.model.hook_hops import HookHops, TableHops, by_hook
 from tracetui.model.hop import Hop
-from tracetui.model.packet import HookHops, Packet, TableHops
+from tracetui.model.packet import Packet
 from tracetui.model.passed_by import passed_by
 from tracetui.model.place import built_in_hook
 from tracetui.model.rule_meaning import contradiction, meaning
@@ -68,7 +69,7 @@ def details(
     """
     lines = _Lines(packet, explanation, asked, width)
     found: list[Detail] = []
-    for at, group in enumerate(packet.hops_at()):
+    for at, group in enumerate(by_hook(packet)):
         here = lines.of_hook(at, group)
         if len(here) > 1:
             is_folded = asked.outline != (at in turned)
