@@ -23,6 +23,7 @@ from tracetui.kernel.netlink import NftTrace
 from tracetui.lab.network import SERVER, Lab
 from tracetui.lab.ruleset import Ruleset
 from tracetui.model.assemble import Assembler
+from tracetui.model.run import runs_of
 from tracetui.parse.nftrace_datagrams import NftraceDatagrams
 from tracetui.session.explanations import Explanations
 from tracetui.session.recording import RecordingWriter
@@ -95,7 +96,7 @@ def cost(datagrams: list[bytes], rulesets: Rulesets) -> list[float]:
     read = [decoder.hop(one, 1.7e9 + at * 2e-6) for at, one in enumerate(datagrams)]
     hops = [hop for hop in read if hop is not None]
     marks.append(time.process_time())
-    assembler.take(hops, packets.took)
+    assembler.take(runs_of(hops), packets.took)
     marks.append(time.process_time())
     for packet in packets.take_changed():
         writer.packet(packet, explanations.of(packet))

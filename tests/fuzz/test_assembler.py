@@ -14,6 +14,7 @@ from tracetui.model.assemble import ALIKE_PACKETS, TRACE_IDS, Assembler
 from tracetui.model.hook_hops import by_hook
 from tracetui.model.hop import Hop, Look
 from tracetui.model.packet import Packet
+from tracetui.model.run import runs_of
 from tracetui.session.store import PacketStore
 
 
@@ -71,7 +72,7 @@ def test_together_they_come_to_what_each_alone_comes_to(hops, limit):
         packets[packet.id] = packet
         counted[packet.id] += count
 
-    Assembler(limit).take(shared, took)
+    Assembler(limit).take(runs_of(shared), took)
     expected = assembled(Assembler(limit), shared)
     assert [state(packet) for packet in packets.values()] == [state(one) for one in expected]
     assert counted == {packet.id: len(packet.hops) for packet in expected}

@@ -16,8 +16,17 @@ from typing import Optional
 from tracetui.model.header import Header
 from tracetui.model.hop import Hop, Look
 from tracetui.model.packet import MOST_HOPS, Packet
-from tracetui.model.path import Standing, Steps, Track, runs
-from tracetui.model.times import Times, one_time
+from tracetui.model.path import (
+    NO_HEADER,
+    OTHER_DESTINATION,
+    SAME_DESTINATION,
+    Standing,
+    Steps,
+    Track,
+)
+from tracetui.model.run import Run, identity, is_alike, lasting
+from tracetui.model.times import Times, newest, one_time
+from tracetui.model.way import Stretch
 
 IDLE_SECONDS = 5.0
 """A packet without a hop for so long gets no more: slow consoles stretch one to half a second."""
@@ -50,17 +59,23 @@ class Assembler:
         self._moved: Optional[_Open] = None
         """The packet that the last hop was of."""
 
-    def take(self, hops: Iterable[Hop], took: Callable[[Packet, int], None]) -> None:
-        """Put hops into their packets; ``took`` is called with each packet that got so many."""
-        for run in runs(hops):
-            one = self._packet_of(run[0])
-            if one.add_run(run, self._steps):
-                took(one.packet, len(run))
-                continue
-            one.add(run[0], self._steps)
-            took(one.packet, 1)
-            for hop in run[1:]:
-                took(self.add(hop), 1)
+    def take(self, runs: Iterable[Run], took: Callable[[Packet, int], None]) -> None:
+        """Put hops into their packets; ``took`` is called with each packet that got so many.
+
+        It comes to what :meth:`add` comes to with one after the other.
+        """
+        for run in runs:
+            while True:
+                first = run.first
+                one = self._packet_of(first)
+                count = one.add_run(run, self._steps)
+                if not count:
+                    one.add(first, self._steps)
+                    count = 1
+                took(one.packet, count)
+                if count == len(run.places):
+                    break
+                run = run.after(count)
 
     def add(self, hop: Hop) -> Packet:
         """Put a hop into its packet, a new one or one that is open; the packet."""
@@ -145,7 +160,7 @@ class Assembler:
             return True
         if header is current.seen:
             return current.accepts(hop)
-        same = current.header is None or _lasting(current.header) == _lasting(header)
+        same = current.header is None or lasting(current.header) == lasting(header)
         return same and current.accepts(hop)
 
     def _start(self, hop: Hop) -> _Open:
@@ -268,41 +283,82 @@ class _Open:
 
     def add(self, hop: Hop, steps: Steps) -> None:
         """Take the hop in."""
-        backend = hop.at.backend
+        at, look, time = hop
+        backend = at.backend
         track = self._tracks[backend]
-        step = steps.after(track.standing, hop)
+        step = steps.after(track.standing, at, look.header is not None)
         (hook,) = step.hooks
         if hook is None and backend == "legacy":
             hook = self._tracks["nft"].standing.hook
         self.packet.add(hop, hook)
-        self._moved_to(step.standing, track, hop.look.header, hop)
+        self._moved_to(step.standing, track, look.header, look, time)
 
-    def add_run(self, run: Sequence[Hop], steps: Steps) -> bool:
-        """Take in a run whose first hop is its, if all of it surely is, as most are; whether it is.
+    def add_run(self, run: Run, steps: Steps) -> int:
+        """Take in the hops at the beginning of a run that surely are its, if the first is its.
 
+        How many those are; none where one of them has to be looked at alone. Most are whole runs.
         nft's ids leave no doubt; without them a packet that looks the same can come between.
         """
-        first = run[0]
-        backend = first[0].backend
-        track = self._tracks[backend]
-        step = steps.step(track.standing, run)
-        if step is None or (first[1].trace_id is None and len(self.alike) > 1):
-            return False
-        if backend == "legacy" and None in step.hooks:
-            return False
-        times = one_time([hop[2] for hop in run])
-        if not _are_together(times) or not self.packet.add_run(run, step, times):
-            return False
-        self._moved_to(step.standing, track, first[1].header, run[-1])
-        return True
+        looks = run.looks
+        if looks[0].trace_id is None and (len(self.alike) > 1 or looks[0].header is None):
+            return 0
+        track = self._tracks[run.places[0].backend]
+        shown = self._shown(looks, track.destination)
+        if len(shown) < len(looks):
+            run = run.before(len(shown))
+        step = steps.step(track.standing, run, shown)
+        size = len(step.places)
+        if size < len(run.places):
+            looks, times = looks[: step.which[-1] + 1], one_time(run.times[:size])
+        else:
+            looks, times = run.looks, one_time(run.times)
+        if not _are_together(times) or not self.packet.add_stretch(Stretch(step, looks, times)):
+            return 0
+        header = None
+        for look in looks:
+            header = look[4] or header
+        self._moved_to(step.standing, track, header, looks[-1], newest(times))
+        return size
+
+    def _shown(
+        self, looks: Sequence[Look], destination: Optional[tuple[Optional[str], Optional[int]]]
+    ) -> tuple[int, ...]:
+        """What looks show of where it goes (``path.Steps``), up to the first that may not be its.
+
+        The first one is.
+        """
+        shown: list[int] = []
+        iif = None if self._look is None else self.packet.iif
+        seen, known = self.seen, self.header
+        is_named = looks[0].trace_id is not None
+        for look in looks:
+            header, device = look[4], look[0]
+            if header is None:
+                shown.append(NO_HEADER)
+                iif = iif or device
+                continue
+            if shown:
+                is_strange = iif is not None and device is not None and device != iif
+                if is_strange or (header is not seen and not _is_it(known, header, is_named)):
+                    break
+            there = header[3], header[5]
+            is_same = destination is None or there == destination
+            shown.append(SAME_DESTINATION if is_same else OTHER_DESTINATION)
+            destination, seen, iif = there, header, iif or device
+        return tuple(shown)
 
     def _moved_to(
-        self, standing: Standing, track: Track, header: Optional[Header], last: Hop
+        self,
+        standing: Standing,
+        track: Track,
+        header: Optional[Header],
+        look: Look,
+        time: Optional[float],
     ) -> None:
         track.advance(standing, header)
-        self._look = last[1]
+        self._look = look
         self.seen = header or self.seen
-        self.time = last[2] if last[2] is not None else self.time
+        self.time = time if time is not None else self.time
 
     def _in_time(self, hop: Hop) -> bool:
         if hop.time is None or self.time is None:
@@ -327,26 +383,16 @@ class _Open:
         return track.accepts_destination(hop)
 
 
+def _is_it(known: Optional[Header], header: Header, is_named: bool) -> bool:
+    """Whether a packet known by one header can show another, which a trace id names or none."""
+    if known is None:
+        return is_named
+    return lasting(known) == lasting(header) if is_named else is_alike(known, header)
+
+
 def _are_together(times: Times) -> bool:
     """Whether no two of the times are further apart than the hops of one packet can be."""
     if not isinstance(times, tuple):
         return True
     known = [time for time in times if time is not None]
     return max(known) - min(known) <= IDLE_SECONDS
-
-
-def identity(header: Header) -> Hashable:
-    """What no rule changes before the last table of the way."""
-    return (header.src, header.sport, _lasting(header))
-
-
-def _lasting(header: Header) -> Hashable:
-    """What no rule changes at all: source NAT rewrites the source before some nft chains.
-
-    Family, protocol, length, IP id; flags, TCP's numbers, ICMP's type and code; ICMP's sequence,
-    the fragment, the SPI. By position, as it is made for each hook of each packet. TCPMSS makes a
-    SYN longer that has no such option (net/netfilter/xt_TCPMSS.c).
-    """
-    flags = header[9]
-    lengths = header[6:8] if flags is None or "SYN" not in flags else header[7:8]
-    return header[:2] + lengths + header[9:14] + header[15:18]

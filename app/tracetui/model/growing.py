@@ -24,16 +24,16 @@ class Growing:
         self.oif: Optional[str] = None
 
     def add(self, stretch: Stretch) -> None:
-        """Take a run in; what follows its first hop shows neither devices nor another header."""
+        """Take some hops in."""
         self._gone = None
         self.length += len(stretch.step.places)
         self.stretches.append(stretch)
-        look = stretch.look
-        if self.header is None:
-            self.header = look.header
-        if self.iif is None:
-            self.iif = look.iif
-        self.oif = look.oif or self.oif
+        for look in stretch.looks:
+            if self.header is None:
+                self.header = look[4]
+            if self.iif is None:
+                self.iif = look[0]
+            self.oif = look[1] or self.oif
 
     @property
     def gone(self) -> tuple[Way, list[Look]]:
@@ -58,6 +58,6 @@ class Growing:
     def times(self) -> list[Optional[float]]:
         """Of each hop."""
         times: list[Optional[float]] = []
-        for step, _, _, some in self.stretches:
+        for step, _, some in self.stretches:
             times += some if isinstance(some, tuple) else (some,) * len(step.places)
         return times

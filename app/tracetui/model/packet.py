@@ -12,9 +12,8 @@ from tracetui.model import times
 from tracetui.model.growing import Growing
 from tracetui.model.header import Header
 from tracetui.model.hop import SINCE_EPOCH, YEAR_10000, Hop, Look
-from tracetui.model.path import Step, position, table_rank
+from tracetui.model.path import position, table_rank
 from tracetui.model.pattern import Value
-from tracetui.model.times import Times
 from tracetui.model.way import Stretch, Way, each_of, own, taken
 
 MOST_HOPS = 1024
@@ -94,7 +93,7 @@ class Packet:
     def first(self) -> Look:
         """How it looked at its first hop."""
         here = self._growing
-        return self.hops[0].look if here is None else here.stretches[0].look
+        return self.hops[0].look if here is None else here.stretches[0].looks[0]
 
     @property
     def times(self) -> list[Optional[float]]:
@@ -185,20 +184,20 @@ class Packet:
             here.hooks.append(hook)
             here.note(hop.look)
 
-    def add_run(self, run: Sequence[Hop], step: Step, times: Times) -> bool:
-        """Put a run, and the step it is, at the end; False, and nothing done, where it can't be.
+    def add_stretch(self, stretch: Stretch) -> bool:
+        """Put hops that came as a run at the end; False, and nothing done, where it can't be.
 
         So it is where any of its hops came alone, or from the other backend.
         """
-        here = self._growing
+        here, places = self._growing, stretch.step.places
         if here is None:
             if self._open is not None or self._own is not None:
                 return False
-            here = self._growing = Growing(run[0][0].backend)
-        elif here.backend != run[0][0].backend or here.length + len(run) > MOST_HOPS:
+            here = self._growing = Growing(places[0].backend)
+        elif here.backend != places[0].backend or here.length + len(places) > MOST_HOPS:
             return False
         self._open = None
-        here.add(tuple.__new__(Stretch, (step, run[0][1], run[-1][1], times)))
+        here.add(stretch)
         return True
 
     def _place_of(self, hop: Hop, hook: Optional[str]) -> int:

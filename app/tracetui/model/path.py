@@ -5,13 +5,14 @@ Order of hooks and tables: include/uapi/linux/netfilter_ipv4.h (enum nf_ip_hook_
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable
 from typing import Optional
 
 from tracetui.model.header import Header
-from tracetui.model.hop import Hop, Look
+from tracetui.model.hop import Hop
 from tracetui.model.memory import Memory
 from tracetui.model.place import TABLES, Place
+from tracetui.model.run import Run
 
 _FOLLOWS = {
     "PREROUTING": ("INPUT", "FORWARD", "POSTROUTING"),
@@ -106,6 +107,20 @@ class Standing:
             entered |= {at.chain_key}
         return Standing(hook or self.hook, at.table_key, at, closed, base_rule, entered)
 
+    def can_turn(self, at: Place) -> bool:
+        """Whether a hop there can show another destination than the one before it.
+
+        It changes at the nat position of PREROUTING and OUTPUT only, with a nat hop for the first
+        packet of a connection and without one for all others.
+        """
+        here, hook = self.hook, self.hook_of(at)
+        if hook is None or here is None:
+            return True
+        if here not in ("PREROUTING", "OUTPUT"):
+            return False
+        rank = table_rank(hook, at.table)
+        return hook != here or rank is None or rank >= _NAT
+
     def _goes_on(self, at: Place) -> bool:
         """Whether a place can follow inside one table: its base chain only runs forward, once.
 
@@ -129,87 +144,73 @@ STEPS_KEPT = 8192
 class Step:
     """What hops that come one after the other bring a packet to; the same object for the same."""
 
-    __slots__ = ("hooks", "places", "standing")
+    __slots__ = ("hooks", "places", "standing", "which")
 
     def __init__(
-        self, standing: Standing, places: tuple[Place, ...], hooks: tuple[Optional[str], ...]
+        self,
+        standing: Standing,
+        places: tuple[Place, ...],
+        hooks: tuple[Optional[str], ...],
+        which: tuple[int, ...],
     ) -> None:
         self.standing = standing
         self.places = places
         self.hooks = hooks
         """Of each of them."""
+        self.which = which
+        """Which of the run's looks each has."""
+
+
+NO_HEADER, SAME_DESTINATION, OTHER_DESTINATION = range(3)
+"""What a piece of a run shows of where the packet goes, against what was shown before."""
 
 
 class Steps:
     """The steps that packets took; those of a flow take the same ones, which are found once."""
 
     def __init__(self) -> None:
-        self._of_runs: Memory[Hashable, Optional[Step]] = Memory(STEPS_KEPT)
+        self._of_runs: Memory[Hashable, Step] = Memory(STEPS_KEPT)
         self._of_hops: Memory[tuple[Standing, Place, bool], Step] = Memory(STEPS_KEPT)
 
-    def step(self, standing: Standing, run: Sequence[Hop]) -> Optional[Step]:
-        """The step by a run (:func:`runs`); None where one of its hops is not accepted."""
-        # In a run the first hop and the last tell which of them have a header.
-        first, last = run[0][1].header is None, run[-1][1].header is None
-        places = tuple([hop[0] for hop in run])
-        key = (standing, first, last, places)
-        known = self._of_runs.get(key, _UNKNOWN)
-        if known is _UNKNOWN:
-            known = self._of_runs.learn(key, self._step_by_step(standing, places, run))
-        return known
+    def step(self, standing: Standing, run: Run, shown: tuple[int, ...]) -> Step:
+        """The step by as many hops of a run as surely can follow each other; the first may.
 
-    def after(self, standing: Standing, hop: Hop) -> Step:
+        ``shown`` says of each piece what it shows of the destination.
+        """
+        key = (standing, run.places, run.counts, shown)
+        return self._of_runs.get(key) or self._of_runs.learn(key, self._step_by_step(*key))
+
+    def after(self, standing: Standing, at: Place, has_header: bool) -> Step:
         """The step by one hop, accepted or not."""
-        key = (standing, hop[0], hop[1].header is not None)
+        key = (standing, at, has_header)
         known = self._of_hops.get(key)
         if known is None:
-            step = Step(standing.after(*key[1:]), hop[:1], (standing.hook_of(hop[0]),))
+            step = Step(standing.after(at, has_header), (at,), (standing.hook_of(at),), (0,))
             known = self._of_hops.learn(key, step)
         return known
 
     def _step_by_step(
-        self, standing: Standing, places: tuple[Place, ...], run: Sequence[Hop]
-    ) -> Optional[Step]:
-        hooks: tuple[Optional[str], ...] = ()
-        for hop in run:
-            if not standing.accepts(hop[0], hop[1].header is not None):
-                return None
-            step = self.after(standing, hop)
-            standing, hooks = step.standing, hooks + step.hooks
-        return Step(standing, places, hooks)
-
-
-_UNKNOWN = Step(BEGINNING, (), ())
-
-
-def runs(hops: Iterable[Hop]) -> Iterator[list[Hop]]:
-    """Hops as they came, those together that came one after the other and look as of one packet.
-
-    In a run all have one look, or, from nft, all have one trace id, the first can have a header and
-    devices, and the others have one look without. Whether they are of one packet depends on it.
-    """
-    run: list[Hop] = []
-    header: Optional[Header] = None
-    trace_id: Optional[int] = None
-    last: Optional[Look] = None
-    for hop in hops:
-        look = hop[1]
-        if look is last:
-            goes_on = header is None if trace_id is not None else header is not None
-        else:
-            iif, oif, _, _, header, number, _ = look
-            is_bare = header is None and iif is None and oif is None
-            is_same = number is not None and number == trace_id
-            goes_on = is_bare and is_same and len(run) == 1
-            last, trace_id = look, number
-        if goes_on:
-            run.append(hop)
-        else:
-            if run:
-                yield run
-            run = [hop]
-    if run:
-        yield run
+        self,
+        standing: Standing,
+        places: tuple[Place, ...],
+        counts: tuple[int, ...],
+        shown: tuple[int, ...],
+    ) -> Step:
+        hooks: list[Optional[str]] = []
+        which = [piece for piece, count in enumerate(counts) for _ in range(count)]
+        for index, (at, piece) in enumerate(zip(places, which)):
+            has_header = shown[piece] != NO_HEADER
+            if index and not standing.accepts(at, has_header):
+                break
+            # The hops of a piece go where its first does.
+            is_first = index and which[index - 1] != piece
+            if is_first and shown[piece] == OTHER_DESTINATION and not standing.can_turn(at):
+                break
+            step = self.after(standing, at, has_header)
+            standing = step.standing
+            hooks += step.hooks
+        size = len(hooks)
+        return Step(standing, places[:size], tuple(hooks), tuple(which[:size]))
 
 
 class Track:
@@ -228,24 +229,11 @@ class Track:
         return self.standing.accepts(hop[0], hop[1].header is not None)
 
     def accepts_destination(self, hop: Hop) -> bool:
-        """Whether the hop's destination can differ from the one before it.
-
-        It changes at the nat position of PREROUTING and OUTPUT only, with a nat hop for the first
-        packet of a connection and without one for all others.
-        """
+        """Whether the hop's destination is the one before it, or can have become another."""
         header = hop.look.header
         if header is None or self.destination is None:
             return True
-        if (header.dst, header.dport) == self.destination:
-            return True
-        here = self.standing.hook
-        hook = self.standing.hook_of(hop.at)
-        if hook is None or here is None:
-            return True
-        if here not in ("PREROUTING", "OUTPUT"):
-            return False
-        rank = table_rank(hook, hop.table)
-        return hook != here or rank is None or rank >= _NAT
+        return (header.dst, header.dport) == self.destination or self.standing.can_turn(hop.at)
 
     def advance(self, standing: Standing, header: Optional[Header]) -> None:
         """Move on to where hops brought it that showed this header."""

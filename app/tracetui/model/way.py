@@ -19,8 +19,8 @@ from tracetui.model.pattern import ADDRESSES, Pattern, Traits, Value, pattern
 from tracetui.model.place import Place
 from tracetui.model.times import Times
 
-KEPT = 1024
-"""Ways remembered that came as runs."""
+KEPT = 8192
+"""Ways remembered that came as runs; batches cut runs, so one way comes as several."""
 Own = tuple[object, ...]
 """What is a packet's own of one look; the rest is in the traits."""
 
@@ -103,13 +103,11 @@ def taken(
 
 
 class Stretch(NamedTuple):
-    """A run of hops (``path.runs``)."""
+    """Hops that came as one run (``model.run``), or its beginning."""
 
     step: Step
-    look: Look
-    """Of the first."""
-    rest: Look
-    """Of the others."""
+    looks: tuple[Look, ...]
+    """Those that the step names."""
     times: Times
 
 
@@ -118,12 +116,14 @@ def gone(stretches: Sequence[Stretch]) -> tuple[Way, list[Look]]:
     different: list[Look] = []
     numbers: dict[int, int] = {}
     parts: list[object] = []
-    for step, look, rest, _ in stretches:
-        for one in (look, rest):
-            if id(one) not in numbers:
-                numbers[id(one)] = len(different)
-                different.append(one)
-        parts += (step, numbers[id(look)], numbers[id(rest)])
+    for step, looks, _ in stretches:
+        parts.append(step)
+        for look in looks:
+            number = numbers.get(id(look))
+            if number is None:
+                number = numbers[id(look)] = len(different)
+                different.append(look)
+            parts.append(number)
     key = (*parts, *[_traits(look) for look in different])
     found = _gone.get(key)
     if found is None:
@@ -137,11 +137,11 @@ def each_of(
     """Place, hook and look of each hop."""
     places: tuple[Place, ...] = ()
     hooks: tuple[Optional[str], ...] = ()
-    looks: list[Look] = []
-    for step, look, rest, _ in stretches:
+    each: list[Look] = []
+    for step, looks, _ in stretches:
         places, hooks = places + step.places, hooks + step.hooks
-        looks += (look, *(rest,) * (len(step.places) - 1))
-    return places, hooks, looks
+        each += [looks[which] for which in step.which]
+    return places, hooks, each
 
 
 def _nat(traits: tuple[Traits, ...]) -> Optional[Mapping[str, Value]]:

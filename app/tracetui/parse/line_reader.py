@@ -10,6 +10,7 @@ import re
 from typing import Optional
 
 from tracetui.model.hop import Hop
+from tracetui.model.run import Piece
 from tracetui.parse import logline, losses, nft_monitor, wrapper, xtables_monitor
 from tracetui.parse.clock import Clock
 from tracetui.parse.log_text import LogText
@@ -75,9 +76,9 @@ class LineReader:
 
     def feed(self, line: str) -> list[Hop]:
         """The hops that are known with this line, in the log's order."""
-        plain = self.take_plain(TextBlock(line), 1)
+        plain = self.take_plain(TextBlock(line), 0)
         if plain:
-            return plain
+            return [hop for piece in plain for hop in piece.hops]
         self._is_calm = False
         self.lines += 1
         out: list[Hop] = []
@@ -88,20 +89,21 @@ class LineReader:
             self._take(text, self.lines, out)
         return out
 
-    def take_plain(self, block: TextBlock, most: int) -> list[Hop]:
-        """The hops of lines of plain dmesg that a block goes on with, so many at most, for speed.
+    def take_plain(self, block: TextBlock, most: int) -> list[Piece]:
+        """The hops of lines of plain dmesg that a block goes on with, for speed.
 
-        Those lines are taken from it. None leaves the next line to :meth:`feed`: nothing was done.
+        Of lines of so many characters at most, or of one; they are taken from it. None leaves the
+        next line to :meth:`feed`: nothing was done.
         """
         if not self._is_calm and (
             self._nft.is_waiting or self._xtables.is_waiting or self._structured.is_open
         ):
             return []
-        hops = self._log.take_dmesg(block, most)
-        if hops:
+        found = self._log.take_dmesg(block, most)
+        if found:
             self._is_calm = True
-            self.lines += len(hops)
-        return hops
+            self.lines += sum(len(piece.places) for piece in found)
+        return found
 
     def pass_by(self) -> None:
         """Count a line that somebody else reads."""

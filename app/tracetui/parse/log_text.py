@@ -10,6 +10,7 @@ import re
 from typing import NamedTuple, Optional
 
 from tracetui.model.hop import LOG, Hop
+from tracetui.model.run import Piece
 from tracetui.parse import kmsg, log_body, logline, wrapper
 from tracetui.parse.clock import Clock
 from tracetui.parse.plain_dmesg import PlainDmesg
@@ -78,17 +79,14 @@ class LogText:
         self.took_beginning = False
         """Whether the last line ended a record that the line before it began."""
 
-    def take_dmesg(self, block: TextBlock, most: int) -> list[Hop]:
-        """The hops of lines of plain dmesg that a block goes on with, so many at most; for speed.
-
-        They are taken from it.
-        """
+    def take_dmesg(self, block: TextBlock, most: int) -> list[Piece]:
+        """The hops of lines of plain dmesg that a block goes on with (``PlainDmesg.pieces``)."""
         if self._pending is not None or self._head is not None:
             return []
-        hops = self._dmesg.hops(block, most, self._wrapped_at)
-        if hops:
+        found = self._dmesg.pieces(block, most, self._wrapped_at)
+        if found:
             self._ended_at = block.last_length
-        return hops
+        return found
 
     def take(self, text: str, found: re.Match[str], out: list[Hop]) -> bool:
         """A line with a place."""

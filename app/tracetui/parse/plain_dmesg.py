@@ -8,23 +8,31 @@ to ``log_text``, which reads these lines too.
 from __future__ import annotations
 
 import re
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from itertools import groupby, takewhile
+from operator import itemgetter
 from typing import Optional
 
 from tracetui.model.header import Header
-from tracetui.model.hop import Hop, Look, new_hop
+from tracetui.model.hop import Look
 from tracetui.model.memory import Memory
 from tracetui.model.place import Place
+from tracetui.model.run import Piece
 from tracetui.parse import ethernet, log_body, logline
 from tracetui.parse.text_block import TextBlock
 
 KEPT = 4096
 """Texts of each kind remembered."""
+LONGEST_LOOK = 1 << 20
+"""Characters."""
 _LINE = re.compile(
-    r"\[ {0,11}([0-9]{1,12}\.[0-9]{6})\] (TRACE: \S{1,600}) (IN=[^\n]*)\n?|", re.ASCII
+    r"\[( {0,11}[0-9]{1,12}\.[0-9]{6})\] (TRACE: [^ ]+) (IN=.*)\n?|.+\n?|\n", re.ASCII
 )
-"""A line, or nothing where there is none like it; what stands in it is looked at when it comes for
-the first time."""
+"""A line: its stamp, its place and what is behind it, or nothing of a line of another kind. What
+stands in them is looked at when it comes for the first time."""
+_AROUND = len("[] ") + len(" ")
+"""Characters of such a line that are in none of the three."""
+_Row = tuple[str, str, str]
 _WHERE = re.compile(r"TRACE: [^:\s]{1,255}:\S{1,255}:(?:rule|return|policy):[0-9]{1,10}", re.ASCII)
 _ESCAPES = re.compile(r"[\r\x1b]")
 _ADDRESS = r"([0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3})"
@@ -52,50 +60,65 @@ class PlainDmesg:
         self._places: dict[str, Memory[str, Place]] = {
             family: Memory(KEPT) for family in ("ip", "ip6")
         }
+        self._ahead = 0
+        """Characters to look at, beyond one line: the longer all were just so, the more."""
 
-    def hops(self, block: TextBlock, most: int, but: Optional[int] = None) -> list[Hop]:
-        """The hops of the lines that a block goes on with, so many at most.
+    def pieces(self, block: TextBlock, most: int, but: Optional[int] = None) -> list[Piece]:
+        """The hops of the lines that a block goes on with, of so many characters at most.
 
-        They are taken from it; the first that is not just so, or has ``but`` characters, is left.
+        Of one line at least. They are taken from it; the first that is not just so, or has ``but``
+        characters, is left.
         """
-        hops: list[Hop] = []
-        known, last = self._known.get, None
-        for line in islice(_LINE.finditer(block.text, block.at), most):
-            stamp, where, rest = line.groups()
-            if rest is None or (but is not None and line.end(3) - line.start() == but):
-                break
-            seen = known(rest)
-            place = seen[1].get(where) if seen is not None else None
-            if seen is not None and place is not None:
-                hop: Optional[Hop] = new_hop(Hop, (place, seen[0], float(stamp)))
-            else:
-                hop = self._new(stamp, where, rest)
-            if hop is None:
-                break
-            hops.append(hop)
-            last = line
-        if last is not None:
-            block.at = last.start()
-            block.pass_to(last.end(3))
-        return hops
+        end = block.end_of(min(most, self._ahead))
+        rows: list[_Row] = _LINE.findall(block.text, block.at, end)
+        fit = rows if but is None else list(takewhile(lambda row: _length(row) != but, rows))
+        found = list(self._read(fit))
+        taken = sum(len(piece.places) for piece in found)
+        self._note(end - block.at if taken == len(rows) else 0)
+        if taken:
+            if taken < len(rows):
+                end = block.at + sum(_length(row) + 1 for row in rows[:taken]) - 1
+            block.pass_to(end, _length(rows[taken - 1]))
+        return found
 
-    def _new(self, stamp: str, where: str, rest: str) -> Optional[Hop]:
-        """The hop of a line of which not all has come before; None says nothing of it."""
-        if _WHERE.fullmatch(where) is None or _ESCAPES.search(rest) is not None:
-            return None
-        known = self._known.get(rest) or self._learn(rest)
-        if known is None:
-            return None
-        look, places = known
-        at = places.get(where)
-        if at is None:
-            hop = logline.parse(f"{where} {rest}", float(stamp))
-            if hop is None:
-                return None
-            at = places.learn(where, hop.at)
-        return Hop(at, look, float(stamp))
+    def _note(self, good: int) -> None:
+        """Note how many characters in one go were of such lines; none where one was not."""
+        self._ahead = max(self._ahead, min(LONGEST_LOOK, 2 * good)) if good else 0
+
+    def _read(self, rows: list[_Row]) -> Iterator[Piece]:
+        """What the lines hold, up to the first that is not just so."""
+        for rest, alike in groupby(rows, itemgetter(2)):
+            known = self._known.get(rest) or self._learn(rest)
+            if known is None:
+                return
+            look, places = known
+            stamps, wheres, _ = zip(*alike)
+            try:
+                here = tuple(map(places.__getitem__, wheres))
+            except KeyError:
+                here = tuple(self._places_of(wheres, places, rest))
+            if here:
+                yield Piece(here, look, tuple(map(float, stamps[: len(here)])))
+            if len(here) < len(wheres):
+                return
+
+    def _places_of(
+        self, wheres: Iterable[str], places: Memory[str, Place], rest: str
+    ) -> Iterator[Place]:
+        """The places that words are, some of them new, up to the first that is none."""
+        for where in wheres:
+            at = places.get(where)
+            if at is None:
+                is_one = _WHERE.fullmatch(where) is not None
+                hop = logline.parse(f"{where} {rest}", None) if is_one else None
+                if hop is None:
+                    return
+                at = places.learn(where, hop.at)
+            yield at
 
     def _learn(self, rest: str) -> Optional[_Known]:
+        if not rest or _ESCAPES.search(rest) is not None:
+            return None
         look = read_usual(rest)
         if look is None:
             body = log_body.read(rest[: log_body.LONGEST].strip())
@@ -105,6 +128,11 @@ class PlainDmesg:
         header = look.header
         family = "ip6" if header is not None and header.family == 6 else "ip"
         return self._known.learn(rest, (look, self._places[family]))
+
+
+def _length(row: _Row) -> int:
+    """Characters of a line; only of one that is just so."""
+    return sum(map(len, row)) + _AROUND
 
 
 def read_usual(rest: str) -> Optional[Look]:

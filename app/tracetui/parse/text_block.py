@@ -30,12 +30,18 @@ class TextBlock:
 
     def take(self) -> str:
         """The next line, if there is one."""
-        end = self.text.find("\n", self.at)
-        begin = self.at
-        self.pass_to(len(self.text) if end < 0 else end)
-        return self.text[begin : self.at - 1]
+        end, begin = self.end_of(0), self.at
+        self.pass_to(end, end - begin)
+        return self.text[begin:end]
 
-    def pass_to(self, end: int) -> None:
-        """Take the next line, which ends there."""
-        self.last_length = end - self.at
+    def end_of(self, most: int) -> int:
+        """Where the last of the next lines ends that have so many characters; of one at least."""
+        end = self.text.rfind("\n", self.at, self.at + most)
+        if end < 0:
+            end = self.text.find("\n", self.at)
+        return end if end >= 0 else len(self.text)
+
+    def pass_to(self, end: int, last_length: int) -> None:
+        """Take the next lines, the last of which ends there and has so many characters."""
+        self.last_length = last_length
         self.at = end + 1

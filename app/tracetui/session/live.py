@@ -18,6 +18,7 @@ from tracetui.model.hop import Hop
 from tracetui.model.installed import InstalledRule
 from tracetui.model.packet import Packet
 from tracetui.model.rule import TraceRule
+from tracetui.model.run import runs_of
 from tracetui.parse import kmsg
 from tracetui.parse.datagrams import Datagrams
 from tracetui.parse.nflog_datagrams import NflogDatagrams
@@ -222,7 +223,7 @@ class LiveSession:
                 else:
                     yield hop
 
-        self._assembler.take(hops(), self.packets.took)
+        self._assembler.take(runs_of(hops()), self.packets.took)
         if skipped:
             self._set_status(skipped=self.status.skipped + skipped)
 

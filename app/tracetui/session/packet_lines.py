@@ -21,6 +21,8 @@ from tracetui.session.inert import inert_json
 
 KEPT = 1024
 """Patterns of which the texts are remembered."""
+_NUMBERS = (int, float)
+"""No bool, of which JSON has another word."""
 _HOPS = ', "hops": [{"us": '
 """Between a packet's own fields and the first hop's time."""
 
@@ -72,15 +74,16 @@ class PacketLines:
         return f"{{{head}{_HOPS}{''.join(parts)}{nat}{known.tail}"
 
     def _fields(self, values: Mapping[str, object]) -> str:
-        return ", ".join(map(self._field, values.items()))
-
-    def _field(self, field: tuple[str, object]) -> str:
-        """A field with its value as JSON; what no encoder is needed for, or what came before."""
-        name, value = field
-        kind = type(value)
-        if kind is int or kind is float:
-            return f'"{name}": {value!r}'
-        return f'"{name}": {self._words.get(value) or self._words.learn(value, self._text(value))}'
+        """Fields with their values as JSON; what needs no encoder, or came before, is quick."""
+        words = self._words
+        return ", ".join(
+            [
+                f'"{name}": {value!r}'
+                if type(value) in _NUMBERS
+                else f'"{name}": {words.get(value) or words.learn(value, self._text(value))}'
+                for name, value in values.items()
+            ]
+        )
 
     def _rests(self, known: _Texts, way: Way) -> list[str]:
         """What stands behind the times of a way's hops."""

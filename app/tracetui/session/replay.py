@@ -14,6 +14,7 @@ from tracetui.model.hop import Hop
 from tracetui.model.installed import InstalledRule
 from tracetui.model.packet import Packet
 from tracetui.model.rule import TraceRule
+from tracetui.model.run import runs
 from tracetui.parse.line_reader import LineReader
 from tracetui.parse.text_block import TextBlock
 from tracetui.session import recording
@@ -35,6 +36,8 @@ from tracetui.session.text_lines import TextLines
 
 LOOK_AT_CLOCK = 128
 """Lines between two looks at the clock."""
+PLAIN_CHARACTERS = 1 << 16
+"""The same for those of plain dmesg, of which a packet has some thousand."""
 WAIT_SECONDS = 0.002
 """How long one poll waits for a file that has nothing to read at the moment."""
 IDLE_SECONDS = 0.05
@@ -125,7 +128,7 @@ class ReplaySession:
         while not self._pace.is_waiting and not self.rulesets.is_behind:
             plain = self._take_plain()
             hops, taken = hops + plain, taken + plain
-            if plain < LOOK_AT_CLOCK:
+            if self._block.is_done or not plain:
                 line = self._next_line()
                 if line is not _NOTHING:
                     hops, taken = hops + self._take(line), taken + 1
@@ -243,12 +246,12 @@ class ReplaySession:
         self._notices.append(Notice(time.time(), "warning", self._why_not))
 
     def _take_plain(self) -> int:
-        """Take in lines of plain dmesg, for speed, LOOK_AT_CLOCK of them at most: how many."""
+        """Take in lines of plain dmesg, for speed: how many."""
         if not self._pace.is_none:
             return 0
-        hops = self._reader.take_plain(self._block, LOOK_AT_CLOCK)
-        self._assembler.take(hops, self.packets.took)
-        return len(hops)
+        found = self._reader.take_plain(self._block, PLAIN_CHARACTERS)
+        self._assembler.take(runs(found), self.packets.took)
+        return sum(len(piece.places) for piece in found)
 
     def _next_line(self) -> Any:
         """The next line, None for the end of a file, _NOTHING where a piece is at its end."""

@@ -1,0 +1,172 @@
+"""Hops that came one after the other and look as of one packet, as most do: put together at once.
+
+This is the hot path of a trace in this layer, with ``path.Steps`` and ``_Open.add_run`` of
+``assemble``. Which of the hops are of one packet is found out there; a run only holds what may be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, Optional
+
+from tracetui.model.header import Header
+from tracetui.model.hop import Hop, Look
+from tracetui.model.place import Place
+
+LONGEST = 256
+"""Hops of a run. A packet has tens; what is looked up by a run must not be long."""
+
+
+class Piece(NamedTuple):
+    """Hops that came one after the other and have one look."""
+
+    places: tuple[Place, ...]
+    look: Look
+    times: tuple[Optional[float], ...]
+
+    @property
+    def hops(self) -> list[Hop]:
+        """They themselves."""
+        return [Hop(at, self.look, time) for at, time in zip(self.places, self.times)]
+
+
+class Run(NamedTuple):
+    """Pieces that came one after the other and may be of one packet.
+
+    They all have one trace id of nft's, or none and headers that differ in nothing that lasts.
+    """
+
+    places: tuple[Place, ...]
+    times: tuple[Optional[float], ...]
+    looks: tuple[Look, ...]
+    """Of each piece."""
+    counts: tuple[int, ...]
+    """The hops of each piece."""
+
+    @property
+    def first(self) -> Hop:
+        """Its first hop."""
+        return Hop(self.places[0], self.looks[0], self.times[0])
+
+    def after(self, hops: int) -> Run:
+        """What is left of it behind so many hops."""
+        counts, at = list(self.counts), 0
+        left = hops
+        while left >= counts[at]:
+            left -= counts[at]
+            at += 1
+        counts[at] -= left
+        return Run(self.places[hops:], self.times[hops:], self.looks[at:], tuple(counts[at:]))
+
+    def before(self, piece: int) -> Run:
+        """The first so many pieces of it."""
+        hops = sum(self.counts[:piece])
+        return Run(self.places[:hops], self.times[:hops], self.looks[:piece], self.counts[:piece])
+
+
+class _Growing:
+    """A run that grows."""
+
+    __slots__ = ("counts", "looks", "places", "times")
+
+    def __init__(self) -> None:
+        self.places: list[Place] = []
+        self.times: list[Optional[float]] = []
+        self.looks: list[Look] = []
+        self.counts: list[int] = []
+
+    def is_to_end(self, look: Look, at: Place) -> bool:
+        """Whether what comes next is not to be in it."""
+        return bool(self.looks) and not (
+            _go_together(self.looks[-1], look) and _goes_on(self.places, look, at)
+        )
+
+    @property
+    def run(self) -> Run:
+        """It as it is."""
+        places, times, looks, counts = self.places, self.times, self.looks, self.counts
+        return Run(tuple(places), tuple(times), tuple(looks), tuple(counts))
+
+
+def runs(pieces: Iterable[Piece]) -> Iterator[Run]:
+    """The runs that pieces make, in their order."""
+    run = _Growing()
+    for places, look, times in pieces:
+        if run.is_to_end(look, places[0]):
+            yield run.run
+            run = _Growing()
+        run.places += places
+        run.times += times
+        run.looks.append(look)
+        run.counts.append(len(places))
+    if run.looks:
+        yield run.run
+
+
+def runs_of(hops: Iterable[Hop]) -> Iterator[Run]:
+    """The runs that hops make, in their order."""
+    run = _Growing()
+    places, times, looks, counts = run.places, run.times, run.looks, run.counts
+    last: Optional[Look] = None
+    for at, look, time in hops:
+        # Most are nft's without a header.
+        is_named = last is not None and look[5] == last[5] is not None
+        is_next = is_named and look[4] is None and len(places) < LONGEST
+        if not is_next and run.is_to_end(look, at):
+            yield run.run
+            run, last = _Growing(), None
+            places, times, looks, counts = run.places, run.times, run.looks, run.counts
+        if look is last:
+            counts[-1] += 1
+        else:
+            looks.append(look)
+            counts.append(1)
+            last = look
+        places.append(at)
+        times.append(time)
+    if looks:
+        yield run.run
+
+
+def _go_together(one: Look, other: Look) -> bool:
+    """Whether two looks can be one packet's."""
+    trace_id = other[5]
+    if trace_id is not None:
+        return trace_id == one[5]
+    first, second = one[4], other[4]
+    if first is None or second is None or one[5] is not None:
+        return False
+    return first is second or is_alike(first, second)
+
+
+def _goes_on(places: list[Place], look: Look, at: Place) -> bool:
+    """Whether a place does not look like the beginning of a path: another packet's, then.
+
+    A packet that looks the same can come behind one: the run would hold them all.
+    """
+    last = places[-1]
+    is_first = at is places[0] or (at.table == "raw" and last.table != "raw")
+    is_beginning = is_first and look[4] is not None
+    return not is_beginning and at.backend == last.backend and len(places) < LONGEST
+
+
+def identity(header: Header) -> tuple[object, ...]:
+    """What no rule changes before the last table of the way."""
+    return (header[2], header[4], *lasting(header))
+
+
+def lasting(header: Header) -> tuple[object, ...]:
+    """What no rule changes at all: source NAT rewrites the source before some nft chains.
+
+    Family, protocol, length, IP id; flags, TCP's numbers, ICMP's type and code; ICMP's sequence,
+    the fragment, the SPI. By position, as it is made for each hook of each packet. TCPMSS makes a
+    SYN longer that has no such option (net/netfilter/xt_TCPMSS.c).
+    """
+    flags = header[9]
+    lengths = header[6:8] if flags is None or "SYN" not in flags else header[7:8]
+    return header[:2] + lengths + header[9:14] + header[15:18]
+
+
+def is_alike(one: Header, other: Header) -> bool:
+    """Whether two headers have one identity."""
+    return one[2] == other[2] and one[4] == other[4] and lasting(one) == lasting(other)

@@ -1,0 +1,129 @@
+"""Runs hold the hops they were made of, in their order, and end where another packet may begin."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.fuzz.hops import arrivals
+
+from tracetui.model.assemble import Assembler
+from tracetui.model.header import Header
+from tracetui.model.hop import Hop
+from tracetui.model.packet import Packet
+from tracetui.model.run import LONGEST, Piece, Run, runs, runs_of
+
+ONE = Header(4, "udp", "10.0.0.1", "10.0.0.2", 1024, 53, 60, 7, 64)
+TURNED = ONE._replace(dst="10.0.0.3", ttl=63)
+OTHER = ONE._replace(ip_id=8)
+
+
+def hop(table: str, chain: str = "PREROUTING", **fields) -> Hop:
+    return Hop.of("legacy", "ip", table, chain, "rule", rulenum=1, hook=chain, **fields)
+
+
+def event(table: str, trace_id: int, handle: int = 1, **fields) -> Hop:
+    at = {"handle": handle, "verdict": "continue", "hook": "PREROUTING"}
+    return Hop.of("nft", "ip", table, "PREROUTING", "rule", trace_id=trace_id, **at, **fields)
+
+
+def hops_in(run: Run) -> list[Hop]:
+    looks = [look for look, count in zip(run.looks, run.counts) for _ in range(count)]
+    return [Hop(*each) for each in zip(run.places, looks, run.times)]
+
+
+def sizes(hops: list[Hop]) -> list[int]:
+    return [len(run.places) for run in runs_of(hops)]
+
+
+@given(arrivals(), st.data())
+def test_what_is_left_behind_some_hops_are_the_others(hops, data):
+    found = list(runs_of(hops))
+    assert [one for run in found for one in hops_in(run)] == hops
+    for run in found:
+        assert all(count > 0 for count in run.counts)
+        if len(run.places) > 1:
+            cut = data.draw(st.integers(1, len(run.places) - 1))
+            assert hops_in(run.after(cut)) == hops_in(run)[cut:]
+        piece = data.draw(st.integers(1, len(run.looks)))
+        assert hops_in(run) == hops_in(run.before(piece)) + hops_in(run)[sum(run.counts[:piece]) :]
+
+
+@given(arrivals())
+def test_pieces_make_the_same_runs_as_their_hops(hops):
+    pieces = [Piece((one.at,), one.look, (one.time,)) for one in hops]
+    assert [hops_in(run) for run in runs(pieces)] == [hops_in(run) for run in runs_of(hops)]
+
+
+def test_a_packet_that_was_turned_is_in_one_run():
+    way = [hop("raw", header=ONE), hop("nat", header=ONE), hop("mangle", "FORWARD", header=TURNED)]
+    assert sizes(way) == [3]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        hop("mangle", header=OTHER),
+        hop("mangle"),
+        event("mangle", 5, header=ONE),
+        Hop.of("nft", "ip", "mangle", "PREROUTING", "rule", handle=2, header=ONE),
+    ],
+    ids=["another IP id", "no header", "a trace id", "another backend"],
+)
+def test_what_can_be_another_packets_is_in_another_run(second):
+    assert sizes([hop("raw", header=ONE), second]) == [1, 1]
+
+
+def test_the_next_packet_that_looks_the_same_begins_another_run():
+    way = [hop("raw", header=ONE), hop("mangle", header=ONE)]
+    assert sizes(way * 3) == [2, 2, 2]
+    assert sizes(way[1:] + way * 2) == [1, 2, 2]
+
+
+def test_events_of_one_trace_id_are_in_one_run():
+    assert sizes([event("raw", 5, header=ONE), event("raw", 5, 2), event("raw", 6)]) == [2, 1]
+
+
+def test_no_run_is_longer_than_what_is_looked_up_by_it_should_be():
+    loop = [event("raw", 5, handle) for handle in range(1, 3 * LONGEST)]
+    assert max(sizes(loop)) <= LONGEST
+    assert sum(sizes(loop)) == len(loop)
+
+
+def together(hops: list[Hop]) -> list[list[Hop]]:
+    packets: dict[int, Packet] = {}
+    Assembler().take(runs_of(hops), lambda packet, _: packets.setdefault(packet.id, packet))
+    return [packet.hops for packet in packets.values()]
+
+
+def one_by_one(hops: list[Hop]) -> list[list[Hop]]:
+    assembler = Assembler()
+    packets = {packet.id: packet for packet in map(assembler.add, hops)}
+    return [packet.hops for packet in packets.values()]
+
+
+FORWARDED = hop("mangle", "FORWARD", header=ONE, iif="eth0")
+
+
+@pytest.mark.parametrize(
+    ("way", "expected"),
+    [
+        ([event("raw", 5, header=ONE), event("nat", 5), event("filter", 5, header=OTHER)], [2, 1]),
+        ([event("raw", 5, header=ONE), event("nat", 5, header=TURNED)], [2]),
+        ([event("raw", 5, header=ONE), event("mangle", 5, header=TURNED)], [1, 1]),
+        (
+            [event("raw", 5, header=ONE, iif="eth0"), event("nat", 5, header=ONE, iif="eth1")],
+            [1, 1],
+        ),
+        ([FORWARDED, FORWARDED.with_(table="filter", iif="eth1")], [1, 1]),
+        ([FORWARDED, FORWARDED.with_(table="filter", header=TURNED)], [1, 1]),
+        ([hop("raw", header=ONE), FORWARDED, FORWARDED], [2, 1]),
+    ],
+    ids=[
+        "a trace id is another packet's now", "turned in nat", "turned where nothing turns",
+        "from another device", "the same without an id", "turned in FORWARD", "there twice",
+    ],
+)  # fmt: skip
+def test_only_hops_of_one_packet_are_put_together(way, expected):
+    assert [len(hops) for hops in together(way)] == expected
+    assert together(way) == one_by_one(way)
