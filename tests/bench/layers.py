@@ -93,7 +93,7 @@ def cost(datagrams: list[bytes], rulesets: Rulesets) -> list[float]:
     explanations, writer = Explanations(rulesets), RecordingWriter(io.StringIO())
     decoder.set_links(LINKS)
     marks = [time.process_time()]
-    read = [decoder.hop(one, 1.7e9 + at * 2e-6) for at, one in enumerate(datagrams)]
+    read = decoder.hops((one, 1.7e9 + at * 2e-6) for at, one in enumerate(datagrams))
     hops = [hop for hop in read if hop is not None]
     marks.append(time.process_time())
     assembler.take(runs_of(hops), packets.took)

@@ -102,3 +102,19 @@ def test_what_is_the_same_is_there_once(name):
     hops = [reader.hop(one, 1.0) for one in datagrams(name)]
     looks, values = {id(hop.look) for hop in hops}, {hop.look for hop in hops}
     assert len(looks) < 1.5 * len(values)
+
+
+@pytest.mark.parametrize("head", [b"\0\0", b"\xff\0", b"\x08\0\x08\0"])
+def test_what_stands_behind_the_headers_is_looked_at_too(head):
+    """The connection, which newer kernels tell: broken, or a header once more."""
+    name = "scenario-nft.bin.gz"
+    parse, reader = SOURCES[name][0], remembering(name)
+    connection, network = 21, 8
+    for one in FEW[name]:
+        reader.hop(one, 1.0)
+    seen = [one for one in FEW[name] if {connection, network} <= dict(attributes_at(one)).keys()]
+    assert seen
+    for one in seen:
+        at = dict(attributes_at(one))[connection]
+        changed = one[:at] + head + one[at + len(head) :]
+        assert reader.hop(changed, 2.0) == parse(changed, LINKS, 2.0)

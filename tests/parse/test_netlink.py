@@ -76,6 +76,23 @@ def test_a_header_of_garbage_raises_nothing(data, version):
     assert header is None or header.family == version
 
 
+@given(
+    st.binary(min_size=18, max_size=18),
+    st.sampled_from([1, 6, 17, 50, 132]),
+    st.binary(min_size=20, max_size=20),
+    st.integers(0, 20),
+)
+def test_a_usual_packet_is_read_as_one_with_options_is(fields, proto, behind, size):
+    """Those are never read fast."""
+    behind = behind[:size]
+    fixed = fields[:7] + bytes([proto]) + fields[8:]
+    plain = ip.parse(bytes([0x45, 0]) + fixed + behind)
+    with_options = ip.parse(bytes([0x46, 0]) + fixed + bytes(4) + behind)
+    assert plain._replace(raw=None) == with_options._replace(raw=None)
+    apart = ip.parse_parts(bytes([0x45, 0]) + fixed, behind)
+    assert apart == plain
+
+
 def test_ipv6_extension_headers_are_walked():
     fixed = struct.pack(">IHBB", 6 << 28, 16, 0, 64) + bytes(15) + b"\1" + bytes(15) + b"\2"
     hop_by_hop = bytes([17, 0]) + bytes(6)

@@ -40,12 +40,17 @@ class Frame(NamedTuple):
     """Seconds since the epoch at which the payload reached the collector; of records the last."""
     payload: bytes
 
-    def records(self) -> Iterator[tuple[bytes, float]]:
-        """Each record of a NFLOG, NFTRACE or KMSG frame with its time; raises Failure."""
-        payload = self.payload
-        if len(payload) < _COUNT.size:
+    @property
+    def record_count(self) -> int:
+        """The number of records of a NFLOG, NFTRACE or KMSG frame; raises Failure."""
+        if len(self.payload) < _COUNT.size:
             raise Failure(_BROKEN)
-        (count,) = _COUNT.unpack_from(payload)
+        (count,) = _COUNT.unpack_from(self.payload)
+        return int(count)
+
+    def records(self) -> Iterator[tuple[bytes, float]]:
+        """Each record of such a frame with its time; raises Failure."""
+        payload, count = self.payload, self.record_count
         lengths_at = _COUNT.size + count * _TIME_SIZE
         at = lengths_at + count * _LENGTH_SIZE
         if at > len(payload):

@@ -21,7 +21,7 @@ YEAR_10000 = 253_402_300_800.0
 """Seconds since the epoch; a time from there on is damage, and no calendar here knows it."""
 
 
-new_hop = tuple.__new__
+new_hop = new_look = tuple.__new__
 """Makes a hop of its three parts, ``new_hop(Hop, parts)``: a NamedTuple's own way is slower."""
 
 

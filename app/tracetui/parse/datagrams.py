@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Optional
 
 from tracetui.model.hop import Hop
@@ -21,6 +21,8 @@ MOST_CUTS = 8
 ATTRIBUTE = struct.Struct("=HH")
 """Length and type, in front of each."""
 Window = tuple[int, int]
+Record = tuple[bytes, float]
+"""A datagram, and when it was received: seconds since the epoch."""
 
 
 class Datagrams:
@@ -41,9 +43,13 @@ class Datagrams:
             self._window = window
             self._forget_looks()
 
-    def hop(self, datagram: bytes, received: float) -> Optional[Hop]:
-        """The hop of one datagram; None if it holds none. ``received``: seconds since the epoch."""
+    def hops(self, records: Iterable[Record]) -> Iterator[Optional[Hop]]:
+        """The hop of each datagram; None for one that holds none."""
         raise NotImplementedError
+
+    def hop(self, datagram: bytes, received: float) -> Optional[Hop]:
+        """The same of one, received so many seconds since the epoch."""
+        return next(self.hops([(datagram, received)]))
 
     def _forget(self) -> None:
         raise NotImplementedError

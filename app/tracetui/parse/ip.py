@@ -18,6 +18,11 @@ PROTOCOLS = {
 _FLAGS = ("CWR", "ECE", "URG", "ACK", "PSH", "RST", "SYN", "FIN")
 _IPV4 = struct.Struct(">HHHBB2x4s4s")
 """From the length on."""
+_USUAL = struct.Struct(">BxHHHBB2x4s4sHHI")
+"""All of a header without options, the ports and what is behind them."""
+_USUAL_VERSION, _OFFSET, _TCP, _UDP = 0x45, 0x1FFF, 6, 17
+_new_header = tuple.__new__
+"""Makes a header of its parts; a NamedTuple's own way is slower, and this is done for each hook."""
 _WITH_PORTS = frozenset((6, 17, 33, 132, 136))
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _AH, _DESTINATION = 0, 43, 44, 51, 60
 _ECHO = {"icmp": (0, 8), "icmpv6": (128, 129)}
@@ -35,7 +40,6 @@ def parse(packet: bytes) -> Optional[Header]:
     return _parse6(packet, packet) if version == 6 else None
 
 
-@lru_cache(maxsize=4096)
 def parse_parts(network: bytes, transport: bytes) -> Optional[Header]:
     """The header of a packet whose network and transport headers come apart, as nft sends them.
 
@@ -44,6 +48,9 @@ def parse_parts(network: bytes, transport: bytes) -> Optional[Header]:
     """
     if network[:1] and network[0] >> 4 == 4:
         length = (network[0] & 15) * 4
+        if length == len(network) == 20:
+            whole = network + transport
+            return _parse4(whole, whole)
         options = bytes(max(0, length - 20))
         return _parse4(network[:20] + options + transport, network + transport)
     if network[:1] and network[0] >> 4 == 6:
@@ -68,6 +75,33 @@ _NOTHING = _Transport()
 
 
 def _parse4(packet: bytes, raw: bytes) -> Optional[Header]:
+    return _usual4(packet, raw) or _parse4_with_care(packet, raw)
+
+
+def _usual4(packet: bytes, raw: bytes) -> Optional[Header]:
+    """TCP or UDP without options of IP: most there is, fast. None leaves it to a closer look."""
+    if len(packet) < 28 or packet[0] != _USUAL_VERSION:
+        return None
+    _, length, ip_id, fragment, ttl, proto, src, dst, sport, dport, seq = _USUAL.unpack_from(packet)
+    if fragment & _OFFSET:
+        return None
+    name: str
+    flags: Optional[str]
+    numbers: tuple[Optional[int], Optional[int]]
+    if proto == _UDP:
+        name, flags, numbers = "udp", None, (None, None)
+    elif proto == _TCP and len(packet) >= 34:
+        name, flags = "tcp", _flags(packet[32], packet[33])
+        numbers = seq, _be32(packet, 28)
+    else:
+        return None
+    ends = _dotted(src), _dotted(dst)
+    rest = (None, None, None, None, None, None, raw)
+    shown = (4, name, *ends, sport, dport, length, ip_id, ttl, flags, *numbers, *rest)
+    return _new_header(Header, shown)
+
+
+def _parse4_with_care(packet: bytes, raw: bytes) -> Optional[Header]:
     size = (packet[0] & 15) * 4 if packet else 0
     if len(packet) < 20 or size < 20:
         return None

@@ -7,9 +7,11 @@ itself, which all hops of a hook share (net/netfilter/nfnetlink_log.c).
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Iterator
+from itertools import starmap
 from typing import NamedTuple, Optional
 
-from tracetui.model.hop import Hop, Look, new_hop
+from tracetui.model.hop import Hop, Look, new_hop, new_look
 from tracetui.model.memory import Memory
 from tracetui.model.place import Place
 from tracetui.parse import ip, nflog
@@ -18,6 +20,7 @@ from tracetui.parse.datagrams import (
     KEPT,
     MOST_CUTS,
     Datagrams,
+    Record,
     attributes_at,
     length_of,
 )
@@ -61,8 +64,11 @@ class NflogDatagrams(Datagrams):
         """How long the bytes of the devices can be."""
         self._rests: list[_Rest] = []
 
-    def hop(self, datagram: bytes, received: float) -> Optional[Hop]:
-        """As :meth:`Datagrams.hop` says."""
+    def hops(self, records: Iterable[Record]) -> Iterator[Optional[Hop]]:
+        """As :meth:`Datagrams.hops` says."""
+        return starmap(self._hop, records)
+
+    def _hop(self, datagram: bytes, received: float) -> Optional[Hop]:
         # Cut or not, the devices would be found.
         if len(datagram) > self._PREFIX_AT and length_of(datagram) == len(datagram):
             size = datagram[28] | datagram[29] << 8
@@ -97,8 +103,8 @@ class NflogDatagrams(Datagrams):
                 packet = datagram[packet_at:end]
                 look = devices.looks.get(packet)
                 if look is None:
-                    look = Look(*devices.shown, ip.parse(packet), None, self._window)
-                    devices.looks.learn(packet, look)
+                    parts = (*devices.shown, ip.parse(packet), None, self._window)
+                    look = devices.looks.learn(packet, new_look(Look, parts))
                 stamp = rest_at + stamp_at
                 time = nflog.stamp(datagram[stamp : stamp + 16]) if stamp_at else None
                 return new_hop(Hop, (at, look, time or received))

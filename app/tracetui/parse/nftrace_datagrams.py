@@ -8,10 +8,11 @@ type. One with a header has all else before it.
 from __future__ import annotations
 
 import struct
-from typing import Optional
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, Optional
 
 from tracetui.model.header import Header
-from tracetui.model.hop import Hop, Look, new_hop
+from tracetui.model.hop import Hop, Look, new_hop, new_look
 from tracetui.model.memory import Memory
 from tracetui.model.place import Place
 from tracetui.parse import ethernet, ip, nftrace
@@ -20,6 +21,7 @@ from tracetui.parse.datagrams import (
     KEPT,
     MOST_CUTS,
     Datagrams,
+    Record,
     attributes_at,
     length_of,
 )
@@ -43,6 +45,28 @@ class _Around:
         """By the bytes of the trace id and of the headers."""
 
 
+class _Tail(NamedTuple):
+    """The attributes from the network header on, as one kind of packets has them."""
+
+    size: int
+    """Bytes of all of them."""
+    reader: struct.Struct
+    """Reads size, kind and value of each header; the network header is the first."""
+    heads: tuple[tuple[int, ...], tuple[int, ...]]
+    """Their sizes and kinds."""
+    others: struct.Struct
+    """Reads size and kind of what is behind them: the connection, which newer kernels tell."""
+    other_heads: tuple[int, ...]
+
+    def read(self, datagram: bytes, cut: int) -> Optional[tuple[bytes, bytes, bytes]]:
+        """Network, transport and link header that begin there; None where they are not so."""
+        found = self.reader.unpack_from(datagram, cut)
+        if (found[::3], found[1::3]) != self.heads:
+            return None
+        network, transport, link = (*found[2::3], b"", b"")[:3]
+        return network, transport, link
+
+
 _Headers = tuple[Optional[Header], Optional[str]]
 """A packet's header, and its link addresses."""
 _Known = tuple[Place, _Around]
@@ -63,23 +87,26 @@ class NftraceDatagrams(Datagrams):
         """By all bytes but the id's, of events without a header; their length is among them."""
         self._headed: Memory[bytes, _Known] = Memory(KEPT)
         """By those before the header."""
-        self._tails: list[int] = []
-        """How long the bytes from the network header on can be."""
+        self._tails: list[_Tail] = []
         self._around: Memory[object, _Around] = Memory(KEPT)
         self._seen: Memory[tuple[bytes, bool], _Headers] = Memory(KEPT)
         """By the bytes from the network header on, and whether addresses are Ethernet's."""
 
-    def hop(self, datagram: bytes, received: float) -> Optional[Hop]:
-        """As :meth:`Datagrams.hop` says."""
-        known = self._bare.get(datagram[:40] + datagram[44:])
-        if known is not None:
+    def hops(self, records: Iterable[Record]) -> Iterator[Optional[Hop]]:
+        """As :meth:`Datagrams.hops` says."""
+        bare = self._bare.get
+        for datagram, received in records:
+            known = bare(datagram[:40] + datagram[44:])
+            if known is None:
+                yield self._headed_hop(datagram, received) or self._new(datagram, received)
+                continue
             at, around = known
             number = datagram[40:44]
             look = around.looks.get(number) or self._look(around, number, None, None)
-            return new_hop(Hop, (at, look, received))
-        hop = self._headed_hop(datagram, received)
-        if hop is not None:
-            return hop
+            yield new_hop(Hop, (at, look, received))
+
+    def _new(self, datagram: bytes, received: float) -> Optional[Hop]:
+        """The hop of an event of which not all has come before."""
         hop = self._placed(nftrace.parse(datagram, self._links, received))
         if hop is not None and datagram[self._ID_AT - 4 : self._ID_AT] == self._ID_HEAD:
             self._learn(datagram, hop)
@@ -90,20 +117,22 @@ class NftraceDatagrams(Datagrams):
         if length_of(datagram) != len(datagram):
             return None
         for tail in self._tails:
-            cut = len(datagram) - tail
+            cut = len(datagram) - tail.size
             known = self._headed.get(datagram[:40] + datagram[44:cut])
             if known is None:
                 continue
+            end = cut + tail.reader.size
+            if tail.other_heads and tail.others.unpack_from(datagram, end) != tail.other_heads:
+                continue
             at, around = known
-            shown = datagram[40:44] + datagram[cut:]
+            shown = datagram[40:44] + datagram[cut:end]
             look = around.looks.get(shown)
             if look is None:
-                beside = (datagram[cut:], around.is_ethernet)
+                beside = (shown[4:], around.is_ethernet)
                 # At two hooks it looks the same, but for the devices.
-                headers = self._seen.get(beside) or self._headers(datagram, cut, beside[1])
+                headers = self._seen.get(beside) or self._headers(tail, datagram, cut, beside)
                 if headers is None:
                     continue
-                self._seen.learn(beside, headers)
                 look = self._look(around, shown, *headers)
             return new_hop(Hop, (at, look, received))
         return None
@@ -113,30 +142,19 @@ class NftraceDatagrams(Datagrams):
     ) -> Look:
         """How a packet looks that showed this, from now on."""
         number = int.from_bytes(shown[:4], "big")
-        look = Look(around.iif, around.oif, around.mark, mac, header, number, self._window)
-        return around.looks.learn(shown, look)
+        parts = around.iif, around.oif, around.mark, mac, header, number, self._window
+        return around.looks.learn(shown, new_look(Look, parts))
 
-    def _headers(self, datagram: bytes, at: int, is_ethernet: bool) -> Optional[_Headers]:
-        """What the bytes from a network header on say: the packet's header, its addresses.
-
-        None where no whole network header begins there.
-        """
-        network = transport = b""
-        mac, end = None, len(datagram)
-        while end - at >= 4:
-            size, kind = ATTRIBUTE.unpack_from(datagram, at)
-            if size < 4 or at + size > end:
-                return None
-            if kind == self._NETWORK:
-                network = datagram[at + 4 : at + size]
-            elif kind == self._TRANSPORT:
-                transport = datagram[at + 4 : at + size]
-            elif kind == self._LINK:
-                mac = ethernet.addresses(datagram[at + 4 : at + size]) if is_ethernet else None
-            else:
-                break
-            at += size + 3 & ~3
-        return (ip.parse_parts(network, transport), mac) if network else None
+    def _headers(
+        self, tail: _Tail, datagram: bytes, cut: int, beside: tuple[bytes, bool]
+    ) -> Optional[_Headers]:
+        """What the bytes from a network header on say: the packet's header, its addresses."""
+        found = tail.read(datagram, cut)
+        if found is None:
+            return None
+        network, transport, link = found
+        mac = ethernet.addresses(link) if link and beside[1] else None
+        return self._seen.learn(beside, (ip.parse_parts(network, transport), mac))
 
     def _learn(self, datagram: bytes, hop: Hop) -> None:
         """Remember what came before the header, where the datagram is as the kernel builds it."""
@@ -154,12 +172,33 @@ class NftraceDatagrams(Datagrams):
             if hop.look.header is None and hop.look.mac is None:
                 self._bare.learn(before + datagram[self._ID_END :], (hop.at, around))
             return
-        tail = len(datagram) - cut
-        if all((at < cut) == (kind in self._BEFORE) for kind, at in kinds if kind in self._READ):
+        is_usual = all(
+            (at < cut) == (kind in self._BEFORE) for kind, at in kinds if kind in self._READ
+        )
+        tail = self._tail(datagram, [at for _, at in kinds if at >= cut]) if is_usual else None
+        if tail is not None:
             self._headed.learn(before + datagram[self._ID_END : cut], (hop.at, around))
-            if tail not in self._tails:
+            # Readers of one form are not equal.
+            if tail[2::2] not in [one[2::2] for one in self._tails]:
                 self._tails = [tail, *self._tails[: MOST_CUTS - 1]]
 
+    def _tail(self, datagram: bytes, places: list[int]) -> Optional[_Tail]:
+        """The attributes at these places; None where headers are not as the kernel orders them."""
+        heads = [ATTRIBUTE.unpack_from(datagram, at) for at in places]
+        count = sum(kind in self._HEADERS for _, kind in heads)
+        sizes, kinds = zip(*heads[:count])
+        if kinds != self._HEADERS[:count]:
+            return None
+        form = "".join(f"HH{size - 4}s{-size & 3}x" for size in sizes)
+        others = "".join(f"HH{(size + 3 & ~3) - 4}x" for size, _ in heads[count:])
+        reader, rest = struct.Struct(f"={form}"), struct.Struct(f"={others}")
+        if reader.size + rest.size != len(datagram) - places[0]:
+            return None
+        other_heads = tuple(number for head in heads[count:] for number in head)
+        return _Tail(reader.size + rest.size, reader, (sizes, kinds), rest, other_heads)
+
+    _HEADERS = (_NETWORK, _TRANSPORT, _LINK)
+    """In the kernel's order."""
     _READ = _BEFORE | {_LINK, _NETWORK, _TRANSPORT}
 
     def _forget(self) -> None:

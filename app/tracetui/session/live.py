@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import starmap
 from typing import Any, Optional
 
 from tracetui.collector import frames
@@ -20,7 +22,7 @@ from tracetui.model.packet import Packet
 from tracetui.model.rule import TraceRule
 from tracetui.model.run import runs_of
 from tracetui.parse import kmsg
-from tracetui.parse.datagrams import Datagrams
+from tracetui.parse.datagrams import Datagrams, Record
 from tracetui.parse.nflog_datagrams import NflogDatagrams
 from tracetui.parse.nftrace_datagrams import NftraceDatagrams
 from tracetui.session.aftermath import Aftermath
@@ -87,9 +89,9 @@ class LiveSession:
             arguments += ["--netns", netns]
         self._client = CollectorClient(arguments, launcher)
         self._takers: dict[int, Callable[[Frame], None]] = {
-            frames.NFLOG: lambda f: self._take_hops(f, self._datagrams["legacy"].hop),
-            frames.NFTRACE: lambda f: self._take_hops(f, self._datagrams["nft"].hop),
-            frames.KMSG: lambda f: self._take_hops(f, self._kmsg_hop),
+            frames.NFLOG: lambda f: self._take_hops(f, self._datagrams["legacy"].hops),
+            frames.NFTRACE: lambda f: self._take_hops(f, self._datagrams["nft"].hops),
+            frames.KMSG: lambda f: self._take_hops(f, partial(starmap, self._kmsg_hop)),
             frames.RULESET: lambda f: self.rulesets.take_text(*f.text()),
             frames.READING: self._take_reading,
             frames.CHAIN: self._take_chain,
@@ -211,19 +213,12 @@ class LiveSession:
         if taker is not None:
             taker(frame)
 
-    def _take_hops(self, frame: Frame, decode: Callable[[bytes, float], Optional[Hop]]) -> None:
-        skipped = 0
-
-        def hops() -> Iterator[Hop]:
-            nonlocal skipped
-            for record, received in frame.records():
-                hop = decode(record, received)
-                if hop is None:
-                    skipped += 1
-                else:
-                    yield hop
-
-        self._assembler.take(runs_of(hops()), self.packets.took)
+    def _take_hops(
+        self, frame: Frame, read: Callable[[Iterable[Record]], Iterable[Optional[Hop]]]
+    ) -> None:
+        hops = [hop for hop in read(frame.records()) if hop is not None]
+        self._assembler.take(runs_of(hops), self.packets.took)
+        skipped = frame.record_count - len(hops)
         if skipped:
             self._set_status(skipped=self.status.skipped + skipped)
 
