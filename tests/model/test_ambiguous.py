@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.recorded import RECORDINGS, assembled, datagrams, hops_of, lines, sections
 
-from tracetui.model.assemble import PAST_SECONDS, Assembler
+from tracetui.model.assemble import Assembler
 from tracetui.model.header import Header
 from tracetui.model.hop import Hop, Look
+from tracetui.model.open_packet import PAST_SECONDS
 from tracetui.parse import nflog, nftrace
 from tracetui.session import report
 from tracetui.session.about import about

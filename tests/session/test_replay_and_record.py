@@ -204,6 +204,14 @@ def test_a_damaged_record_is_counted():
     assert (len(session.packets), session.status.skipped) == (0, 1)
 
 
+@pytest.mark.parametrize("family", [0, 5, -4])
+def test_a_recorded_packet_of_no_family_of_ip_is_damaged(family):
+    packet = json.loads(RECORDED.splitlines()[1])
+    packet["family"] = family
+    session = replayed(json.dumps(packet).encode())
+    assert (len(session.packets), session.status.skipped) == (0, 1)
+
+
 def test_a_recorded_ruleset_without_its_texts_is_the_one_before_it():
     line = b'{"kind":"ruleset","backend":"nft","reading":1,"continuous":true}\n'
     session = replayed(line, "\n".join(SEED).encode())

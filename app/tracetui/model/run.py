@@ -1,7 +1,7 @@
 """Hops that came one after the other and look as of one packet, as most do: put together at once.
 
-This is the hot path of a trace in this layer, with ``path.Steps`` and ``_Open.add_run`` of
-``assemble``. Which of the hops are of one packet is found out there; a run only holds what may be.
+This is the hot path of a trace in this layer, with ``path.Steps`` and ``OpenPacket.add_run``. Which
+of the hops are of one packet is found out there; a run only holds what may be.
 """
 
 from __future__ import annotations

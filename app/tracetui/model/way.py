@@ -19,7 +19,7 @@ from tracetui.model.pattern import ADDRESSES, Pattern, Traits, Value, pattern
 from tracetui.model.place import Place
 from tracetui.model.times import Times
 
-KEPT = 8192
+KEPT = 2048
 """Ways remembered that came as runs; batches cut runs, so one way comes as several."""
 Own = tuple[object, ...]
 """What is a packet's own of one look; the rest is in the traits."""

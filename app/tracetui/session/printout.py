@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple, Optional
 
-from tracetui.model.assemble import IDLE_SECONDS
 from tracetui.model.explanation import PacketExplanation
+from tracetui.model.open_packet import IDLE_SECONDS
 from tracetui.model.packet import Packet
 from tracetui.model.view_filter import ViewFilter
 from tracetui.session.replay import ReplaySession

@@ -217,6 +217,8 @@ def _packet(value: Mapping[str, Any], packet_id: int) -> Packet:
     packet = Packet(packet_id)
     packet.ambiguous = value.get("ambiguous") is True
     family = _optional(value, "family", int)
+    if family not in (None, 4, 6):
+        raise ValueError("no family of IP's")
     known = None if family is None else _header(value, family)
     mark, start = _optional(value, "mark", int), _optional(value, "time", float)
     mac, hops = _optional(value, "mac", str), _required(value, "hops", list)
