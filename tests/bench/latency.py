@@ -3,12 +3,14 @@
 Run as root, with the package installed. In a lab with 50 services the screen, in a pseudo terminal,
 traces flows without a limit at some rates, and meanwhile a key is pressed again and again: Space,
 which pauses and goes on. Printed are the times from the key to its word in the title, what of a
-core each process took, and hops lost; then what both take with a rule in and no traffic; and how
-long it takes from F until no rule of ours is left in the kernel, under a flood and without.
+core each process took, how much of all cores was left, and hops lost; then what both take with a
+rule in and no traffic; and how long it takes from F until no rule of ours is left in the kernel,
+under a flood and without.
 """
 
 from __future__ import annotations
 
+import os
 import statistics
 import sys
 import threading
@@ -17,7 +19,7 @@ from argparse import Namespace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from tests.bench.peers import Bench, cpu, flows, shown, sink
+from tests.bench.peers import TICK, Bench, cpu, flows, shown, sink
 from tests.safety.terminal import Terminal
 
 from tracetui.lab.network import CLIENT_SIDE, SERVER, Lab
@@ -63,18 +65,26 @@ def live(bench: Bench, program: Terminal, flow, rate: int, each: int) -> None:
     sender.start()
     time.sleep(2.0)
     pids = program.processes()
-    before, began = {pid: cpu(pid) for pid in pids}, time.monotonic()
+    before, began, idle_before = {pid: cpu(pid) for pid in pids}, time.monotonic(), unused()
     times = []
     for number in range(PRESSES):
         time.sleep(SECONDS / PRESSES * 0.7)
         times.append(pressed(program, " ", "PAUSED" if number % 2 == 0 else "following"))
     took = time.monotonic() - began
+    free = (unused() - idle_before) / took
     shares = [(name, (cpu(pid) - before[pid]) / took) for pid, name in pids.items()]
     sender.join()
     time.sleep(3.0)
     slow = sorted(times)[int(0.95 * len(times))]
     print(f"  {rate:7,} hops/s: key to repaint {statistics.median(times) * 1000:.0f} ms,", end="")
-    print(f" 95 % within {slow * 1000:.0f} ms; {said(shares)}; {shown(program.text)}", flush=True)
+    print(f" 95 % within {slow * 1000:.0f} ms; {said(shares)};", end="")
+    print(f" {free:.1f} of {os.cpu_count()} cores unused; {shown(program.text)}", flush=True)
+
+
+def unused() -> float:
+    """Seconds that the machine's cores had nothing to do since boot, all together (proc(5))."""
+    fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
+    return (int(fields[4]) + int(fields[5])) / TICK
 
 
 def pressed(program: Terminal, key: str, word: str) -> float:
