@@ -114,3 +114,14 @@ def test_what_never_comes_again_is_forgotten():
         assert hop_of(reader, line).header.ip_id == number
     assert len(reader._known) <= KEPT
     assert len(reader._places["ip"]) <= KEPT
+
+
+def test_a_blank_line_between_plain_ones_is_counted():
+    plain = [f"[    1.00000{number}] TRACE: raw:PREROUTING:rule:1 {UDP}" for number in range(6)]
+    text = "\n".join([*plain[:4], "", plain[4], "", "", plain[5], "x"])
+    reader, block = LineReader(), TextBlock(text)
+    while not block.is_done:
+        if not reader.take_plain(block, 1 << 16):
+            reader.feed(block.take())
+    assert reader.lines == text.count("\n") + 1
+    assert reader.take_skipped() == [(10, "no TRACE record")]

@@ -118,6 +118,8 @@ class NftraceDatagrams(Datagrams):
             return None
         for tail in self._tails:
             cut = len(datagram) - tail.size
+            if cut < self._ID_END:
+                continue
             known = self._headed.get(datagram[:40] + datagram[44:cut])
             if known is None:
                 continue

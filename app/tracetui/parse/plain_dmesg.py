@@ -70,6 +70,9 @@ class PlainDmesg:
         characters, is left.
         """
         end = block.end_of(min(most, self._ahead))
+        # A line that ends just there is empty, and not of this kind: the one before takes its end.
+        while end > block.at and block.text[end - 1] == "\n":
+            end -= 1
         rows: list[_Row] = _LINE.findall(block.text, block.at, end)
         fit = rows if but is None else list(takewhile(lambda row: _length(row) != but, rows))
         found = list(self._read(fit))
