@@ -10,8 +10,8 @@ from tests.fuzz.hops import arrivals
 from tracetui.model.assemble import Assembler
 from tracetui.model.header import Header
 from tracetui.model.hop import Hop
-from tracetui.model.packet import Packet
-from tracetui.model.run import LONGEST, Piece, Run, runs, runs_of
+from tracetui.model.packet import MOST_HOPS, Packet
+from tracetui.model.run import LONGEST, Piece, runs, runs_of
 
 ONE = Header(4, "udp", "10.0.0.1", "10.0.0.2", 1024, 53, 60, 7, 64)
 TURNED = ONE._replace(dst="10.0.0.3", ttl=63)
@@ -27,11 +27,6 @@ def event(table: str, trace_id: int, handle: int = 1, **fields) -> Hop:
     return Hop.of("nft", "ip", table, "PREROUTING", "rule", trace_id=trace_id, **at, **fields)
 
 
-def hops_in(run: Run) -> list[Hop]:
-    looks = [look for look, count in zip(run.looks, run.counts) for _ in range(count)]
-    return [Hop(*each) for each in zip(run.places, looks, run.times)]
-
-
 def sizes(hops: list[Hop]) -> list[int]:
     return [len(run.places) for run in runs_of(hops)]
 
@@ -39,20 +34,20 @@ def sizes(hops: list[Hop]) -> list[int]:
 @given(arrivals(), st.data())
 def test_what_is_left_behind_some_hops_are_the_others(hops, data):
     found = list(runs_of(hops))
-    assert [one for run in found for one in hops_in(run)] == hops
+    assert [one for run in found for one in run.hops] == hops
     for run in found:
         assert all(count > 0 for count in run.counts)
         if len(run.places) > 1:
             cut = data.draw(st.integers(1, len(run.places) - 1))
-            assert hops_in(run.after(cut)) == hops_in(run)[cut:]
+            assert run.after(cut).hops == run.hops[cut:]
         piece = data.draw(st.integers(1, len(run.looks)))
-        assert hops_in(run) == hops_in(run.before(piece)) + hops_in(run)[sum(run.counts[:piece]) :]
+        assert run.hops == run.before(piece).hops + run.hops[sum(run.counts[:piece]) :]
 
 
 @given(arrivals())
 def test_pieces_make_the_same_runs_as_their_hops(hops):
     pieces = [Piece((one.at,), one.look, (one.time,)) for one in hops]
-    assert [hops_in(run) for run in runs(pieces)] == [hops_in(run) for run in runs_of(hops)]
+    assert [run.hops for run in runs(pieces)] == [run.hops for run in runs_of(hops)]
 
 
 def test_a_packet_that_was_turned_is_in_one_run():
@@ -90,6 +85,16 @@ def test_no_run_is_longer_than_what_is_looked_up_by_it_should_be():
     assert sum(sizes(loop)) == len(loop)
 
 
+def test_a_piece_of_a_thousand_hops_is_several_runs():
+    """Lines that are all alike behind their places, as no kernel prints so many of."""
+    hops = [hop("a", header=ONE, time=1.0).with_(rulenum=number) for number in range(1, 1201)]
+    piece = Piece(tuple(one.at for one in hops), hops[0].look, (1.0,) * len(hops))
+    found = list(runs([piece]))
+    assert max(len(run.places) for run in found) < 2 * LONGEST
+    assert [one for run in found for one in run.hops] == hops
+    assert [len(each) for each in together(hops)] == [MOST_HOPS, 1200 - MOST_HOPS]
+
+
 def together(hops: list[Hop]) -> list[list[Hop]]:
     packets: dict[int, Packet] = {}
     Assembler().take(runs_of(hops), lambda packet, _: packets.setdefault(packet.id, packet))
@@ -118,10 +123,20 @@ FORWARDED = hop("mangle", "FORWARD", header=ONE, iif="eth0")
         ([FORWARDED, FORWARDED.with_(table="filter", iif="eth1")], [1, 1]),
         ([FORWARDED, FORWARDED.with_(table="filter", header=TURNED)], [1, 1]),
         ([hop("raw", header=ONE), FORWARDED, FORWARDED], [2, 1]),
+        (
+            [
+                event("raw", 5, header=ONE, time=1000.0),
+                event("raw", 6, time=1000.0),
+                event("mangle", 5, header=ONE),
+                event("nat", 5, header=ONE, time=994.0),
+            ],
+            [2, 1, 1],
+        ),
     ],
     ids=[
         "a trace id is another packet's now", "turned in nat", "turned where nothing turns",
         "from another device", "the same without an id", "turned in FORWARD", "there twice",
+        "too late, behind one without a time",
     ],
 )  # fmt: skip
 def test_only_hops_of_one_packet_are_put_together(way, expected):

@@ -13,11 +13,12 @@ from collections.abc import Callable, Hashable, Iterable
 from itertools import islice
 from typing import Optional
 
+from tracetui.model.header import identity, lasting
 from tracetui.model.hop import Hop
 from tracetui.model.open_packet import BEST_FIT, NO_FIT, OpenPacket
 from tracetui.model.packet import Packet
 from tracetui.model.path import Steps
-from tracetui.model.run import Run, identity, lasting
+from tracetui.model.run import Run
 
 OPEN_PACKETS = 8192
 """Packets that may still get hops; beyond, the one idle for longest is closed."""
@@ -50,17 +51,24 @@ class Assembler:
         It comes to what :meth:`add` comes to with one after the other.
         """
         for run in runs:
-            while True:
-                first = run.first
-                one = self._packet_of(first)
-                count = one.add_run(run, self._steps)
-                if not count:
-                    one.add(first, self._steps)
-                    count = 1
-                took(one.packet, count)
-                if count == len(run.places):
-                    break
+            packet, count = self._take_beginning(run)
+            took(packet, count)
+            while 1 < count < len(run.places):
                 run = run.after(count)
+                packet, count = self._take_beginning(run)
+                took(packet, count)
+            # Where only the first goes somewhere, most of the others go alone too.
+            for hop in run.hops[1:] if count < len(run.places) else ():
+                took(self.add(hop), 1)
+
+    def _take_beginning(self, run: Run) -> tuple[Packet, int]:
+        """Put as much of a run as can be into the packet of its first hop: that, and how many."""
+        first = run.first
+        one = self._packet_of(first)
+        count = one.add_run(run, self._steps)
+        if not count:
+            one.add(first, self._steps)
+        return one.packet, count or 1
 
     def add(self, hop: Hop) -> Packet:
         """Put a hop into its packet, a new one or one that is open; the packet."""

@@ -44,3 +44,25 @@ def endpoint(address: Optional[str], port: Optional[int]) -> str:
     if port is None:
         return shown
     return f"[{shown}]:{port}" if ":" in shown else f"{shown}:{port}"
+
+
+def identity(header: Header) -> tuple[object, ...]:
+    """What no rule changes before the last table of the way."""
+    return (header[2], header[4], *lasting(header))
+
+
+def lasting(header: Header) -> tuple[object, ...]:
+    """What no rule changes at all: source NAT rewrites the source before some nft chains.
+
+    Family, protocol, length, IP id; flags, TCP's numbers, ICMP's type and code; ICMP's sequence,
+    the fragment, the SPI. By position, as it is made for each hook of each packet. TCPMSS makes a
+    SYN longer that has no such option (net/netfilter/xt_TCPMSS.c).
+    """
+    flags = header[9]
+    lengths = header[6:8] if flags is None or "SYN" not in flags else header[7:8]
+    return header[:2] + lengths + header[9:14] + header[15:18]
+
+
+def is_alike(one: Header, other: Header) -> bool:
+    """Whether two headers have one identity."""
+    return one[2] == other[2] and one[4] == other[4] and lasting(one) == lasting(other)

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Optional
 
-from tracetui.model.header import Header
+from tracetui.model.header import Header, is_alike, lasting
 from tracetui.model.hop import Hop, Look
 from tracetui.model.packet import MOST_HOPS, Packet
 from tracetui.model.path import (
@@ -17,8 +17,8 @@ from tracetui.model.path import (
     Steps,
     Track,
 )
-from tracetui.model.run import Run, is_alike, lasting
-from tracetui.model.times import Times, newest, one_time
+from tracetui.model.run import Run
+from tracetui.model.times import Times, one_time
 from tracetui.model.way import Stretch
 
 IDLE_SECONDS = 5.0
@@ -146,7 +146,8 @@ class OpenPacket:
         header = None
         for look in looks:
             header = look[4] or header
-        self._moved_to(step.standing, track, header, looks[-1], newest(times))
+        last = times[-1] if isinstance(times, tuple) else times
+        self._moved_to(step.standing, track, header, looks[-1], last)
         return size
 
     def _shown(
@@ -220,8 +221,11 @@ def _is_it(known: Optional[Header], header: Header, is_named: bool) -> bool:
 
 
 def _are_together(times: Times) -> bool:
-    """Whether no two of the times are further apart than the hops of one packet can be."""
+    """Whether no two of the times are further apart than the hops of one packet can be.
+
+    Where some are not known, each has to be looked at alone.
+    """
     if not isinstance(times, tuple):
         return True
     known = [time for time in times if time is not None]
-    return max(known) - min(known) <= IDLE_SECONDS
+    return len(known) == len(times) and max(known) - min(known) <= IDLE_SECONDS

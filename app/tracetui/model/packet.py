@@ -193,10 +193,10 @@ class Packet:
         if here is None:
             if self._open is not None or self._own is not None:
                 return False
-            here = self._growing = Growing(places[0].backend)
-        elif here.backend != places[0].backend or here.length + len(places) > MOST_HOPS:
+            here = Growing(places[0].backend)
+        if here.backend != places[0].backend or here.length + len(places) > MOST_HOPS:
             return False
-        self._open = None
+        self._growing, self._open = here, None
         here.add(stretch)
         return True
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Optional
 
-from tracetui.model.header import Header
+from tracetui.model.header import is_alike
 from tracetui.model.hop import Hop, Look
 from tracetui.model.place import Place
 
-LONGEST = 256
-"""Hops of a run. A packet has tens; what is looked up by a run must not be long."""
+LONGEST = 64
+"""Hops of a run: a packet that has more comes as several. A run is looked up by all its places, and
+again by those that are left where only its beginning is one packet's."""
 
 
 class Piece(NamedTuple):
@@ -28,6 +29,14 @@ class Piece(NamedTuple):
     def hops(self) -> list[Hop]:
         """They themselves."""
         return [Hop(at, self.look, time) for at, time in zip(self.places, self.times)]
+
+    def parts(self) -> Iterable[Piece]:
+        """It in parts that are no longer than a run may be: nearly always itself."""
+        size = len(self.places)
+        if size <= LONGEST:
+            return (self,)
+        cuts = [slice(at, at + LONGEST) for at in range(0, size, LONGEST)]
+        return [Piece(self.places[cut], self.look, self.times[cut]) for cut in cuts]
 
 
 class Run(NamedTuple):
@@ -47,6 +56,12 @@ class Run(NamedTuple):
     def first(self) -> Hop:
         """Its first hop."""
         return Hop(self.places[0], self.looks[0], self.times[0])
+
+    @property
+    def hops(self) -> list[Hop]:
+        """All of them."""
+        looks = [look for look, count in zip(self.looks, self.counts) for _ in range(count)]
+        return [Hop(*each) for each in zip(self.places, looks, self.times)]
 
     def after(self, hops: int) -> Run:
         """What is left of it behind so many hops."""
@@ -91,14 +106,15 @@ class _Growing:
 def runs(pieces: Iterable[Piece]) -> Iterator[Run]:
     """The runs that pieces make, in their order."""
     run = _Growing()
-    for places, look, times in pieces:
-        if run.is_to_end(look, places[0]):
-            yield run.run
-            run = _Growing()
-        run.places += places
-        run.times += times
-        run.looks.append(look)
-        run.counts.append(len(places))
+    for whole in pieces:
+        for places, look, times in whole.parts():
+            if run.is_to_end(look, places[0]):
+                yield run.run
+                run = _Growing()
+            run.places += places
+            run.times += times
+            run.looks.append(look)
+            run.counts.append(len(places))
     if run.looks:
         yield run.run
 
@@ -109,7 +125,7 @@ def runs_of(hops: Iterable[Hop]) -> Iterator[Run]:
     places, times, looks, counts = run.places, run.times, run.looks, run.counts
     last: Optional[Look] = None
     for at, look, time in hops:
-        # Most are nft's without a header.
+        # Most are nft's without a header. No other backend has ids, so these are of one.
         is_named = last is not None and look[5] == last[5] is not None
         is_next = is_named and look[4] is None and len(places) < LONGEST
         if not is_next and run.is_to_end(look, at):
@@ -148,25 +164,3 @@ def _goes_on(places: list[Place], look: Look, at: Place) -> bool:
     is_first = at is places[0] or (at.table == "raw" and last.table != "raw")
     is_beginning = is_first and look[4] is not None
     return not is_beginning and at.backend == last.backend and len(places) < LONGEST
-
-
-def identity(header: Header) -> tuple[object, ...]:
-    """What no rule changes before the last table of the way."""
-    return (header[2], header[4], *lasting(header))
-
-
-def lasting(header: Header) -> tuple[object, ...]:
-    """What no rule changes at all: source NAT rewrites the source before some nft chains.
-
-    Family, protocol, length, IP id; flags, TCP's numbers, ICMP's type and code; ICMP's sequence,
-    the fragment, the SPI. By position, as it is made for each hook of each packet. TCPMSS makes a
-    SYN longer that has no such option (net/netfilter/xt_TCPMSS.c).
-    """
-    flags = header[9]
-    lengths = header[6:8] if flags is None or "SYN" not in flags else header[7:8]
-    return header[:2] + lengths + header[9:14] + header[15:18]
-
-
-def is_alike(one: Header, other: Header) -> bool:
-    """Whether two headers have one identity."""
-    return one[2] == other[2] and one[4] == other[4] and lasting(one) == lasting(other)

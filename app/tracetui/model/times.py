@@ -15,13 +15,6 @@ def one_time(times: Sequence[Optional[float]]) -> Times:
     return times[0] if times.count(times[0]) == len(times) else tuple(times)
 
 
-def newest(times: Times) -> Optional[float]:
-    """The last one that is known; None for none."""
-    if isinstance(times, tuple):
-        return next((time for time in reversed(times) if time is not None), None)
-    return times
-
-
 def packed(times: Sequence[Optional[float]]) -> object:
     """The times as ``marshal`` writes them shortest; :func:`unpacked` reads it."""
     found = one_time(times)

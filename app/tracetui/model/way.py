@@ -7,7 +7,7 @@ other: its number, its length, its flags. The common part is one object, so what
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Optional
 from weakref import WeakValueDictionary
 
@@ -86,6 +86,16 @@ def taken(
     places: tuple[Place, ...], hooks: tuple[Optional[str], ...], looks: Sequence[Look]
 ) -> tuple[Way, list[Look]]:
     """The way that a packet took, and its looks in the way's order; given those of each hop."""
+    different, which = _numbered(looks)
+    key = (places, hooks, tuple(which), tuple([_traits(look) for look in different]))
+    found = _ways.get(key)
+    if found is None:
+        found = _ways[key] = Way(*key)
+    return found, different
+
+
+def _numbered(looks: Iterable[Look]) -> tuple[list[Look], list[int]]:
+    """The looks, each once, and which of them each is."""
     different: list[Look] = []
     numbers: dict[int, int] = {}
     which: list[int] = []
@@ -95,11 +105,7 @@ def taken(
             number = numbers[id(look)] = len(different)
             different.append(look)
         which.append(number)
-    key = (places, hooks, tuple(which), tuple([_traits(look) for look in different]))
-    found = _ways.get(key)
-    if found is None:
-        found = _ways[key] = Way(*key)
-    return found, different
+    return different, which
 
 
 class Stretch(NamedTuple):
@@ -113,18 +119,10 @@ class Stretch(NamedTuple):
 
 def gone(stretches: Sequence[Stretch]) -> tuple[Way, list[Look]]:
     """The same as :func:`taken` for hops that came as runs."""
-    different: list[Look] = []
-    numbers: dict[int, int] = {}
-    parts: list[object] = []
-    for step, looks, _ in stretches:
-        parts.append(step)
-        for look in looks:
-            number = numbers.get(id(look))
-            if number is None:
-                number = numbers[id(look)] = len(different)
-                different.append(look)
-            parts.append(number)
-    key = (*parts, *[_traits(look) for look in different])
+    steps = [step for step, _, _ in stretches]
+    # A step names as many looks as belong to it, so it need not be told where the next one's begin.
+    different, which = _numbered([look for _, looks, _ in stretches for look in looks])
+    key = (*steps, *which, *[_traits(look) for look in different])
     found = _gone.get(key)
     if found is None:
         found = _gone.learn(key, taken(*each_of(stretches))[0])

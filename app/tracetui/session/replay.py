@@ -128,7 +128,8 @@ class ReplaySession:
         while not self._pace.is_waiting and not self.rulesets.is_behind:
             plain = self._take_plain()
             hops, taken = hops + plain, taken + plain
-            if self._block.is_done or not plain:
+            if plain < LOOK_AT_CLOCK:
+                # The next one is of another kind, nearly always.
                 line = self._next_line()
                 if line is not _NOTHING:
                     hops, taken = hops + self._take(line), taken + 1
