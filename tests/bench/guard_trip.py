@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
 
 from tracetui.collector import frames
 from tracetui.kernel import netns
@@ -64,7 +63,7 @@ def one_run(backend: str, rate: bool = False, stuck: bool = False, services: int
         client = (Deaf if stuck else CollectorClient)(["--netns", lab.node])
         stack.callback(client.close, lambda _: None)
         rule = TraceRule("OUTPUT", 4, "udp", limit=None)
-        rule = replace(rule, expires=int(time.time()) + 60)
+        rule = rule._replace(expires=int(time.time()) + 60)
         client.send("add", rule=rule.to_json(), backend=backend, override=True)
         inside(lab, lambda: until(lambda: stands(backend)))
         pace = 2 * THRESHOLD / hops_each(lab, client) if rate else 0.0

@@ -14,7 +14,6 @@ import resource
 import statistics
 import subprocess
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from tracetui.collector import frames
@@ -66,7 +65,7 @@ def explanation(lab: Lab, traffic: Traffic, backend: str) -> None:
     print(f"  start to the first reading taken in  {wait(lambda: history.latest):6.2f} s")
     rule = TraceRule("PREROUTING", iif="eth0", proto="tcp", dport="80", family=4)
     asked = time.monotonic()
-    session.add_rule(replace(rule, expires=int(time.time()) + 120), backend, override=True)
+    session.add_rule(rule._replace(expires=int(time.time()) + 120), backend, override=True)
     wait(lambda: session.rules)
     print(f"  a rule asked for to in place         {time.monotonic() - asked:6.2f} s")
     sent = time.monotonic()

@@ -16,7 +16,6 @@ import sys
 import threading
 import time
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 from tracetui.lab.network import CLIENT_SIDE, SERVER, Lab
@@ -33,11 +32,13 @@ REPORT_SECONDS = 60.0
 KEPT_HOPS = 100_000
 GROWTH = 1.05
 """Memory at the end to memory when half of the time was over, at most: by then, in an hour, the
-million hops that a screen keeps are full."""
+million hops that a screen keeps are full, and so is what is remembered of ways."""
 MOST_PACKETS = 4_000_000
 RATES = (50, 150, 400)
 CHURN_SECONDS = 0.5
-EXTEND_SECONDS = 7.0
+EXTEND_SECONDS = (1.0, 7.0)
+"""In the first half, and in the second. An extended rule is a new one to the kernel, so packets go
+a way that none went before; some thousand of these are remembered, and must be before half time."""
 STEP_SECONDS = 15.0
 
 
@@ -50,7 +51,7 @@ def main() -> None:
         stack.callback(session.close)
         wait(session, lambda: session.is_ready)
         rule = TraceRule("PREROUTING", 4, "udp", iif=CLIENT_SIDE, dport=str(DNS), limit=None)
-        rule = replace(rule, expires=int(time.time()) + 600)
+        rule = rule._replace(expires=int(time.time()) + 600)
         session.add_rule(rule, "nft", override=True)
         wait(session, lambda: session.rules)
         options = ("--netns", lab.node, "--guard", "50000", "-i", CLIENT_SIDE, "--expire", "2h")
@@ -83,7 +84,7 @@ class Soak:
         began = reported = extended = time.monotonic()
         while (now := time.monotonic()) - began < seconds:
             self._look()
-            if now - extended > EXTEND_SECONDS:
+            if now - extended > EXTEND_SECONDS[now - began > seconds / 2]:
                 extended = now
                 self._session.extend_rules()
                 self._extended += 1

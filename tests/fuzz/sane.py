@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
 
@@ -30,8 +29,6 @@ def check(value: object, size: int) -> None:
         assert -LARGEST < value < LARGEST
     elif isinstance(value, float):
         assert math.isfinite(value)
-    elif dataclasses.is_dataclass(value):
-        check(vars(value), size)
     elif isinstance(value, Place):
         check(value.fields, size)
     elif isinstance(value, Mapping):

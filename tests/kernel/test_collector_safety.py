@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,7 @@ Wait = Callable[..., None]
 
 
 def expiring(rule: TraceRule = ICMP, seconds: int = 600) -> TraceRule:
-    return replace(rule, expires=int(time.time()) + seconds)
+    return rule._replace(expires=int(time.time()) + seconds)
 
 
 @contextmanager
@@ -115,7 +114,7 @@ def test_legacy_hops_print_nothing_to_the_kernel_log(namespace):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_both_families_of_a_rule_are_installed(namespace, backend):
     with live(namespace) as session:
-        session.add_rule(replace(expiring(), family=None), backend)
+        session.add_rule(expiring()._replace(family=None), backend)
         wait_for(session, lambda: len(session.rules) == 2)
         assert sorted(rule.family for rule in session.rules) == [4, 6]
         assert len(namespace.trace_rules()) == 2
@@ -231,7 +230,7 @@ def test_a_flood_trips_the_guard_while_it_still_runs(namespace, backend):
     namespace.run(f"iptables-{backend}", "-t", "raw", "-A", "OUTPUT", "-p", "sctp", "-j", "NOTRACK")
     namespace.run(f"iptables-{backend}", "-t", "raw", "-A", "OUTPUT", "-p", "dccp", "-j", "TRACE")
     with live(namespace, threshold=1000) as session:
-        rule = replace(expiring(), proto="udp", limit=None)
+        rule = expiring()._replace(proto="udp", limit=None)
         add(session, rule, backend, override=True)
         with flood(namespace, seconds=4):
             wait_for(session, lambda: session.status.guard.tripped, 4)
@@ -285,7 +284,7 @@ def flooding(namespace) -> bool:
 
 def test_an_unlimited_legacy_rule_is_refused_without_an_override(namespace):
     with live(namespace) as session:
-        session.add_rule(replace(expiring(), limit=None), "legacy")
+        session.add_rule(expiring()._replace(limit=None), "legacy")
         wait_for(session, lambda: any("override" in n.text for n in session.take_notices()))
         assert namespace.trace_rules() == []
 
@@ -307,7 +306,7 @@ def test_receiving_and_removing_go_before_what_the_node_does_and_nothing_else(na
 def test_two_sessions_leave_each_other_alone(namespace):
     with live(namespace) as first, live(namespace) as second:
         add(first, expiring(), "legacy")
-        add(second, expiring(replace(ICMP, chain="PREROUTING")), "legacy")
+        add(second, expiring(ICMP._replace(chain="PREROUTING")), "legacy")
         wait_for(first, lambda: len(first.rules) == 2)
         other = next(rule for rule in first.rules if not rule.mine)
         first.delete_rule(other.id)

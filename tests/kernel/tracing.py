@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import replace
 
 from tracetui.lab.network import Lab
 from tracetui.model.rule import TraceRule
@@ -17,8 +16,8 @@ def traced(lab: Lab, backend: str, chain: str = "PREROUTING", limit=None, **fiel
     session = LiveSession(lab.node, threshold=50_000)
     try:
         wait_for(session, lambda: session.is_ready)
-        rule = replace(
-            TraceRule(chain=chain, **fields), limit=limit, expires=int(time.time()) + 120
+        rule = TraceRule(chain=chain, **fields)._replace(
+            limit=limit, expires=int(time.time()) + 120
         )
         session.add_rule(rule, backend, override=True)
         wait_for(session, lambda: session.rules)

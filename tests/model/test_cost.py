@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from tracetui.model.cost import worst_case
@@ -26,15 +24,15 @@ def test_nft_does_not():
 
 
 def test_without_a_limit_legacy_needs_an_override_and_nft_does_not():
-    unlimited = replace(ONE, limit=None)
+    unlimited = ONE._replace(limit=None)
     assert worst_case(unlimited, "legacy", 10).refusal is not None
     assert worst_case(unlimited, "nft", 10).refusal is None
     assert "no limit" in worst_case(unlimited, "nft", 10).text
 
 
 def test_a_limit_too_high_for_the_table_needs_one():
-    assert worst_case(replace(ONE, limit=1000), "legacy", 40_000).refusal is not None
-    assert worst_case(replace(ONE, limit=1000), "legacy", 10).refusal is None
+    assert worst_case(ONE._replace(limit=1000), "legacy", 40_000).refusal is not None
+    assert worst_case(ONE._replace(limit=1000), "legacy", 10).refusal is None
 
 
 def test_both_families_cost_twice():

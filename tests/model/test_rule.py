@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -176,6 +174,6 @@ def test_whatever_is_typed_is_refused_or_becomes_words_without_surprises(fields)
 
 def test_the_same_rule_has_the_same_comment_in_every_chain_but_its_own():
     made = rule(src="10.0.0.1")
-    comments = {replace(made, chain=chain).specification(4, TAG)[-3] for chain in CHAINS}
+    comments = {made._replace(chain=chain).specification(4, TAG)[-3] for chain in CHAINS}
     assert len(comments) == 2
     assert made.specification(4, TAG) == made.specification(4, TAG)

@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from tracetui.model.rule import TraceRule
 from tracetui.session.live import LiveSession
@@ -26,7 +25,7 @@ def live(namespace, **options) -> Iterator[LiveSession]:
 def rule(seconds: int = 600, **fields) -> TraceRule:
     """A rule for datagrams that leave, unless told otherwise, with so long to its end."""
     wanted = {"chain": "OUTPUT", "family": 4, "proto": "udp", "limit": None, **fields}
-    return replace(TraceRule(**wanted), expires=int(time.time()) + seconds)
+    return TraceRule(**wanted)._replace(expires=int(time.time()) + seconds)
 
 
 def add(session: LiveSession, wanted: TraceRule, backend: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from textual.widgets import Tree
 
@@ -149,12 +147,12 @@ def rules():
 
 async def test_where_nothing_comes_the_likely_cause_stands_in_place_of_packets(shown):
     desk = Desk()
-    desk.rules = tuple(replace(rule, packets=0) for rule in rules() if rule.mine)
+    desk.rules = tuple(rule._replace(packets=0) for rule in rules() if rule.mine)
     async with shown(desk, size=(120, 40)) as screen:
         whole = screen.whole()
         assert "No packet has matched the rule yet" in whole
         assert "--chain OUTPUT" in whole
-        desk.rules = tuple(replace(rule, packets=7) for rule in desk.rules)
+        desk.rules = tuple(rule._replace(packets=7) for rule in desk.rules)
         failed = SourceState("nftrace", "failed", "no CAP_NET_ADMIN: run as root")
         desk.status = desk.status.with_(sources=(failed,))
         await screen.settle()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,7 +43,7 @@ def desk():
     desk.packets, desk.rulesets, desk.explanations = lab.packets, lab.rulesets, lab.explanations
     sources = (SourceState("nftrace", "on"), SourceState("nflog", "on"))
     desk.status = desk.status.with_(node=NODE, sources=sources, rate=184, hops=lab.status.hops)
-    desk.rules = tuple(replace(rule, expires=NOW + 521) if rule.mine else rule for rule in rules())
+    desk.rules = tuple(rule._replace(expires=NOW + 521) if rule.mine else rule for rule in rules())
     yield desk
     lab.close()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import time
 from contextlib import ExitStack
-from dataclasses import replace
 
 from tracetui.cli import terminal_keeper, tracing
 from tracetui.cli.terminal import can_draw, say, take_terminal
@@ -53,7 +52,7 @@ def _live(options: argparse.Namespace, stack: ExitStack) -> LiveSession:
     session = tracing.start(options, called="lab")
     expires = int(time.time()) + DEFAULT_EXPIRY
     for device in (CLIENT_SIDE, SERVER_SIDE):
-        rule = replace(TraceRule(chain="PREROUTING", iif=device), expires=expires)
+        rule = TraceRule(chain="PREROUTING", iif=device)._replace(expires=expires)
         session.add_rule(rule, session.status.node.backend)
     return session
 

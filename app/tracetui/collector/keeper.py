@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from typing import Any, Protocol
 
 from tracetui.collector import frames
@@ -287,4 +286,4 @@ def _as_kept(rule: InstalledRule, one: Standing | None) -> InstalledRule:
     ours = time.time() + one.deadline - since_boot()
     if rule.expires is not None and ours > rule.expires - CLOCK_SET_SECONDS:
         return rule
-    return replace(rule, expires=round(ours), is_watched=True)
+    return rule._replace(expires=round(ours), is_watched=True)

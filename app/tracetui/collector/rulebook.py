@@ -9,7 +9,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 
 from tracetui.collector import listing, owner
 from tracetui.collector.listing import TableCounts
@@ -113,7 +112,7 @@ class RuleBook:
         if one.rule is None:
             raise Failure(f"this rule was not made here: {one.text}")
         later = self._draft(
-            one.rule if one.rule.expires is None else replace(one.rule, expires=expires),
+            one.rule if one.rule.expires is None else one.rule._replace(expires=expires),
             one.backend,
             one.family,
             expires,
@@ -251,11 +250,11 @@ def _drafts(
     may_expire_not = "expiry" in may_lack and rule.expires is not None
     may_limit_not = "limit" in may_lack and rule.limit is not None
     if may_expire_not:
-        yield replace(rule, expires=None), ("expiry",)
+        yield rule._replace(expires=None), ("expiry",)
     if may_limit_not:
-        yield replace(rule, limit=None), ("limit",)
+        yield rule._replace(limit=None), ("limit",)
     if may_expire_not and may_limit_not:
-        yield replace(rule, expires=None, limit=None), ("expiry", "limit")
+        yield rule._replace(expires=None, limit=None), ("expiry", "limit")
 
 
 def _nft_sizes() -> dict[tuple[str, str, str], int] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple, Optional
 
 from tracetui.model.installed import InstalledRule
@@ -24,19 +23,18 @@ class Check(NamedTuple):
     """What to type; empty where nothing has to be done."""
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(NamedTuple):
     """What was found on a node; None where it could not be looked at."""
 
     is_root: bool
-    commands: Mapping[str, str] = field(default_factory=dict)
+    commands: Mapping[str, str] = {}
     """``backend/family`` (``nft/4``) to the command's name."""
     backend: Optional[tuple[str, str]] = None
     """The backend that holds the node's rules, and what that rests on."""
     needs: Sequence[Need] = ()
-    sources: Mapping[str, Optional[str]] = field(default_factory=dict)
+    sources: Mapping[str, Optional[str]] = {}
     """Why a source can't be opened, by its name; None where it can."""
-    loggers: Mapping[int, str] = field(default_factory=dict)
+    loggers: Mapping[int, str] = {}
     """The logger bound to each family (2, 10) of the namespace."""
     rules: Optional[Sequence[InstalledRule]] = None
     left_behind: Sequence[InstalledRule] = ()

@@ -6,7 +6,7 @@ to find the number of the rule, for every hop and whatever logger listens. nf_ta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tracetui.model.rule import TraceRule
 
@@ -20,8 +20,7 @@ BEARABLE_SHARE = 0.1
 """The part of one core that tracing may take before an override is asked for."""
 
 
-@dataclass(frozen=True)
-class Cost:
+class Cost(NamedTuple):
     """The worst case of one rule on one backend."""
 
     per_packet: float

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple, Optional
 
 from tracetui.model.installed import InstalledRule
@@ -18,15 +17,14 @@ class Finding(NamedTuple):
     """What to do, or what to type; empty where there is nothing."""
 
 
-@dataclass(frozen=True)
-class Situation:
+class Situation(NamedTuple):
     """What is known of a trace that shows nothing."""
 
     rules: Sequence[InstalledRule]
     """The TRACE rules of this trace."""
     now: float
     """Seconds since the epoch."""
-    sources: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    sources: Mapping[str, tuple[str, str]] = {}
     """State and detail by source: nftrace, nflog, kmsg."""
     hops: int = 0
     """Hops that reached us."""

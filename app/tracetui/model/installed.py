@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 TAG = "tracetui:"
 """What the comment of a rule of ours begins with; the owner, / and the rule's digest follow."""
 
 
-@dataclass(frozen=True)
-class InstalledRule:
+class InstalledRule(NamedTuple):
     """One rule with target TRACE in a raw table, ours or foreign."""
 
     backend: str
@@ -64,12 +62,12 @@ class InstalledRule:
 
     def to_json(self) -> dict[str, Any]:
         """The fields by name; ``from_json`` is the way back."""
-        return {"id": self.id, **asdict(self), "words": list(self.words)}
+        return {"id": self.id, **self._asdict(), "words": list(self.words)}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> InstalledRule:
         """Build a rule from :meth:`to_json`."""
-        known = {name: value[name] for name in cls.__dataclass_fields__}
+        known = {name: value[name] for name in cls._fields}
         return cls(**{**known, "words": tuple(known["words"])})
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from tracetui.model.module_order import in_order
 
@@ -18,8 +17,7 @@ BUILT_IN = "Built in"
 """The state of one that is part of the kernel image: it can't be unloaded, and is in no list."""
 
 
-@dataclass(frozen=True)
-class Module:
+class Module(NamedTuple):
     """One line of /proc/modules, or a built-in one that something else tells of."""
 
     name: str
@@ -52,8 +50,7 @@ class Module:
         return max(0, (self.refcount or 0) - len(self.used_by))
 
 
-@dataclass(frozen=True)
-class ModuleFacts:
+class ModuleFacts(NamedTuple):
     """What sysfs and modinfo(8) tell of one module; None and empty where they don't."""
 
     description: Optional[str] = None
@@ -65,7 +62,7 @@ class ModuleFacts:
     """Where it was loaded from, or would be."""
     depends: Optional[tuple[str, ...]] = None
     """What its file says it needs."""
-    parameters: Mapping[str, Optional[str]] = field(default_factory=dict)
+    parameters: Mapping[str, Optional[str]] = {}
     """Their values; None for one that only root may read."""
 
 

@@ -7,7 +7,6 @@ its modules proves some of them in other ways.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple, Optional
 
 LOADED, BUILT_IN, ON_DISK, MISSING, UNKNOWN = (
@@ -64,8 +63,7 @@ LOADABLE = frozenset(module for part in PARTS for module in part.modules)
 """The modules that can be asked for: no other is ever loaded for a user."""
 
 
-@dataclass(frozen=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What a kernel tells of its parts; None where it does not tell."""
 
     loaded: Optional[Collection[str]] = None
@@ -74,7 +72,7 @@ class Evidence:
     """The modules that are part of the image (``modules.builtin``)."""
     on_disk: Optional[Collection[str]] = None
     """The modules that can be loaded (``modules.dep``)."""
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = {}
     """The build options that are set, without ``CONFIG_``: ``y`` or ``m``."""
     proven: Collection[str] = ()
     """Parts by name that something else shows at work."""

@@ -9,9 +9,8 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from tracetui.errors import InvalidRule
 from tracetui.model import rule_fields
@@ -31,8 +30,7 @@ LOCK_SECONDS = 5
 _WITH_PORTS = ("tcp", "udp", "sctp", "dccp", "udplite")
 
 
-@dataclass(frozen=True)
-class TraceRule:
+class TraceRule(NamedTuple):
     """One TRACE rule of one chain, for one or both IP families."""
 
     chain: str = "PREROUTING"
@@ -114,15 +112,15 @@ class TraceRule:
         Answers enter through PREROUTING, or leave from this node through OUTPUT; raw comes before
         NAT, so the answer of a packet that was DNATed bears the other host's address there.
         """
-        turned = replace(
-            self, src=self.dst, dst=self.src, sport=self.dport, dport=self.sport,
+        turned = self._replace(
+            src=self.dst, dst=self.src, sport=self.dport, dport=self.sport,
             iif=None, oif=None, syn=self.syn_ack, syn_ack=self.syn,
         )  # fmt: skip
         if self.chain == "OUTPUT":
-            return (replace(turned, chain="PREROUTING", iif=self.oif),)
+            return (turned._replace(chain="PREROUTING", iif=self.oif),)
         return (
-            replace(turned, chain="PREROUTING"),
-            replace(turned, chain="OUTPUT", oif=self.iif),
+            turned._replace(chain="PREROUTING"),
+            turned._replace(chain="OUTPUT", oif=self.iif),
         )
 
     def covers(self, header: Header, hook: Optional[str], iif: Optional[str]) -> bool:
@@ -155,12 +153,12 @@ class TraceRule:
 
     def to_json(self) -> dict[str, Any]:
         """The fields by name; ``from_json`` is the way back."""
-        return asdict(self)
+        return self._asdict()
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> TraceRule:
         """Build and validate a rule from :meth:`to_json`; raises InvalidRule."""
-        known = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
+        known = {name: value[name] for name in cls._fields if name in value}
         _raise({name: "no such value" for name, one in known.items() if not _is_kind(name, one)})
         rule = cls(**known)
         _raise(_cross_checks(rule))
@@ -198,7 +196,7 @@ class TraceRule:
             **{k: v for k, v in values.items() if v is not None or k in ("limit", "expires")}
         )
         if rule.family is None:
-            rule = replace(rule, family=_implied_family(rule))
+            rule = rule._replace(family=_implied_family(rule))
         errors = {**_cross_checks(rule), **errors}
         _raise(errors)
         return rule

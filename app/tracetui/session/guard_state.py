@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Optional
 
 from tracetui.model.guard import DEFAULT_THRESHOLD
@@ -18,8 +17,7 @@ class BusyRule(NamedTuple):
     rule: InstalledRule
 
 
-@dataclass(frozen=True)
-class Trip:
+class Trip(NamedTuple):
     """One time that the guard tripped."""
 
     at: float
@@ -45,8 +43,7 @@ class Trip:
         )
 
 
-@dataclass(frozen=True)
-class GuardState:
+class GuardState(NamedTuple):
     """The guard at one moment."""
 
     threshold: int = DEFAULT_THRESHOLD

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import NamedTuple, Optional
 
 from tracetui.errors import InvalidRule
@@ -37,20 +36,20 @@ def _wanted(packet: Packet) -> Iterator[Preset]:
     sport, dport = _text(header.sport), _text(header.dport)
     chain = "OUTPUT" if packet.hook_of(0) == "OUTPUT" else "PREROUTING"
     base = TraceRule(chain, header.family, header.proto)
-    flow = replace(base, src=header.src, dst=header.dst, sport=sport, dport=dport)
+    flow = base._replace(src=header.src, dst=header.dst, sport=sport, dport=dport)
     whole = endpoint(header.dst, header.dport)
     yield Preset("this flow", flow)
     yield Preset("this flow and its answers", flow, both=True)
     yield from _answers(packet, base)
     if header.dport is not None:
-        service = replace(base, dst=header.dst, dport=dport)
+        service = base._replace(dst=header.dst, dport=dport)
         yield Preset(f"everything to {whole}", service)
         if header.proto == "tcp":
-            yield Preset(f"what opens a connection to {whole}", replace(service, syn=True))
-        yield Preset(f"everything to port {header.dport}", replace(service, dst=None))
-    everything = replace(base, proto=None)
-    yield Preset(f"everything from {header.src}", replace(everything, src=header.src))
-    yield Preset(f"everything to {header.dst}", replace(everything, dst=header.dst))
+            yield Preset(f"what opens a connection to {whole}", service._replace(syn=True))
+        yield Preset(f"everything to port {header.dport}", service._replace(dst=None))
+    everything = base._replace(proto=None)
+    yield Preset(f"everything from {header.src}", everything._replace(src=header.src))
+    yield Preset(f"everything to {header.dst}", everything._replace(dst=header.dst))
 
 
 def _answers(packet: Packet, base: TraceRule) -> Iterator[Preset]:
@@ -63,8 +62,8 @@ def _answers(packet: Packet, base: TraceRule) -> Iterator[Preset]:
     what = (
         f"its answers, as {endpoint(str(dst), port if isinstance(port, int) else None)} sends them"
     )
-    server = replace(base, chain="PREROUTING", src=str(dst))
-    yield Preset(what, replace(server, sport=_text(port)))
+    server = base._replace(chain="PREROUTING", src=str(dst))
+    yield Preset(what, server._replace(sport=_text(port)))
 
 
 def _text(port: object) -> Optional[str]:

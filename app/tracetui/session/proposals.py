@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import NamedTuple, Optional
 
 from tracetui.errors import InvalidRule
@@ -38,11 +37,11 @@ def proposals(
     limit = max(1, int(threshold * SHARE / each))
     limit = limit if rule.limit is None else min(limit, max(1, rule.limit // 2))
     found = [
-        Proposal(replace(rule, limit=limit), backend, f"the same, at most {limit} packets a second")
+        Proposal(rule._replace(limit=limit), backend, f"the same, at most {limit} packets a second")
     ]
-    found += _narrowed(seen, replace(rule, limit=limit), backend)
+    found += _narrowed(seen, rule._replace(limit=limit), backend)
     if rule.proto == "tcp" and not (rule.syn or rule.syn_ack):
-        openings = replace(rule, syn=True, limit=limit)
+        openings = rule._replace(syn=True, limit=limit)
         found.append(Proposal(openings, backend, "only packets that open a connection"))
     return _sound(found)
 
@@ -67,8 +66,8 @@ def _narrowed(seen: Talkers, rule: TraceRule, backend: str) -> Iterable[Proposal
     target, packets = seen.targets[0]
     family = seen.example.header.family
     port = rule.dport if target.dport is None else str(target.dport)
-    narrow = replace(rule, family=family, proto=target.proto, dst=target.dst, dport=port)
-    if narrow != replace(rule, family=family):
+    narrow = rule._replace(family=family, proto=target.proto, dst=target.dst, dport=port)
+    if narrow != rule._replace(family=family):
         share = packets / seen.packets
         yield Proposal(narrow, backend, f"{share:.0%} of the packets went to {name(target)}")
 

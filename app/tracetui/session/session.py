@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Optional, Protocol
 
 from tracetui.model.explanation import PacketExplanation
@@ -17,8 +16,7 @@ from tracetui.session.rulesets import Rulesets
 from tracetui.session.store import PacketStore
 
 
-@dataclass(frozen=True)
-class SourceState:
+class SourceState(NamedTuple):
     """One place hops come from."""
 
     name: str
@@ -29,8 +27,7 @@ class SourceState:
     """Why it is not on, or what it needs."""
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(NamedTuple):
     """What the collector found on the node; counts are of rules, by ``backend``."""
 
     backends: tuple[str, ...] = ()
@@ -39,16 +36,15 @@ class Node:
     """The one that holds the node's rules; what ``auto`` means."""
     why: str = ""
     """What that choice rests on."""
-    commands: dict[str, str] = field(default_factory=dict)
+    commands: Mapping[str, str] = {}
     """``backend/family`` (``nft/4``) to the command's name (``iptables-nft``)."""
-    rules: dict[str, int] = field(default_factory=dict)
+    rules: Mapping[str, int] = {}
     """``backend`` to the number of rules in its largest table."""
     tag: str = ""
     """The comment of the rules this collector installs."""
 
 
-@dataclass(frozen=True)
-class Status:
+class Status(NamedTuple):
     """Everything of a session that is neither a packet nor a rule, at one moment."""
 
     live: bool = True
@@ -72,17 +68,16 @@ class Status:
     """Lines or datagrams that were no TRACE hop or could not be read."""
     progress: Optional[float] = None
     """The part of the files that was read so far; None where that is not known, and at the end."""
-    guard: GuardState = field(default_factory=GuardState)
-    sysctls: dict[str, str] = field(default_factory=dict)
+    guard: GuardState = GuardState()
+    sysctls: Mapping[str, str] = {}
     """The routing settings of the traced namespace (``kernel.procfs.routing_sysctls``)."""
 
     def with_(self, **changes: object) -> Status:
         """A copy with some fields replaced."""
-        return replace(self, **changes)  # type: ignore[arg-type]
+        return self._replace(**changes)  # type: ignore[arg-type]
 
 
-@dataclass(frozen=True)
-class Notice:
+class Notice(NamedTuple):
     """One sentence for the user."""
 
     time: float

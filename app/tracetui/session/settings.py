@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
@@ -18,8 +17,7 @@ LARGEST = 1 << 20
 """Bytes of the file that are read."""
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What is remembered; every field has a value that needs no file."""
 
     theme: Optional[str] = None
@@ -27,7 +25,7 @@ class Settings:
     side: int = SIDE
     modules: bool = False
     """Whether the modules are folded where they are shown at first, or shown where folded."""
-    keys: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, str] = {}
     """Keys by the name of what they do: ``{"timeline.pause": "space,p"}``."""
 
 
@@ -55,13 +53,13 @@ def load(path: Path) -> Loaded:
     if not isinstance(value, dict):
         return Loaded(Settings(), (f"{path}: not read: no JSON object",))
     known, wrong = {}, []
-    for one in fields(Settings):
-        if one.name not in value:
+    for name in Settings._fields:
+        if name not in value:
             continue
-        if _is_sound(one.name, value[one.name]):
-            known[one.name] = value[one.name]
+        if _is_sound(name, value[name]):
+            known[name] = value[name]
         else:
-            wrong.append(f"{path}: {one.name}: no such setting")
+            wrong.append(f"{path}: {name}: no such setting")
     return Loaded(Settings(**known), tuple(wrong))
 
 
@@ -76,8 +74,8 @@ def save(path: Path, settings: Settings) -> None:
 
 def _chosen(settings: Settings) -> dict[str, Any]:
     """Those that are not what they would be anyway."""
-    usual = asdict(Settings())
-    return {name: value for name, value in asdict(settings).items() if value != usual[name]}
+    usual = Settings()._asdict()
+    return {name: value for name, value in settings._asdict().items() if value != usual[name]}
 
 
 def _others(path: Path) -> dict[str, Any]:
@@ -86,9 +84,8 @@ def _others(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    known = {one.name for one in fields(Settings)}
     is_object = isinstance(value, dict)
-    return {k: v for k, v in value.items() if k not in known} if is_object else {}
+    return {k: v for k, v in value.items() if k not in Settings._fields} if is_object else {}
 
 
 def _is_sound(name: str, value: object) -> bool:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Optional
 
@@ -121,7 +120,7 @@ class TraceApp(App[None]):
 
     def change(self, **chosen: object) -> None:
         """Have the user's choice remembered."""
-        self.settings = replace(self.settings, **chosen)  # type: ignore[arg-type]
+        self.settings = self.settings._replace(**chosen)  # type: ignore[arg-type]
 
     def exit_soon(self) -> None:
         """End as soon as the loop has its turn; safe from every thread and signal handler."""
