@@ -49,7 +49,7 @@ def _live(options: argparse.Namespace, stack: ExitStack) -> LiveSession:
         raise Failure("a live one needs root: try again with sudo")
     lab = stack.enter_context(LabProcess(_kind()))
     options.netns = lab.node
-    session = tracing.start(options, called="lab")
+    session = tracing.start(options, called="lab", meanwhile=tracing.load_screen)
     expires = int(time.time()) + DEFAULT_EXPIRY
     for device in (CLIENT_SIDE, SERVER_SIDE):
         rule = TraceRule(chain="PREROUTING", iif=device)._replace(expires=expires)

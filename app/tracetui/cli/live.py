@@ -29,7 +29,7 @@ def _session(options: argparse.Namespace, rules: list[TraceRule]) -> Session:
     """A live session with the rules in place; without root, one that shows what needs none."""
     may_trace = privileges.may_trace()
     try:
-        session = tracing.start(options)
+        session = tracing.start(options, meanwhile=tracing.load_screen)
     except Failure as error:
         if may_trace or rules:
             raise

@@ -44,12 +44,16 @@ def launcher() -> tuple[str, ...]:
 
 
 def start(
-    options: argparse.Namespace, keep_readings: bool = False, called: Optional[str] = None
+    options: argparse.Namespace,
+    keep_readings: bool = False,
+    called: Optional[str] = None,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> LiveSession:
     """A session as --netns, --source and --guard ask for, its node looked at; raises Failure.
 
     Without root its collector is started through sudo, which may ask for a password; with root
-    this process becomes the invoking user, for the collector alone needs it.
+    this process becomes the invoking user, for the collector alone needs it. ``meanwhile`` is
+    called while the collector starts.
     """
     check(options)
     through = launcher()
@@ -63,6 +67,7 @@ def start(
     )
     privileges.drop_to_invoker()
     try:
+        meanwhile()
         wait_until_ready(session, may_ask=bool(through))
     except BaseException as error:
         session.close()
@@ -72,6 +77,11 @@ def start(
             raise Failure(f"tracing needs root; {why}") from None
         raise
     return session
+
+
+def load_screen() -> None:
+    """Import what the screen needs: for ``meanwhile``."""
+    import tracetui.cli.screen  # noqa: F401
 
 
 def wait_until_ready(session: LiveSession, may_ask: bool = False) -> None:

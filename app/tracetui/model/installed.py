@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any, NamedTuple, Optional
+
+from tracetui.model.digest import digest
 
 TAG = "tracetui:"
 """What the comment of a rule of ours begins with; the owner, / and the rule's digest follow."""
@@ -36,8 +37,7 @@ class InstalledRule(NamedTuple):
     @property
     def id(self) -> str:
         """Six hex digits that name the rule as long as its specification stands."""
-        text = "\0".join((self.backend, str(self.family), self.chain, *self.words))
-        return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:6]
+        return digest("\0".join((self.backend, str(self.family), self.chain, *self.words)))
 
     @property
     def is_ours(self) -> bool:

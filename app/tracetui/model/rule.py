@@ -6,7 +6,6 @@ rule becomes a list of arguments, and every value was validated before.
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple, Optional
 
 from tracetui.errors import InvalidRule
 from tracetui.model import rule_fields
+from tracetui.model.digest import digest
 from tracetui.model.header import Header
 from tracetui.model.hop import YEAR_10000
 from tracetui.model.rule_fields import (
@@ -98,8 +98,8 @@ class TraceRule(NamedTuple):
         if self.expires is not None:
             stop = datetime.fromtimestamp(self.expires, timezone.utc)
             words += ["-m", "time", "--datestop", stop.strftime("%Y-%m-%dT%H:%M:%S")]
-        digest = hashlib.sha256(" ".join([self.chain, *words]).encode()).hexdigest()[:6]
-        return [*words, "-m", "comment", "--comment", f"{tag}/{digest}", "-j", "TRACE"]
+        comment = f"{tag}/{digest(' '.join([self.chain, *words]))}"
+        return [*words, "-m", "comment", "--comment", comment, "-j", "TRACE"]
 
     def insertion(self, family: int, tag: str) -> list[str]:
         """The arguments that make iptables insert the rule where nothing stands before it."""

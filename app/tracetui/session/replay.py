@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
-from typing import Any, BinaryIO, NamedTuple, Optional
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Optional
 
 from tracetui.model.assemble import Assembler
 from tracetui.model.explanation import PacketExplanation
@@ -15,12 +14,10 @@ from tracetui.model.installed import InstalledRule
 from tracetui.model.packet import Packet
 from tracetui.model.rule import TraceRule
 from tracetui.model.run import runs
-from tracetui.parse.line_reader import LineReader
-from tracetui.parse.text_block import TextBlock
 from tracetui.session import recording
 from tracetui.session.aftermath import Aftermath
 from tracetui.session.explanations import Explanations
-from tracetui.session.feed import END, Feed, size_of
+from tracetui.session.log_files import NOTHING, LogFiles
 from tracetui.session.pace import Pace
 from tracetui.session.rulesets import Rulesets
 from tracetui.session.session import (
@@ -32,7 +29,9 @@ from tracetui.session.session import (
     Status,
 )
 from tracetui.session.store import PacketStore
-from tracetui.session.text_lines import TextLines
+
+if TYPE_CHECKING:
+    from tracetui.parse.line_reader import LineReader
 
 LOOK_AT_CLOCK = 128
 """Lines between two looks at the clock."""
@@ -45,7 +44,6 @@ IDLE_SECONDS = 0.05
 MOST_FAULTS = 1000
 """Kept until somebody takes them."""
 NO_NODE = "this is a replay: there is no node to trace"
-_NOTHING: Any = object()
 
 
 class Fault(NamedTuple):
@@ -76,32 +74,21 @@ class ReplaySession:
         """
         self.rulesets = rulesets or Rulesets()
         self.explanations = Explanations(self.rulesets)
-        self._files = list(files)
+        self._files = LogFiles(files, follow)
         self.packets = PacketStore() if packets is None else packets
         self.aftermath = Aftermath(self.packets)
-        sources = tuple(SourceState(name, "on") for name, _ in self._files)
+        sources = tuple(SourceState(name, "on") for name in self._files.names)
         self.status = Status(live=False, why_not=why_not, sources=sources)
         self.rules: tuple[InstalledRule, ...] = ()
-        self.ended = not self._files
-        self.is_idle = False
-        """Whether there is nothing to read at the moment, but may be later."""
+        self.ended = self._files.ended
         self._why_not = why_not
         self._assembler = Assembler()
         self._waiting: list[Hop] = []
-        self._text = TextLines()
-        self._name = ""
         self._recorded: OrderedDict[int, Packet] = OrderedDict()
         self._notices: list[Notice] = []
         self._skipped = self._lost = 0
-        self._reader = LineReader()
-        self._follow = follow
+        self._reader_of_file: Optional[LineReader] = None
         self._pace = Pace(speed)
-        self._feed: Optional[Feed] = None
-        self._next = 0
-        self._read_bytes = 0
-        self._total_bytes = sum(size for _, file in self._files if (size := size_of(file)))
-        self._lines: Iterator[Optional[bytes]] = iter(())
-        self._block = TextBlock.done()
         self._faults: list[Fault] = []
 
     def poll(self, seconds: float = POLL_SECONDS) -> bool:
@@ -124,18 +111,18 @@ class ReplaySession:
             return self.rulesets.work(until)
         hops = self.status.hops + self._take_waiting()
         taken = 0
-        self.is_idle = False
+        self._files.is_idle = False
         while not self._pace.is_waiting and not self.rulesets.is_behind:
             plain = self._take_plain()
             hops, taken = hops + plain, taken + plain
             if plain < LOOK_AT_CLOCK:
                 # The next one is of another kind, nearly always.
-                line = self._next_line()
-                if line is not _NOTHING:
+                line = self._files.next_line()
+                if line is not NOTHING:
                     hops, taken = hops + self._take(line), taken + 1
                     if taken % LOOK_AT_CLOCK:
                         continue
-                elif self.ended or not self._next_piece(0.0 if taken else patience):
+                elif not self._read(0.0 if taken else patience):
                     break
             if time.monotonic() > until:
                 break
@@ -143,45 +130,23 @@ class ReplaySession:
             time.sleep(min(patience, self._pace.seconds_left))
         self.rulesets.work(max(until, time.monotonic() + seconds / 2))
         changes = {"hops": hops, "skipped": self._skipped, "lost": self._lost}
-        self.status = self.status.with_(**changes, progress=self._progress)
+        self.status = self.status.with_(**changes, progress=self._files.progress)
         return True
+
+    def _read(self, seconds: float) -> bool:
+        """Have more lines; False where there are none yet, or none any more."""
+        is_more = self._files.read(seconds)
+        for text in self._files.take_errors():
+            self._notices.append(Notice(time.time(), "error", text))
+        if self._files.ended:
+            self.ended = True
+            self.rulesets.end()
+        return is_more
 
     @property
-    def _progress(self) -> Optional[float]:
-        """The part of the files that was read; None where that is not known, and at the end."""
-        if self.ended or not self._total_bytes:
-            return None
-        here = self._feed.position if self._feed is not None else 0
-        return min(1.0, (self._read_bytes + here) / self._total_bytes)
-
-    def _next_piece(self, patience: float) -> bool:
-        """Have lines of the next piece; False where there is none yet, or none any more."""
-        if self._feed is None:
-            if self._next == len(self._files):
-                self.ended = True
-                self.rulesets.end()
-                return False
-            name, file = self._files[self._next]
-            self._next += 1
-            is_last = self._next == len(self._files)
-            self._feed = Feed(name, file, self._follow and is_last)
-            self._reader, self._text = LineReader(), TextLines()
-        piece = self._feed.take(patience)
-        if piece is None:
-            self.is_idle = True
-            return False
-        if piece == END:
-            self._end_file(self._feed)
-        else:
-            self._lines = self._text.feed(piece)
-        return True
-
-    def _end_file(self, feed: Feed) -> None:
-        self._lines = chain(self._text.finish(), (None,))
-        self._read_bytes += feed.size or 0
-        self._name, self._feed = feed.name, None
-        if feed.error is not None:
-            self._notices.append(Notice(time.time(), "error", feed.error))
+    def is_idle(self) -> bool:
+        """Whether there is nothing to read at the moment, but may be later."""
+        return self._files.is_idle
 
     def take_notices(self) -> list[Notice]:
         """What is to be told to the user since the last call, oldest first."""
@@ -238,30 +203,28 @@ class ReplaySession:
     def close(self, said: Callable[[], None] = lambda: None) -> None:
         """Close the files."""
         self.ended = True
-        if self._feed is not None:
-            self._feed.stop()
-        for _, file in self._files:
-            file.close()
+        self._files.close()
 
     def _refuse(self) -> None:
         self._notices.append(Notice(time.time(), "warning", self._why_not))
 
+    @property
+    def _reader(self) -> LineReader:
+        """The reader of the present file: what it read tells it how to read on."""
+        if self._reader_of_file is None:
+            # It takes thirty modules, for which the first picture need not wait.
+            from tracetui.parse.line_reader import LineReader
+
+            self._reader_of_file = LineReader()
+        return self._reader_of_file
+
     def _take_plain(self) -> int:
         """Take in lines of plain dmesg, for speed: how many."""
-        if not self._pace.is_none:
+        if not self._pace.is_none or self._files.block.is_done:
             return 0
-        found = self._reader.take_plain(self._block, PLAIN_CHARACTERS)
+        found = self._reader.take_plain(self._files.block, PLAIN_CHARACTERS)
         self._assembler.take(runs(found), self.packets.took)
         return sum(len(piece.places) for piece in found)
-
-    def _next_line(self) -> Any:
-        """The next line, None for the end of a file, _NOTHING where a piece is at its end."""
-        while self._block.is_done:
-            lines = next(self._lines, _NOTHING)
-            if lines is None or lines is _NOTHING:
-                return lines
-            self._block = TextBlock(lines.decode(errors="backslashreplace"))
-        return self._block.take()
 
     def _take(self, line: Optional[str]) -> int:
         """Take in one line, or the end of a file; the number of hops it brought."""
@@ -274,7 +237,10 @@ class ReplaySession:
             return new or 0
         reader = self._reader
         skipped, lost = reader.skipped, reader.lost
-        hops = reader.finish() if line is None else reader.feed(line)
+        if line is None:
+            hops, self._reader_of_file = reader.finish(), None
+        else:
+            hops = reader.feed(line)
         self._skipped += reader.skipped - skipped
         self._lost += reader.lost - lost
         if reader.skipped != skipped or reader.lost != lost:
@@ -304,8 +270,7 @@ class ReplaySession:
 
     def _note(self, number: int, why: str) -> None:
         if len(self._faults) < MOST_FAULTS:
-            name = self._feed.name if self._feed is not None else self._name
-            self._faults.append(Fault(name, number, why))
+            self._faults.append(Fault(self._files.name, number, why))
 
     def _take_reading(self, line: str) -> None:
         """Take in a recorded ruleset, or the settings of the recorded node; raises ValueError."""

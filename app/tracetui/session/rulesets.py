@@ -11,14 +11,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Optional
 
 from tracetui.model.history import Reading, RulesetHistory, Window
-from tracetui.model.ruleset import ListedRule, Ruleset
-from tracetui.parse import nft_json, nft_places, nft_text, xtables_save
+from tracetui.model.ruleset import Ruleset
 
 LOOK_AT_CLOCK = 128
 """Lines, or chains, between two looks at the clock."""
 WAITING = 16
 """Readings that may wait: each is held as text."""
-_FAMILIES = {4: "ip", 6: "ip6"}
 BACKENDS = ("legacy", "nft")
 APART = 1 << 40
 """How far apart the numbers of two recordings' readings are: no recording has so many."""
@@ -112,15 +110,12 @@ class Rulesets:
 
     def fix(self, text: str) -> bool:
         """Explain hops by a listing that the user brought; False if it is none that is known."""
-        if text.lstrip().startswith("{"):
-            try:
-                found = [("nft", nft_json.parse(text))]
-            except ValueError:
-                return False
-        elif nft_text.is_listing(text):
-            found = [("nft", nft_text.parse(text))]
-        else:
-            found = [_saved(part) for part in xtables_save.parts(text)]
+        # No listing is read before the first picture, and what reads them takes a while to import.
+        from tracetui.session import listings
+
+        found = listings.read(text)
+        if found is None:
+            return False
         whole = {backend: Ruleset() for backend in BACKENDS}
         for backend, ruleset in found:
             whole[backend].add(ruleset)
@@ -175,62 +170,15 @@ class Rulesets:
         continuous: bool,
         parts: Optional[list[tuple[dict[str, Any], str]]],
     ) -> Iterator[None]:
-        ruleset = None if parts is None else Ruleset()
-        found = {what: Ruleset() for what in ("save", "native", "places")}
-        for head, text in parts or ():
-            yield from self._part(head, text, found)
-        if ruleset is not None and backend == "nft":
-            yield from _placed(found, ruleset)
-        elif ruleset is not None:
-            ruleset = found["save"]
+        # As above.
+        from tracetui.session.listings import Parts
+
+        ruleset: Optional[Ruleset] = None
+        if parts is not None:
+            listed = Parts()
+            for head, text in parts:
+                yield from listed.taking(head, text)
+            self.skipped += listed.skipped
+            ruleset = yield from listed.joining(backend)
         yield from self.histories[backend].taking(Reading(backend, number, continuous, ruleset))
         self.version += 1
-
-    def _part(
-        self, head: Mapping[str, Any], text: str, found: Mapping[str, Ruleset]
-    ) -> Iterator[None]:
-        try:
-            if head.get("what") == "save":
-                family = _FAMILIES[int(head["family"])]
-                yield from xtables_save.parse(text.split("\n"), family, found["save"])
-            elif head.get("what") == "native":
-                found["native"].add(nft_text.parse(text))
-            elif head.get("what") == "places":
-                yield from nft_places.parse(text, found["places"])
-        except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
-            self.skipped += 1
-
-
-def _placed(found: Mapping[str, Ruleset], ruleset: Ruleset) -> Iterator[None]:
-    """Give every rule that has a place its text, chain by chain.
-
-    What has no place is left out: a chain may have changed while its text was read, and
-    iptables-nft-save lists built-in chains that do not exist.
-    """
-    save, native = found["save"].chains, found["native"].chains
-    ruleset.instances.update(found["places"].instances)
-    for key, chain in found["places"].chains.items():
-        yield
-        listed = {rule.handle: rule.text for rule in native[key].rules} if key in native else {}
-        saved = save[key].rules if key in save else ()
-        if len(saved) != len(chain.rules):
-            saved = (ListedRule(None),) * len(chain.rules)
-        rules = tuple(
-            place._replace(
-                text=listed.get(place.handle)
-                if place.is_native
-                else text.text or listed.get(place.handle)
-            )
-            for place, text in zip(chain.rules, saved)
-        )
-        ruleset.chains[key] = chain._replace(rules=rules)
-
-
-def _saved(text: str) -> tuple[str, Ruleset]:
-    """One listing of iptables-save, and whose it is; one that does not say it is legacy's."""
-    origin = xtables_save.origin(text)
-    family, backend = origin or (xtables_save.guessed_family(text), "legacy")
-    ruleset = Ruleset()
-    for _ in xtables_save.parse(text.split("\n"), family, ruleset):
-        pass
-    return backend, ruleset

@@ -9,7 +9,7 @@ from textual import on
 from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.events import MouseDown, Resize
+from textual.events import Focus, MouseDown, Resize
 from textual.geometry import Size
 from textual.message import Message
 from textual.screen import Screen
@@ -48,7 +48,7 @@ class MainScreen(Screen[None]):
     """Three panes over one session."""
 
     BINDINGS = bindings("main")
-    AUTO_FOCUS = "Timeline"
+    AUTO_FOCUS = ""
 
     class Chosen(Message):
         """The user wants something to be so the next time too."""
@@ -101,6 +101,14 @@ class MainScreen(Screen[None]):
         self.update()
         self._each_second()
         self.set_interval(SECOND, self._each_second)
+
+    def on_screen_resume(self) -> None:
+        """Begin at the packets."""
+        # What set_focus() does, but for the styles: they are worked out next, once for all.
+        if self.focused is None:
+            self.focused = self._packets.timeline
+            self.focused.has_focus = True
+            self.focused.post_message(Focus())
 
     def on_resize(self, event: Resize) -> None:
         """Arrange the panes anew."""

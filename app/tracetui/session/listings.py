@@ -1,0 +1,89 @@
+"""Listings of rules, as tools print them, read."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any, Optional
+
+from tracetui.model.ruleset import ListedRule, Ruleset
+from tracetui.parse import nft_json, nft_places, nft_text, xtables_save
+
+_FAMILIES = {4: "ip", 6: "ip6"}
+
+
+def read(text: str) -> Optional[list[tuple[str, Ruleset]]]:
+    """The rulesets of a listing that the user brought, each with its backend; None for no JSON.
+
+    What is no listing at all has no chains.
+    """
+    if text.lstrip().startswith("{"):
+        try:
+            return [("nft", nft_json.parse(text))]
+        except ValueError:
+            return None
+    if nft_text.is_listing(text):
+        return [("nft", nft_text.parse(text))]
+    return [_saved(part) for part in xtables_save.parts(text)]
+
+
+class Parts:
+    """The parts of one reading of the collector's, put together; in steps, for they may be long."""
+
+    def __init__(self) -> None:
+        self.skipped = 0
+        """Those that could not be read."""
+        self._save, self._native, self._places = Ruleset(), Ruleset(), Ruleset()
+
+    def taking(self, head: Mapping[str, Any], text: str) -> Iterator[None]:
+        """Read a part."""
+        try:
+            if head.get("what") == "save":
+                family = _FAMILIES[int(head["family"])]
+                yield from xtables_save.parse(text.split("\n"), family, self._save)
+            elif head.get("what") == "native":
+                self._native.add(nft_text.parse(text))
+            elif head.get("what") == "places":
+                yield from nft_places.parse(text, self._places)
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
+            self.skipped += 1
+
+    def joining(self, backend: str) -> Generator[None, None, Ruleset]:
+        """Put together what was read; returns the ruleset."""
+        if backend == "nft":
+            return (yield from self._placed())
+        return self._save
+
+    def _placed(self) -> Generator[None, None, Ruleset]:
+        """Give every rule that has a place its text, chain by chain.
+
+        What has no place is left out: a chain may have changed while its text was read, and
+        iptables-nft-save lists built-in chains that do not exist.
+        """
+        ruleset = Ruleset(instances=self._places.instances)
+        save, native = self._save.chains, self._native.chains
+        for key, chain in self._places.chains.items():
+            yield
+            listed = {rule.handle: rule.text for rule in native[key].rules} if key in native else {}
+            saved = save[key].rules if key in save else ()
+            if len(saved) != len(chain.rules):
+                saved = (ListedRule(None),) * len(chain.rules)
+            rules = tuple(
+                place._replace(
+                    text=listed.get(place.handle)
+                    if place.is_native
+                    else text.text or listed.get(place.handle)
+                )
+                for place, text in zip(chain.rules, saved)
+            )
+            ruleset.chains[key] = chain._replace(rules=rules)
+        return ruleset
+
+
+def _saved(text: str) -> tuple[str, Ruleset]:
+    """One listing of iptables-save, and whose it is; one that does not say it is legacy's."""
+    origin = xtables_save.origin(text)
+    family, backend = origin or (xtables_save.guessed_family(text), "legacy")
+    ruleset = Ruleset()
+    for _ in xtables_save.parse(text.split("\n"), family, ruleset):
+        pass
+    return backend, ruleset
