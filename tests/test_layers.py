@@ -51,6 +51,14 @@ def test_the_privileged_side_is_standard_library_only(layer):
     assert {name for name in loaded - known if name not in stdlib} == set()
 
 
+def test_the_first_picture_waits_for_no_parser_and_no_dialog():
+    loaded = loaded_by(["tracetui.cli.replay", "tracetui.cli.screen"])
+    assert "tracetui.ui.screens.main" in loaded
+    assert not {
+        "tracetui.parse.line_reader", "tracetui.parse.xtables_save", "tracetui.ui.dialogs",
+    } & loaded  # fmt: skip
+
+
 def test_text_commands_load_no_textual():
     names = [
         "tracetui.cli",

@@ -199,7 +199,7 @@ class Bench:
         time.sleep(ENDED_SECONDS)
         with ExitStack() as stack:
             if self._backend == "legacy":
-                stack.enter_context(self._bound())
+                stack.enter_context(self.bound())
             source = self._lab.inside(self._lab.node, receiver)
             stack.callback(source.close)
             stack.enter_context(self.rule(flow))
@@ -309,7 +309,7 @@ class Bench:
             self._inside(command, "-t", "raw", "-D", "PREROUTING", *rule)
 
     @contextmanager
-    def _bound(self) -> Iterator[None]:
+    def bound(self) -> Iterator[None]:
         """IPv4's log goes to nfnetlink_log."""
         logger = "/proc/sys/net/netfilter/nf_log/2"
         before = self._inside("cat", logger).strip()

@@ -144,11 +144,13 @@ def test_version():
     assert out.getvalue().startswith("tracetui 0.")
 
 
-def test_help_loads_little():
-    """Two tables of values and no machine: it answers before a finger is off the key."""
+@pytest.mark.parametrize("argv", [["--help"], ["modules", "--json"]])
+def test_a_command_that_only_prints_loads_little(argv):
+    """It answers before a finger is off the key."""
     code = (
-        "import sys, tracetui.cli\ntracetui.cli.main(['--help'])\n"
-        "heavy = {'textual', 'rich', 'dataclasses', 'asyncio', 'subprocess', 'socket'}\n"
+        f"import sys, tracetui.cli\ntracetui.cli.main({argv})\n"
+        "heavy = {'textual', 'rich', 'dataclasses', 'asyncio', 'socket', 'tracetui.model.packet', "
+        "'tracetui.model.filter_expression'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run(

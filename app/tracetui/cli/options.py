@@ -128,6 +128,9 @@ def add_filter(parser: Parser, inner: bool = False) -> None:
 
 def expression(text: str) -> str:
     """A filter that can be meant; raises argparse.ArgumentTypeError with the place of the fault."""
+    if not text:
+        # The default comes here too, and few commands need what a filter takes to be read.
+        return text
     from tracetui.model.filter_words import InvalidFilter
     from tracetui.model.view_filter import ViewFilter
 

@@ -106,9 +106,10 @@ class MainScreen(Screen[None]):
         """Begin at the packets."""
         # What set_focus() does, but for the styles: they are worked out next, once for all.
         if self.focused is None:
-            self.focused = self._packets.timeline
-            self.focused.has_focus = True
-            self.focused.post_message(Focus())
+            self.focused = timeline = self._packets.timeline
+            timeline.set_reactive(Widget.has_focus, True)
+            timeline.post_message(Focus())
+            timeline.refresh()
 
     def on_resize(self, event: Resize) -> None:
         """Arrange the panes anew."""

@@ -62,6 +62,7 @@ class ModulesPane(Vertical):
         self._is_reversed = False
         self._wanted = ""
         self._said = ""
+        self._is_read = False
         self._shown: object = None
         self._listing = Listing(ModuleTree(()), True, 0, ())
         # Kept, not looked up: while the program ends, a timer may still find them gone.
@@ -71,6 +72,8 @@ class ModulesPane(Vertical):
 
     def compose(self) -> ComposeResult:
         """Lay out the tree, the sentence above it, and where a name is looked for."""
+        # Before they have styles, which depend on it.
+        self._is_read = self._read()
         yield self._sentence
         yield self._tree
         yield self._find
@@ -80,19 +83,25 @@ class ModulesPane(Vertical):
         tree = self._tree
         tree.show_root = False
         tree.guide_depth = 2
-        self.look()
+        if self._is_read:
+            self._show()
         self.set_interval(REFRESH_SECONDS, self.look)
 
     def look(self) -> None:
         """Read the modules again and show them if anything is new."""
+        if self._read():
+            self._show()
+
+    def _read(self) -> bool:
+        """Read the modules; False, and the reason is said, if they can't be read."""
         try:
             self._listing = self._reader.read()
         except TracetuiError as error:
             self._say(str(error))
-            return
+            return False
         if not self._listing.is_loadable:
             self._say(modules.NO_MODULES)
-        self._show()
+        return True
 
     @property
     def needs(self) -> tuple[Need, ...]:
