@@ -12,7 +12,8 @@ from tracetui.model.hop import YEAR_10000, Hop
 from tracetui.model.place import HOOKS
 from tracetui.parse import ethernet, ip, netlink
 
-_PACKET = 4 << 8
+PACKET = 4 << 8
+"""The type of a record: NFNL_SUBSYS_ULOG, NFULNL_MSG_PACKET (nfnetlink_log.h)."""
 _HDR, _MARK, _TIMESTAMP, _INDEV, _OUTDEV, _PAYLOAD, _PREFIX = 1, 2, 3, 4, 5, 9, 10
 _HWTYPE, _HWHEADER = 15, 16
 _FAMILIES = {2: "ip", 10: "ip6"}
@@ -28,7 +29,7 @@ def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optiona
     own time stamp is taken where there is one: not in OUTPUT and POSTROUTING.
     """
     message = netlink.first_message(datagram)
-    if message is None or message.type != _PACKET or message.family not in _FAMILIES:
+    if message is None or message.type != PACKET or message.family not in _FAMILIES:
         return None
     found = message.attributes
     place = _place(found.get(_PREFIX, b""))

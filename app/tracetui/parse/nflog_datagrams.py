@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
-from itertools import starmap
 from typing import NamedTuple, Optional
 
 from tracetui.model.hop import Hop, Look, new_hop, new_look
@@ -22,36 +21,31 @@ from tracetui.parse.datagrams import (
     Datagrams,
     Record,
     attributes_at,
-    length_of,
 )
 
-
-class _Devices:
-    """What nflog says before the packet's stamp, and how packets looked that came so."""
-
-    __slots__ = ("looks", "shown")
-
-    def __init__(self, look: Look) -> None:
-        self.shown = look[:4]
-        self.looks: Memory[bytes, Look] = Memory(KEPT)
-        """By the packet's bytes."""
+_Devices = tuple[Optional[str], Optional[str], Optional[int], Optional[str]]
+"""What nflog says before the packet's stamp: a look's first four fields."""
 
 
-class _Rest(NamedTuple):
-    """The attributes behind the devices; the packet is the last."""
+class _Layout(NamedTuple):
+    """How the attributes behind the place stand in some of the datagrams."""
 
+    size: int
+    """Bytes of the devices, and of all else that packets of one way share."""
     heads: tuple[int, ...]
-    """Size and type of each of them but the packet."""
+    """Size and type of each attribute from there to the packet, which is the last."""
     reader: struct.Struct
     """Reads those, and the packet's."""
     stamp_at: int
-    """Where the stamp is, from their beginning on; 0 for none."""
+    """Where the stamp is, from the first of those on; 0 for none."""
 
 
 class NflogDatagrams(Datagrams):
     """Those of nfnetlink_log."""
 
     _PLACE_AT, _PREFIX_AT = 16, 28
+    _HEAD = struct.Struct("=IH22xH")
+    """The length and type of all, and the size of the prefix."""
     _PACKET_HDR, _TIMESTAMP, _PAYLOAD, _PREFIX = 1, 3, 9, 10
     _LATER = frozenset((_TIMESTAMP, _PAYLOAD, 11, 12, 13, 14))
     """With a socket's owner, and the record's numbers."""
@@ -60,24 +54,29 @@ class NflogDatagrams(Datagrams):
         super().__init__()
         self._places: Memory[bytes, Place] = Memory(KEPT)
         self._devices: Memory[bytes, _Devices] = Memory(KEPT)
-        self._cuts: list[int] = []
-        """How long the bytes of the devices can be."""
-        self._rests: list[_Rest] = []
+        self._looks: Memory[tuple[bytes, bytes], Look] = Memory(KEPT)
+        """By the bytes of the devices and of the packet."""
+        self._layouts: list[_Layout] = []
+        """The one that was met last is the first."""
 
     def hops(self, records: Iterable[Record]) -> Iterator[Optional[Hop]]:
         """As :meth:`Datagrams.hops` says."""
-        return starmap(self._hop, records)
+        head, least, places = self._HEAD.unpack_from, self._HEAD.size, self._places.get
+        for datagram, received in records:
+            if len(datagram) >= least:
+                length, kind, size = head(datagram)
+                begin = 28 + (size + 3 & ~3)
+                at = places(datagram[16:begin])
+                # Cut or not, the devices would be found.
+                if at is not None and length == len(datagram) and kind == nflog.PACKET:
+                    hop = self._known(datagram, at, begin, received)
+                    if hop is not None:
+                        yield hop
+                        continue
+            yield self._new(datagram, received)
 
-    def _hop(self, datagram: bytes, received: float) -> Optional[Hop]:
-        # Cut or not, the devices would be found.
-        if len(datagram) > self._PREFIX_AT and length_of(datagram) == len(datagram):
-            size = datagram[28] | datagram[29] << 8
-            begin = 28 + (size + 3 & ~3)
-            at = self._places.get(datagram[16:begin])
-            if at is not None:
-                hop = self._known(datagram, at, begin, received)
-                if hop is not None:
-                    return hop
+    def _new(self, datagram: bytes, received: float) -> Optional[Hop]:
+        """The hop of a record of which not all has come before."""
         hop = self._placed(nflog.parse(datagram, self._links, received))
         if hop is not None:
             self._learn(datagram, hop)
@@ -85,30 +84,37 @@ class NflogDatagrams(Datagrams):
 
     def _known(self, datagram: bytes, at: Place, begin: int, received: float) -> Optional[Hop]:
         """The hop at a known place; None where its devices, or what follows, are not known."""
-        for cut in self._cuts:
-            rest_at = begin + cut
-            devices = self._devices.get(datagram[begin:rest_at])
-            if devices is None:
+        for number, layout in enumerate(self._layouts):
+            size, heads, reader, stamp_at = layout
+            rest_at = begin + size
+            packet_at = rest_at + reader.size
+            if packet_at > len(datagram):
                 continue
-            for heads, reader, stamp_at in self._rests:
-                packet_at = rest_at + reader.size
-                if packet_at > len(datagram):
-                    continue
-                found = reader.unpack_from(datagram, rest_at)
-                end = packet_at - 4 + found[-2]
-                # Nothing but padding is behind the packet.
-                is_end = found[-1] == self._PAYLOAD and 0 <= len(datagram) - end < 4
-                if found[:-2] != heads or not is_end:
-                    continue
-                packet = datagram[packet_at:end]
-                look = devices.looks.get(packet)
-                if look is None:
-                    parts = (*devices.shown, ip.parse(packet), None, self._window)
-                    look = devices.looks.learn(packet, new_look(Look, parts))
-                stamp = rest_at + stamp_at
-                time = nflog.stamp(datagram[stamp : stamp + 16]) if stamp_at else None
-                return new_hop(Hop, (at, look, time or received))
+            found = reader.unpack_from(datagram, rest_at)
+            end = packet_at - 4 + found[-2]
+            # Nothing but padding is behind the packet.
+            is_end = found[-1] == self._PAYLOAD and 0 <= len(datagram) - end < 4
+            if found[:-2] != heads or not is_end:
+                continue
+            shown = datagram[begin:rest_at], datagram[packet_at:end]
+            look = self._looks.get(shown) or self._look(*shown)
+            if look is None:
+                continue
+            if number:
+                # The other hops of the hook stand so too.
+                self._layouts.insert(0, self._layouts.pop(number))
+            stamp = rest_at + stamp_at
+            time = nflog.stamp(datagram[stamp : stamp + 16]) if stamp_at else None
+            return new_hop(Hop, (at, look, time or received))
         return None
+
+    def _look(self, devices: bytes, packet: bytes) -> Optional[Look]:
+        """How a packet looks with these devices, from now on; None where they are not known."""
+        known = self._devices.get(devices)
+        if known is None:
+            return None
+        parts = (*known, ip.parse(packet), None, self._window)
+        return self._looks.learn((devices, packet), new_look(Look, parts))
 
     def _learn(self, datagram: bytes, hop: Hop) -> None:
         """Remember the place and the devices, where the datagram is as the kernel builds it."""
@@ -124,34 +130,29 @@ class NflogDatagrams(Datagrams):
             return
         begin, end = kinds[2][1], rest[0][1]
         self._places.learn(datagram[self._PLACE_AT : begin], hop.at)
-        if datagram[begin:end] not in self._devices:
-            # Else a new place would have the packet look anew.
-            self._devices.learn(datagram[begin:end], _Devices(hop.look))
-        if end - begin not in self._cuts:
-            self._cuts = [end - begin, *self._cuts[: MOST_CUTS - 1]]
-        found = self._rest(datagram, rest)
-        if found is not None and found.heads not in [one.heads for one in self._rests]:
-            self._rests = [found, *self._rests[: MOST_CUTS - 1]]
+        self._devices.learn(datagram[begin:end], hop.look[:4])
+        layout = self._layout(datagram, end - begin, rest)
+        if layout is not None and layout[:2] not in [one[:2] for one in self._layouts]:
+            self._layouts = [layout, *self._layouts[: MOST_CUTS - 1]]
 
-    def _rest(self, datagram: bytes, rest: list[tuple[int, int]]) -> Optional[_Rest]:
+    def _layout(self, datagram: bytes, size: int, rest: list[tuple[int, int]]) -> Optional[_Layout]:
         """How to read the like of it."""
         form, heads, stamp_at = "=", list[int](), 0
         for kind, at in rest[:-1]:
-            size, plain = ATTRIBUTE.unpack_from(datagram, at)
-            heads += (size, plain)
-            form += f"HH{(size + 3 & ~3) - 4}x"
+            length, plain = ATTRIBUTE.unpack_from(datagram, at)
+            heads += (length, plain)
+            form += f"HH{(length + 3 & ~3) - 4}x"
             if kind == self._TIMESTAMP:
-                if size != 20:
+                if length != 20:
                     return None
                 stamp_at = at + 4 - rest[0][1]
-        return _Rest(tuple(heads), struct.Struct(f"{form}HH"), stamp_at)
+        return _Layout(size, tuple(heads), struct.Struct(f"{form}HH"), stamp_at)
 
     def _forget(self) -> None:
         self._places.clear()
         self._devices.clear()
-        self._cuts.clear()
-        self._rests.clear()
+        self._layouts.clear()
+        self._forget_looks()
 
     def _forget_looks(self) -> None:
-        for devices in self._devices.values():
-            devices.looks.clear()
+        self._looks.clear()
