@@ -56,9 +56,10 @@ def test_one_with_other_values_is_what_it_is_without_memory(name, data):
         assert reader.hop(bytes(changed), 2.0) == parse(bytes(changed), LINKS, 2.0), kind
 
 
-@pytest.mark.parametrize("name", [name for name in SOURCES if "nflog" in name])
-def test_one_of_nflog_with_other_bytes_anywhere_is_what_it_is_without_memory(name):
+@pytest.mark.parametrize("name", SOURCES)
+def test_one_with_other_bytes_anywhere_is_what_it_is_without_memory(name):
     """Also where the bytes tell how to read: sizes and kinds of attributes, the message's own."""
+    parse = SOURCES[name][0]
     reader, random = remembering(name), Random(1)  # noqa: S311
     for one in FEW[name]:
         reader.hop(one, 1.0)
@@ -69,7 +70,7 @@ def test_one_of_nflog_with_other_bytes_anywhere_is_what_it_is_without_memory(nam
             value = changed[at]
             changed[at] = random.choice((0, 255, value ^ 1, (value + 4) & 255, value ^ 4))
         longer = bytes(changed) + bytes(random.choice((0, 0, 0, 4)))
-        assert reader.hop(longer, 2.0) == nflog.parse(longer, LINKS, 2.0), longer.hex()
+        assert reader.hop(longer, 2.0) == parse(longer, LINKS, 2.0), longer.hex()
 
 
 @pytest.mark.parametrize("name", SOURCES)

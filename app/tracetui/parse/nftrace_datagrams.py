@@ -165,7 +165,7 @@ class NftraceDatagrams(Datagrams):
         if len(places) < len(kinds):
             return
         iftype = places.get(self._IIFTYPE)
-        is_ethernet = iftype is not None and datagram[iftype + 4 : iftype + 6] == _ETHERNET
+        is_ethernet = iftype is not None and _value(datagram, iftype) == _ETHERNET
         beside = hop.iif, hop.oif, hop.mark, is_ethernet
         around = self._around.get(beside) or self._around.learn(beside, _Around(*beside))
         before = datagram[: self._ID_AT]
@@ -212,3 +212,8 @@ class NftraceDatagrams(Datagrams):
     def _forget_looks(self) -> None:
         for around in self._around.values():
             around.looks.clear()
+
+
+def _value(datagram: bytes, at: int) -> bytes:
+    """The value of an attribute."""
+    return datagram[at + 4 : at + ATTRIBUTE.unpack_from(datagram, at)[0]]
