@@ -13,9 +13,8 @@ import socket
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from tracetui.collector import frames
 from tracetui.collector.alarm import Alarm
@@ -57,8 +56,7 @@ NAMESPACE_SECONDS = 2.0
 """Between two looks whether the namespace is still somebody's."""
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """How a collector is started."""
 
     netns: Optional[str] = None

@@ -12,7 +12,6 @@ import logging
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -40,23 +39,22 @@ class Teller(Protocol):
         ...
 
 
-@dataclass
 class _State:
     """One backend's readings; used by the receive loop's thread only."""
 
-    reader: Reader
-    worker: Worker
-    number: int = 0
-    """Readings that succeeded."""
-    due: float = 0.0
-    """Monotonic seconds before which none begins."""
-    whole_due: float = 0.0
-    """Monotonic seconds before which none may read everything."""
-    busy: bool = False
-    wanted: bool = False
-    hops: int = 0
-    """Hops received when the last one began."""
-    refusal: str = ""
+    def __init__(self, reader: Reader, worker: Worker) -> None:
+        self.reader = reader
+        self.worker = worker
+        self.number = 0
+        """Readings that succeeded."""
+        self.due = 0.0
+        """Monotonic seconds before which none begins."""
+        self.whole_due = 0.0
+        """Monotonic seconds before which none may read everything."""
+        self.busy = self.wanted = False
+        self.hops = 0
+        """Hops received when the last one began."""
+        self.refusal = ""
 
 
 class Snapshots:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 SERVICES = {
     4: {"web": "10.96.0.80", "api": "10.96.0.81", "dns": "10.96.0.10"},
@@ -81,8 +81,7 @@ _TABLES = {"raw": _RAW, "nat": _NAT, "mangle": _MANGLE, "filter": _FILTER}
 _NAMES = {4: "iptables", 6: "ip6tables"}
 
 
-@dataclass(frozen=True)
-class Ruleset:
+class Ruleset(NamedTuple):
     """The node's rules on ``legacy``, on ``nft``, or ``mixed``: filter on legacy, the rest on nft.
 
     Mixed is what a node looks like where kube-proxy and the CNI plugin bring commands of their own.

@@ -14,7 +14,6 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict, deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Generic, NamedTuple, Optional, TypeVar
 
 from tracetui.model.ruleset import Chain, ChainKey, ListedRule, Ruleset, TableKey
@@ -42,13 +41,18 @@ class Reading(NamedTuple):
     """What it found; None for what the one before it found."""
 
 
-@dataclass(frozen=True)
 class Found(Generic[Value]):
     """An answer of the history."""
 
-    state: str
-    value: Optional[Value] = None
-    """There if and only if the state is known."""
+    __slots__ = ("state", "value")
+
+    def __init__(self, state: str, value: Optional[Value] = None) -> None:
+        self.state = state
+        self.value = value
+        """There if and only if the state is known."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Found) and (self.state, self.value) == (other.state, other.value)
 
 
 class _Span(Generic[Value]):

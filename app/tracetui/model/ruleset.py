@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import NamedTuple, Optional
 
 from tracetui.model.place import HOOKS
@@ -58,13 +57,20 @@ TableKey = tuple[str, str]
 """Family and table, within one backend."""
 
 
-@dataclass
 class Ruleset:
     """All chains of one backend at one moment."""
 
-    chains: dict[ChainKey, Chain] = field(default_factory=dict)
-    instances: dict[TableKey, int] = field(default_factory=dict)
-    """Table handles of nf_tables, where known: a table made anew has another one."""
+    __slots__ = ("chains", "instances")
+
+    def __init__(
+        self,
+        chains: Optional[dict[ChainKey, Chain]] = None,
+        instances: Optional[dict[TableKey, int]] = None,
+    ) -> None:
+        """Begin with these; with nothing if none are given."""
+        self.chains = {} if chains is None else chains
+        self.instances = {} if instances is None else instances
+        """Table handles of nf_tables, where known: a table made anew has another one."""
 
     def add(self, other: Ruleset) -> None:
         """Take in another part of the same ruleset; what both have is joined rule by rule.
