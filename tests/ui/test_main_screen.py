@@ -123,6 +123,18 @@ async def test_the_list_of_keys_has_every_one(shown):
         assert "Esc closes" not in screen.whole()
 
 
+async def test_the_packets_look_as_what_keys_go_to_at_the_start_and_behind_a_dialog(shown, seed):
+    async with shown(seed, size=(200, 50)) as screen:
+        pane = screen.app.screen.query_one("#packets")
+        at_start = pane.styles.border.top
+        await screen.press("tab")
+        assert pane.styles.border.top != at_start
+        # With the modules folded away nothing has the focus.
+        await screen.press("2", "m", "question_mark", "escape")
+        assert pane.has_focus_within
+        assert pane.styles.border.top == at_start
+
+
 async def test_modules_unfold_at_80_columns(shown):
     async with shown(size=(80, 24)) as screen:
         assert "nf_conntrack" not in screen.whole()

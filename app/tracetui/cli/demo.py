@@ -6,7 +6,7 @@ import argparse
 import time
 from contextlib import ExitStack
 
-from tracetui.cli import terminal_keeper, tracing
+from tracetui.cli import late, terminal_keeper, tracing
 from tracetui.cli.terminal import can_draw, say, take_terminal
 from tracetui.errors import Failure
 from tracetui.kernel import privileges
@@ -49,7 +49,7 @@ def _live(options: argparse.Namespace, stack: ExitStack) -> LiveSession:
         raise Failure("a live one needs root: try again with sudo")
     lab = stack.enter_context(LabProcess(_kind()))
     options.netns = lab.node
-    session = tracing.start(options, called="lab", meanwhile=tracing.load_screen)
+    session = tracing.start(options, called="lab", meanwhile=late.load_screen)
     expires = int(time.time()) + DEFAULT_EXPIRY
     for device in (CLIENT_SIDE, SERVER_SIDE):
         rule = TraceRule(chain="PREROUTING", iif=device)._replace(expires=expires)

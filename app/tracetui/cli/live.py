@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from tracetui.cli import late, terminal_keeper, tracing
 from tracetui.cli import options as shared
-from tracetui.cli import terminal_keeper, tracing
 from tracetui.cli.terminal import say, take_terminal
 from tracetui.errors import Failure
 from tracetui.kernel import privileges
@@ -29,7 +29,7 @@ def _session(options: argparse.Namespace, rules: list[TraceRule]) -> Session:
     """A live session with the rules in place; without root, one that shows what needs none."""
     may_trace = privileges.may_trace()
     try:
-        session = tracing.start(options, meanwhile=tracing.load_screen)
+        session = tracing.start(options, meanwhile=late.load_screen)
     except Failure as error:
         if may_trace or rules:
             raise

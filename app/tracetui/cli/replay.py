@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
-from tracetui.cli import terminal_keeper
+from tracetui.cli import late, terminal_keeper
 from tracetui.cli.terminal import can_draw, say, take_terminal
 from tracetui.errors import Failure
 from tracetui.kernel import privileges
@@ -33,6 +33,7 @@ def run(options: argparse.Namespace) -> int:
         files = [(name, stack.enter_context(_open(name))) for name in options.files]
         rulesets = _rulesets(options.ruleset)
         # What is read may be readable by root only; what it says need not be looked at by root.
+        (late.load_screen if wanted == "tui" else late.load)()
         privileges.drop_to_invoker()
         store = PacketStore() if wanted == "tui" else PacketStore(KEPT_HOPS)
         session = ReplaySession(

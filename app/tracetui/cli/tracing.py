@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Optional
 
+from tracetui.cli import late
 from tracetui.cli.terminal import say
 from tracetui.errors import Failure
 from tracetui.kernel import netns, privileges
@@ -47,13 +48,13 @@ def start(
     options: argparse.Namespace,
     keep_readings: bool = False,
     called: Optional[str] = None,
-    meanwhile: Callable[[], object] = lambda: None,
+    meanwhile: Callable[[], None] = late.load,
 ) -> LiveSession:
     """A session as --netns, --source and --guard ask for, its node looked at; raises Failure.
 
     Without root its collector is started through sudo, which may ask for a password; with root
     this process becomes the invoking user, for the collector alone needs it. ``meanwhile`` is
-    called while the collector starts.
+    called before that, while the collector starts.
     """
     check(options)
     through = launcher()
@@ -65,9 +66,9 @@ def start(
         keep_readings=keep_readings,
         launcher=through,
     )
-    privileges.drop_to_invoker()
     try:
         meanwhile()
+        privileges.drop_to_invoker()
         wait_until_ready(session, may_ask=bool(through))
     except BaseException as error:
         session.close()
@@ -77,11 +78,6 @@ def start(
             raise Failure(f"tracing needs root; {why}") from None
         raise
     return session
-
-
-def load_screen() -> None:
-    """Import what the screen needs: for ``meanwhile``."""
-    import tracetui.cli.screen  # noqa: F401
 
 
 def wait_until_ready(session: LiveSession, may_ask: bool = False) -> None:

@@ -53,7 +53,7 @@ _SEVERITIES = {"information": "information", "warning": "warning", "error": "err
 class TraceApp(App[None]):
     """Shows one session until the user leaves; whoever made the session closes it."""
 
-    CSS_PATH = stylesheet.find()
+    CSS = stylesheet.text()
     TITLE = "tracetui"
     BINDINGS = bindings("anywhere")
     COMMANDS = {Commands}  # noqa: RUF012 - as Textual has it

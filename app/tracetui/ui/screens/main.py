@@ -48,7 +48,7 @@ class MainScreen(Screen[None]):
     """Three panes over one session."""
 
     BINDINGS = bindings("main")
-    AUTO_FOCUS = ""
+    AUTO_FOCUS = "Timeline"
 
     class Chosen(Message):
         """The user wants something to be so the next time too."""
@@ -88,6 +88,8 @@ class MainScreen(Screen[None]):
         """Lay out the panes."""
         # Now, so that styles are worked out once.
         self._take_classes(self.app.size, update=False)
+        self.focused = self._packets.timeline
+        self.focused.set_reactive(Widget.has_focus, True)
         yield self._bar
         with Horizontal(id="body"):
             yield self._side
@@ -97,19 +99,11 @@ class MainScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Show what there is, and what changes by the second."""
+        self._packets.timeline.post_message(Focus())
         self._lay_out()
         self.update()
         self._each_second()
         self.set_interval(SECOND, self._each_second)
-
-    def on_screen_resume(self) -> None:
-        """Begin at the packets."""
-        # What set_focus() does, but for the styles: they are worked out next, once for all.
-        if self.focused is None:
-            self.focused = timeline = self._packets.timeline
-            timeline.set_reactive(Widget.has_focus, True)
-            timeline.post_message(Focus())
-            timeline.refresh()
 
     def on_resize(self, event: Resize) -> None:
         """Arrange the panes anew."""
