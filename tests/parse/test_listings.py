@@ -299,7 +299,7 @@ def test_a_large_set_of_nft_is_read_at_once():
         f"10.{at >> 8}.{at & 255}.1, 10.0.0.{at}" for at in range(50_000)
     )
     text = NATIVE.replace("80, 443,\n\t\t\t     8080", elements)
-    assert nft_text.parse(text) == nft_text.parse(NATIVE)
+    assert nft_text.parse(text).chains == nft_text.parse(NATIVE).chains
 
 
 def test_a_comment_of_nft_may_hold_a_line_end_and_braces():
