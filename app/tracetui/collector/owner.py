@@ -40,16 +40,20 @@ def is_dead(text: str) -> bool:
     """Whether a tag's owner is known to be gone.
 
     A process of another pid namespace, a container's, can be looked up from the node's own only;
-    elsewhere it counts as alive, and its rules expire.
+    elsewhere it counts as alive, and its rules expire. So does one that can't be looked up, for
+    want of descriptors for instance: what a live one owns must not be swept.
     """
     owner = Owner.parse(text)
     if owner is None:
         return False
-    if owner.pid_namespace == process.pid_namespace():
-        return process.start_time(owner.pid) != owner.start
-    if not process.sees_every_process():
+    try:
+        if owner.pid_namespace == process.pid_namespace():
+            return process.start_time(owner.pid) != owner.start
+        if not process.sees_every_process():
+            return False
+        return process.start_time_in(owner.pid_namespace, owner.pid) != owner.start
+    except OSError:
         return False
-    return process.start_time_in(owner.pid_namespace, owner.pid) != owner.start
 
 
 def unattended() -> str:

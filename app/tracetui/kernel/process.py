@@ -16,7 +16,8 @@ _SET_NAME = 15
 def start_time(pid: int) -> int | None:
     """Clock ticks from boot to the start of a process (proc(5), stat field 22); None if it is gone.
 
-    A zombie counts as gone: it can't clean up any more.
+    A zombie counts as gone: it can't clean up any more. Raises OSError where it can't be looked up,
+    which says nothing of the process.
     """
     fields = _stat(pid)
     if len(fields) < 20 or fields[0] in ("Z", "X"):
@@ -27,7 +28,7 @@ def start_time(pid: int) -> int | None:
 def start_time_in(pid_namespace: int, pid: int) -> int | None:
     """The same for a process by its pid in another pid namespace, named by its inode.
 
-    None if it is gone, or if that namespace is not below this process's own.
+    None if it is gone, or if that namespace is not below this process's own. Raises OSError too.
     """
     for path in Path("/proc").iterdir():
         if path.name.isdigit() and _is_known_as(path, pid_namespace, pid):
@@ -45,9 +46,9 @@ def children(pid: int) -> list[int]:
     found = []
     for path in Path("/proc").iterdir():
         if path.name.isdigit():
-            fields = _stat(int(path.name))
-            if len(fields) > 1 and fields[1] == str(pid):
-                found.append(int(path.name))
+            with contextlib.suppress(OSError):
+                if _stat(int(path.name))[1:2] == [str(pid)]:
+                    found.append(int(path.name))
     return found
 
 
@@ -73,7 +74,7 @@ def _is_known_as(path: Path, pid_namespace: int, pid: int) -> bool:
         if (path / "ns/pid").stat().st_ino != pid_namespace:
             return False
         lines = (path / "status").read_text(errors="replace").splitlines()
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return False
     # The pid in each namespace, the innermost last (proc(5), NSpid).
     known = next((line.split() for line in lines if line.startswith("NSpid:")), [])
@@ -84,7 +85,7 @@ def _stat(pid: int) -> list[str]:
     """The fields of /proc/PID/stat behind the name, from the state on; none if it is gone."""
     try:
         text = Path("/proc", str(pid), "stat").read_text(errors="replace")
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return []
     return text.rpartition(")")[2].split()
 
