@@ -5,6 +5,8 @@
     │   └── InvalidRule       which field of a TRACE rule is wrong, and why
     └── Failure               what was asked for could not be done; exit status 1
         ├── NotPermitted      a privilege is missing
+        ├── KernelRefused     the kernel answered with an error
+        ├── NotStarted        a command could not be run at all
         ├── CommandFailed     an iptables command ended badly
         └── CollectorGone     the privileged process ended
 
@@ -39,6 +41,19 @@ class Failure(TracetuiError):
 
 class NotPermitted(Failure):
     """A privilege is missing."""
+
+
+class KernelRefused(Failure):
+    """The kernel answered a question, or an order, with an error."""
+
+    def __init__(self, text: str, number: int) -> None:
+        super().__init__(text)
+        self.number = number
+        """The error's number (errno(3))."""
+
+
+class NotStarted(Failure):
+    """A command that never ran: for want of it, of descriptors, of memory or of processes."""
 
 
 class CommandFailed(Failure):

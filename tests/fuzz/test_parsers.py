@@ -203,9 +203,8 @@ PARSERS = {
         KMSG | KMSG.map(lambda text: text.encode(errors="replace")) | st.binary(),
     ),
     "kmsg.unescape": Fuzzed(kmsg.unescape, texts([r"a\x20b\x1bc\x0a", r"\\x5cx41"])),
-    "listing.count": Fuzzed(lambda text: listing.count(text.split("\n")), texts(material.SAVED)),
-    "listing.trace_rules": Fuzzed(
-        lambda text: list(listing.trace_rules(text, "nft", 4, "tracetui:1-2")),
+    "listing.listing": Fuzzed(
+        lambda text: listing.listing(text, "raw"),
         texts(material.RAW) | texts(material.SAVED),
         (Failure,),
     ),

@@ -189,7 +189,7 @@ def test_another_process_answers_no_question_about_the_ruleset(namespace):
             asker.close()
     asker = inside(namespace, NfTables)
     try:
-        port = asker._wire.getsockname()[0]
+        port = asker._socket._wire.getsockname()[0]
         assert send(namespace, NETFILTER, generation_of(4_000_000, 1), port) == (
             "ConnectionRefusedError"
         )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
+from tests.programs import before_others
 
 from tracetui.session.live import LiveSession
 
@@ -14,15 +13,14 @@ pytestmark = pytest.mark.kernel
 
 
 @pytest.fixture
-def asked(namespace, tmp_path, monkeypatch):
+def asked(namespace, tmp_path):
     """Asks a collector for a module; what the user is told, and what modprobe was given."""
 
     def ask(name: str, script: str) -> tuple[str, str]:
         command, log = tmp_path / "modprobe", tmp_path / "given"
         command.write_text(f'#!/bin/sh\necho "$@" >> {log}\n{script}\n')
         command.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-        session = LiveSession(namespace.name)
+        session = LiveSession(namespace.name, launcher=before_others(tmp_path))
         told: list[str] = []
         try:
             wait_for(session, lambda: session.is_ready)

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tracetui.collector.rulebook import RuleBook
+from tracetui.collector import counting
 from tracetui.collector.ruleset_reader import LegacyReader, NftReader
 from tracetui.errors import Failure
 from tracetui.kernel import netns, nf_tables, xtables
@@ -76,7 +76,7 @@ def test_the_places_of_many_chains_are_those_of_few(namespace, monkeypatch, tmp_
     assert sizes["ip", "filter", "c7"] == 2
     assert sizes["inet", "shop", "c0"] == 1
     assert sum(sizes.values()) == 2 * len(names) + 1
-    counts = inside(namespace, lambda: RuleBook("t", print).counts())
+    counts = inside(namespace, counting.counts)
     assert counts["nft"][:2] == (2 * len(names), 2 * len(names))
     kernel.close()
 

@@ -7,8 +7,8 @@ import json
 
 import pytest
 from rich.cells import cell_len
+from tests.installed import installed
 
-from tracetui.collector.listing import trace_rules
 from tracetui.session.guard_state import BusyRule, GuardState, Trip
 from tracetui.session.inert import REPLACEMENT
 from tracetui.session.replay import ReplaySession
@@ -207,7 +207,7 @@ async def test_a_foreign_rule_takes_a_few_lines_and_leaves_ours_in_sight(shown):
         "COMMIT\n"
     )
     desk = Desk()
-    desk.rules = tuple(trace_rules(saved, "nft", 4, "tracetui:1.2.3"))
+    desk.rules = tuple(installed(saved, "tracetui:1.2.3"))
     assert len(desk.rules) == 2
     for size in ((80, 24), (120, 40)):
         async with shown(desk, size=size) as screen:
@@ -223,7 +223,7 @@ async def test_a_foreign_rule_puts_no_words_into_the_guards_mouth(shown):
     comment = f"{MARKUP}\n✗ TRIPPED 00:00:00 UTC: nothing\n{CONTROLS}"
     escaped = comment.replace("\\", "\\\\")
     saved = f'*raw\n[0:0] -A OUTPUT -m comment --comment "{escaped}" -j TRACE\nCOMMIT\n'
-    (rule,) = trace_rules(saved, "nft", 4, "tracetui:1.2.3")
+    (rule,) = installed(saved, "tracetui:1.2.3")
     trip = Trip(1.7e9, "6,000 hops/s", (), (BusyRule(9, rule),))
     desk = Desk()
     desk.rules = (rule,)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from tests.installed import installed
 from textual.widgets import Tree
 
-from tracetui.collector.listing import trace_rules
 from tracetui.model.modules import Module
 from tracetui.session.guard_state import GuardState, Trip
 from tracetui.session.session import Notice, SourceState
@@ -154,7 +154,7 @@ async def test_one_pane_takes_the_whole_screen_and_gives_it_back(shown, seed):
 
 
 def rules():
-    return tuple(trace_rules(SAVED, "nft", 4, "tracetui:1.2.3"))
+    return tuple(installed(SAVED, "tracetui:1.2.3"))
 
 
 async def test_where_nothing_comes_the_likely_cause_stands_in_place_of_packets(shown):

@@ -40,7 +40,8 @@ def _facts(is_root: bool) -> Facts:
     if not is_root:
         return Facts(is_root, commands, needs=needs)
     book = RuleBook(tag_of(owner.unattended()), say, xtables)
-    rules = book.listing()
+    listing = book.listing()
+    rules = listing.rules
     dead = [rule for rule in rules if rule.owner is not None and owner.is_dead(rule.owner)]
     return Facts(
         is_root,
@@ -50,6 +51,7 @@ def _facts(is_root: bool) -> Facts:
         sources={name: _why_not(opened) for name, opened in _SOURCES.items()},
         loggers={f: logger for f in nf_log.FAMILIES if (logger := nf_log.read(f)) is not None},
         rules=rules,
+        doubts=listing.doubts,
         left_behind=dead,
     )
 

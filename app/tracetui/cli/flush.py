@@ -7,12 +7,18 @@ import argparse
 from tracetui.cli.rules import enter
 from tracetui.cli.terminal import say
 from tracetui.collector import flushing
+from tracetui.errors import Failure
 from tracetui.session.inert import inert
 
 
 def run(options: argparse.Namespace) -> int:
-    """Remove and name them; the exit status."""
+    """Remove and name them; 1 where something may be left."""
     enter(options)
-    lines = flushing.flush(options.all, say)
-    print("\n".join(inert(line) for line in lines) or "nothing to remove")
+    flushed = flushing.flush(options.all, say)
+    for line in flushed.lines:
+        print(inert(line))
+    if flushed.doubts:
+        raise Failure("; ".join(flushed.doubts))
+    if not flushed.lines:
+        print("nothing to remove")
     return 0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import signal
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 
@@ -28,7 +29,9 @@ def run(options: argparse.Namespace) -> int:
     if options.action == "add":
         _wanted(options)
     enter(options)
-    book = RuleBook(tag_of(owner.unattended()), say)
+    # What can't be looked at is said at the end, and makes the command fail.
+    tell = say if options.action == "add" else lambda _: None
+    book = RuleBook(tag_of(owner.unattended()), tell)
     {"list": _list, "add": _add, "delete": _delete}[options.action](options, book)
     return 0
 
@@ -42,10 +45,17 @@ def enter(options: argparse.Namespace) -> None:
 
 
 def _list(_: argparse.Namespace, book: RuleBook) -> None:
-    rules = book.listing()
-    if not rules:
+    found = book.listing()
+    if found.rules:
+        _print_table(found.rules)
+    elif not found.unknown:
         print("no TRACE rules")
-        return
+    if found.unknown:
+        sys.stdout.flush()
+        raise Failure("; ".join(found.doubts))
+
+
+def _print_table(rules: Sequence[InstalledRule]) -> None:
     rows: list[tuple[str, ...]] = [
         ("ID", "WHOSE", "BACKEND", "CHAIN", "PACKETS", "EXPIRES", "RULE")
     ]
@@ -126,12 +136,15 @@ def _interrupted_by_signals() -> Iterator[None]:
 
 
 def _delete(options: argparse.Namespace, book: RuleBook) -> None:
-    found = [rule for rule in book.listing() if rule.id == options.id]
+    listing = book.listing()
+    found = [rule for rule in listing.rules if rule.id == options.id]
+    if not found and listing.unknown:
+        raise Failure("; ".join(listing.doubts))
     if not found:
         raise Failure(f"no TRACE rule {options.id}; `tracetui rules` lists them")
     if not found[0].is_ours:
         raise Failure(f"{options.id} is not ours; `tracetui flush --all` removes foreign rules too")
-    removed = book.remove_listed(found[:1])
+    removed = book.remove_listed(found[:1]).removed
     if not removed:
         raise Failure(f"{options.id} was not removed; try again")
     print(inert(f"removed {removed[0].text}"))

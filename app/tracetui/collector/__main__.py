@@ -11,7 +11,7 @@ import contextlib
 import os
 import sys
 
-from tracetui.collector import flushing, sources, watchdog
+from tracetui.collector import confinement, flushing, sources, watchdog
 from tracetui.collector.collector import Collector, Options
 from tracetui.errors import Failure, TracetuiError
 from tracetui.kernel import netns
@@ -28,13 +28,14 @@ def main() -> int:
         "--sweep", action="store_true", help="remove what dead owners left, and end"
     )
     options = parser.parse_args()
+    confinement.begin()
     try:
         if options.netns:
             netns.enter(netns.resolve(options.netns))
         if options.sweep:
-            for line in flushing.sweep():
-                print(line)
-            return 0
+            swept = flushing.sweep()
+            print(*swept.lines, *swept.doubts, sep="\n")
+            return 1 if swept.doubts else 0
         chosen = Options(options.netns, options.source, options.guard)
         return watchdog.run(lambda: _serve(chosen), _sweep, _restore)
     except TracetuiError as error:
@@ -56,7 +57,8 @@ def _serve(options: Options) -> int:
 
 def _sweep() -> None:
     """Remove what the collector left, however long that takes."""
-    for line in flushing.sweep(_say, float("inf")):
+    swept = flushing.sweep(_say, float("inf"))
+    for line in swept.lines + swept.doubts:
         _say(line)
 
 

@@ -52,13 +52,15 @@ class Alarm:
         guard: Guard,
         keeper: Keeper,
         remover: Worker,
+        worker: Worker,
         mailbox: Mailbox,
         loop: Hearer,
     ) -> None:
-        """``remover`` runs nothing but removals."""
+        """``remover`` runs nothing but removals; ``worker`` whatever else may block."""
         self._guard = guard
         self._keeper = keeper
         self._remover = remover
+        self._worker = worker
         self._mailbox = mailbox
         self._loop = loop
         self._trips: deque[dict[str, Any]] = deque(maxlen=TRIPS_KEPT)
@@ -71,7 +73,7 @@ class Alarm:
         trip = {"at": time.time(), "reason": self._guard.reason, "removed": None, "foreign": ()}
         self._trips.append(trip)
         self._keeper.refuse(f"the guard tripped ({self._guard.reason}); arm it first")
-        self._remover.submit(partial(self._remove, trip))
+        self._remover.insist(partial(self._remove, trip))
         self._loop.tell_status()
 
     def arm(self) -> None:
@@ -107,8 +109,14 @@ class Alarm:
         }
 
     def _remove(self, trip: dict[str, Any]) -> None:
-        removed = tuple(self._keeper.remove_mine())
+        removed = tuple(self._keeper.remove_noted())
         self._mailbox.post(partial(self._note, trip, removed=removed))
+        # Foreign rules are looked for by a worker that may wait: the next trip must not.
+        self._worker.submit(partial(self._look_further, trip))
+        if leftover := tuple(self._keeper.remove_leftover()):
+            self._mailbox.post(partial(self._note, trip, removed=removed + leftover))
+
+    def _look_further(self, trip: dict[str, Any]) -> None:
         foreign = tuple(self._busy_foreign_rules())
         self._mailbox.post(partial(self._note, trip, foreign=foreign))
 

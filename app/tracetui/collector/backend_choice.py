@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tracetui.collector.listing import TableCounts
+from tracetui.collector.counting import TableCounts
 
 
 def choose_backend(counts: Mapping[str, TableCounts], backends: tuple[str, ...]) -> tuple[str, str]:

@@ -40,6 +40,8 @@ IDLE_SECONDS = 1.0
 REFRESH_SECONDS = 2.0
 """Between two listings while a rule of ours stands."""
 IDLE_REFRESH_SECONDS = 10.0
+LISTING_SHARE = 0.1
+"""The part of one core that listings may take."""
 FAREWELL_SECONDS = 1.0
 """How long the last frames may take to leave."""
 TURN_SECONDS = 0.0005
@@ -92,11 +94,15 @@ class Collector:
         )
         self._worker = Worker("rules", self._job_failed)
         self._remover = Worker("removal", self._job_failed, is_urgent=True)
-        self._alarm = Alarm(self._guard, self._keeper, self._remover, self._mailbox, self)
+        self._alarm = Alarm(
+            self._guard, self._keeper, self._remover, self._worker, self._mailbox, self
+        )
+        self._keeper.is_needed_elsewhere = lambda: self._remover.has_waiting
         self._orders = Orders(
             self._keeper, self._worker, self._remover, self._snapshots, self._alarm, self
         )
         self._links = LinkEvents()
+        self._listing_seconds = 0.0
         self._leaving = self._clean = self._refreshing = False
         self._bye: dict[str, Any] = {"removed": (), "why": None}
         self._next_status = self._next_look = 0.0
@@ -117,6 +123,7 @@ class Collector:
                 self._turn()
         except BaseException:
             self._keeper.refuse("leaving")
+            self._keeper.is_needed_elsewhere = lambda: False
             self._keeper.remove_mine()
             raise
         self._snapshots.stop(READING_SECONDS)
@@ -222,9 +229,8 @@ class Collector:
             self._refresh()
 
     def _next_refresh(self) -> float:
-        return self._refreshed + (
-            REFRESH_SECONDS if self._keeper.has_rules else IDLE_REFRESH_SECONDS
-        )
+        pause = REFRESH_SECONDS if self._keeper.has_rules else IDLE_REFRESH_SECONDS
+        return self._refreshed + max(pause, self._listing_seconds / LISTING_SHARE)
 
     def _watch_writing(self) -> None:
         self._outbox.write()
@@ -269,9 +275,11 @@ class Collector:
             self._worker.submit(self._refresh_job)
 
     def _refresh_job(self) -> None:
+        began = time.monotonic()
         try:
             self._keeper.refresh()
         finally:
+            self._listing_seconds = time.monotonic() - began
             self._refreshing = False
 
     def _look_for_namespace(self) -> None:
@@ -303,9 +311,11 @@ class Collector:
         self._leaving = True
         self._bye["why"] = why
         self._keeper.refuse("leaving")
-        self._remover.submit(self._clean_up)
+        self._remover.insist(self._clean_up)
 
     def _clean_up(self) -> None:
+        # From here on nothing comes first.
+        self._keeper.is_needed_elsewhere = lambda: False
         try:
             removed = self._keeper.remove_mine()
             self._worker.stop(JOB_SECONDS)

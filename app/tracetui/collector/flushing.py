@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import time
+from typing import NamedTuple
 
 from tracetui.collector.nf_log_binding import NfLogBinding
 from tracetui.collector.owner import Owner
+from tracetui.collector.removal import Outcome
 from tracetui.collector.rulebook import PATIENCE, RuleBook, Say, tag_of
 from tracetui.errors import Failure
 
 
-def sweep(say: Say = print, patience: float = PATIENCE) -> list[str]:
-    """Remove rules of dead owners, and expired ones, and restore nf_log; one line for each.
+class Flushed(NamedTuple):
+    """What a sweep or a flush came to."""
 
-    A rule that can't be removed is tried for so many seconds. Raises Failure.
+    lines: list[str]
+    """What was removed or restored, a line each."""
+    doubts: list[str]
+    """What may be there still, or is not known, a sentence each."""
+
+
+def sweep(say: Say = print, patience: float = PATIENCE) -> Flushed:
+    """Remove rules of dead owners, and expired ones, and restore nf_log.
+
+    What can't be removed is tried for so many seconds in all. Raises Failure.
     """
-    me = str(Owner.this_process())
-    book = RuleBook(tag_of(me), say)
+    book = RuleBook(tag_of(str(Owner.this_process())), say)
     try:
-        lines = [f"removed {one.text}" for one in book.swept(time.time(), patience)]
+        outcome = book.swept(time.time(), patience)
     except Failure:
         # Whatever becomes of the rules: the log of the node is not ours to keep.
         restore()
         raise
-    return _restored(lines, say)
+    return _with_log(_flushed(outcome, book), say)
 
 
 def restore() -> list[str]:
@@ -32,29 +42,27 @@ def restore() -> list[str]:
     return ["restored nf_log"] if is_restored else []
 
 
-def flush(everything: bool, say: Say) -> list[str]:
-    """Remove every rule with our tag, or every TRACE rule at all; one line for each.
+def flush(everything: bool, say: Say) -> Flushed:
+    """Remove every rule with our tag, or every TRACE rule at all; raises Failure.
 
     Rules of a tracetui that is still running go too: that is what the command is for.
     """
-    me = str(Owner.this_process())
-    book = RuleBook(tag_of(me), say)
-    doomed = [rule for rule in book.listing() if everything or rule.is_ours]
-    foreign = {
-        (rule.backend, rule.family, rule.chain, rule.words) for rule in doomed if not rule.is_ours
-    }
-    lines = [
-        f"removed {'foreign ' if one[:4] in foreign else ''}{one.text}"
-        for one in book.remove_listed(doomed)
-    ]
-    return _restored(lines, say)
+    book = RuleBook(tag_of(str(Owner.this_process())), say)
+    found = book.listing()
+    doomed = [rule for rule in found.rules if everything or rule.is_ours]
+    return _with_log(_flushed(book.remove_listed(doomed), book), say)
 
 
-def _restored(lines: list[str], say: Say) -> list[str]:
-    """The lines, with one more if nf_log was restored; raises Failure after having said them."""
+def _flushed(outcome: Outcome, book: RuleBook) -> Flushed:
+    lines = [f"removed {'' if one.comment else 'foreign '}{one.text}" for one in outcome.removed]
+    return Flushed(lines, [f"NOT removed: {one.text}" for one in outcome.left] + book.doubts)
+
+
+def _with_log(flushed: Flushed, say: Say) -> Flushed:
+    """What came of the rules, and of nf_log; raises Failure after having said the first."""
     try:
-        return lines + restore()
+        return flushed._replace(lines=flushed.lines + restore())
     except Failure as error:
-        for line in lines:
+        for line in flushed.lines:
             say(line)
         raise Failure(f"nf_log was NOT restored: {error}") from None

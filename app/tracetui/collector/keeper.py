@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
 
-from tracetui.collector import frames
+from tracetui.collector import counting, frames
 from tracetui.collector.backend_choice import choose_backend
+from tracetui.collector.counting import TableCounts
 from tracetui.collector.legacy_route import Change, LegacyRoute
-from tracetui.collector.listing import TableCounts
 from tracetui.collector.nf_log_binding import NfLogBinding
 from tracetui.collector.owner import Owner, is_dead
 from tracetui.collector.removal import is_over
@@ -24,9 +24,13 @@ from tracetui.kernel.procfs import routing_sysctls
 from tracetui.model.cost import worst_case
 from tracetui.model.installed import InstalledRule
 from tracetui.model.rule import TraceRule
-from tracetui.model.rule_fields import DEFAULT_EXPIRY, MAX_EXPIRY
+from tracetui.model.rule_fields import BACKENDS, DEFAULT_EXPIRY, MAX_EXPIRY
 from tracetui.model.standing import Standing
 
+READING_SECONDS = 3.0
+"""How long the kernel may take to tell a table's rules, each time that they are listed."""
+SWEEP_SECONDS = 10.0
+"""How long what dead collectors left may take to be removed, before anything else is done."""
 CLOCK_SET_SECONDS = 5.0
 """The wall clock is this far from where it was going: somebody set it."""
 
@@ -61,14 +65,17 @@ class Keeper:
     def __init__(self, loop: Loop, source_choice: str) -> None:
         self._loop = loop
         me = str(Owner.this_process())
-        self.book = RuleBook(tag_of(me), self._warn)
+        self.book = RuleBook(tag_of(me), self._warn, reading_seconds=READING_SECONDS)
         self._binding = NfLogBinding(me)
         self.route = LegacyRoute(source_choice, self._binding, self._warn)
-        self._counts: dict[str, TableCounts] = {}
+        self._counts: Mapping[str, TableCounts] = {}
         self._refusal: str | None = None
         self._removals = 0
         self._adding = 0
         self._lock = threading.Lock()
+
+        self.is_needed_elsewhere: Callable[[], bool] = lambda: False
+        """Whether a removal waits for the one under way."""
 
     @property
     def has_rules(self) -> bool:
@@ -81,7 +88,7 @@ class Keeper:
 
     def begin(self) -> None:
         """Sweep what dead collectors left, then tell what the node has."""
-        for one in self.book.swept(time.time()):
+        for one in self.book.swept(time.time(), SWEEP_SECONDS).removed:
             self._warn(f"removed a rule left by a dead tracetui: {one.text}")
         try:
             if self._binding.sweep():
@@ -121,21 +128,21 @@ class Keeper:
 
     def delete(self, rule_id: str) -> None:
         """Remove one rule of ours by its id, or say why not."""
-        rule = next((rule for rule in self.book.listing() if rule.id == rule_id), None)
+        rule = next((rule for rule in self.book.listing().rules if rule.id == rule_id), None)
         if rule is None:
             self._warn(f"no TRACE rule {rule_id} any more")
         elif not rule.is_ours:
             self._loop.say("error", f"{rule_id} is not ours and is left alone: {rule.text}")
         elif not (rule.mine or is_dead(rule.owner or "") or not _has_process(rule)):
             self._loop.say("error", f"{rule_id} belongs to another tracetui that is running")
-        elif self.book.remove_listed([rule]):
+        elif self.book.remove_listed([rule]).removed:
             self._loop.say("information", f"removed {rule.backend} {rule.chain} {rule.text}")
         self._close_route_if_idle()
         self.refresh()
 
     def extend(self, rule_ids: Collection[str]) -> None:
         """Have rules of this collector end later, all of them where none is named."""
-        listed = {rule.comment: rule for rule in self.book.listing() if rule.mine}
+        listed = {rule.comment: rule for rule in self.book.listing().rules if rule.mine}
         ends: dict[str, list[str]] = {}
         for one in self.book.standing:
             found = listed.get(one.comment)
@@ -158,8 +165,8 @@ class Keeper:
         """Remove every rule of this collector, and the foreign ones that are named."""
         removed = self.remove_mine()
         if foreign_ids:
-            doomed = [r for r in self.book.listing() if not r.is_ours and r.id in foreign_ids]
-            removed += [f"foreign {one.text}" for one in self.book.remove_listed(doomed)]
+            doomed = [r for r in self.book.listing().rules if not r.is_ours and r.id in foreign_ids]
+            removed += [f"foreign {one.text}" for one in self.book.remove_listed(doomed).removed]
         if removed:
             self._loop.say("information", f"flushed {len(removed)}: {'; '.join(removed)}")
         else:
@@ -167,15 +174,28 @@ class Keeper:
 
     def remove_mine(self) -> list[str]:
         """Remove every rule of this collector, then what they needed; one line for each rule."""
+        return self.remove_noted() + self.remove_leftover()
+
+    def remove_noted(self) -> list[str]:
+        """Remove every rule that this collector inserted, one line for each.
+
+        It ends early where another removal waits, which then has what is left.
+        """
         with self._lock:
             self._removals += 1
-        removed = [one.text for one in self.book.remove_mine()]
+        removed = self.book.remove(self.book.standing, self.is_needed_elsewhere)
         self._close_route_if_idle()
-        return removed
+        return [one.text for one in removed]
+
+    def remove_leftover(self) -> list[str]:
+        """Remove what bears this collector's tag and is not noted; one line for each rule."""
+        removed = self.book.remove_leftover(self.is_needed_elsewhere)
+        self._close_route_if_idle()
+        return [one.text for one in removed]
 
     def refresh(self) -> None:
         """List the rules, drop what expired, and look after the route of legacy hops."""
-        rules = self.book.listing()
+        rules = list(self.book.listing().rules)
         over = [one for one in self.book.standing if _has_ended(one)]
         if over:
             gone = self.book.remove(over)
@@ -195,12 +215,12 @@ class Keeper:
 
     def foreign_matches(self) -> dict[str, InstalledRule]:
         """The TRACE rules of others by id, each with how often the kernel matched it so far."""
-        return {rule.id: rule for rule in self.book.listing() if not rule.mine}
+        return {rule.id: rule for rule in self.book.listing().rules if not rule.mine}
 
     def _add(self, order: Mapping[str, Any]) -> None:
         wanted = order.get("rule")
-        rule = TraceRule.from_json(wanted if isinstance(wanted, dict) else {})
-        backend = str(order.get("backend"))
+        rule = _within_bounds(TraceRule.from_json(wanted if isinstance(wanted, dict) else {}))
+        backend = self._chosen(str(order.get("backend")))
         families = self.book.families(rule, backend)
         override = bool(order.get("override"))
         self._check_cost(rule, backend, override)
@@ -224,11 +244,19 @@ class Keeper:
         self._loop.read_rulesets()
         self._loop.say("information", f"added {'; '.join(one.text for one in added)}")
 
+    def _chosen(self, backend: str) -> str:
+        """The backend that an order names, or for ``auto`` the one that holds the rules now."""
+        if backend == "auto":
+            self.count()
+            return choose_backend(self._counts, self.book.xtables.backends)[0]
+        if backend not in BACKENDS:
+            raise Failure(f"no backend {backend!r}")
+        return backend
+
     def _check_cost(self, rule: TraceRule, backend: str, override: bool) -> None:
-        if not self._counts:
-            self._counts = self.book.counts()
-        known = self._counts.get(backend)
-        refusal = worst_case(rule, backend, known.largest if known else 0).refusal
+        # When this process began it may have been a hundredth of that.
+        largest = counting.legacy().largest if backend == "legacy" else 0
+        refusal = worst_case(rule, backend, largest).refusal
         if refusal and not override:
             raise Failure(f"{refusal}; narrow or limit it, or override it (--force)")
 
@@ -259,6 +287,14 @@ class Keeper:
 
     def _warn(self, text: str) -> None:
         self._loop.say("warning", text)
+
+
+def _within_bounds(rule: TraceRule) -> TraceRule:
+    """The rule, if its end can be meant; raises Failure."""
+    left = None if rule.expires is None else rule.expires - time.time()
+    if left is not None and not 0 < left <= MAX_EXPIRY + CLOCK_SET_SECONDS:
+        raise Failure(f"a rule ends within {MAX_EXPIRY // 3600} hours from now")
+    return rule
 
 
 def _has_process(rule: InstalledRule) -> bool:

@@ -9,8 +9,9 @@ from typing import NamedTuple, Optional
 from tracetui.collector.nf_log_binding import NfLogBinding
 from tracetui.collector.sources import Source
 from tracetui.errors import Failure
-from tracetui.kernel import netns, xtables
+from tracetui.kernel import netns
 from tracetui.kernel.kmsg import KernelLog
+from tracetui.kernel.legacy_tables import registered_tables
 from tracetui.kernel.netlink import NfLog
 
 Say = Callable[[str], None]
@@ -44,7 +45,7 @@ class LegacyRoute:
 
     def is_needed(self, backend: str) -> bool:
         """Whether packets traced by a rule of ``backend`` can cross legacy tables."""
-        used = xtables.legacy_tables(4) + xtables.legacy_tables(6)
+        used = registered_tables(4) + registered_tables(6)
         return self._wants_nflog and (backend == "legacy" or bool(used))
 
     def open(self) -> Change:

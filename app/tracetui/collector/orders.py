@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Optional, Protocol
 
 from tracetui.collector.alarm import Alarm
 from tracetui.collector.keeper import Keeper
 from tracetui.collector.snapshots import Snapshots
-from tracetui.collector.worker import Worker
+from tracetui.collector.worker import BOUND, Worker
 from tracetui.errors import Failure
 from tracetui.kernel import modprobe
 from tracetui.model.needs import LOADABLE
@@ -45,10 +45,11 @@ class Orders:
     ) -> None:
         """``remover`` runs nothing but removals, so that they never wait."""
         self._keeper = keeper
-        self._remover = remover
         self._loop = loop
+        self._too_many = False
+        """Whether the last order was left out, which is said once."""
         # Each command by its name.
-        self._orders: dict[str, Callable[[Mapping[str, Any]], None]] = {
+        self._orders: dict[str, Callable[[Mapping[str, Any]], Optional[bool]]] = {
             "add": lambda c: worker.submit(partial(keeper.add, c)),
             "delete": lambda c: worker.submit(partial(keeper.delete, str(c.get("id")))),
             "extend": lambda c: worker.submit(partial(keeper.extend, _ids(c))),
@@ -63,10 +64,14 @@ class Orders:
         }
 
     def obey(self, command: Mapping[str, Any]) -> None:
-        """Do what a command says, or have it done."""
+        """Do what a command says, or have it done, unless too many wait to be done."""
         order = self._orders.get(str(command.get("do")))
-        if order is not None:
-            order(command)
+        if order is None:
+            return
+        is_left_out = order(command) is False
+        if is_left_out and not self._too_many:
+            self._loop.say("error", f"{BOUND} orders wait to be done already; this one is left out")
+        self._too_many = is_left_out
 
     def _flush(self, foreign_ids: tuple[str, ...]) -> None:
         self._keeper.flush(foreign_ids)

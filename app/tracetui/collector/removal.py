@@ -1,87 +1,174 @@
-"""Deleting rules of raw tables, by their exact specification and for as long as it takes.
+"""Removing TRACE rules of raw tables: by handle on nf_tables, by iptables on legacy.
 
-A rule that is still there is never forgotten: while the xtables lock is held, or a command hangs,
-fails or prints what nobody understands, the deletion is tried again. It ends when the rule is gone,
-or when the kernel itself has ended it.
+A removal is believed when the kernel does not tell of the rule any more, whatever a command said. A
+rule that is still there is never forgotten: it is tried again until it is gone, or until the kernel
+itself has ended it; and one that can't be removed keeps no other one.
 """
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Optional
 
-from tracetui.collector import listing
+from tracetui.collector.raw_tables import RawTable, RawTables
 from tracetui.errors import CommandFailed, Failure
 from tracetui.kernel import xtables_lock
-from tracetui.kernel.xtables import LOCKED, Xtables
+from tracetui.kernel.xtables import CALL_SECONDS, ENTRIES_A_SECOND, LOCKED, Xtables
 from tracetui.model.installed import InstalledRule
 from tracetui.model.standing import Standing
 
 PAUSE_SECONDS = 0.5
 """Before the second try; it grows with each."""
 LONGEST_PAUSE_SECONDS = 5.0
+_STEP_SECONDS = 0.05
+LOCK_SECONDS = 5.0
+"""How long the xtables lock is waited for in one try."""
 
 Say = Callable[[str], None]
 
 
-class Removal:
-    """Deletes one rule after the other; safe to use from several threads."""
+class Outcome(NamedTuple):
+    """What became of rules that were to be removed."""
 
-    def __init__(self, xtables: Xtables, say: Say) -> None:
+    removed: tuple[Standing, ...] = ()
+    absent: tuple[Standing, ...] = ()
+    """Those that were not there any more."""
+    left: tuple[Standing, ...] = ()
+    """Those that may be there still."""
+
+    @property
+    def settled(self) -> tuple[Standing, ...]:
+        """Those that are not there."""
+        return self.removed + self.absent
+
+
+class Removal:
+    """Removes rules in rounds; safe to use from several threads."""
+
+    def __init__(self, tables: RawTables, xtables: Xtables, say: Say) -> None:
+        self._tables = tables
         self._xtables = xtables
         self._say = say
 
-    def delete(self, one: Standing, patience: float = float("inf")) -> bool:
-        """Delete a rule; False if it was not there, or if that is not known and had to be said.
+    def remove(
+        self,
+        rules: Sequence[Standing],
+        patience: float = float("inf"),
+        is_needed_elsewhere: Callable[[], bool] = lambda: False,
+    ) -> Outcome:
+        """Remove rules, trying for at most so many seconds in all.
 
-        It is tried until the rule is gone, for at most so many seconds, and no longer than until
-        the kernel has ended it.
+        Each round tries every rule that is left once. It ends early with what is left where
+        ``is_needed_elsewhere`` says that another removal waits.
         """
         give_up = time.monotonic() + patience
+        outcome = Outcome(left=tuple(sorted(rules, key=lambda one: one.backend != "nft")))
         for attempt in itertools.count(1):
-            try:
-                self._xtables.delete(one.backend, one.family, one.chain, one.words)
-            except Failure as error:
-                if self._is_absent(one):
-                    return False
-                ended = is_over(one.expires, time.time())
-                if ended or time.monotonic() > give_up:
-                    but = ", but ended by the kernel" if ended else ""
-                    self._say(f"NOT removed{but}: {one.text} ({_why(error)})")
-                    return False
+            outcome, reasons = self._round(outcome)
+            is_late = time.monotonic() > give_up
+            for one in outcome.left:
                 # At the first try, the second, the fourth, the eighth ...
-                if attempt & (attempt - 1) == 0:
-                    self._say(f"still removing {one.text}: {_why(error)}")
-                time.sleep(min(attempt * PAUSE_SECONDS, LONGEST_PAUSE_SECONDS))
-            else:
-                return True
+                if is_late:
+                    self._say(f"NOT removed: {one.text} ({reasons[one]})")
+                elif attempt & (attempt - 1) == 0:
+                    self._say(f"still removing {one.text}: {reasons[one]}")
+            if is_late or not outcome.left:
+                return outcome
+            resume = time.monotonic() + min(attempt * PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+            while time.monotonic() < min(resume, give_up):
+                if is_needed_elsewhere():
+                    return outcome
+                time.sleep(_STEP_SECONDS)
         raise AssertionError("unreachable")
 
-    def _is_absent(self, one: Standing) -> bool:
-        """Whether a listing shows that the rule is not there; False where nothing can be listed."""
-        try:
-            found = listing.trace_rules(self._xtables.list_raw(*one.place), *one.place, "")
-            return not any(_is_same(one, rule) for rule in found)
-        except Failure:
+    def _round(self, outcome: Outcome) -> tuple[Outcome, dict[Standing, str]]:
+        """Try once what is left; what became of all, and why the rest is left."""
+        removed, absent, left = list(outcome.removed), list(outcome.absent), []
+        reasons: dict[Standing, str] = {}
+        for one in outcome.left:
+            try:
+                (removed if self._try(one) else absent).append(one)
+            except Failure as error:
+                reasons[one] = self._why(one, error)
+                if is_over(one.expires, time.time()):
+                    self._say(f"NOT removed, but ended by the kernel: {one.text} ({reasons[one]})")
+                    absent.append(one)
+                else:
+                    left.append(one)
+        return Outcome(tuple(removed), tuple(absent), tuple(left)), reasons
+
+    def _try(self, one: Standing) -> bool:
+        """Remove a rule now; False if it is not there. Raises Failure if it still may be."""
+        if one.backend == "nft":
+            return self._by_handle(one)
+        if self._stands(one) is None:
             return False
+        self._by_command(one)
+        if self._stands(one) is not None:
+            raise Failure("iptables said that it removed it, and the kernel still has it")
+        return True
+
+    def _by_handle(self, one: Standing) -> bool:
+        remembered = None if one.handle is None else _as_installed(one)
+        if remembered is not None and self._tables.delete_by_handle(remembered):
+            return True
+        # Its handle is not known, or the ruleset was restored with our rule in it.
+        found = self._stands(one) if one.comment else None
+        return found is not None and self._tables.delete_by_handle(found)
+
+    def _stands(self, one: Standing) -> Optional[InstalledRule]:
+        """The rule as the kernel has it now; None if it has none. Raises Failure."""
+        table = RawTable(one.backend, one.family)
+        if one.comment:
+            return self._tables.find(table, one.chain, one.comment)
+        rules = self._tables.rules(table)
+        return next(
+            (rule for rule in rules if (rule.chain, rule.key) == (one.chain, one.key)), None
+        )
+
+    def _by_command(self, one: Standing) -> None:
+        """Have iptables-legacy remove a rule: by the words we made, or by where it stands now."""
+        entries = self._tables.legacy_entries(one.family)
+        if one.words:
+            self._xtables.delete(one.backend, one.family, one.chain, one.words, entries)
+            return
+        with xtables_lock.held(LOCK_SECONDS) as own_lock:
+            found = self._stands(one)
+            if found is None:
+                return
+            try:
+                self._xtables.delete_legacy_at(
+                    one.family, found.chain, found.position, entries, own_lock
+                )
+            except CommandFailed as error:
+                if error.status != LOCKED:
+                    raise
+                raise Failure(
+                    "iptables before 1.8.4 can't be given the lock; type "
+                    f"iptables-legacy -t raw -D {found.chain} {found.position}"
+                ) from None
+
+    def _why(self, one: Standing, error: Failure) -> str:
+        if isinstance(error, CommandFailed) and error.status == LOCKED:
+            who = xtables_lock.holder()
+            return f"the xtables lock is held by {who}" if who else "the xtables lock is held"
+        if isinstance(error, CommandFailed) and error.status is None and one.backend == "legacy":
+            entries = self._tables.legacy_entries(one.family)
+            seconds = CALL_SECONDS + entries / ENTRIES_A_SECOND
+            return f"{error}: {seconds:.0f} s for a table of {entries:,} entries"
+        return str(error)
 
 
-def _is_same(one: Standing, rule: InstalledRule) -> bool:
-    # iptables prints some words in another form than they were given; a tag stays as it is.
-    if one.comment:
-        return one.comment == rule.comment
-    return (one.chain, one.words) == (rule.chain, rule.words)
+def _as_installed(one: Standing) -> InstalledRule:
+    """A rule of this process as it was found in the kernel."""
+    return InstalledRule(
+        one.backend, one.family, one.chain, (), 0, 0, one.comment or None, None, handle=one.handle
+    )
 
 
 def is_over(expires: float | None, now: float) -> bool:
     """Whether the kernel has ended a rule; ``expires`` and ``now`` are seconds since the epoch."""
     # xt_time matches up to the end of its last second (net/netfilter/xt_time.c).
     return expires is not None and expires + 1 < now
-
-
-def _why(error: Failure) -> str:
-    if isinstance(error, CommandFailed) and error.status == LOCKED:
-        who = xtables_lock.holder()
-        return f"the xtables lock is held by {who}" if who else "the xtables lock is held"
-    return str(error)

@@ -1,43 +1,72 @@
 """The TRACE rules of the node's raw tables: listing them, and inserting and removing ours.
 
-A rule is removed by its exact specification, one by one, and only if its target is TRACE.
+The kernel tells which there are; iptables inserts, and removes on legacy.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
-from tracetui.collector import listing, owner
-from tracetui.collector.listing import TableCounts
-from tracetui.collector.removal import Removal, is_over
-from tracetui.errors import CommandFailed, Failure
-from tracetui.kernel.nf_tables import NfTables
-from tracetui.kernel.xtables import LOCKED, Xtables, is_built_in
+from tracetui.collector import counting, owner
+from tracetui.collector.counting import TableCounts
+from tracetui.collector.raw_tables import TABLES, RawTable, RawTables
+from tracetui.collector.removal import Outcome, Removal, is_over
+from tracetui.collector.rule_words import RuleWords
+from tracetui.errors import CommandFailed, Failure, NotStarted
+from tracetui.kernel.nft_raw_tables import PartlyRead
+from tracetui.kernel.xtables import LOCKED, Xtables
 from tracetui.model.installed import TAG, InstalledRule
 from tracetui.model.rule import TraceRule
 from tracetui.model.standing import Standing
 
-PATIENCE = 60.0
-"""Seconds for which removing a rule that is not this process's own is tried."""
+PATIENCE = 20.0
+"""Seconds for which removing rules that are not this process's own is tried, all of them."""
 
 Say = Callable[[str], None]
+
+
+class RuleListing(NamedTuple):
+    """What stands in the raw tables."""
+
+    rules: tuple[InstalledRule, ...]
+    unknown: Mapping[RawTable, str]
+    """The tables that could not be looked at, and why: what stands there is not known."""
+
+    @property
+    def doubts(self) -> list[str]:
+        """A sentence for each table that could not be looked at."""
+        return [
+            f"what stands in {table.name} is not known: {why}"
+            for table, why in self.unknown.items()
+        ]
 
 
 class RuleBook:
     """The rules of one namespace; safe to use from several threads."""
 
-    def __init__(self, tag: str, say: Say, xtables: Xtables | None = None) -> None:
+    def __init__(
+        self,
+        tag: str,
+        say: Say,
+        xtables: Xtables | None = None,
+        reading_seconds: float = float("inf"),
+    ) -> None:
+        """``reading_seconds`` is how long the kernel may take to tell the rules of a table."""
         self.tag = tag
         """What the comments of this process's rules begin with."""
         self.xtables = xtables or Xtables()
         self._say = say
-        self._removal = Removal(self.xtables, say)
+        self._reading_seconds = reading_seconds
+        self._tables = RawTables()
+        self._removal = Removal(self._tables, self.xtables, say)
+        self._words = RuleWords(self._tables, self.xtables, say)
         self._standing: list[Standing] = []
-        self._unlisted: dict[tuple[str, int], str] = {}
+        self._unknown: Mapping[RawTable, str] = {}
         self._lock = threading.Lock()
+        self._listing = threading.Lock()
 
     @property
     def standing(self) -> tuple[Standing, ...]:
@@ -45,36 +74,41 @@ class RuleBook:
         with self._lock:
             return tuple(self._standing)
 
-    def listing(self) -> list[InstalledRule]:
-        """Every TRACE rule of every raw table; what can't be listed is left out and said once."""
+    def listing(self) -> RuleListing:
+        """Every TRACE rule of every raw table; what can't be looked at is told, and said once."""
         rules: list[InstalledRule] = []
-        for place in self.xtables.commands:
-            try:
-                rules += listing.trace_rules(self.xtables.list_raw(*place), *place, self.tag)
-            except Failure as error:
-                if self._unlisted.get(place) != str(error):
-                    self._unlisted[place] = str(error)
-                    self._say(f"raw rules can't be listed: {error}")
-                continue
-            self._unlisted.pop(place, None)
-        return rules
+        unknown: dict[RawTable, str] = {}
+        with self._listing:
+            own = {one.comment: one.words for one in self.standing}
+            for table in TABLES:
+                try:
+                    found = self._tables.rules(table, self._reading_seconds)
+                except PartlyRead as error:
+                    rules += [
+                        rule._replace(words=own.get(rule.comment or "", ())) for rule in error.rules
+                    ]
+                    unknown[table] = str(error)
+                except Failure as error:
+                    unknown[table] = str(error)
+                else:
+                    rules += self._words.named(table, found, own)
+            news = [table for table, why in unknown.items() if self._unknown.get(table) != why]
+            self._unknown = unknown
+        tag = f"{self.tag}/"
+        marked = tuple(rule._replace(mine=(rule.comment or "").startswith(tag)) for rule in rules)
+        for table in news:
+            self._say(f"{_not_known(table)}: {unknown[table]}")
+        return RuleListing(marked, unknown)
 
-    def counts(self) -> dict[str, TableCounts]:
-        """Per backend, both families together, what all tables hold."""
-        totals: dict[str, TableCounts] = {}
-        sizes = _nft_sizes() if "nft" in self.xtables.backends else None
-        for backend, family in self.xtables.commands:
-            if backend == "nft" and sizes is not None:
-                found = _counted(sizes, "ip6" if family == 6 else "ip")
-            else:
-                found = listing.count(self.xtables.save_lines(backend, family))
-            known = totals.get(backend, TableCounts(0, 0, False))
-            totals[backend] = TableCounts(
-                known.total + found.total,
-                max(known.largest, found.largest),
-                known.kubelet or found.kubelet,
-            )
-        return totals
+    @property
+    def doubts(self) -> list[str]:
+        """A sentence for each table that the last listing could not look at."""
+        return RuleListing((), self._unknown).doubts
+
+    def counts(self) -> Mapping[str, TableCounts]:
+        """What the tables of each backend hold, where it has commands here."""
+        backends = {backend for backend, _ in self.xtables.commands}
+        return {backend: n for backend, n in counting.counts().items() if backend in backends}
 
     def families(self, rule: TraceRule, backend: str) -> list[int]:
         """The families of the rule that this node has a command for; raises Failure if none."""
@@ -108,6 +142,7 @@ class RuleBook:
         """Have a rule of this process end later; raises Failure, and then it stands as it was.
 
         The new rule goes in and the old one out in one commit: no packet is missed or met twice.
+        Where iptables-nft can't read the table, the new one goes in first and the old one then out.
         """
         if one.rule is None:
             raise Failure(f"this rule was not made here: {one.text}")
@@ -124,61 +159,76 @@ class RuleBook:
             self._standing.append(later)
         try:
             self.xtables.replace(one.backend, one.family, one.chain, one.words, later.words)
-        except Failure:
+        except Failure as error:
             # A command that was stopped may have done it all the same: then both stay noted.
-            if not self._may_stand(later):
-                self._exchange(later, None)
-            raise
+            if self._may_stand(later):
+                raise
+            self._exchange(later, None)
+            if one.backend == "legacy" or isinstance(error, NotStarted):
+                raise
+            # iptables-nft reads a whole table before it deletes a rule; it inserts without that.
+            later = self._try(later)
+            self.remove([one])
+            return later
         self._exchange(one, None)
-        return later
+        return self._found(later)
 
-    def remove(self, rules: Iterable[Standing]) -> list[Standing]:
-        """Remove rules this process inserted, however long it takes; those that were there."""
-        removed: list[Standing] = []
-        for one in rules:
-            if self._removal.delete(one):
-                removed.append(one)
-            self._exchange(one, None)
-        return removed
-
-    def remove_mine(self) -> list[Standing]:
-        """Remove everything this process inserted, and look again for what bears its tag."""
-        removed = self.remove(self.standing)
-        leftover = [rule for rule in self.listing() if rule.mine]
-        return removed + self.remove_listed(leftover, patience=float("inf"))
-
-    def remove_listed(
-        self, rules: Iterable[InstalledRule], patience: float = PATIENCE
+    def remove(
+        self,
+        rules: Iterable[Standing],
+        is_needed_elsewhere: Callable[[], bool] = lambda: False,
     ) -> list[Standing]:
-        """Remove rules by the specification they are listed with, trying for so many seconds."""
-        found = [Standing.of(rule) for rule in rules]
-        removed = [one for one in found if self._removal.delete(one, patience)]
-        gone = {one.identity for one in removed}
+        """Remove rules this process inserted, however long it takes; those that were there.
+
+        It ends early where another removal waits; what is left then is noted still.
+        """
+        return list(
+            self._settle(self._removal.remove(list(rules), float("inf"), is_needed_elsewhere))
+        )
+
+    def remove_leftover(
+        self, is_needed_elsewhere: Callable[[], bool] = lambda: False
+    ) -> list[Standing]:
+        """Remove what bears this process's tag and is not noted: a ruleset was restored with it."""
+        noted = {one.comment for one in self.standing}
+        leftover = [rule for rule in self.listing().rules if rule.mine]
+        doomed = [Standing.of(rule) for rule in leftover if rule.comment not in noted]
+        return self.remove(doomed, is_needed_elsewhere)
+
+    def remove_listed(self, rules: Iterable[InstalledRule], patience: float = PATIENCE) -> Outcome:
+        """Remove rules as they are listed, trying for so many seconds in all."""
+        outcome = self._removal.remove([Standing.of(rule) for rule in rules], patience)
+        self._settle(outcome)
+        return outcome
+
+    def _settle(self, outcome: Outcome) -> tuple[Standing, ...]:
+        """Forget what is not there any more; what was removed."""
+        gone = {one.identity for one in outcome.settled}
         with self._lock:
             self._standing[:] = [one for one in self._standing if one.identity not in gone]
-        return removed
+        return outcome.removed
 
     def forget_missing(self, listed: Iterable[InstalledRule]) -> None:
         """Forget rules of this process that somebody else removed, and say so.
 
-        Where the last listing failed nothing is forgotten.
+        Where the last look failed nothing is forgotten.
         """
         there = {(rule.backend, rule.family, rule.chain, rule.comment) for rule in listed}
         with self._lock:
             gone = [
                 one
                 for one in self._standing
-                if one.identity not in there and one.place not in self._unlisted
+                if one.identity not in there and _table(one) not in self._unknown
             ]
             self._standing[:] = [one for one in self._standing if one not in gone]
         for one in gone:
             self._say(f"somebody else removed our rule: {one.text}")
 
-    def swept(self, now: float, patience: float = PATIENCE) -> list[Standing]:
+    def swept(self, now: float, patience: float = PATIENCE) -> Outcome:
         """Remove rules of dead owners and expired ones; ``now`` is seconds since the epoch."""
         doomed = [
             rule
-            for rule in self.listing()
+            for rule in self.listing().rules
             if rule.owner is not None and (owner.is_dead(rule.owner) or is_over(rule.expires, now))
         ]
         return self.remove_listed(doomed, patience)
@@ -191,7 +241,7 @@ class RuleBook:
         for draft, lacks in _drafts(rule, may_lack):
             one = self._draft(draft, backend, family, rule.expires)
             try:
-                self._try(one)
+                inserted = self._try(one)
             except CommandFailed as error:
                 if error.status in (LOCKED, None):
                     raise
@@ -199,27 +249,49 @@ class RuleBook:
             else:
                 for what in lacks:
                     self._say(f"{_LACKS[what]}: {one.text}")
-                return one
+                return inserted
         raise refusal or Failure("nothing was inserted")
 
-    def _try(self, one: Standing) -> None:
-        """Insert a rule; it is noted before its command runs, for a removal at any moment."""
+    def _try(self, one: Standing) -> Standing:
+        """Insert a rule; it is noted before its command runs, for a removal at any moment.
+
+        As it is noted from then on. Raises Failure, after which it does not stand.
+        """
         with self._lock:
             if any(one.identity == other.identity for other in self._standing):
                 raise Failure(f"this rule is there already: {one.text}")
             self._standing.append(one)
         try:
             self.xtables.insert(one.backend, one.family, one.chain, one.words)
+            return self._found(one)
         except BaseException as error:
-            if isinstance(error, CommandFailed) and error.status == LOCKED:
+            if isinstance(error, NotStarted) or (
+                isinstance(error, CommandFailed) and error.status == LOCKED
+            ):
+                # What was never done is not undone.
                 self._exchange(one, None)
             else:
                 self.remove([one])
             raise
 
+    def _found(self, one: Standing) -> Standing:
+        """A rule that was inserted, as the kernel has it; raises Failure if it has not."""
+        try:
+            found = self._tables.find(_table(one), one.chain, one.comment)
+        except Failure:
+            # It can't be asked now; the rule is found by its comment when it is removed.
+            return one
+        if found is None:
+            raise Failure(f"iptables said that it inserted it, and the kernel has not: {one.text}")
+        known = one._replace(handle=found.handle, key=found.key)
+        self._exchange(one, known)
+        return known
+
     def _may_stand(self, one: Standing) -> bool:
-        listed = self.listing()
-        return one.place in self._unlisted or any(rule.comment == one.comment for rule in listed)
+        try:
+            return self._tables.find(_table(one), one.chain, one.comment) is not None
+        except Failure:
+            return True
 
     def _draft(self, rule: TraceRule, backend: str, family: int, expires: int | None) -> Standing:
         words = tuple(rule.specification(family, self.tag))
@@ -234,6 +306,14 @@ class RuleBook:
                 self._standing.remove(old)
             if new is not None:
                 self._standing.append(new)
+
+
+def _not_known(table: RawTable) -> str:
+    return f"it is not known which TRACE rules are in {table.name}"
+
+
+def _table(one: Standing) -> RawTable:
+    return RawTable(one.backend, one.family)
 
 
 _LACKS = {
@@ -255,34 +335,6 @@ def _drafts(
         yield rule._replace(limit=None), ("limit",)
     if may_expire_not and may_limit_not:
         yield rule._replace(expires=None, limit=None), ("expiry", "limit")
-
-
-def _nft_sizes() -> dict[tuple[str, str, str], int] | None:
-    """The rules of each chain of nf_tables, asked of the kernel; None if it does not tell.
-
-    iptables-nft-save takes four seconds for 20,000 chains, and a quarter of it for half of them.
-    """
-    try:
-        kernel = NfTables()
-    except Failure:
-        return None
-    try:
-        return kernel.sizes()
-    except Failure:
-        return None
-    finally:
-        kernel.close()
-
-
-def _counted(sizes: Mapping[tuple[str, str, str], int], family: str) -> TableCounts:
-    """What iptables' tables of one family hold."""
-    rules: Counter[str] = Counter()
-    kubelet = False
-    for (of, table, chain), size in sizes.items():
-        if of == family and is_built_in(of, table):
-            rules[table] += size
-            kubelet |= table == "mangle" and f":{chain} " in listing.KUBELET_CHAINS
-    return TableCounts(sum(rules.values()), max(rules.values(), default=0), kubelet)
 
 
 def since_boot() -> float:

@@ -13,6 +13,8 @@ from typing import Optional
 Job = Callable[[], None]
 
 
+BOUND = 64
+"""Jobs that wait at most; beyond, orders come faster than they are done."""
 PRIORITY = -10
 """Nice value of what goes before the node's own work; it wants little."""
 
@@ -36,12 +38,27 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def submit(self, job: Job) -> None:
-        """Have ``job`` run after those already given."""
+    @property
+    def has_waiting(self) -> bool:
+        """Whether another job waits for the one under way."""
+        return not self._jobs.empty()
+
+    def submit(self, job: Job) -> bool:
+        """Have ``job`` run after those already given; False if too many wait already."""
+        if self._jobs.qsize() >= BOUND:
+            return False
+        self._jobs.put(job)
+        return True
+
+    def insist(self, job: Job) -> None:
+        """Have ``job`` run after those already given, however many wait."""
         self._jobs.put(job)
 
     def stop(self, seconds: float) -> bool:
-        """Let the given jobs end; False if they did not within ``seconds``."""
+        """Let the job under way end and forget those that wait; False if it goes on longer."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._jobs.get_nowait()
         self._jobs.put(None)
         self._thread.join(seconds)
         return not self._thread.is_alive()

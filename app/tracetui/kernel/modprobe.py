@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-
 from tracetui.errors import CommandFailed, Failure
 from tracetui.kernel import command_line
 
 _SECONDS = 20.0
-_PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
 
 
 def load(name: str) -> None:
     """Load a module and what it needs; raises Failure with what modprobe says."""
-    command = shutil.which("modprobe") or shutil.which("modprobe", path=_PATH)
+    command = command_line.find("modprobe")
     if command is None:
         raise Failure(f"no module loaded: modprobe (kmod) is not installed; {name} may be built in")
     try:

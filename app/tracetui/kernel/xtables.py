@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import re
-import shutil
 import threading
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import NamedTuple, Optional
 
 from tracetui.errors import Failure
 from tracetui.kernel import command_line
+from tracetui.kernel.legacy_tables import registered_tables
 from tracetui.model.rule import LOCK_SECONDS
 from tracetui.model.rule_fields import BACKENDS
 
 CALL_SECONDS = 15.0
 """After this a call is stopped; more than the lock's wait and a slow listing together."""
+ENTRIES_A_SECOND = 10_000
+"""What iptables-legacy changes of a table in a second at least, on a slow node: it reads and
+writes it whole. Here 250,000 rules took 1.4 to 1.6 seconds (1.8.9)."""
 LOCKED = 4
 """The commands' exit status when the lock was not to be had (RESOURCE_PROBLEM, xtables.h)."""
 
 _FAMILY_NAMES = {4: "iptables", 6: "ip6tables"}
-_SBIN = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
-_NFT_WORD = re.compile(r"-?[A-Za-z_][A-Za-z0-9_./-]*\Z")
+_NAME = re.compile(r"[A-Za-z0-9_.:][A-Za-z0-9_.:/+-]*", re.ASCII)
+"""Names that a program is told; other ones could be read as something else than a name."""
+_NFT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*", re.ASCII)
+_OWN_LOCK = "XTABLES_LOCKFILE"
+"""The variable that gives a command another lock file (iptables 1.8.4, iptables/xshared.c)."""
 _TABLES = frozenset(("raw", "mangle", "nat", "filter", "security"))
-_TABLE_NAMES = {
-    # /proc/net is that of the process, and a thread can be in another namespace.
-    4: "/proc/thread-self/net/ip_tables_names",
-    6: "/proc/thread-self/net/ip6_tables_names",
-}
 
 
 class Command(NamedTuple):
@@ -63,12 +63,38 @@ class Xtables:
         return tuple(backend for backend in BACKENDS if (backend, 4) in self.commands)
 
     def insert(self, backend: str, family: int, chain: str, specification: Sequence[str]) -> None:
-        """Insert a rule at position 1 of a raw chain; raises CommandFailed."""
+        """Insert a rule at position 1 of a raw chain; raises CommandFailed, NotStarted."""
         self._raw(backend, family, ["-I", chain, "1", *specification])
 
-    def delete(self, backend: str, family: int, chain: str, specification: Sequence[str]) -> None:
-        """Delete the one rule of a raw chain that has exactly this specification."""
-        self._raw(backend, family, ["-D", chain, *specification])
+    def delete(
+        self,
+        backend: str,
+        family: int,
+        chain: str,
+        specification: Sequence[str],
+        entries: int = 0,
+    ) -> None:
+        """Delete the one rule of a raw chain that has exactly this specification.
+
+        It has time for a table of so many ``entries``. Raises CommandFailed, NotStarted.
+        """
+        self._raw(backend, family, ["-D", chain, *specification], entries)
+
+    def delete_legacy_at(
+        self, family: int, chain: str, position: int, entries: int, lock_file: str
+    ) -> None:
+        """Delete the rule at a position of a legacy raw chain, while the caller has the lock.
+
+        The command takes ``lock_file`` for its lock; raises Failure. One that knows no other lock
+        than the caller's ends without having done anything (status LOCKED).
+        """
+        if not is_chain_name(chain):
+            raise Failure(f"{chain!r} is no name that iptables can be told")
+        command = self._command("legacy", family)
+        self._count_lock(command)
+        words = [command.path, "-w", "1", "-t", "raw", "-D", chain, str(position)]
+        seconds = CALL_SECONDS + entries / ENTRIES_A_SECOND
+        command_line.run(words, seconds, settings={_OWN_LOCK: lock_file})
 
     def replace(
         self, backend: str, family: int, chain: str, old: Sequence[str], new: Sequence[str]
@@ -99,36 +125,29 @@ class Xtables:
             return ""
         if backend == "nft":
             return run([command.path, "-t", "raw", "-v", "-S"], errors="surrogateescape")
-        if "raw" not in legacy_tables(family):
+        if "raw" not in registered_tables(family):
             return ""
         return run([command.save_path, "-c", "-t", "raw"], errors="surrogateescape")
-
-    def save_lines(self, backend: str, family: int) -> Iterator[str]:
-        """Every table as iptables-save prints it, line by line, for counting.
-
-        Without ``-t`` it reads only registered tables (iptables-save(8)).
-        """
-        command = self.commands.get((backend, family))
-        if command is None:
-            return
-        yield from command_line.lines([command.save_path], CALL_SECONDS)
 
     def save(self, backend: str, family: int) -> str:
         """Every table as iptables-save prints it; empty if there is none. Raises Failure."""
         command = self.commands.get((backend, family))
-        if command is None or (backend == "legacy" and not legacy_tables(family)):
+        if command is None or (backend == "legacy" and not registered_tables(family)):
             return ""
         return run([command.save_path])
 
     def chain(self, backend: str, family: int, table: str, chain: str) -> str:
         """One chain as ``iptables -S CHAIN -v`` prints it, with counters; raises Failure."""
         command = self.commands.get((backend, family))
-        if command is None or (backend == "legacy" and table not in legacy_tables(family)):
+        if command is None or (backend == "legacy" and table not in registered_tables(family)):
             raise Failure(f"no {backend} table {table} here")
+        if not is_chain_name(chain):
+            raise Failure(f"{chain!r} is no name that iptables can be told")
         return self._run_locked(command, ["-t", table, "-v", "-S", chain])
 
-    def _raw(self, backend: str, family: int, words: list[str]) -> None:
-        self._run_locked(self._command(backend, family), ["-t", "raw", *words])
+    def _raw(self, backend: str, family: int, words: list[str], entries: int = 0) -> None:
+        command = self._command(backend, family)
+        self._run_locked(command, ["-t", "raw", *words], entries)
 
     def _command(self, backend: str, family: int) -> Command:
         command = self.commands.get((backend, family))
@@ -137,9 +156,10 @@ class Xtables:
             raise Failure(f"{name} is not installed; install the iptables package")
         return command
 
-    def _run_locked(self, command: Command, words: list[str]) -> str:
+    def _run_locked(self, command: Command, words: list[str], entries: int = 0) -> str:
         self._count_lock(command)
-        return run([command.path, "-w", str(LOCK_SECONDS), *words])
+        seconds = CALL_SECONDS + entries / ENTRIES_A_SECOND
+        return command_line.run([command.path, "-w", str(LOCK_SECONDS), *words], seconds)
 
     def _count_lock(self, command: Command) -> None:
         # iptables-legacy takes the lock for every command, listing included, iptables-nft never.
@@ -153,8 +173,11 @@ def is_built_in(family: str, table: str) -> bool:
 
 
 def is_chain_name(text: str) -> bool:
-    """Whether a command can be given this as the name of a chain (xtables(8): 28 characters)."""
-    return 0 < len(text) < 29 and text[0] not in "-!" and text.isprintable() and " " not in text
+    """Whether a command is told this name of a chain (xtables(8): 28 characters).
+
+    Names that begin like an option, or hold what could end a line, are told to none.
+    """
+    return len(text) < 29 and _NAME.fullmatch(text) is not None
 
 
 def nft_table(family: str, name: str) -> str:
@@ -162,12 +185,12 @@ def nft_table(family: str, name: str) -> str:
 
     Raises Failure.
     """
-    return _nft(["-a", "-s", "-t", "list", "table", family, name])
+    return _nft(["-a", "-s", "-t"], "table", family, name)
 
 
 def nft_chain(family: str, table: str, name: str) -> str:
     """One chain as ``nft`` prints it, with handles and counters; raises Failure."""
-    return _nft(["-a", "-t", "list", "chain", family, table, name])
+    return _nft(["-a", "-t"], "chain", family, table, name)
 
 
 def run(argv: Sequence[str], text: str = "", errors: str = "backslashreplace") -> str:
@@ -175,22 +198,15 @@ def run(argv: Sequence[str], text: str = "", errors: str = "backslashreplace") -
     return command_line.run(argv, CALL_SECONDS, text, errors)
 
 
-def _nft(words: list[str]) -> str:
-    # nft reads its arguments as one text of its language, in which a name could say anything.
-    if not all(_NFT_WORD.match(word) for word in words):
-        raise Failure(f"nft can't be asked for {' '.join(words[-3:])!r}")
-    path = _which("nft")
+def _nft(options: list[str], *words: str) -> str:
+    """What nft lists; it is asked through standard input, so that no name is an argument of its."""
+    # It is a language, in which a name could say anything.
+    if not all(_NFT_NAME.fullmatch(word) for word in words):
+        raise Failure(f"nft can't be asked for {' '.join(words[1:])!r}")
+    path = command_line.find("nft")
     if path is None:
         raise Failure("nft is not installed; native nf_tables rules have no text without it")
-    return run([path, *words])
-
-
-def legacy_tables(family: int) -> tuple[str, ...]:
-    """The legacy tables registered in this namespace: those that print hops."""
-    try:
-        return tuple(Path(_TABLE_NAMES[family]).read_text().split())
-    except OSError:
-        return ()
+    return run([path, *options, "-f", "-"], f"list {' '.join(words)}\n")
 
 
 def _line(*words: str) -> str:
@@ -202,15 +218,10 @@ def _find(backend: str, family: int) -> Command | None:
     """The backend's own command, or the plain one if its version says that it is this backend."""
     plain = _FAMILY_NAMES[family]
     for name in (f"{plain}-{backend}", plain):
-        path, save = _which(name), _which(f"{name}-save")
+        path, save = command_line.find(name), command_line.find(f"{name}-save")
         if path and save and (name != plain or _backend_of(path) == backend):
-            return Command(backend, family, name, path, save, _which(f"{name}-restore"))
+            return Command(backend, family, name, path, save, command_line.find(f"{name}-restore"))
     return None
-
-
-def _which(name: str) -> str | None:
-    # A user's PATH often lacks sbin, and sudo's may too.
-    return shutil.which(name) or shutil.which(name, path=_SBIN)
 
 
 def _backend_of(path: str) -> str | None:

@@ -10,19 +10,23 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Optional
 
+from tracetui.errors import Failure
 from tracetui.kernel import netns
 
 PATH = Path("/run/xtables.lock")
 """Or what XTABLES_LOCKFILE names in our environment (iptables, iptables/xshared.c); one in that of
 another command is not seen by anybody."""
 FAMILIES = (4, 6)
+_STEP_SECONDS = 0.02
 _OPEN = 0x20
 """The same number in both (FAN_OPEN, IN_OPEN)."""
 _FAN_CLOEXEC, _FAN_NONBLOCK, _FAN_MARK_ADD = 0x1, 0x2, 0x1
@@ -108,7 +112,7 @@ class XtablesLock:
                         self._count(FAMILIES, 2)
                         continue
                     # Our own are one rule of raw more or less, which the next reading finds.
-                    if _is_child_of_ours(pid):
+                    if pid == os.getpid() or _is_child_of_ours(pid):
                         self.own += 1
                     else:
                         self._count(_changes_of(pid, self._netns), 1)
@@ -119,6 +123,41 @@ class XtablesLock:
     def _count(self, families: tuple[int, ...], times: int) -> None:
         for family in families:
             self._counts[family] += times
+
+
+@contextlib.contextmanager
+def held(seconds: float) -> Iterator[str]:
+    """Hold the xtables lock; yields another lock file, for our commands that run meanwhile.
+
+    It is waited for so many seconds. Raises Failure where it is not to be had.
+    """
+    try:
+        fd = os.open(_path(), os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Failure(f"{_path()}: {error.strerror}") from None
+    try:
+        _take(fd, time.monotonic() + seconds)
+        # It is named by its descriptor: no other file has to be made anywhere.
+        own = os.memfd_create("xtables.lock")
+        try:
+            yield f"/proc/{os.getpid()}/fd/{own}"
+        finally:
+            os.close(own)
+    finally:
+        os.close(fd)
+
+
+def _take(fd: int, end: float) -> None:
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() > end:
+                who = holder()
+                raise Failure(f"the xtables lock is held{f' by {who}' if who else ''}") from None
+            time.sleep(_STEP_SECONDS)
+        else:
+            return
 
 
 def holder() -> Optional[str]:

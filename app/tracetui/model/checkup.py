@@ -39,6 +39,8 @@ class Facts(NamedTuple):
     rules: Optional[Sequence[InstalledRule]] = None
     left_behind: Sequence[InstalledRule] = ()
     """Those of them whose tracetui is dead."""
+    doubts: Sequence[str] = ()
+    """What could not be looked at for rules, a sentence each."""
 
 
 def checks(facts: Facts) -> list[Check]:
@@ -122,6 +124,8 @@ def _rules(facts: Facts) -> Iterator[Check]:
         f"{len(ours)} ours, {foreign} foreign",
         "`tracetui rules` lists them" if facts.rules else "",
     )
+    for doubt in facts.doubts:
+        yield Check(BAD, "TRACE rules", doubt)
     if facts.left_behind:
         count = len(facts.left_behind)
         yield Check(BAD, "left behind", f"{count} of a tracetui that is dead", "tracetui flush")

@@ -19,7 +19,10 @@ class InstalledRule(NamedTuple):
     """4 or 6."""
     chain: str
     words: tuple[str, ...]
-    """The specification as iptables prints it: everything after ``-A CHAIN``."""
+    """The specification as iptables prints it: everything after ``-A CHAIN``.
+
+    Empty where it is not known: iptables can't list every table.
+    """
     packets: int
     """How often the kernel matched it."""
     bytes: int
@@ -33,11 +36,16 @@ class InstalledRule(NamedTuple):
     """Whether the kernel can't end it in time, and the collector does."""
     position: int = 1
     """Its place in its chain, from 1: what stands before it can keep packets from it."""
+    handle: Optional[int] = None
+    """The handle that the kernel gave it; None on legacy."""
+    key: str = ""
+    """On legacy, a digest of what the kernel keeps of it beside counters."""
 
     @property
     def id(self) -> str:
-        """Six hex digits that name the rule as long as its specification stands."""
-        return digest("\0".join((self.backend, str(self.family), self.chain, *self.words)))
+        """Six hex digits that name the rule as long as it stands."""
+        name = (str(self.handle),) if self.handle else (self.key,) if self.key else self.words
+        return digest("\0".join((self.backend, str(self.family), self.chain, *name)))
 
     @property
     def is_ours(self) -> bool:
@@ -57,7 +65,10 @@ class InstalledRule(NamedTuple):
 
     @property
     def text(self) -> str:
-        """What the rule matches; a foreign one whole."""
+        """What the rule matches; a foreign one whole, and its place where it has no words."""
+        if not self.words:
+            place = f"rule {self.position} of {self.chain}"
+            return place if self.handle is None else f"{place} (handle {self.handle})"
         return " ".join(essence(self.words)) if self.is_ours else " ".join(self.words)
 
     def to_json(self) -> dict[str, Any]:

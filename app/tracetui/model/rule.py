@@ -157,18 +157,19 @@ class TraceRule(NamedTuple):
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> TraceRule:
-        """Build and validate a rule from :meth:`to_json`; raises InvalidRule."""
+        """Build a rule from :meth:`to_json`, every value in iptables' form; raises InvalidRule."""
         known = {name: value[name] for name in cls._fields if name in value}
         _raise({name: "no such value" for name, one in known.items() if not _is_kind(name, one)})
         rule = cls(**known)
         _raise(_cross_checks(rule))
-        text = {k: v for k, v in known.items() if isinstance(v, str)}
         errors: dict[str, str] = {}
-        for name, check in rule_fields.CHECKS.items():
-            if text.get(name):
-                _try(errors, name, check, text[name])
+        checked: dict[str, Any] = {
+            name: _try(errors, name, rule_fields.CHECKS[name], text) if text else None
+            for name, text in known.items()
+            if isinstance(text, str)
+        }
         _raise(errors)
-        return rule
+        return rule._replace(**checked)
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, str], now: float) -> TraceRule:

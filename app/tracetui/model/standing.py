@@ -15,7 +15,10 @@ class Standing(NamedTuple):
     family: int
     chain: str
     words: tuple[str, ...]
-    """Everything behind ``-I CHAIN 1`` or ``-D CHAIN``."""
+    """Everything behind ``-I CHAIN 1`` or ``-D CHAIN``, as this process made it.
+
+    Empty for a rule that was found: what a listing says is never passed on to a command.
+    """
     comment: str
     expires: Optional[int] = None
     """Seconds since the epoch at which the kernel, or we in its place, end it; None for never."""
@@ -23,13 +26,28 @@ class Standing(NamedTuple):
     """What it was made from; None for one that was found."""
     deadline: Optional[float] = None
     """The same end in seconds since boot (CLOCK_BOOTTIME), which nobody can set."""
+    handle: Optional[int] = None
+    """What the kernel gave it on nf_tables; None where that is not known."""
+    key: str = ""
+    """See :class:`InstalledRule`; of a found rule."""
+    label: str = ""
+    """What a found rule is called."""
 
     @classmethod
     def of(cls, found: InstalledRule) -> Standing:
         """A rule as it is listed."""
         expires = None if found.expires is None else int(found.expires)
-        name = found.comment or ""
-        return cls(found.backend, found.family, found.chain, found.words, name, expires)
+        return cls(
+            found.backend,
+            found.family,
+            found.chain,
+            (),
+            found.comment or "",
+            expires,
+            handle=found.handle,
+            key=found.key,
+            label=found.text,
+        )
 
     @property
     def place(self) -> tuple[str, int]:
@@ -44,4 +62,5 @@ class Standing(NamedTuple):
     @property
     def text(self) -> str:
         """The rule on one line, as it is named to the user."""
-        return f"{self.backend} IPv{self.family} {self.chain} {' '.join(essence(self.words))}"
+        label = self.label or " ".join(essence(self.words))
+        return f"{self.backend} IPv{self.family} {self.chain} {label}"
