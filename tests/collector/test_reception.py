@@ -42,3 +42,29 @@ def test_a_source_that_is_never_dry_is_left_after_some_batches():
         assert flood.asked == reception.hops == SOME_BATCHES
     flood.close()
     os.close(nowhere)
+
+
+class Broken(Flood):
+    """A source that can't be read any more."""
+
+    def receive(self, limit: int) -> tuple[list[bytes], list[float], bool]:
+        raise OSError(9, "Bad file descriptor")
+
+
+def test_a_source_that_breaks_is_given_up_and_told_to_who_relies_on_it():
+    nowhere, told = os.open(os.devnull, os.O_WRONLY), []
+    with selectors.DefaultSelector() as selector:
+        outbox = Outbox(nowhere)
+        reception = Reception(
+            selector, outbox, Guard(10**9), lambda: None, lambda *broke: told.append(broke)
+        )
+        reception.add(Source("nflog", Broken()))
+        assert reception.drain("legacy")
+        assert told == [("nflog", "Bad file descriptor")]
+        assert reception.states() == [
+            {"name": "nflog", "state": "failed", "detail": "Bad file descriptor"}
+        ]
+        reception.add(Source("nflog", Broken()))
+        reception.silence("closed")
+        assert len(told) == 2
+    os.close(nowhere)

@@ -45,8 +45,12 @@ class Faults:
         while (left := self.left(program, terminal)) and time.monotonic() < end:
             time.sleep(0.05)
         for one in left or ["nothing"]:
-            self._tell("left", (fault, one))
+            self.tell(fault, one)
         assert left == []
+
+    def tell(self, fault: str, left: str) -> None:
+        """Have the table say what a fault left."""
+        self._tell("left", (fault, left))
 
     def leaves_no_rules(self, fault: str, seconds: float = 5.0) -> None:
         """The same for a program that goes on: no rule, no binding."""

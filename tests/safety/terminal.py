@@ -158,9 +158,13 @@ class Terminal:
             time.sleep(0.01)
 
     def processes(self) -> dict[int, str]:
-        """Everything of the program that runs, by pid with its name."""
+        """Everything of the program that runs, by pid with its name.
+
+        The commands that its collector runs get nothing of its environment.
+        """
         wanted = f"{MARK}={self.mark}".encode()
-        return {pid: comm(pid) for pid in pids() if wanted in environment(pid).split(b"\0")}
+        marked = {pid for pid in pids() if wanted in environment(pid).split(b"\0")}
+        return {pid: comm(pid) for pid in pids() if pid in marked or parent(pid) in marked}
 
     def pid_of(self, name: str) -> int:
         """The process of that name, once it is there."""
@@ -190,6 +194,14 @@ def environment(pid: int) -> bytes:
         return Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return b""
+
+
+def parent(pid: int) -> int:
+    """Zero for a process that is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def comm(pid: int) -> str:

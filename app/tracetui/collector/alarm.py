@@ -109,12 +109,17 @@ class Alarm:
         }
 
     def _remove(self, trip: dict[str, Any]) -> None:
-        removed = tuple(self._keeper.remove_noted())
-        self._mailbox.post(partial(self._note, trip, removed=removed))
+        removed: list[str] = []
+
+        def note(text: str) -> None:
+            removed.append(text)
+            self._mailbox.post(partial(self._note, trip, removed=tuple(removed)))
+
+        self._keeper.remove_noted(note)
         # Foreign rules are looked for by a worker that may wait: the next trip must not.
         self._worker.submit(partial(self._look_further, trip))
-        if leftover := tuple(self._keeper.remove_leftover()):
-            self._mailbox.post(partial(self._note, trip, removed=removed + leftover))
+        removed += self._keeper.remove_leftover()
+        self._mailbox.post(partial(self._note, trip, removed=tuple(removed)))
 
     def _look_further(self, trip: dict[str, Any]) -> None:
         foreign = tuple(self._busy_foreign_rules())

@@ -80,7 +80,11 @@ class Collector:
         self._mailbox = Mailbox()
         self._guard = Guard(options.threshold)
         self._reception = Reception(
-            self._selector, self._outbox, self._guard, lambda: self._alarm.trip()
+            self._selector,
+            self._outbox,
+            self._guard,
+            lambda: self._alarm.trip(),
+            self._source_broke,
         )
         self._keeper = Keeper(self, options.source)
         self._lock = XtablesLock()
@@ -164,6 +168,13 @@ class Collector:
         """Open the sources again; nflog waits for a rule of ours."""
         self._reception.end_silence()
         self._open_sources()
+
+    def _source_broke(self, name: str, why: str) -> None:
+        self.say("error", f"{name} broke ({why}): its hops are not seen until it is opened again")
+        if name != "nftrace":
+            # It is opened again at the next listing of the rules.
+            self._keeper.route.lose_source()
+        self.tell_status()
 
     def read_rulesets(self) -> None:
         """Have the node's rules read soon; safe from every thread."""

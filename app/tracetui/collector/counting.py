@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from tracetui.errors import Failure
@@ -24,18 +24,14 @@ class TableCounts(NamedTuple):
     """Whether kubelet keeps its marker chain there."""
 
 
-def legacy() -> TableCounts:
+def legacy(tables: LegacyTables) -> TableCounts:
     """Count the legacy tables' entries; raises Failure. It takes no longer for many."""
-    tables = LegacyTables()
-    try:
-        sizes = [
-            tables.size(family, table).entries
-            for family in (4, 6)
-            for table in registered_tables(family)
-        ]
-        kubelet = any(tables.is_of_kubelet(family) for family in (4, 6))
-    finally:
-        tables.close()
+    sizes = [
+        tables.size(family, table).entries
+        for family in (4, 6)
+        for table in registered_tables(family)
+    ]
+    kubelet = any(tables.is_of_kubelet(family) for family in (4, 6))
     return TableCounts(sum(sizes), max(sizes, default=0), kubelet)
 
 
@@ -55,10 +51,14 @@ def nft() -> TableCounts:
     return TableCounts(sum(rules.values()), max(rules.values(), default=0), kubelet)
 
 
-def counts() -> Mapping[str, TableCounts]:
+def counts(legacy_tables: Callable[[], LegacyTables]) -> Mapping[str, TableCounts]:
     """Count each backend's rules; one that the kernel does not tell of has none."""
     found = {}
-    for backend, count in (("legacy", legacy), ("nft", nft)):
+    counted: dict[str, Callable[[], TableCounts]] = {
+        "legacy": lambda: legacy(legacy_tables()),
+        "nft": nft,
+    }
+    for backend, count in counted.items():
         try:
             found[backend] = count()
         except Failure:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
 
-from tracetui.collector import counting, frames
+from tracetui.collector import frames
 from tracetui.collector.backend_choice import choose_backend
 from tracetui.collector.counting import TableCounts
 from tracetui.collector.legacy_route import Change, LegacyRoute
@@ -167,6 +167,9 @@ class Keeper:
         if foreign_ids:
             doomed = [r for r in self.book.listing().rules if not r.is_ours and r.id in foreign_ids]
             removed += [f"foreign {one.text}" for one in self.book.remove_listed(doomed).removed]
+        if self.has_rules:
+            # It was told what keeps them.
+            return
         if removed:
             self._loop.say("information", f"flushed {len(removed)}: {'; '.join(removed)}")
         else:
@@ -176,14 +179,17 @@ class Keeper:
         """Remove every rule of this collector, then what they needed; one line for each rule."""
         return self.remove_noted() + self.remove_leftover()
 
-    def remove_noted(self) -> list[str]:
+    def remove_noted(self, told: Callable[[str], None] = lambda text: None) -> list[str]:
         """Remove every rule that this collector inserted, one line for each.
 
-        It ends early where another removal waits, which then has what is left.
+        It ends early where another removal waits, which then has what is left. ``told`` gets each
+        line as soon as its rule is gone.
         """
         with self._lock:
             self._removals += 1
-        removed = self.book.remove(self.book.standing, self.is_needed_elsewhere)
+        removed = self.book.remove(
+            self.book.standing, self.is_needed_elsewhere, lambda one: told(one.text)
+        )
         self._close_route_if_idle()
         return [one.text for one in removed]
 
@@ -255,7 +261,7 @@ class Keeper:
 
     def _check_cost(self, rule: TraceRule, backend: str, override: bool) -> None:
         # When this process began it may have been a hundredth of that.
-        largest = counting.legacy().largest if backend == "legacy" else 0
+        largest = self.book.largest_legacy_table() if backend == "legacy" else 0
         refusal = worst_case(rule, backend, largest).refusal
         if refusal and not override:
             raise Failure(f"{refusal}; narrow or limit it, or override it (--force)")

@@ -41,7 +41,7 @@ class RawTables:
         self._opening = threading.Lock()
         self._nft: Optional[NftRawTables] = None
         self._legacy: Optional[LegacyTables] = None
-        for opened in (self._nft_tables, self._legacy_tables):
+        for opened in (self._nft_tables, self.legacy_tables):
             try:
                 opened()
             except Failure:
@@ -54,7 +54,7 @@ class RawTables:
         PartlyRead, where nf_tables takes longer than so many seconds.
         """
         if table.backend == "legacy":
-            return self._legacy_tables().trace_rules(table.family)
+            return self.legacy_tables().trace_rules(table.family)
         try:
             return self._nft_tables().rules(table.family, seconds)
         except KernelRefused as error:
@@ -66,7 +66,7 @@ class RawTables:
         """The first rule of a chain that bears this comment; None for none. Raises Failure."""
         if table.backend == "nft":
             return self._nft_tables().find(table.family, chain, comment)
-        found = self._legacy_tables().trace_rules(table.family)
+        found = self.legacy_tables().trace_rules(table.family)
         return next((r for r in found if (r.chain, r.comment) == (chain, comment)), None)
 
     def delete_by_handle(self, one: InstalledRule) -> bool:
@@ -77,12 +77,12 @@ class RawTables:
         """How many rules a table has, and chains where it is a legacy one; raises Failure."""
         if table.backend == "nft":
             return self._nft_tables().size(table.family)
-        return self._legacy_tables().size(table.family, "raw").entries
+        return self.legacy_tables().size(table.family, "raw").entries
 
     def legacy_entries(self, family: int) -> int:
         """The entries of the legacy raw table, 0 where that is not known."""
         try:
-            return self._legacy_tables().size(family, "raw").entries
+            return self.legacy_tables().size(family, "raw").entries
         except Failure:
             return 0
 
@@ -90,7 +90,13 @@ class RawTables:
         """The chains of a table; raises Failure."""
         if table.backend == "nft":
             return self._nft_tables().chain_names(table.family)
-        return self._legacy_tables().chain_names(table.family)
+        return self.legacy_tables().chain_names(table.family)
+
+    def close(self) -> None:
+        """Give the sockets back."""
+        for one in (self._nft, self._legacy):
+            if one is not None:
+                one.close()
 
     def _nft_tables(self) -> NftRawTables:
         with self._opening:
@@ -98,7 +104,8 @@ class RawTables:
                 self._nft = NftRawTables()
             return self._nft
 
-    def _legacy_tables(self) -> LegacyTables:
+    def legacy_tables(self) -> LegacyTables:
+        """The legacy tables; raises Failure where they can't be asked for."""
         with self._opening:
             if self._legacy is None:
                 self._legacy = LegacyTables()

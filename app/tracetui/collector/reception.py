@@ -32,7 +32,9 @@ class Reception:
         outbox: Outbox,
         guard: Guard,
         tripped: Callable[[], None],
+        broke: Callable[[str, str], None] = lambda name, why: None,
     ) -> None:
+        """``broke`` is told the name of a source that can't be read any more, and why."""
         self.guard = guard
         self.hops = 0
         """Hops received in all."""
@@ -41,6 +43,7 @@ class Reception:
         self._selector = selector
         self._outbox = outbox
         self._tripped = tripped
+        self._broke = broke
         self._sources: list[Source] = []
         self._failed: dict[str, str] = {}
         self._silent: dict[str, str] = {}
@@ -74,18 +77,13 @@ class Reception:
 
     def drop(self, source: Source) -> None:
         """Take what a source still holds and close it."""
-        if source not in self._sources:
-            return
-        self._drain(source)
-        self.look_for_losses()
-        self._forget(source)
+        if source in self._sources:
+            self._close(source, DRAIN_BATCHES)
 
     def silence(self, why: str) -> None:
         """Close every source, and have that said of it, until it is opened again."""
         for source in list(self._sources):
-            self._drain(source, LAST_BATCHES)
-            self.look_for_losses()
-            self._forget(source)
+            self._close(source, LAST_BATCHES)
             self._silent[source.name] = why
 
     def end_silence(self) -> None:
@@ -94,7 +92,8 @@ class Reception:
 
     def drain(self, backend: str) -> bool:
         """Take what a backend's sources hold; False if they are fed faster than that."""
-        dry = [self._drain(one, SOME_BATCHES) for one in self._sources if one.backend == backend]
+        fed = [one for one in self._sources if one.backend == backend]
+        dry = [self._drain(one, SOME_BATCHES) for one in fed]
         return all(dry)
 
     def states(self) -> list[Mapping[str, str]]:
@@ -122,12 +121,28 @@ class Reception:
         try:
             self._count(source, *source.take())
         except OSError as error:
-            self._failed[source.name] = error.strerror or "broken"
+            self._give_up(source, error)
+
+    def _give_up(self, source: Source, error: OSError) -> None:
+        why = error.strerror or "broken"
+        self._failed[source.name] = why
+        self._forget(source)
+        self._broke(source.name, why)
+
+    def _close(self, source: Source, batches: int) -> None:
+        self._drain(source, batches)
+        if source in self._sources:
+            self.look_for_losses()
             self._forget(source)
 
-    def _drain(self, source: Source, batches: int = DRAIN_BATCHES) -> bool:
+    def _drain(self, source: Source, batches: int) -> bool:
+        """Take so many batches at most; False if more came. One that breaks is given up."""
         for _ in range(batches):
-            self._count(source, *source.take())
+            try:
+                self._count(source, *source.take())
+            except OSError as error:
+                self._give_up(source, error)
+                return True
             if source.is_dry:
                 return True
             # A flood fills up what waits otherwise: nothing else is done meanwhile.

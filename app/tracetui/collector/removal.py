@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Optional
 
+from tracetui.collector import confinement
 from tracetui.collector.raw_tables import RawTable, RawTables
 from tracetui.errors import CommandFailed, Failure
 from tracetui.kernel import xtables_lock
@@ -38,11 +39,6 @@ class Outcome(NamedTuple):
     left: tuple[Standing, ...] = ()
     """Those that may be there still."""
 
-    @property
-    def settled(self) -> tuple[Standing, ...]:
-        """Those that are not there."""
-        return self.removed + self.absent
-
 
 class Removal:
     """Removes rules in rounds; safe to use from several threads."""
@@ -57,16 +53,18 @@ class Removal:
         rules: Sequence[Standing],
         patience: float = float("inf"),
         is_needed_elsewhere: Callable[[], bool] = lambda: False,
+        settled: Callable[[Standing, bool], None] = lambda one, was_there: None,
     ) -> Outcome:
         """Remove rules, trying for at most so many seconds in all.
 
         Each round tries every rule that is left once. It ends early with what is left where
-        ``is_needed_elsewhere`` says that another removal waits.
+        ``is_needed_elsewhere`` says that another removal waits. ``settled`` is told of each rule as
+        soon as it is not there, and whether it was.
         """
         give_up = time.monotonic() + patience
         outcome = Outcome(left=tuple(sorted(rules, key=lambda one: one.backend != "nft")))
         for attempt in itertools.count(1):
-            outcome, reasons = self._round(outcome)
+            outcome, reasons = self._round(outcome, settled)
             is_late = time.monotonic() > give_up
             for one in outcome.left:
                 # At the first try, the second, the fourth, the eighth ...
@@ -76,6 +74,8 @@ class Removal:
                     self._say(f"still removing {one.text}: {reasons[one]}")
             if is_late or not outcome.left:
                 return outcome
+            # It may be for want of what a command needs, and somebody may have lowered that.
+            confinement.take_limits()
             resume = time.monotonic() + min(attempt * PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
             while time.monotonic() < min(resume, give_up):
                 if is_needed_elsewhere():
@@ -83,20 +83,26 @@ class Removal:
                 time.sleep(_STEP_SECONDS)
         raise AssertionError("unreachable")
 
-    def _round(self, outcome: Outcome) -> tuple[Outcome, dict[Standing, str]]:
+    def _round(
+        self, outcome: Outcome, settled: Callable[[Standing, bool], None]
+    ) -> tuple[Outcome, dict[Standing, str]]:
         """Try once what is left; what became of all, and why the rest is left."""
         removed, absent, left = list(outcome.removed), list(outcome.absent), []
         reasons: dict[Standing, str] = {}
         for one in outcome.left:
             try:
-                (removed if self._try(one) else absent).append(one)
+                was_there = self._try(one)
             except Failure as error:
                 reasons[one] = self._why(one, error)
                 if is_over(one.expires, time.time()):
                     self._say(f"NOT removed, but ended by the kernel: {one.text} ({reasons[one]})")
                     absent.append(one)
+                    settled(one, False)
                 else:
                     left.append(one)
+            else:
+                (removed if was_there else absent).append(one)
+                settled(one, was_there)
         return Outcome(tuple(removed), tuple(absent), tuple(left)), reasons
 
     def _try(self, one: Standing) -> bool:

@@ -38,10 +38,7 @@ class RuleListing(NamedTuple):
     @property
     def doubts(self) -> list[str]:
         """A sentence for each table that could not be looked at."""
-        return [
-            f"what stands in {table.name} is not known: {why}"
-            for table, why in self.unknown.items()
-        ]
+        return [f"{_not_known(table)}: {why}" for table, why in self.unknown.items()]
 
 
 class RuleBook:
@@ -108,7 +105,12 @@ class RuleBook:
     def counts(self) -> Mapping[str, TableCounts]:
         """What the tables of each backend hold, where it has commands here."""
         backends = {backend for backend, _ in self.xtables.commands}
-        return {backend: n for backend, n in counting.counts().items() if backend in backends}
+        found = counting.counts(self._tables.legacy_tables)
+        return {backend: counts for backend, counts in found.items() if backend in backends}
+
+    def largest_legacy_table(self) -> int:
+        """The entries of the largest legacy table now; raises Failure."""
+        return counting.legacy(self._tables.legacy_tables()).largest
 
     def families(self, rule: TraceRule, backend: str) -> list[int]:
         """The families of the rule that this node has a command for; raises Failure if none."""
@@ -177,14 +179,22 @@ class RuleBook:
         self,
         rules: Iterable[Standing],
         is_needed_elsewhere: Callable[[], bool] = lambda: False,
+        removed: Callable[[Standing], None] = lambda one: None,
     ) -> list[Standing]:
         """Remove rules this process inserted, however long it takes; those that were there.
 
-        It ends early where another removal waits; what is left then is noted still.
+        It ends early where another removal waits; what is left then is noted still. ``removed`` is
+        told of each as soon as it is.
         """
-        return list(
-            self._settle(self._removal.remove(list(rules), float("inf"), is_needed_elsewhere))
-        )
+
+        def settle(one: Standing, was_there: bool) -> None:
+            self._forget(one)
+            if was_there:
+                removed(one)
+
+        patience = float("inf")
+        outcome = self._removal.remove(list(rules), patience, is_needed_elsewhere, settle)
+        return list(outcome.removed)
 
     def remove_leftover(
         self, is_needed_elsewhere: Callable[[], bool] = lambda: False
@@ -197,16 +207,19 @@ class RuleBook:
 
     def remove_listed(self, rules: Iterable[InstalledRule], patience: float = PATIENCE) -> Outcome:
         """Remove rules as they are listed, trying for so many seconds in all."""
-        outcome = self._removal.remove([Standing.of(rule) for rule in rules], patience)
-        self._settle(outcome)
-        return outcome
+        return self._removal.remove(
+            [Standing.of(rule) for rule in rules],
+            patience,
+            settled=lambda one, was_there: self._forget(one),
+        )
 
-    def _settle(self, outcome: Outcome) -> tuple[Standing, ...]:
-        """Forget what is not there any more; what was removed."""
-        gone = {one.identity for one in outcome.settled}
+    def close(self) -> None:
+        """Give the sockets back; nothing can be removed after it."""
+        self._tables.close()
+
+    def _forget(self, gone: Standing) -> None:
         with self._lock:
-            self._standing[:] = [one for one in self._standing if one.identity not in gone]
-        return outcome.removed
+            self._standing[:] = [one for one in self._standing if one.identity != gone.identity]
 
     def forget_missing(self, listed: Iterable[InstalledRule]) -> None:
         """Forget rules of this process that somebody else removed, and say so.

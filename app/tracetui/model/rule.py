@@ -160,8 +160,6 @@ class TraceRule(NamedTuple):
         """Build a rule from :meth:`to_json`, every value in iptables' form; raises InvalidRule."""
         known = {name: value[name] for name in cls._fields if name in value}
         _raise({name: "no such value" for name, one in known.items() if not _is_kind(name, one)})
-        rule = cls(**known)
-        _raise(_cross_checks(rule))
         errors: dict[str, str] = {}
         checked: dict[str, Any] = {
             name: _try(errors, name, rule_fields.CHECKS[name], text) if text else None
@@ -169,7 +167,9 @@ class TraceRule(NamedTuple):
             if isinstance(text, str)
         }
         _raise(errors)
-        return rule._replace(**checked)
+        rule = cls(**{**known, **checked})
+        _raise(_cross_checks(rule))
+        return rule
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, str], now: float) -> TraceRule:
