@@ -1,22 +1,32 @@
-"""How fast the guard ends a flood: ``python tests/bench/guard_trip.py [RUNS]``.
+"""How fast the guard ends a flood: ``python tests/bench/guard_trip.py [RUNS] [CASE]``.
 
 Run as root, with the package installed. In a namespace of its own, with a rule without a limit in
 place, a sender starts; measured is the time from its first datagram until no rule of ours stands in
-the kernel, over RUNS runs of each case (20 by default). Cases, on both backends: hops at twice the
-guard's default threshold; as fast as a sender can; the same while nobody reads the collector's
-pipe; the same while a ruleset of 20,000 rules is read again and again.
+the kernel, over RUNS runs of each case (20 by default), or of those whose name has CASE in it.
+Cases, on both backends: hops at twice the guard's default threshold; as fast as a sender can; the
+same while nobody reads the collector's pipe; the same while a ruleset of 20,000 rules is read again
+and again; the same with 250,000 rules in the very chain, with an expression that iptables-nft can't
+read, with a chain whose name prints as rules of ours, and with no descriptor left to the collector.
 """
 
 from __future__ import annotations
 
+import resource
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from tests.any_name import make_chain
 
 from tracetui.collector import frames
+from tracetui.collector.raw_tables import RawTable, RawTables
 from tracetui.kernel import netns
+from tracetui.kernel.nft_raw_tables import PartlyRead
 from tracetui.lab.network import SERVER, Lab
 from tracetui.lab.ruleset import Ruleset
 from tracetui.model.rule import TraceRule
@@ -42,6 +52,7 @@ while (now := time.monotonic()) - began < seconds and sent < most:
 
 def main() -> None:
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    wanted = sys.argv[2] if len(sys.argv) > 2 else ""
     print(f"first datagram to no rule left, ms, {runs} runs each   min median  max")
     for backend in ("nft", "legacy"):
         cases = {
@@ -49,34 +60,89 @@ def main() -> None:
             "as fast as it goes": {},
             "the same, pipe stuck": {"stuck": True},
             "the same, 20,000 rules being read": {"services": 5_000},
+            "the same, 250,000 rules in the chain": {"prepare": many_rules},
+            "the same, a rule iptables-nft can't read": {"prepare": unreadable_rule},
+            "the same, a name that prints as rules": {"prepare": phantom},
+            "the same, no descriptor left": {"then": no_descriptor},
         }
         for name, case in cases.items():
-            times = [one_run(backend, **case) for _ in range(runs)]
-            low, middle, high = min(times), statistics.median(times), max(times)
-            print(f"  {backend:6}  {name:42} {low:4.0f} {middle:5.0f} {high:5.0f}", flush=True)
+            if wanted in name:
+                times = [one_run(backend, **case) for _ in range(runs)]
+                low, middle, high = min(times), statistics.median(times), max(times)
+                print(f"  {backend:6}  {name:42} {low:4.0f} {middle:5.0f} {high:5.0f}", flush=True)
 
 
-def one_run(backend: str, rate: bool = False, stuck: bool = False, services: int = 0) -> float:
+def many_rules(lab: Lab, backend: str) -> None:
+    """Rules that no packet matches, for each of which one is looked at."""
+    rules = "".join(f"-A OUTPUT -s 203.0.113.{n % 256}\n" for n in range(250_000))
+    inside_run(
+        lab, f"iptables-{backend}-restore", text=f"*raw\n:OUTPUT ACCEPT [0:0]\n{rules}COMMIT\n"
+    )
+
+
+def unreadable_rule(lab: Lab, backend: str) -> None:
+    """A native rule in iptables' own table, for which iptables-nft lists nothing of it."""
+    inside_run(lab, "iptables-nft", "-t", "raw", "-A", "OUTPUT", "-p", "sctp")
+    inside_run(lab, "nft", "add", "rule", "ip", "raw", "OUTPUT", "ct", "state", "new", "counter")
+
+
+def phantom(lab: Lab, backend: str) -> None:
+    """A chain whose name is printed as a rule of ours, of a process that is dead."""
+    inside_run(lab, "iptables-nft", "-t", "raw", "-A", "OUTPUT", "-p", "sctp")
+    rule = "-A OUTPUT -p 99 -m comment --comment tracetui:1.1.1/ab -c 0 0 -j TRACE"
+    make_chain(lab.node, b"raw", f"x\n{rule}\n-N y".encode())
+
+
+def no_descriptor(pid: int) -> None:
+    """Leave a process what it has open, and nothing more."""
+    hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, hard))
+
+
+def inside_run(lab: Lab, *argv: str, text: str = "") -> None:
+    command = ["ip", "netns", "exec", lab.node, *argv]
+    subprocess.run(command, input=text, text=True, check=True, capture_output=True)
+
+
+def one_run(
+    backend: str,
+    rate: bool = False,
+    stuck: bool = False,
+    services: int = 0,
+    prepare: Callable[[Lab, str], None] = lambda lab, backend: None,
+    then: Callable[[int], None] = lambda pid: None,
+) -> float:
     """Milliseconds from the first datagram until the kernel holds no rule of ours."""
     with ExitStack() as stack:
         lab = stack.enter_context(Lab(Ruleset(backend, SERVER, services)))
+        prepare(lab, backend)
         client = (Deaf if stuck else CollectorClient)(["--netns", lab.node])
         stack.callback(client.close, lambda _: None)
         rule = TraceRule("OUTPUT", 4, "udp", limit=None)
-        rule = rule._replace(expires=int(time.time()) + 60)
+        rule = rule._replace(expires=int(time.time()) + 300)
         client.send("add", rule=rule.to_json(), backend=backend, override=True)
-        inside(lab, lambda: until(lambda: stands(backend)))
+        tables = netns.call_inside(netns.resolve(lab.node), RawTables)
+        stack.callback(tables.close)
+        until(lambda: stands(tables, backend), 60)
         pace = 2 * THRESHOLD / hops_each(lab, client) if rate else 0.0
         time.sleep(1.5)
+        then(collector_pid(client))
         began = stack.enter_context(flood(lab, pace))
 
         def gone() -> bool:
             if services:
                 client.send("read")
-            return not stands(backend)
+            return not stands(tables, backend)
 
-        inside(lab, lambda: until(gone))
+        until(gone, 10)
         return (time.monotonic() - began) * 1000
+
+
+def collector_pid(client: CollectorClient) -> int:
+    """The collector's process, whether its frames are read or not."""
+    watchdog = client._process.pid
+    children = Path(f"/proc/{watchdog}/task/{watchdog}/children").read_text()
+    return int(children.split()[0])
 
 
 class Deaf(CollectorClient):
@@ -84,10 +150,6 @@ class Deaf(CollectorClient):
 
     def _read(self) -> None:
         return
-
-
-def inside(lab: Lab, function) -> None:
-    netns.call_inside(netns.resolve(lab.node), function)
 
 
 def hops_each(lab: Lab, client: CollectorClient) -> float:
@@ -113,19 +175,22 @@ def flood(lab: Lab, pace: float, most: int = 10**9):
             sender.kill()
 
 
-def stands(backend: str) -> bool:
-    # Cheap on both: iptables-nft-save reads every table, iptables-legacy -S takes the lock.
-    argv = ["iptables-nft", "-t", "raw", "-S"]
+def stands(tables: RawTables, backend: str) -> bool:
+    """Whether the kernel has a rule of ours in the chain: it is the first one."""
     if backend == "legacy":
-        argv = ["iptables-legacy-save", "-t", "raw"]
-    done = subprocess.run(argv, capture_output=True, text=True, check=True)
-    return "-j TRACE" in done.stdout
+        rules = tables.rules(RawTable("legacy", 4))
+    else:
+        with suppress(PartlyRead):
+            rules = tables.rules(RawTable("nft", 4), 0.0)
+            return any(rule.is_ours for rule in rules)
+        rules = []
+    return any(rule.is_ours for rule in rules)
 
 
-def until(is_true) -> None:
-    end = time.monotonic() + 10
+def until(is_true, seconds: float) -> None:
+    end = time.monotonic() + seconds
     while not is_true():
-        assert time.monotonic() < end, "the flood was not ended"
+        assert time.monotonic() < end, "not in time"
         time.sleep(0.002)
 
 
