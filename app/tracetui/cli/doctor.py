@@ -9,6 +9,8 @@ from typing import Any, Optional
 from tracetui.cli.terminal import say
 from tracetui.collector import owner
 from tracetui.collector.backend_choice import choose_backend
+from tracetui.collector.legacy_route import ANOTHER
+from tracetui.collector.nf_log_claims import Claims
 from tracetui.collector.rulebook import RuleBook, tag_of
 from tracetui.errors import Failure
 from tracetui.kernel import netns, nf_log, privileges
@@ -16,7 +18,7 @@ from tracetui.kernel.kmsg import KernelLog
 from tracetui.kernel.module_files import ModuleFiles
 from tracetui.kernel.netlink import NfLog, NftTrace
 from tracetui.kernel.xtables import Xtables
-from tracetui.model.checkup import Facts, can_trace, checks
+from tracetui.model.checkup import Facts, NflogUse, can_trace, checks
 from tracetui.session import checkup
 from tracetui.session.module_reader import ModuleReader
 
@@ -43,17 +45,29 @@ def _facts(is_root: bool) -> Facts:
     listing = book.listing()
     rules = listing.rules
     dead = [rule for rule in rules if rule.owner is not None and owner.is_dead(rule.owner)]
+    sources = {name: _why_not(opened) for name, opened in _SOURCES.items()}
+    use = _nflog_use()
+    if sources["nflog"] is not None and use.is_received:
+        sources["nflog"] = ANOTHER
     return Facts(
         is_root,
         commands,
         backend=choose_backend(book.counts(), xtables.backends) if commands else None,
         needs=needs,
-        sources={name: _why_not(opened) for name, opened in _SOURCES.items()},
+        sources=sources,
         loggers={f: logger for f in nf_log.FAMILIES if (logger := nf_log.read(f)) is not None},
+        nflog=use,
         rules=rules,
         doubts=listing.doubts,
         left_behind=dead,
     )
+
+
+def _nflog_use() -> NflogUse:
+    """Who listens to what in this namespace, while this process does not."""
+    claims, groups = Claims().others(), nf_log.holders()
+    own = {family: nf_log.own_logger(family) for family in nf_log.FAMILIES}
+    return NflogUse(groups, len(claims), any(claim.receives for claim in claims), own)
 
 
 def _why_not(opened: Callable[[], Any]) -> Optional[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 from tracetui.collector.nf_log_binding import NfLogBinding
@@ -33,12 +34,18 @@ def sweep(say: Say = print, patience: float = PATIENCE) -> Flushed:
         # Whatever becomes of the rules: the log of the node is not ours to keep.
         restore()
         raise
-    return _with_log(_flushed(outcome, book), say)
+    return _with_log(_flushed(outcome, book), say, restore)
 
 
 def restore() -> list[str]:
     """Restore nf_log if dead owners left it bound, and say so in a line; raises Failure."""
     is_restored = NfLogBinding(str(Owner.this_process())).sweep()
+    return ["restored nf_log"] if is_restored else []
+
+
+def restore_all() -> list[str]:
+    """Restore that, and what was left bound without a record, which went with its container."""
+    is_restored = NfLogBinding(str(Owner.this_process())).flush()
     return ["restored nf_log"] if is_restored else []
 
 
@@ -50,7 +57,7 @@ def flush(everything: bool, say: Say) -> Flushed:
     book = RuleBook(tag_of(str(Owner.this_process())), say)
     found = book.listing()
     doomed = [rule for rule in found.rules if everything or rule.is_ours]
-    return _with_log(_flushed(book.remove_listed(doomed), book), say)
+    return _with_log(_flushed(book.remove_listed(doomed), book), say, restore_all)
 
 
 def _flushed(outcome: Outcome, book: RuleBook) -> Flushed:
@@ -58,10 +65,10 @@ def _flushed(outcome: Outcome, book: RuleBook) -> Flushed:
     return Flushed(lines, [f"NOT removed: {one.text}" for one in outcome.left] + book.doubts)
 
 
-def _with_log(flushed: Flushed, say: Say) -> Flushed:
+def _with_log(flushed: Flushed, say: Say, restoring: Callable[[], list[str]]) -> Flushed:
     """What came of the rules, and of nf_log; raises Failure after having said the first."""
     try:
-        return flushed._replace(lines=flushed.lines + restore())
+        return flushed._replace(lines=flushed.lines + restoring())
     except Failure as error:
         for line in flushed.lines:
             say(line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Optional
 
@@ -15,6 +16,11 @@ from tracetui.kernel.legacy_tables import registered_tables
 from tracetui.kernel.netlink import NfLog
 
 Say = Callable[[str], None]
+
+ANOTHER = "another tracetui receives this namespace's legacy hops"
+PATIENCE_SECONDS = 0.5
+"""For so long group 0 may be nobody's that can be named: between two of ours it changes hands."""
+_PAUSE_SECONDS = 0.02
 
 
 class Change(NamedTuple):
@@ -56,7 +62,7 @@ class LegacyRoute:
             try:
                 opened = self._nflog()
             except Failure as error:
-                return Change() if self.detail else self._do_without(str(error))
+                return self._do_without(str(error))
             fallback, self._source, self.detail = self._source, opened, ""
             return Change(opened, fallback)
 
@@ -64,12 +70,7 @@ class LegacyRoute:
         """Restore the binding; the source is to be closed once it is drained."""
         with self._lock:
             source, self._source, self.detail = self._source, None, ""
-            if self._holds_binding:
-                self._holds_binding = False
-                try:
-                    self._binding.give_back()
-                except Failure as error:
-                    self._say(f"nf_log was NOT restored: {error}; `tracetui flush` tries again")
+            self._give_back()
             return Change(closed=source)
 
     def lose_source(self) -> None:
@@ -87,7 +88,7 @@ class LegacyRoute:
         return [{"name": "nflog", "state": "waiting", "detail": "opens with the first rule"}]
 
     def _nflog(self) -> Source:
-        receiver = NfLog()
+        receiver = self._group_0()
         try:
             self._binding.take()
         except Failure:
@@ -96,19 +97,52 @@ class LegacyRoute:
         self._holds_binding = True
         return Source("nflog", receiver)
 
+    def _group_0(self) -> NfLog:
+        """Nflog's group 0; raises Failure when it is clear that others have it."""
+        # Who has fallen back waits for nothing: that would be at every refresh.
+        has_fallen_back = bool(self.detail) and self.detail != ANOTHER
+        end = time.monotonic() + (0 if has_fallen_back else PATIENCE_SECONDS)
+        while True:
+            try:
+                return NfLog()
+            except Failure:
+                if time.monotonic() >= end or self._binding.is_received_by_another():
+                    raise
+            time.sleep(_PAUSE_SECONDS)
+
     def _do_without(self, why: str) -> Change:
         """Nflog can't be had: leave it to another tracetui, or read the kernel log."""
-        try:
-            if self._binding.sharers():
-                # It must not be unbound when the other one leaves: then it is our turn.
-                self._binding.take()
-                self._holds_binding = True
-                self.detail = "another tracetui receives this namespace's legacy hops"
-                self._say(f"{self.detail}; they come here when it ends")
+        waited = self.detail == ANOTHER
+        if self._binding.is_received_by_another():
+            if waited:
                 return Change()
-        except Failure as error:
-            why += f"; {error}"
+            try:
+                # It must not be unbound when the other one leaves: then it is our turn.
+                self._binding.take(receives=False)
+            except Failure as error:
+                why += f"; {error}"
+            else:
+                return self._wait()
+        if self.detail and not waited:
+            return Change()
+        self._give_back()
         return self._fall_back(why)
+
+    def _wait(self) -> Change:
+        """Leave the hops to another tracetui until it ends, and the kernel log to itself."""
+        self._holds_binding, self.detail = True, ANOTHER
+        self._say(f"{ANOTHER}; they come here when it ends")
+        fallback, self._source = self._source, None
+        return Change(closed=fallback)
+
+    def _give_back(self) -> None:
+        if not self._holds_binding:
+            return
+        self._holds_binding = False
+        try:
+            self._binding.give_back()
+        except Failure as error:
+            self._say(f"nf_log was NOT restored: {error}; `tracetui flush` tries again")
 
     def _fall_back(self, why: str) -> Change:
         self.detail = why

@@ -1,7 +1,8 @@
 """Routes legacy TRACE to nflog while somebody of ours needs it, and puts everything back.
 
 The loggers found at first are written to a state file before they are changed, so that whoever of
-ours leaves last, or sweeps after a crash, can restore them. One file per network namespace.
+ours leaves last, or sweeps after a crash, can restore them. One file per network namespace. Those
+that have another /run, as containers do, are known by their claims (``nf_log_claims``).
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from tracetui.collector import owner
+from tracetui.collector.nf_log_claims import Claim, Claims, turn
 from tracetui.errors import Failure
 from tracetui.kernel import netns, nf_log
 
@@ -34,78 +36,126 @@ class NfLogBinding:
         self._owner = owner_text
         self._state = state
         self._path = state / f"nf_log-{netns.name_for_ever()}.json"
+        self._claims = Claims()
 
-    def take(self) -> None:
-        """Bind IPv4 and IPv6 to nfnetlink_log; raises Failure and changes nothing if it can't."""
+    def take(self, receives: bool = True) -> None:
+        """Bind IPv4 and IPv6 to nfnetlink_log; raises Failure and changes nothing if it can't.
+
+        ``receives`` says whether this process holds nflog's group 0, or waits for it.
+        """
         if all(nf_log.read(family) is None for family in nf_log.FAMILIES):
             raise Failure("this kernel has no net.netfilter.nf_log to bind")
-        with self._locked() as record:
+        self._claims.receives = receives
+        with turn(), self._locked() as record:
             if not record or self._is_of_another(record):
-                record = {"saved": {str(f): nf_log.read(f) for f in nf_log.FAMILIES}, "owners": []}
+                record = {"saved": self._found(), "owners": []}
             if self._owner not in record["owners"]:
                 record["owners"].append(self._owner)
             self._save(record)
+            saved = {family: record["saved"].get(str(family)) for family in nf_log.FAMILIES}
+            self._claims.make(Claim(saved, receives))
             try:
-                for family in nf_log.FAMILIES:
-                    if record["saved"].get(str(family)) is not None:
+                for family, logger in saved.items():
+                    if logger is not None:
                         nf_log.write(family, nf_log.NETLINK_LOGGER)
             except Failure:
                 self._leave(record)
+                self._claims.withdraw()
                 raise
 
-    def sharers(self) -> list[str]:
-        """The other live owners that need the binding now."""
-        if not self._path.exists():
-            return []
-        with self._locked() as record:
-            return self._others(record)
+    def is_received_by_another(self) -> bool:
+        """Whether another tracetui, wherever it runs, holds nflog's group 0 of this namespace."""
+        return any(claim.receives for claim in self._claims.others())
 
     def give_back(self) -> None:
-        """Restore what was found at first, unless another live collector needs the binding."""
-        if not self._path.exists():
-            return
-        with self._locked() as record:
-            self._leave(record)
+        """Restore what was found at first, unless another live collector needs the binding.
+
+        Raises Failure; what can be restored is restored all the same.
+        """
+        with turn():
+            try:
+                if self._path.exists():
+                    with self._locked() as record:
+                        self._leave(record)
+            finally:
+                self._claims.withdraw()
 
     def sweep(self) -> bool:
-        """Restore after collectors that died; True if something was restored."""
+        """Restore after collectors that died; True if something was restored. Raises Failure."""
         fresh = self._path.with_suffix(".new")
         if not (self._path.exists() or fresh.exists()):
             return False
-        with self._locked() as record:
+        with turn(), self._locked() as record:
             # Left by one that was killed before it could give the record its name.
             with contextlib.suppress(OSError):
                 fresh.unlink(missing_ok=True)
             return self._leave(record)
 
+    def flush(self) -> bool:
+        """Sweep, and give families that were left bound without a record their own logger.
+
+        A container that was killed takes its /run along. Raises Failure.
+        """
+        is_swept = self.sweep()
+        with turn():
+            left = self.left_behind()
+            _restore({family: nf_log.own_logger(family) for family in left})
+        return is_swept or bool(left)
+
+    def left_behind(self) -> list[int]:
+        """The families that are bound to nfnetlink_log though nobody listens to any group of it.
+
+        What they get is lost. A program that is there for it, ulogd for instance, has a group.
+        """
+        if self._claims.are_others_listening() is not False:
+            return []
+        return [one for one in nf_log.FAMILIES if nf_log.read(one) == nf_log.NETLINK_LOGGER]
+
+    def _found(self) -> dict[str, str | None]:
+        """What each family was bound to before the first tracetui came; None for not known."""
+        others = self._claims.others()
+        is_anybody_there = self._claims.are_others_listening() is not False
+        found: dict[str, str | None] = {}
+        for family in nf_log.FAMILIES:
+            logger = nf_log.read(family)
+            if logger == nf_log.NETLINK_LOGGER and others:
+                logger = others[0].originals.get(family) or logger
+            elif logger == nf_log.NETLINK_LOGGER and not is_anybody_there:
+                logger = nf_log.own_logger(family)
+            found[str(family)] = logger
+        return found
+
     def _leave(self, record: dict[str, Any]) -> bool:
-        """Take this owner and dead ones off the record; the last one restores."""
-        others = self._others(record)
-        if others:
-            record["owners"] = others
+        """Take this owner and dead ones off the record; the last one restores. Raises Failure."""
+        owners = self._live(record)
+        if owners:
+            record["owners"] = owners
             # Without room for the new record the old one stands: dead owners do no harm in it.
             with contextlib.suppress(Failure):
                 self._save(record)
             return False
-        for family in nf_log.FAMILIES:
-            saved = record.get("saved", {}).get(str(family))
-            # Somebody who bound another logger meanwhile meant it.
-            if saved is not None and nf_log.read(family) == nf_log.NETLINK_LOGGER:
-                nf_log.write(family, saved)
+        # Others without a part in this record know from claims what it says.
+        is_last = not self._claims.others()
+        if is_last:
+            saved = {family: record.get("saved", {}).get(str(family)) for family in nf_log.FAMILIES}
+            _restore(saved)
         try:
             self._path.unlink(missing_ok=True)
         except OSError as error:
             raise Failure(f"{self._path}: {error.strerror}; remove it") from None
-        return bool(record)
+        return bool(record) and is_last
 
-    def _others(self, record: dict[str, Any]) -> list[str]:
+    def _live(self, record: dict[str, Any]) -> list[str]:
+        """The other owners on a record that may be alive, by their pids and by what they hold."""
         owners = [one for one in record.get("owners", ()) if one != self._owner]
-        return [one for one in owners if owner.Owner.parse(one) and not owner.is_dead(one)]
+        live = [one for one in owners if owner.Owner.parse(one) and not owner.is_dead(one)]
+        # Of another pid namespace's the first tells nothing; but a live one has a group.
+        return live if self._claims.are_others_listening() is not False else []
 
     def _is_of_another(self, record: dict[str, Any]) -> bool:
         """Whether a record was left about a namespace that is gone, whose inode this one got."""
         bound = [nf_log.read(family) == nf_log.NETLINK_LOGGER for family in nf_log.FAMILIES]
-        return not self._others(record) and self._owner not in record["owners"] and not any(bound)
+        return not self._live(record) and self._owner not in record["owners"] and not any(bound)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[dict[str, Any]]:
@@ -146,6 +196,22 @@ class NfLogBinding:
             with contextlib.suppress(OSError):
                 fresh.unlink(missing_ok=True)
             raise Failure(f"{self._path}: {error.strerror}") from None
+
+
+def _restore(loggers: Mapping[int, str | None]) -> None:
+    """Bind families to loggers again, each even if another one fails; raises Failure.
+
+    Somebody who bound another logger meanwhile meant it.
+    """
+    errors: list[str] = []
+    for family, logger in loggers.items():
+        if logger is not None and nf_log.read(family) == nf_log.NETLINK_LOGGER:
+            try:
+                nf_log.write(family, logger)
+            except Failure as error:
+                errors.append(str(error))
+    if errors:
+        raise Failure("; ".join(errors))
 
 
 def _is_file(fd: int) -> bool:

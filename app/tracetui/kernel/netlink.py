@@ -151,35 +151,32 @@ class NftTrace(NetlinkSource):
             raise Failure(f"no nftrace: {os.strerror(error.errno or 0)}") from None
 
 
-class NfLog(NetlinkSource):
-    """Group 0 of nfnetlink_log, where legacy TRACE goes when nf_log is bound to it."""
+class LogGroup(NetlinkSource):
+    """A group of nfnetlink_log, held until it is closed: the kernel gives each to one socket.
 
-    GROUP = 0
+    CAP_NET_ADMIN is needed. All of the network namespace see who holds which
+    (``kernel.nf_log.holders``), whatever their mounts and pids are.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, group: int) -> None:
+        """Hold it; raises OSError: EPERM or EBUSY where another socket does."""
+        super().__init__()
+        self.group = group
         try:
-            super().__init__()
-        except OSError as error:
-            raise Failure(f"no nflog: {os.strerror(error.errno or 0)}") from None
-        try:
+            # Until it is told to copy packets the kernel sends nothing to it.
             self._configure(_CFG_CMD, struct.pack("B", _CMD_BIND))
-            self._configure(_CFG_MODE, struct.pack(">IBx", COPY_RANGE, _COPY_PACKET))
-            self._configure(_CFG_FLAGS, struct.pack(">H", _FLAG_SEQ))
-        except OSError as error:
+        except OSError:
             self.close()
-            raise Failure(self._refusal(error)) from None
+            raise
 
-    @staticmethod
-    def _refusal(error: OSError) -> str:
-        # nfulnl_recv_config() answers EPERM when another socket owns the group (and for a missing
-        # CAP_NET_ADMIN), EBUSY when it is bound at the same moment.
-        if error.errno in (errno.EPERM, errno.EBUSY):
-            return "nflog group 0 is taken by another program (ulogd?) or CAP_NET_ADMIN is missing"
-        return f"no nflog: {os.strerror(error.errno or 0)}"
+    @property
+    def port(self) -> int:
+        """Its netlink port, which no other socket of the namespace has."""
+        return int(self._socket.getsockname()[0])
 
     def _configure(self, attribute: int, value: bytes) -> None:
         """Send one NFULNL_MSG_CONFIG and wait for its acknowledgement; raises OSError."""
-        body = struct.pack(">BBH", socket.AF_UNSPEC, 0, self.GROUP)
+        body = struct.pack(">BBH", socket.AF_UNSPEC, 0, self.group)
         body += struct.pack("=HH", 4 + len(value), attribute) + value
         body += bytes(-len(body) % 4)
         head = struct.pack("=IHHII", 16 + len(body), _NFULNL_MSG_CONFIG, _NLM_REQUEST_ACK, 0, 0)
@@ -193,6 +190,32 @@ class NfLog(NetlinkSource):
                     raise OSError(code, os.strerror(code))
                 return
         raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+
+
+class NfLog(LogGroup):
+    """Group 0 of nfnetlink_log, where legacy TRACE goes when nf_log is bound to it."""
+
+    GROUP = 0
+
+    def __init__(self) -> None:
+        try:
+            super().__init__(self.GROUP)
+        except OSError as error:
+            raise Failure(self._refusal(error)) from None
+        try:
+            self._configure(_CFG_MODE, struct.pack(">IBx", COPY_RANGE, _COPY_PACKET))
+            self._configure(_CFG_FLAGS, struct.pack(">H", _FLAG_SEQ))
+        except OSError as error:
+            self.close()
+            raise Failure(self._refusal(error)) from None
+
+    @staticmethod
+    def _refusal(error: OSError) -> str:
+        # nfulnl_recv_config() answers EPERM when another socket owns the group (and for a missing
+        # CAP_NET_ADMIN), EBUSY when it is bound at the same moment.
+        if error.errno in (errno.EPERM, errno.EBUSY):
+            return "nflog group 0 is taken by another program (ulogd?) or CAP_NET_ADMIN is missing"
+        return f"no nflog: {os.strerror(error.errno or 0)}"
 
 
 class LinkEvents(NetlinkSource):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, Optional
 
 from tracetui.model.installed import InstalledRule
@@ -23,6 +23,22 @@ class Check(NamedTuple):
     """What to type; empty where nothing has to be done."""
 
 
+NFLOG_LOGGER = "nfnetlink_log"
+
+
+class NflogUse(NamedTuple):
+    """Who uses nflog in a namespace."""
+
+    groups: Optional[Collection[int]] = ()
+    """Those that are held; None if the kernel doesn't tell."""
+    needed_by: int = 0
+    """How many tracetui need nf_log bound to it."""
+    is_received: bool = False
+    """Whether one of them holds group 0."""
+    own_loggers: Mapping[int, str] = {}
+    """What the kernel has of its own for each family, ``NONE`` for nothing."""
+
+
 class Facts(NamedTuple):
     """What was found on a node; None where it could not be looked at."""
 
@@ -36,6 +52,7 @@ class Facts(NamedTuple):
     """Why a source can't be opened, by its name; None where it can."""
     loggers: Mapping[int, str] = {}
     """The logger bound to each family (2, 10) of the namespace."""
+    nflog: NflogUse = NflogUse()
     rules: Optional[Sequence[InstalledRule]] = None
     left_behind: Sequence[InstalledRule] = ()
     """Those of them whose tracetui is dead."""
@@ -104,13 +121,40 @@ def _sources(facts: Facts) -> Iterator[Check]:
             yield Check(OK, name, "can be opened")
         else:
             state = BAD if name == "nftrace" else NOTE
-            remedy = "the kernel log is read instead (--source kmsg)" if name == "nflog" else ""
-            yield Check(state, name, why_not, remedy)
+            yield Check(state, name, why_not, _instead(facts) if name == "nflog" else "")
     if facts.loggers:
-        bound = ", ".join(
-            f"IPv{4 if family == 2 else 6} {logger}" for family, logger in facts.loggers.items()
-        )
-        yield Check(OK, "nf_log", f"{bound}; bound to nflog only while a rule of ours stands")
+        yield _nf_log(facts)
+
+
+def _instead(facts: Facts) -> str:
+    """How legacy hops are to be had where nflog is not."""
+    if facts.nflog.is_received:
+        return "they come here when it ends"
+    return "the kernel log is read instead (--source kmsg)"
+
+
+def _nf_log(facts: Facts) -> Check:
+    """Whether what nf_log is bound to gets anywhere: nfnetlink_log drops what nobody takes."""
+    told = ", ".join(
+        f"IPv{4 if family == 2 else 6} {logger}" for family, logger in facts.loggers.items()
+    )
+    bound = [family for family, logger in facts.loggers.items() if logger == NFLOG_LOGGER]
+    use = facts.nflog
+    if not bound:
+        return Check(OK, "nf_log", f"{told}; bound to nflog only while a rule of ours stands")
+    if use.needed_by:
+        return Check(OK, "nf_log", f"{told}; a tracetui that runs needs it")
+    if use.groups is None:
+        return Check(NOT_KNOWN, "nf_log", f"{told}; this kernel does not tell who listens")
+    if 0 in use.groups:
+        return Check(OK, "nf_log", f"{told}; a program listens to its group 0")
+    if not use.groups:
+        detail = f"{told}, but nobody listens: left behind, and what is logged is lost"
+        return Check(BAD, "nf_log", detail, "tracetui flush")
+    detail = f"{told}; nobody listens to group 0, where TRACE goes, but others are listened to"
+    own = [f"net.netfilter.nf_log.{one}={use.own_loggers.get(one, 'NONE')}" for one in bound]
+    remedy = f"unless the program that listens has bound it: sysctl -w {' '.join(own)}"
+    return Check(NOTE, "nf_log", detail, remedy)
 
 
 def _rules(facts: Facts) -> Iterator[Check]:
