@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import subprocess
 import sys
 import time
@@ -198,8 +197,8 @@ def test_they_are_killed_at_any_moment_and_whoever_is_left_restores(namespace, t
         for number in range(3)
     ]
     stays = subprocess.Popen([*argv, str(tmp_path / "stays"), "60"])
-    for worker in doomed:
-        time.sleep(0.3 + random.random() / 5)
+    for number, worker in enumerate(doomed):
+        time.sleep(0.3 + number / 20)
         worker.kill()
         worker.wait()
     assert stays.wait(120) == 0
