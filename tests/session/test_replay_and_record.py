@@ -89,6 +89,17 @@ def test_a_record_of_both_backends_is_read_back_as_it_was():
     }
 
 
+@pytest.mark.parametrize("source", ["forged", "nflog", "kmsg", "log"])
+def test_what_may_be_made_up_is_so_in_its_record_too(source):
+    (first, *_) = as_json(replayed("\n".join(SEED).encode()))
+    first["hops"] = [{**first["hops"][-1], "us": 0, "source": source}]
+    (again,) = as_json(replayed(json.dumps(first).encode()))
+    assert [hop["source"] for hop in again["hops"]] == [source]
+    is_by_netlink = source in ("forged", "nflog")
+    assert ("made up" in (again["why"] or "")) == is_by_netlink
+    assert again["verdict"] == "unknown" or not is_by_netlink
+
+
 def test_a_packet_written_again_replaces_what_it_was():
     text = "\n".join(
         json.dumps(as_json(replayed("\n".join(lines).encode()))[0]) for lines in (SEED[:5], SEED)

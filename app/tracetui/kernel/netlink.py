@@ -37,7 +37,7 @@ _MEMINFO_DROPS = 8
 _NFULNL_MSG_CONFIG = 0x401
 _NLM_REQUEST_ACK = 5
 _NLMSG_ERROR = 2
-_CFG_CMD, _CFG_MODE, _CFG_FLAGS = 1, 2, 6
+_CFG_CMD, _CFG_MODE, _CFG_QTHRESH, _CFG_FLAGS = 1, 2, 5, 6
 _CMD_BIND = 1
 _COPY_PACKET = 2
 _FLAG_SEQ = 1
@@ -203,8 +203,11 @@ class NfLog(LogGroup):
         except OSError as error:
             raise Failure(self._refusal(error)) from None
         try:
-            self._configure(_CFG_MODE, struct.pack(">IBx", COPY_RANGE, _COPY_PACKET))
+            # TRACE's records are sent one by one; those of a -j NFLOG rule would wait, and the next
+            # hop with them, behind them in one datagram.
+            self._configure(_CFG_QTHRESH, struct.pack(">I", 1))
             self._configure(_CFG_FLAGS, struct.pack(">H", _FLAG_SEQ))
+            self._configure(_CFG_MODE, struct.pack(">IBx", COPY_RANGE, _COPY_PACKET))
         except OSError as error:
             self.close()
             raise Failure(self._refusal(error)) from None

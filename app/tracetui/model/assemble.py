@@ -51,6 +51,10 @@ class Assembler:
         It comes to what :meth:`add` comes to with one after the other.
         """
         for run in runs:
+            if run.places[0].is_forged:
+                for hop in run.hops:
+                    took(self._alone(hop), 1)
+                continue
             packet, count = self._take_beginning(run)
             took(packet, count)
             while 1 < count < len(run.places):
@@ -72,9 +76,19 @@ class Assembler:
 
     def add(self, hop: Hop) -> Packet:
         """Put a hop into its packet, a new one or one that is open; the packet."""
+        if hop.at.is_forged:
+            return self._alone(hop)
         one = self._packet_of(hop)
         one.add(hop, self._steps)
         return one.packet
+
+    def _alone(self, hop: Hop) -> Packet:
+        """A packet of this hop, which is no part of any path: nothing goes on with it."""
+        self._last_id += 1
+        packet = Packet(self._last_id)
+        packet.add(hop, hop.hook)
+        packet.pack()
+        return packet
 
     def _packet_of(self, hop: Hop) -> OpenPacket:
         """The packet that a hop is of, from now on the one that moved last."""

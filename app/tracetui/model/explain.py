@@ -63,5 +63,5 @@ class Explainer:
             if found[index].state == KNOWN and is_contradicted(
                 packet, index, found, header[hop.backend]
             ):
-                found[index] = HopExplanation(CHANGED, hop.verdict)
+                found[index] = HopExplanation(CHANGED, hop.verdict, source=found[index].source)
         return tuple(found)

@@ -26,6 +26,8 @@ class HopExplanation(NamedTuple):
     """The rule's 1-based place in its chain, on nft too."""
     chain: Optional[Chain] = None
     """The chain as the hop met it; None where that is not known."""
+    source: Optional[str] = None
+    """NFLOG where the rules tell that the hop may be made up; else as the hop has it."""
 
     @property
     def meaning(self) -> Optional[Meaning]:

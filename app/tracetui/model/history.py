@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from typing import Generic, NamedTuple, Optional, TypeVar
 
 from tracetui.model.ruleset import Chain, ChainKey, ListedRule, Ruleset, TableKey
+from tracetui.model.trace_record import LoggedPlaces
 
 RULES_KEPT = 200_000
 """Rules remembered that are gone from the ruleset, and nf_tables rules remembered by handle."""
-
 KNOWN, PENDING, CHANGED, UNREAD = "known", "pending", "changed", "unread"
 """States of an answer: found; the next reading will tell; changed meanwhile; never read."""
 
@@ -88,6 +88,11 @@ class _Spans(Generic[Value]):
             self._spans.append(_Span(number, value))
         return ended
 
+    @property
+    def began(self) -> int:
+        """The first reading that found what the newest that found anything did; 0 for none."""
+        return self._spans[-1].first if self._spans else 0
+
     def at(self, number: int) -> Optional[_Span[Value]]:
         """What a reading found there."""
         span = next((one for one in reversed(self._spans) if one.first <= number), None)
@@ -146,6 +151,9 @@ class RulesetHistory:
         self._gone: deque[tuple[ChainKey, _Span[Chain]]] = deque()
         self._gone_rules = 0
         self._weak: list[int] = []
+        self._forgotten = 0
+        """The last reading of those that found a chain which is forgotten now."""
+        self._logged = LoggedPlaces()
         self._fixed: Optional[Ruleset] = None
         self.is_ended = False
         """Whether no more readings come."""
@@ -170,6 +178,7 @@ class RulesetHistory:
             self._fixed = Ruleset()
         self._fixed.add(ruleset)
         for key, chain in self._fixed.chains.items():
+            self._logged.note(chain)
             for rule in chain.rules:
                 if rule.handle is not None:
                     placed = _Placed(0, key, rule)
@@ -220,6 +229,23 @@ class RulesetHistory:
         if self.backend == "legacy" and self._is_weak(window):
             return Found(CHANGED)
         return Found(KNOWN, span.value)
+
+    def is_absent(self, key: ChainKey, window: Optional[Window]) -> bool:
+        """Whether neither reading around a hop found the chain, though both read all its table.
+
+        ``CHANGED`` says less: one of them may have found it, or could not tell.
+        """
+        if window is None or not self._forgotten < window[0] or window[1] > self.latest:
+            return False
+        base = next((one for one in self._base if one[:2] == key[:2] and one in self._open), None)
+        if base is None or self.chain(base, window).state != KNOWN:
+            return False
+        spans = self._chains.get(key)
+        return spans is None or all(spans.at(number) is None for number in window)
+
+    def may_be_logged(self, place: str) -> bool:
+        """Whether a rule that logs says this place, as TRACE does, in any reading."""
+        return place in self._logged
 
     def rule(
         self, table: TableKey, handle: int, window: Optional[Window]
@@ -289,7 +315,10 @@ class RulesetHistory:
 
     def _take_chain(self, number: int, key: ChainKey, chain: Optional[Chain]) -> None:
         """Note what a reading found at a place; what is long gone is forgotten."""
-        ended = self._chains.setdefault(key, _Spans()).take(number, chain)
+        spans = self._chains.setdefault(key, _Spans())
+        ended = spans.take(number, chain)
+        if chain is not None and spans.began == number:
+            self._logged.note(chain)
         if ended is None:
             return
         self._gone.append((key, ended))
@@ -301,6 +330,7 @@ class RulesetHistory:
         """Forget the chain that was gone first, and its rules that stand nowhere since."""
         key, old = self._gone.popleft()
         self._gone_rules -= 1 + len(old.value.rules)
+        self._forgotten = max(self._forgotten, old.last or 0)
         instance = self._instances[key[:2]].at(old.first) if key[:2] in self._instances else None
         # A handle is not given twice, so a rule that the next chain has not is in no later one.
         later = self._chains[key].forget(old)

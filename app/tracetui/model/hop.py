@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any, NamedTuple, Optional
 
 from tracetui.model.header import Header
-from tracetui.model.place import Place, place
+from tracetui.model.place import FORGED, Place, place
 
-KMSG, LOG = "kmsg", "log"
-FORGEABLE = (KMSG, LOG)
+KMSG, LOG, NFLOG = "kmsg", "log", "nflog"
+FORGEABLE = (KMSG, LOG, NFLOG, FORGED)
 """Sources of hops that others can have made up: the kernel log, and a copy of it in a file.
 
 No program can print there as the kernel, but a ``-j LOG`` rule of any namespace can say what TRACE
-says. In the other sources only a rule of the traced namespace can (``-j NFLOG``, to our group).
+says. In the other sources only a rule of the traced namespace can (``-j NFLOG``, to our group): its
+hops are of the source NFLOG where the ruleset tells of it, FORGED where the record itself does.
 """
 
 SINCE_EPOCH = 1e8

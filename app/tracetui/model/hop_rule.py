@@ -10,7 +10,7 @@ from typing import Optional
 from tracetui.model.explanation import HopExplanation
 from tracetui.model.header import Header
 from tracetui.model.history import CHANGED, KNOWN, PENDING, UNREAD, RulesetHistory
-from tracetui.model.hop import Hop
+from tracetui.model.hop import NFLOG, Hop
 from tracetui.model.packet import Packet
 from tracetui.model.pattern import Value
 from tracetui.model.rule_meaning import STANDARD, Meaning, contradiction, meaning
@@ -19,11 +19,14 @@ from tracetui.model.ruleset import Chain, ChainKey, ListedRule
 LOOKED_AT = 8
 """Rules at the top of a chain that are held against its end."""
 _PORT = re.compile(r"[0-9]{1,5}")
+_PLAIN = re.compile(r"[\w.,:+/@-]+", re.ASCII)
 _FINAL = frozenset(("accept", "drop", "reject", "queue"))
 
 
 def explain_hop(hop: Hop, histories: Mapping[str, RulesetHistory]) -> HopExplanation:
     """The rule of a hop by the ruleset it met, whatever the other hops of its packet tell."""
+    if hop.at.is_forged:
+        return HopExplanation(KNOWN, None)
     history = histories.get(hop.backend)
     if history is None or history.is_empty:
         found = HopExplanation(UNREAD, hop.verdict)
@@ -31,10 +34,34 @@ def explain_hop(hop: Hop, histories: Mapping[str, RulesetHistory]) -> HopExplana
         found = _nft_hop(hop, history)
     else:
         found = _legacy_hop(hop, history)
+    if hop.backend == "legacy" and _may_be_made_up(hop, found, histories):
+        found = found._replace(source=NFLOG)
     if found.state != KNOWN and hop.rule is not None:
         rule = ListedRule(hop.rule, hop.handle)
-        return HopExplanation(KNOWN, hop.verdict, rule, hop.rulenum)
+        return HopExplanation(KNOWN, hop.verdict, rule, hop.rulenum, source=found.source)
     return found
+
+
+def _may_be_made_up(
+    hop: Hop, found: HopExplanation, histories: Mapping[str, RulesetHistory]
+) -> bool:
+    """Whether the rules tell that one of them which logs to nflog can have sent the hop.
+
+    It says the same, or no such rule stood when the hop came.
+    """
+    if hop.source is not None:
+        # Of a recording, in which that was told; or of another source, which tells enough.
+        return hop.source == NFLOG
+    if any(history.may_be_logged(hop.place) for history in histories.values()):
+        return True
+    if found.state != CHANGED or hop.readings is None:
+        return False
+    history, key = histories[hop.backend], ChainKey(hop.family, hop.table, hop.chain)
+    chain = history.chain(key, hop.readings).value
+    if chain is None:
+        # Other names can stand in the listing in another form.
+        return _PLAIN.fullmatch(hop.chain) is not None and history.is_absent(key, hop.readings)
+    return (hop.rulenum or 0) > len(chain.rules) + (hop.type != "rule")
 
 
 def is_contradicted(

@@ -299,7 +299,7 @@ class Packet:
             if hop.backend == "nft" and hop.verdict == "drop":
                 return "drop"
         last, hook = self.hops[-1], self.hooks[-1]
-        if hook not in ("POSTROUTING", "INPUT"):
+        if last.at.is_forged or hook not in ("POSTROUTING", "INPUT"):
             return "unknown"
         if last.backend == "nft":
             return "accept" if last.verdict == "accept" else "unknown"

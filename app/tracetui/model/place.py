@@ -8,6 +8,9 @@ from weakref import WeakValueDictionary
 HOOKS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
 """The hooks in the kernel's numbering (``enum nf_inet_hooks``, include/uapi/linux/netfilter.h)."""
 
+FORGED = "forged"
+"""The source of a hop that TRACE can't have sent: a rule that logs to nflog did."""
+
 TABLES = ("raw", "mangle", "nat", "filter", "security")
 """The tables of iptables, in the order of their priorities."""
 _HOOKS_OF = {
@@ -42,8 +45,8 @@ class Place:
 
     __slots__ = (
         "__weakref__", "backend", "chain", "chain_key", "family", "handle", "hook",
-        "is_in_base_chain", "is_native", "rule", "rulenum", "source", "table", "table_key", "type",
-        "verdict",
+        "is_forged", "is_in_base_chain", "is_native", "rule", "rulenum", "source", "table",
+        "table_key", "type", "verdict",
     )  # fmt: skip
 
     def __init__(
@@ -82,6 +85,8 @@ class Place:
         """The text of its rule, where the hop was recorded with it."""
         self.source = source
         """One of FORGEABLE; None where it came from the kernel itself, over netlink."""
+        self.is_forged = source == FORGED
+        """Whether TRACE can't have said it."""
         self.table_key = (family, table)
         self.chain_key = (family, table, chain)
         self.is_in_base_chain = built_in_hook(table, chain) is not None

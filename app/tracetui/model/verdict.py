@@ -8,7 +8,7 @@ from typing import Optional
 
 from tracetui.model.explanation import HopExplanation
 from tracetui.model.history import CHANGED, PENDING, UNREAD, RulesetHistory
-from tracetui.model.hop import Hop
+from tracetui.model.hop import NFLOG, Hop
 from tracetui.model.packet import Packet
 from tracetui.model.ruleset import Chain, ChainKey
 
@@ -45,6 +45,10 @@ class Verdicts:
                 is_reject = here.meaning is not None and here.meaning.verdict == "reject"
                 return "reject" if is_reject else "drop", index, ""
         last = len(packet.hops) - 1
+        if packet.hops[last].at.is_forged:
+            return "unknown", None, "made up by a rule that logs; what became of it is not known"
+        if hops[last].source == NFLOG:
+            return "unknown", None, "its last hop may be made up by a rule that logs"
         decided = hops[last].verdict
         if decided in ("drop", "reject"):
             return decided, last, ""

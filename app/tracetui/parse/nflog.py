@@ -9,7 +9,8 @@ from functools import lru_cache
 from typing import Optional
 
 from tracetui.model.hop import YEAR_10000, Hop
-from tracetui.model.place import HOOKS
+from tracetui.model.place import FORGED, HOOKS
+from tracetui.model.trace_record import LONGEST_CHAIN, is_possible
 from tracetui.parse import ethernet, ip, netlink
 
 PACKET = 4 << 8
@@ -19,7 +20,7 @@ _HWTYPE, _HWHEADER = 15, 16
 _FAMILIES = {2: "ip", 10: "ip6"}
 _STAMP = struct.Struct(">QQ")
 """Seconds and microseconds (struct nfulnl_msg_packet_timestamp)."""
-_TRACE = re.compile(rb"TRACE: ([^:\s]+):(\S+):(rule|return|policy):([0-9]{1,10}) ?\0?\Z")
+_TRACE = re.compile(rb"TRACE: ([^:\s]+):(\S+):(rule|return|policy):([0-9]{1,10})( ?)\0?\Z")
 
 
 def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optional[Hop]:
@@ -35,8 +36,10 @@ def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optiona
     place = _place(found.get(_PREFIX, b""))
     if place is None:
         return None
-    table, chain, kind, number = place
+    table, chain, kind, number, is_as_printed = place
     head = found.get(_HDR, b"")
+    hook = HOOKS[head[2]] if len(head) > 2 and head[2] < len(HOOKS) else None
+    is_traced = is_as_printed and is_possible(table, chain, kind, number, hook)
     return Hop.of(
         backend="legacy",
         family=_FAMILIES[message.family],
@@ -44,13 +47,14 @@ def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optiona
         chain=chain,
         type=kind,
         rulenum=number,
-        hook=HOOKS[head[2]] if len(head) > 2 and head[2] < len(HOOKS) else None,
+        hook=hook,
         iif=link_name(found.get(_INDEV), links),
         oif=link_name(found.get(_OUTDEV), links),
         mark=netlink.number(found.get(_MARK), 4),
         time=stamp(found.get(_TIMESTAMP)) or received,
         header=ip.parse(found.get(_PAYLOAD, b"")),
         mac=_mac(found),
+        source=None if is_traced else FORGED,
     )
 
 
@@ -66,12 +70,17 @@ def link_name(index: Optional[bytes], links: Mapping[int, str]) -> Optional[str]
 
 
 @lru_cache(maxsize=4096)
-def _place(prefix: bytes) -> Optional[tuple[str, str, str, int]]:
+def _place(prefix: bytes) -> Optional[tuple[str, str, str, int, bool]]:
+    """Table, chain, type and number, and whether they stand as TRACE prints them.
+
+    It ends them with a blank, and a chain's name has its bounds.
+    """
     found = _TRACE.match(prefix)
     if found is None:
         return None
     table, chain, kind = (part.decode(errors="backslashreplace") for part in found.groups()[:3])
-    return table, chain, kind, int(found[4])
+    is_as_printed = bool(found[5]) and len(found[2]) <= LONGEST_CHAIN
+    return table, chain, kind, int(found[4]), is_as_printed
 
 
 def stamp(value: Optional[bytes]) -> Optional[float]:

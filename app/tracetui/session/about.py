@@ -29,7 +29,7 @@ def about(packet: Packet, explanation: PacketExplanation) -> Iterator[str]:
     if packet.ambiguous:
         yield report.AMBIGUOUS
     yield _field("time", _moment(packet.time))
-    yield _field("hops", f"{len(packet.hops)}, {_sources(packet)}")
+    yield _field("hops", f"{len(packet.hops)}, {_sources(packet, explanation)}")
     ids = sorted({hop.trace_id for hop in packet.hops if hop.trace_id is not None})
     if ids:
         yield _field("trace id", " ".join(f"{one:08x}" for one in ids))
@@ -88,7 +88,9 @@ def _moment(time: Optional[float]) -> str:
     return f"{datetime.fromtimestamp(time, timezone.utc):%Y-%m-%d %H:%M:%S.%f} UTC"
 
 
-def _sources(packet: Packet) -> str:
+def _sources(packet: Packet, explanation: PacketExplanation) -> str:
     backends = sorted({hop.backend for hop in packet.hops})
-    said = sorted({report.SOURCE_TEXTS[hop.source] for hop in packet.hops if hop.source})
+    each = zip(packet.hops, explanation.hops)
+    found = {source for one in each if (source := report.source_of(*one)) is not None}
+    said = sorted(report.SOURCE_TEXTS[source] for source in found)
     return ", ".join([*backends, *said])

@@ -10,8 +10,9 @@ from tracetui import __version__
 from tracetui.model.explanation import Change, HopExplanation, PacketExplanation
 from tracetui.model.header import Header, endpoint
 from tracetui.model.history import CHANGED, PENDING
-from tracetui.model.hop import KMSG, LOG, Hop
+from tracetui.model.hop import KMSG, LOG, NFLOG, Hop
 from tracetui.model.packet import Packet
+from tracetui.model.place import FORGED
 from tracetui.session.cells import cells_of
 from tracetui.session.inert import inert
 from tracetui.session.session import Status
@@ -24,6 +25,8 @@ PLACE_CELLS = 44
 SOURCE_TEXTS = {
     KMSG: "from the kernel log: other programs can write there",
     LOG: "from a log: other programs can write there",
+    NFLOG: "may be made up: a rule that logs to nflog can have said it",
+    FORGED: "made up: TRACE can't say this, a rule that logs to nflog did",
 }
 """What is to be known of a hop's source, by its name."""
 
@@ -114,10 +117,11 @@ def packet_text(
 def head_text(packet: Packet, explanation: PacketExplanation) -> str:
     """The packet as a whole on one inert line."""
     nat = f"  ⇒ {destination(packet)}" if packet.nat else ""
+    said = _doubt(packet, explanation) + ("  ambiguous" if packet.ambiguous else "")
     return inert(
         f"{clock(packet.time)}  {protocol(packet.header)}  {endpoints(packet.header)}{nat}"
         f"  {packet.iif or '-'} → {packet.oif or '-'}  {len(packet.hops)} hops"
-        f"  {explanation.verdict}{_logged(packet)}{'  ambiguous' if packet.ambiguous else ''}"
+        f"  {explanation.verdict}{said}"
     )
 
 
@@ -135,6 +139,8 @@ def rule_text(here: HopExplanation) -> str:
     """The hop's rule as its tool prints it, or why there is none."""
     if here.rule is not None:
         return here.rule.text or "(its text can't be read)"
+    if here.state == CHANGED and here.source == NFLOG:
+        return "(no such rule stood)"
     return {CHANGED: "(ruleset changed)", PENDING: "(reading the rules)"}.get(here.state, "")
 
 
@@ -199,9 +205,18 @@ def destination(packet: Packet) -> str:
     return endpoint(str(nat.get("dst", header.dst)), port if isinstance(port, int) else None)
 
 
-def _logged(packet: Packet) -> str:
-    """What is to be known of a packet that was traced through the kernel log, and not by a log."""
-    return "  (from the kernel log)" if any(hop.source == KMSG for hop in packet.hops) else ""
+def source_of(hop: Hop, here: HopExplanation) -> Optional[str]:
+    """One of the sources of hops that others can have made up; None for any other."""
+    return hop.source or here.source
+
+
+def _doubt(packet: Packet, explanation: PacketExplanation) -> str:
+    """What is to be known of a packet that may not be what it looks like, but for a log's."""
+    found = {source_of(*each) for each in zip(packet.hops, explanation.hops)}
+    return next((f"  ({said})" for source, said in _DOUBTS.items() if source in found), "")
+
+
+_DOUBTS = {FORGED: "made up", NFLOG: "may be made up", KMSG: "from the kernel log"}
 
 
 def _hops_json(packet: Packet, explanation: PacketExplanation) -> Iterator[dict[str, Any]]:
@@ -231,8 +246,9 @@ def _hop_json(
         "verdict": here.verdict,
         "rule": here.rule.text if here.rule is not None else None,
     }
-    if hop.source is not None:
-        value["source"] = hop.source
+    source = source_of(hop, here)
+    if source is not None:
+        value["source"] = source
     if here.state == CHANGED:
         value["ruleset_changed"] = True
     if hop.readings is not None:

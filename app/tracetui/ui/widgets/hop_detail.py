@@ -55,7 +55,7 @@ class HopDetail(Static):
 
 def _of_packet(packet: Packet, explanation: PacketExplanation, width: int) -> Text:
     verdict, decided, why = explanation.verdict, explanation.decided, explanation.why
-    source = _source_of(packet)
+    source = _source_of(packet, explanation)
     if decided is None:
         return _page(Text(), f"{verdict}: {why}" if why else verdict, "", source, width)
     here = explanation.hops[decided]
@@ -87,7 +87,7 @@ def _of_hop(packet: Packet, explanation: PacketExplanation, index: int, width: i
         told += f"  {name}"
     head.append(shown(told, width), style="not bold")
     parts = (_verdict(here.verdict, hop.backend), report.changes_text(explanation, index))
-    source = report.SOURCE_TEXTS.get(hop.source or "", "")
+    source = report.SOURCE_TEXTS.get(report.source_of(hop, here) or "", "")
     what = "  ".join(part for part in parts if part)
     return _page(head, report.rule_text(here), what, source, width)
 
@@ -104,11 +104,12 @@ def _page(head: Text, rule: str, what: str, source: str, width: int) -> Text:
     return Text("\n").join(lines)
 
 
-def _source_of(packet: Packet) -> str:
+def _source_of(packet: Packet, explanation: PacketExplanation) -> str:
     """What is to be known of a packet's hops: whose they may be, and whose word they are."""
     if packet.ambiguous:
         return report.AMBIGUOUS
-    found = [hop.source for hop in packet.hops if hop.source is not None]
+    each = zip(packet.hops, explanation.hops)
+    found = [source for one in each if (source := report.source_of(*one)) is not None]
     if not found:
         return ""
     count = "" if len(found) == len(packet.hops) else f"{len(found)} of {len(packet.hops)} hops "
