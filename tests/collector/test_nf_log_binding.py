@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -176,6 +177,27 @@ def test_what_nobody_listens_to_is_left_behind_and_what_somebody_does_is_not(nam
         assert not binding.flush()
 
     inside(namespace.name, look)
+    assert namespace.loggers() == OWN
+
+
+@pytest.mark.parametrize("fault", ["gone", "emptied", "open to others"])
+def test_without_its_record_what_was_taken_is_given_back_all_the_same(namespace, state, fault):
+    """Somebody tidied up in /run, or did worse."""
+
+    def come_and_go():
+        binding = NfLogBinding("me", state)
+        binding.take()
+        if fault == "open to others":
+            state.chmod(0o777)
+            with pytest.raises(Failure, match="open to others"):
+                binding.give_back()
+        else:
+            shutil.rmtree(state)
+            if fault == "emptied":
+                state.mkdir(0o700)
+            binding.give_back()
+
+    inside(namespace.name, come_and_go)
     assert namespace.loggers() == OWN
 
 

@@ -37,6 +37,8 @@ class NfLogBinding:
         self._state = state
         self._path = state / f"nf_log-{netns.name_for_ever()}.json"
         self._claims = Claims()
+        self._taken: dict[str, Any] = {}
+        """The record, while this process needs the binding."""
 
     def take(self, receives: bool = True) -> None:
         """Bind IPv4 and IPv6 to nfnetlink_log; raises Failure and changes nothing if it can't.
@@ -52,7 +54,8 @@ class NfLogBinding:
             if self._owner not in record["owners"]:
                 record["owners"].append(self._owner)
             self._save(record)
-            saved = {family: record["saved"].get(str(family)) for family in nf_log.FAMILIES}
+            self._taken = record
+            saved = _saved_in(record)
             self._claims.make(Claim(saved, receives))
             try:
                 for family, logger in saved.items():
@@ -60,7 +63,7 @@ class NfLogBinding:
                         nf_log.write(family, nf_log.NETLINK_LOGGER)
             except Failure:
                 self._leave(record)
-                self._claims.withdraw()
+                self._forget()
                 raise
 
     def is_received_by_another(self) -> bool:
@@ -72,13 +75,18 @@ class NfLogBinding:
 
         Raises Failure; what can be restored is restored all the same.
         """
+        if not (self._taken or self._path.exists()):
+            return
         with turn():
             try:
-                if self._path.exists():
-                    with self._locked() as record:
-                        self._leave(record)
+                with self._locked() as record:
+                    self._leave(record or self._taken)
+            except Failure:
+                if not self._claims.others():
+                    _restore(_saved_in(self._taken))
+                raise
             finally:
-                self._claims.withdraw()
+                self._forget()
 
     def sweep(self) -> bool:
         """Restore after collectors that died; True if something was restored. Raises Failure."""
@@ -97,6 +105,8 @@ class NfLogBinding:
         A container that was killed takes its /run along. Raises Failure.
         """
         is_swept = self.sweep()
+        if not self.left_behind():
+            return is_swept
         with turn():
             left = self.left_behind()
             _restore({family: nf_log.own_logger(family) for family in left})
@@ -110,6 +120,10 @@ class NfLogBinding:
         if self._claims.are_others_listening() is not False:
             return []
         return [one for one in nf_log.FAMILIES if nf_log.read(one) == nf_log.NETLINK_LOGGER]
+
+    def _forget(self) -> None:
+        self._claims.withdraw()
+        self._taken = {}
 
     def _found(self) -> dict[str, str | None]:
         """What each family was bound to before the first tracetui came; None for not known."""
@@ -137,8 +151,7 @@ class NfLogBinding:
         # Others without a part in this record know from claims what it says.
         is_last = not self._claims.others()
         if is_last:
-            saved = {family: record.get("saved", {}).get(str(family)) for family in nf_log.FAMILIES}
-            _restore(saved)
+            _restore(_saved_in(record))
         try:
             self._path.unlink(missing_ok=True)
         except OSError as error:
@@ -196,6 +209,11 @@ class NfLogBinding:
             with contextlib.suppress(OSError):
                 fresh.unlink(missing_ok=True)
             raise Failure(f"{self._path}: {error.strerror}") from None
+
+
+def _saved_in(record: Mapping[str, Any]) -> dict[int, str | None]:
+    """What a record says was bound to each family; None where it does not."""
+    return {family: record.get("saved", {}).get(str(family)) for family in nf_log.FAMILIES}
 
 
 def _restore(loggers: Mapping[int, str | None]) -> None:

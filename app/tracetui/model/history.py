@@ -16,6 +16,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from typing import Generic, NamedTuple, Optional, TypeVar
 
+from tracetui.model.place import Place
 from tracetui.model.ruleset import Chain, ChainKey, ListedRule, Ruleset, TableKey
 from tracetui.model.trace_record import LoggedPlaces
 
@@ -243,9 +244,9 @@ class RulesetHistory:
         spans = self._chains.get(key)
         return spans is None or all(spans.at(number) is None for number in window)
 
-    def may_be_logged(self, place: str) -> bool:
+    def may_be_logged(self, at: Place) -> bool:
         """Whether a rule that logs says this place, as TRACE does, in any reading."""
-        return place in self._logged
+        return bool(self._logged) and at.text in self._logged
 
     def rule(
         self, table: TableKey, handle: int, window: Optional[Window]

@@ -52,7 +52,7 @@ def _may_be_made_up(
     if hop.source is not None:
         # Of a recording, in which that was told; or of another source, which tells enough.
         return hop.source == NFLOG
-    if any(history.may_be_logged(hop.place) for history in histories.values()):
+    if any(history.may_be_logged(hop.at) for history in histories.values()):
         return True
     if found.state != CHANGED or hop.readings is None:
         return False

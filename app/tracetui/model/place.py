@@ -46,7 +46,7 @@ class Place:
     __slots__ = (
         "__weakref__", "backend", "chain", "chain_key", "family", "handle", "hook",
         "is_forged", "is_in_base_chain", "is_native", "rule", "rulenum", "source", "table",
-        "table_key", "type", "verdict",
+        "table_key", "type", "verdict", "voice",
     )  # fmt: skip
 
     def __init__(
@@ -87,6 +87,8 @@ class Place:
         """One of FORGEABLE; None where it came from the kernel itself, over netlink."""
         self.is_forged = source == FORGED
         """Whether TRACE can't have said it."""
+        self.voice = FORGED if self.is_forged else backend
+        """Its backend, or FORGED: hops of another voice are no part of the same path."""
         self.table_key = (family, table)
         self.chain_key = (family, table, chain)
         self.is_in_base_chain = built_in_hook(table, chain) is not None

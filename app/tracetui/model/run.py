@@ -163,5 +163,4 @@ def _goes_on(places: list[Place], look: Look, at: Place) -> bool:
     last = places[-1]
     is_first = at is places[0] or (at.table == "raw" and last.table != "raw")
     is_beginning = is_first and look[4] is not None
-    is_same_kind = at.backend == last.backend and at.is_forged == last.is_forged
-    return not is_beginning and is_same_kind and len(places) < LONGEST
+    return not is_beginning and at.voice == last.voice and len(places) < LONGEST

@@ -52,6 +52,9 @@ class LoggedPlaces:
     def __contains__(self, place: str) -> bool:
         return self._are_all or place in self._places
 
+    def __bool__(self) -> bool:
+        return bool(self._places)
+
     def note(self, chain: Chain) -> None:
         """Take in what the rules of a chain log."""
         for rule in chain.rules:

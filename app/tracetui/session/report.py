@@ -246,7 +246,7 @@ def _hop_json(
         "verdict": here.verdict,
         "rule": here.rule.text if here.rule is not None else None,
     }
-    source = source_of(hop, here)
+    source = hop.source or here.source
     if source is not None:
         value["source"] = source
     if here.state == CHANGED:
