@@ -102,9 +102,9 @@ def _add(options: argparse.Namespace, book: RuleBook) -> None:
     if backend == "auto":
         backend, why = choose_backend(counts, book.xtables.backends)
         say(f"backend {backend}: {why}")
-    largest = counts[backend].largest if backend in counts else 0
+    scanned = book.scanned(backend)
     for rule in rules:
-        cost = worst_case(rule, backend, largest)
+        cost = worst_case(rule, backend, scanned)
         if cost.refusal and not getattr(options, "force", False):
             raise Failure(f"{cost.refusal}; narrow or limit the rule, or add --force")
     added = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -19,7 +18,8 @@ class TableCounts(NamedTuple):
 
     total: int
     largest: int
-    """Rules in its largest table; on legacy with the ends of chains."""
+    """Those that the kernel goes through for a hop at most: the entries of the largest table on
+    legacy, the rules of the largest chain on nft."""
     kubelet: bool
     """Whether kubelet keeps its marker chain there."""
 
@@ -36,19 +36,24 @@ def legacy(tables: LegacyTables) -> TableCounts:
 
 
 def nft() -> TableCounts:
-    """Count the rules in iptables' tables of nf_tables; raises Failure."""
+    """Count the rules in iptables' tables of nf_tables, and the largest chain; raises Failure."""
     kernel = NfTables()
     try:
         sizes = kernel.sizes()
     finally:
         kernel.close()
-    rules: Counter[tuple[str, str]] = Counter()
-    kubelet = False
-    for (family, table, chain), size in sizes.items():
-        if is_built_in(family, table):
-            rules[family, table] += size
-            kubelet |= table == "mangle" and chain in _KUBELET_NAMES
-    return TableCounts(sum(rules.values()), max(rules.values(), default=0), kubelet)
+    own = {chain: size for chain, size in sizes.items() if is_built_in(*chain[:2])}
+    kubelet = any(table == "mangle" and name in _KUBELET_NAMES for _, table, name in own)
+    return TableCounts(sum(own.values()), max(sizes.values(), default=0), kubelet)
+
+
+def largest_chain() -> int:
+    """Rules of the largest chain of nf_tables, jumps to it included; raises Failure."""
+    kernel = NfTables()
+    try:
+        return kernel.most_rules()[1]
+    finally:
+        kernel.close()
 
 
 def counts(legacy_tables: Callable[[], LegacyTables]) -> Mapping[str, TableCounts]:

@@ -261,8 +261,7 @@ class Keeper:
 
     def _check_cost(self, rule: TraceRule, backend: str, override: bool) -> None:
         # When this process began it may have been a hundredth of that.
-        largest = self.book.largest_legacy_table() if backend == "legacy" else 0
-        refusal = worst_case(rule, backend, largest).refusal
+        refusal = worst_case(rule, backend, self.book.scanned(backend)).refusal
         if refusal and not override:
             raise Failure(f"{refusal}; narrow or limit it, or override it (--force)")
 

@@ -108,9 +108,11 @@ class RuleBook:
         found = counting.counts(self._tables.legacy_tables)
         return {backend: counts for backend, counts in found.items() if backend in backends}
 
-    def largest_legacy_table(self) -> int:
-        """The entries of the largest legacy table now; raises Failure."""
-        return counting.legacy(self._tables.legacy_tables()).largest
+    def scanned(self, backend: str) -> int:
+        """How many rules the kernel goes through for a hop at most, now; raises Failure."""
+        if backend == "legacy":
+            return counting.legacy(self._tables.legacy_tables()).largest
+        return counting.largest_chain()
 
     def families(self, rule: TraceRule, backend: str) -> list[int]:
         """The families of the rule that this node has a command for; raises Failure if none."""

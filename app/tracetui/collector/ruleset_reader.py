@@ -17,6 +17,9 @@ from tracetui.kernel.xtables_lock import XtablesLock
 
 NATIVE_RULES = 20_000
 """A table with more rules that are not iptables' is not read: nft takes 60 µs and 4 kB for each."""
+MOST_RULES = 150_000
+"""Rules and jumps of nf_tables. Of 250,000 in one chain the kernel tells in 27 seconds, and
+iptables-nft-save needs as long."""
 LARGEST = 12 << 20
 """Bytes of one listing: about 90,000 rules, and less than a frame's payload may have."""
 _VOLATILE = re.compile(r"^#.*\n| \[\d+:\d+\]$", re.MULTILINE)
@@ -122,6 +125,7 @@ class NftReader:
             return Outcome(True, True)
         if not whole:
             return None
+        _check_count(kernel.most_rules()[0])
         # Of many chains iptables-nft-save takes seconds, which the kernel's answers need not wait.
         with ThreadPoolExecutor(1, "save") as other:
             saving = other.submit(self._saves, kernel.tables())
@@ -189,6 +193,12 @@ class NftReader:
             except Failure as error:
                 warnings.append(str(error))
         return [({"what": "native", "backend": "nft"}, text) for text in texts]
+
+
+def _check_count(rules: int) -> None:
+    """Raise Failure for more rules than can be read at a price that the node should pay."""
+    if rules > MOST_RULES:
+        raise Failure(f"{rules:,} rules of nf_tables are more than are read")
 
 
 def _check_size(parts: list[tuple[Mapping[str, Any], str]]) -> None:

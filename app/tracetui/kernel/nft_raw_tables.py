@@ -98,8 +98,7 @@ class NftRawTables:
                 listed.append(rule)
             elif time.monotonic() > end:
                 raise PartlyRead(
-                    f"it has more rules than can be read in {seconds:.0f} s, "
-                    f"and its first {sum(positions.values()):,} alone were looked at",
+                    f"it has more rules than are read in {seconds:.0f} s; the first were looked at",
                     listed,
                 )
         if self._generation() == before:

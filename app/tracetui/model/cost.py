@@ -1,7 +1,9 @@
 """What a TRACE rule can cost the node at worst.
 
 On legacy, ``trace_packet()`` (net/ipv4/netfilter/ip_tables.c) scans the hop's table from its start
-to find the number of the rule, for every hop and whatever logger listens. nf_tables does not.
+to find the number of the rule, for every hop and whatever logger listens. On nf_tables,
+``nft_trace_get_chain()`` (net/netfilter/nf_tables_trace.c) goes from the hop's rule to the end of
+its chain to find the chain's name, whether anybody listens or not.
 """
 
 from __future__ import annotations
@@ -10,12 +12,18 @@ from typing import NamedTuple
 
 from tracetui.model.rule import TraceRule
 
-SCAN_SECONDS = 2.3e-9
-"""Per rule of the table and hop; measured on kernel 6.18 (linear from 418 to 40,018 rules)."""
-LEGACY_HOPS = 16
+SCAN_SECONDS = {"legacy": 2.3e-9, "nft": 4.9e-9}
+"""Per hop and rule that is scanned; measured on kernel 6.18: linear from 418 to 40,018 rules of a
+legacy table, and from 1,000 to 100,000 of a chain of nf_tables."""
+SCANNING_HOPS = {"legacy": 16, "nft": 2}
+"""Hops that scan: on legacy those of a new flow through a Kubernetes-like ruleset; on nf_tables
+those of them in the largest chain, kube-proxy's list of services."""
+HOPS = 16
 """Hops of a new flow through a Kubernetes-like ruleset."""
 HOP_SECONDS = {"legacy": 1.7e-6, "nft": 1.1e-6}
 """Per hop to build and send its record through netlink."""
+BEARABLE_SECONDS = 200e-6
+"""Of a core for one packet, above which there has to be a limit: 5,000 packets fill the core."""
 BEARABLE_SHARE = 0.1
 """The part of one core that tracing may take before an override is asked for."""
 
@@ -39,20 +47,26 @@ class Cost(NamedTuple):
         return f"{packet}, at most {self.share:.1%} of one core"
 
 
-def worst_case(rule: TraceRule, backend: str, table_rules: int) -> Cost:
-    """The cost of ``rule`` where the largest table holds ``table_rules`` rules."""
-    per_packet = LEGACY_HOPS * HOP_SECONDS[backend]
-    if backend == "legacy":
-        per_packet += LEGACY_HOPS * SCAN_SECONDS * table_rules
+def worst_case(rule: TraceRule, backend: str, scanned: int) -> Cost:
+    """The cost of ``rule`` where at most ``scanned`` rules are gone through for a hop.
+
+    On legacy those are the entries of the largest table, on nf_tables the rules of the largest
+    chain.
+    """
+    per_packet = HOPS * HOP_SECONDS[backend]
+    per_packet += SCANNING_HOPS[backend] * SCAN_SECONDS[backend] * scanned
     share = None if rule.limit is None else per_packet * rule.limit * len(rule.families)
-    return Cost(per_packet, share, _refusal(rule, backend, share))
+    return Cost(per_packet, share, _refusal(rule, backend, per_packet, share))
 
 
-def _refusal(rule: TraceRule, backend: str, share: float | None) -> str | None:
+def _refusal(rule: TraceRule, backend: str, per_packet: float, share: float | None) -> str | None:
     if backend == "legacy" and share is None:
         return "on legacy a rule without a limit can hang the node"
     if backend == "legacy" and rule.is_wide:
         return "on legacy a rule that matches nearly every packet can slow the node"
+    if share is None and per_packet > BEARABLE_SECONDS:
+        each = _microseconds(per_packet)
+        return f"without a limit it can slow the node: each packet costs {each} CPU here"
     if share is not None and share > BEARABLE_SHARE:
         return f"its limit allows {share:.0%} of one core"
     return None
