@@ -427,3 +427,15 @@ def test_values_are_rebuilt_in_iptables_form():
     }
     rule = TraceRule.from_json(wanted)
     assert (rule.proto, rule.dport, rule.src) == ("tcp", "80", "10.0.0.0/8")
+
+
+def test_the_guard_removes_a_legacy_rule_when_no_descriptor_is_left(namespace):
+    """It takes a process, so the collector takes back the limit that somebody lowered."""
+    with live(namespace, threshold=1000) as session:
+        rule = expiring()._replace(proto="udp", limit=None)
+        add(session, rule, "legacy", override=True)
+        pid_limits(session.collector_pid, resource.RLIMIT_NOFILE, 3)
+        with flood(namespace, seconds=6):
+            wait_for(session, lambda: session.status.guard.tripped, 6)
+            wait_for(session, lambda: session.status.guard.trip.removed, 6)
+        assert namespace.trace_rules() == []

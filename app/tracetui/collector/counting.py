@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from tracetui.errors import Failure
-from tracetui.kernel.legacy_tables import KUBELET_CHAINS, LegacyTables, registered_tables
+from tracetui.kernel.legacy_tables import KUBELET_CHAINS, LegacyTables
 from tracetui.kernel.nf_tables import NfTables
 from tracetui.kernel.xtables import is_built_in
 
@@ -29,7 +29,7 @@ def legacy(tables: LegacyTables) -> TableCounts:
     sizes = [
         tables.size(family, table).entries
         for family in (4, 6)
-        for table in registered_tables(family)
+        for table in tables.registered(family)
     ]
     kubelet = any(tables.is_of_kubelet(family) for family in (4, 6))
     return TableCounts(sum(sizes), max(sizes, default=0), kubelet)

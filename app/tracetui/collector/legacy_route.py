@@ -51,8 +51,13 @@ class LegacyRoute:
 
     def is_needed(self, backend: str) -> bool:
         """Whether packets traced by a rule of ``backend`` can cross legacy tables."""
-        used = registered_tables(4) + registered_tables(6)
-        return self._wants_nflog and (backend == "legacy" or bool(used))
+        if not self._wants_nflog or backend == "legacy":
+            return self._wants_nflog
+        try:
+            return bool(registered_tables(4) + registered_tables(6))
+        except Failure:
+            # There may be some.
+            return True
 
     def open(self) -> Change:
         """Open the route, or take nflog now if it could not be had so far."""

@@ -13,8 +13,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from tracetui.errors import Failure, NotPermitted
 from tracetui.model.digest import digest
@@ -74,6 +73,8 @@ class LegacyTables:
         """Raises Failure where no socket is to be had."""
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._sockets: dict[int, socket.socket] = {}
+        # Open as long as this is: it is asked when no descriptor is left too.
+        self._names = {family: _opened(path) for family, path in _TABLE_NAMES.items()}
         for family, kind in ((4, socket.AF_INET), (6, socket.AF_INET6)):
             try:
                 self._sockets[family] = socket.socket(kind, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
@@ -82,15 +83,20 @@ class LegacyTables:
                     self.close()
                     raise Failure(f"no socket for legacy tables: {error.strerror}") from None
 
+    def registered(self, family: int) -> tuple[str, ...]:
+        """The tables of this namespace that packets cross; raises Failure."""
+        fd = self._names[family]
+        return () if fd is None else _read_names(fd)
+
     def size(self, family: int, table: str) -> TableSize:
         """How much a table holds, nothing if it is not registered; raises Failure."""
-        if table not in registered_tables(family):
+        if table not in self.registered(family):
             return TableSize(0, 0)
         return self._info(family, table).size
 
     def is_of_kubelet(self, family: int) -> bool:
         """Whether kubelet's marker chain is in the mangle table; raises Failure."""
-        if "mangle" not in registered_tables(family):
+        if "mangle" not in self.registered(family):
             return False
         _, entries = self._entries(family, "mangle")
         return any(name in entries for name in KUBELET_CHAINS)
@@ -100,7 +106,7 @@ class LegacyTables:
 
         A table that is not registered is not asked for: asking would register it.
         """
-        if "raw" not in registered_tables(family):
+        if "raw" not in self.registered(family):
             return []
         info, entries = self._entries(family, "raw")
         if b"TRACE\0" not in entries:
@@ -109,7 +115,7 @@ class LegacyTables:
 
     def chain_names(self, family: int) -> list[str]:
         """The user chains of the raw table; raises Failure."""
-        if "raw" not in registered_tables(family):
+        if "raw" not in self.registered(family):
             return []
         _, entries = self._entries(family, "raw")
         names = (name for _, name, _ in _targets(family, entries, len(entries)) if name)
@@ -119,6 +125,9 @@ class LegacyTables:
         """Give the sockets back."""
         for one in self._sockets.values():
             one.close()
+        for fd in self._names.values():
+            if fd is not None:
+                os.close(fd)
 
     def _entries(self, family: int, table: str) -> tuple[_Info, bytes]:
         """A table as the kernel has it, all of one moment."""
@@ -174,11 +183,34 @@ class LegacyTables:
 
 
 def registered_tables(family: int) -> tuple[str, ...]:
-    """The legacy tables of this namespace: those that packets cross, and that print hops."""
-    try:
-        return tuple(Path(_TABLE_NAMES[family]).read_text().split())
-    except OSError:
+    """The legacy tables of this thread's namespace: those that packets cross, and that print hops.
+
+    Raises Failure where that can't be looked at.
+    """
+    fd = _opened(_TABLE_NAMES[family])
+    if fd is None:
         return ()
+    try:
+        return _read_names(fd)
+    finally:
+        os.close(fd)
+
+
+def _opened(path: str) -> Optional[int]:
+    """A list of tables; None where the kernel has no legacy tables. Raises Failure."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Failure(f"legacy tables can't be looked at: {path}: {error.strerror}") from None
+
+
+def _read_names(fd: int) -> tuple[str, ...]:
+    try:
+        return tuple(os.pread(fd, 4096, 0).decode(errors="replace").split())
+    except OSError as error:
+        raise Failure(f"legacy tables can't be looked at: {error.strerror}") from None
 
 
 def _failure(family: int, table: str, error: OSError) -> Failure:
