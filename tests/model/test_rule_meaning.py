@@ -89,3 +89,105 @@ def test_a_port_that_is_no_number_contradicts_nothing(value):
 
 def test_a_rule_of_many_words_is_read_at_once():
     assert len(meaning(f"-A X {'-p tcp ' * 400_000}-j DROP").tests) == 400_000
+
+
+@pytest.mark.parametrize(
+    ("test", "address", "is_in"),
+    [
+        ("-s 0.0.0.2/0.0.0.255", "10.0.0.2", True),
+        ("-s 0.0.0.2/0.0.0.255", "0.0.0.3", False),
+        ("-s 0.1.0.0/0.255.255.255", "9.1.0.0", True),
+        ("-s 0.1.0.0/0.255.255.255", "0.1.0.1", False),
+        ("-s 10.0.1.0/255.0.255.0", "10.77.1.9", True),
+        ("-s 10.0.0.0/8", "10.1.2.3", True),
+        ("-s 10.0.0.1/32", "10.0.0.2", False),
+        ("-s 0.0.0.0/0", "1.2.3.4", True),
+        ("-s ::7/::ffff", "fd00::7", True),
+        ("-s ::7/::ffff", "fd00::8", False),
+        ("-s fd00::/8", "10.0.0.1", False),
+        ("-s 10.0.0.0/300", "10.0.0.0", True),
+    ],
+)
+def test_a_mask_is_compared_bit_by_bit_whatever_its_form(test, address, is_in):
+    """Python takes some masks for host masks: 0.0.0.2/0.0.0.255 was 0.0.0.0/24."""
+    packet = WEB._replace(src=address)
+    assert (contradiction(meaning(f"-A X {test} -j DROP"), packet, None, None) is None) is is_in
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ct status dnat accept",
+        "ct status snat,dnat accept",
+        "ct status & dnat == dnat accept",
+        "icmp type redirect accept",
+        "icmp type != redirect accept",
+        'log prefix "masquerade" accept',
+        'iifname "dnat" accept',
+        'iifname { "snat", "masquerade" } accept',
+        "ip saddr @dnat accept",
+        'ct helper set "redirect" accept',
+        'meta mark "snat" counter accept comment "redirect dnat"',
+        "ct mark set 0x1 accept",
+    ],
+)
+def test_a_word_that_is_a_value_is_no_statement(text):
+    said = meaning(text)
+    assert (said.target, said.changes) == ("ACCEPT", ())
+
+
+@pytest.mark.parametrize(
+    ("text", "changes"),
+    [
+        ("tcp dport 80 dnat ip to 10.0.0.1:8080", ("dst", "dport")),
+        ("ct status dnat masquerade random", ("src", "sport")),
+        ("icmp type redirect counter redirect to :80", ("dst", "dport")),
+        ("dnat to ip daddr map { 1.1.1.1 : 10.0.0.1, 1.1.1.2 : 10.0.0.2 }", ("dst", "dport")),
+        ("ip daddr set 10.0.0.1 udp sport set 53", ("dst", "sport")),
+        ("ip6 saddr set fd00::1 th dport set 1", ("src", "dport")),
+        ("meta mark set meta mark | 0x4000 accept", ("mark",)),
+        ("ip ttl set 1 ip6 hoplimit set 1", ("ttl", "ttl")),
+        ("add @seen { ip saddr set 5 }", ()),
+    ],
+)
+def test_a_statement_tells_what_it_rewrites(text, changes):
+    assert meaning(text).changes == changes
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tcp dport vmap { 22 : jump ssh, 443 : drop }",
+        "ip saddr . tcp dport vmap @verdicts",
+        "iifname vmap { \"eth0\" : goto wan, \"{ drop\" : accept } comment \"by port\"",
+        'tcp dport 81 goto { log prefix "a } b"; drop }',
+        "jump { ip saddr { 1.1.1.1, 2.2.2.2 } accept; counter }",
+    ],
+)
+def test_where_a_map_or_an_unnamed_chain_decides_the_text_names_no_target(text):
+    said = meaning(text)
+    assert (said.target, said.verdict, said.is_open) == (None, None, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("jump drop", "drop"),
+        ("tcp dport 22 goto accept", "accept"),
+        ('counter comment "drop" accept', "ACCEPT"),
+        ("meta l4proto { tcp, udp } counter continue", None),
+        ("queue flags bypass to 1-3", "QUEUE"),
+        ("reject with icmp type redirect", "REJECT"),
+        ("tcp dport { 22, 23 } counter packets 1 bytes 2 drop", "DROP"),
+        ('iifname "jump" ip saddr 10.0.0.1', None),
+    ],
+)
+def test_the_target_of_a_rule_of_nft_is_its_statement_s(text, target):
+    assert meaning(text).target == target
+
+
+def test_a_rule_begins_a_trace_by_its_statement_not_by_its_comment():
+    assert meaning("tcp dport 80 meta nftrace set 1").begins_trace
+    assert meaning("-A PREROUTING -p tcp -j TRACE").begins_trace
+    assert not meaning("meta nftrace set 0").begins_trace
+    assert not meaning('counter comment "meta nftrace set 1"').begins_trace

@@ -69,7 +69,8 @@ def test_words_of_iptables(text, words):
 
 def test_words_of_nft_know_no_escape():
     text = 'iifname "a b" jump a"b comment "ends in \\"'
-    assert rule_words.nft(text) == ["iifname", "a b", "jump", 'a"b', "comment", "ends in \\"]
+    words = [word.text for word in rule_words.nft_words(text)]
+    assert words == ["iifname", "a b", "jump", 'a"b', "comment", "ends in \\"]
     said = meaning('ip saddr 10.0.0.1 comment "drop it" accept')
     assert (said.target, said.comment) == ("ACCEPT", "drop it")
 
@@ -100,5 +101,5 @@ def test_a_quotation_whose_end_is_in_a_word_is_none():
 @given(st.text(alphabet='-Aj "\\a\n', max_size=200))
 def test_whatever_the_text_nothing_is_raised(text):
     list(saved_lines.whole_lines(text.split("\n")))
-    rule_words.nft(text)
+    rule_words.nft_words(text)
     meaning(f"-A {text}")

@@ -76,6 +76,6 @@ def _after_trace(chain: Chain, last: int) -> int:
     """The number behind the last TRACE rule before a place; that place itself without one."""
     for number in range(min(last - 1, len(chain.rules)), 0, -1):
         text = chain.rules[number - 1].text
-        if text and (meaning(text).target == "TRACE" or "nftrace set 1" in text):
+        if text and meaning(text).begins_trace:
             return number + 1
     return last

@@ -11,7 +11,7 @@ from collections import deque
 from functools import lru_cache
 from typing import NamedTuple, Optional
 
-from tracetui.model import rule_words
+from tracetui.model import nft_statements, rule_words
 from tracetui.model.header import Header
 
 STANDARD = frozenset(("ACCEPT", "DROP", "RETURN", "QUEUE"))
@@ -32,11 +32,6 @@ _CHANGES = {
     "NETMAP": ("src", "dst"), "MARK": ("mark",), "CONNMARK": ("mark",), "CONNSECMARK": ("mark",),
     "HMARK": ("mark",), "TTL": ("ttl",), "HL": ("ttl",), "DNPT": ("dst",), "SNPT": ("src",),
 }  # fmt: skip
-_NFT_CHANGES = {
-    "dnat": ("dst", "dport"), "redirect": ("dst", "dport"), "tproxy": ("dst", "dport"),
-    "snat": ("src", "sport"), "masquerade": ("src", "sport"),
-}  # fmt: skip
-_NFT_VERDICTS = ("accept", "drop", "return", "continue", "queue", "reject")
 _FLAGS = {
     "--protocol": "-p", "--source": "-s", "--destination": "-d", "--in-interface": "-i",
     "--out-interface": "-o", "--dport": "--dport", "--sport": "--sport",
@@ -44,9 +39,10 @@ _FLAGS = {
 }  # fmt: skip
 _TESTS = frozenset(("-p", "-s", "-d", "-i", "-o", "--dport", "--sport", "-f", "-m"))
 _HASH = re.compile(r"cali:[\w-]{16}$")
-_TEXTS = frozenset(
-    ("--comment", "--log-prefix", "--nflog-prefix", "--ulog-prefix", "--string", "--hex-string")
-)
+_TEXTS = frozenset((
+    "--comment", "--log-prefix", "--nflog-prefix", "--ulog-prefix", "--string", "--hex-string",
+    "--physdev-in", "--physdev-out", "--hashlimit-name", "--name", "--helper",
+))  # fmt: skip
 """Options whose value can look like an option."""
 _PORTS = re.compile(r"(?=.)([0-9]{0,5})(:?)([0-9]{0,5})")
 FIELD_OF = {"-s": 2, "-d": 3, "--sport": 4, "--dport": 5}
@@ -85,6 +81,10 @@ class Meaning(NamedTuple):
     """Fields of a packet it may rewrite."""
     destination: Optional[str]
     """``--to-destination``, where it is one address."""
+    is_open: bool = False
+    """Whether a map of nft's has the verdict, or a chain without a name follows."""
+    begins_trace: bool = False
+    """Whether it has the kernel trace the packet."""
 
     @property
     def is_hashed(self) -> bool:
@@ -94,6 +94,8 @@ class Meaning(NamedTuple):
     @property
     def verdict(self) -> Optional[str]:
         """In nft's words; None where the target is a chain or not known."""
+        if self.is_open:
+            return None
         if self.target is None or self.target in _CONTINUING:
             return "continue"
         return _VERDICTS.get(self.target)
@@ -102,8 +104,7 @@ class Meaning(NamedTuple):
 @lru_cache(maxsize=16384)
 def meaning(text: str) -> Meaning:
     """Read a rule as iptables-save or nft prints it."""
-    is_iptables = text.startswith("-A ")
-    return _iptables(rule_words.iptables(text)) if is_iptables else _nft(rule_words.nft(text))
+    return _iptables(rule_words.iptables(text)) if text.startswith("-A ") else _nft(text)
 
 
 def fits(test: Test, value: object) -> Optional[bool]:
@@ -167,24 +168,25 @@ def _iptables(words: list[str]) -> Meaning:
         tuple(tests),
         changes,
         destination,
+        False,
+        target == "TRACE",
     )
 
 
-def _nft(words: list[str]) -> Meaning:
-    comment = words[words.index("comment") + 1] if "comment" in words[:-1] else None
-    target, is_goto = None, False
-    changes: tuple[str, ...] = ()
-    for at, word in enumerate(words):
-        if word in ("jump", "goto") and at + 1 < len(words):
-            target, is_goto = words[at + 1], word == "goto"
-        elif word in _NFT_VERDICTS and words[at - 1 : at] != ["comment"]:
-            target = word.upper() if word != "continue" else None
-        changes += _NFT_CHANGES.get(word, ())
-        if words[at : at + 3] == ["meta", "mark", "set"]:
-            changes += ("mark",)
-        if words[at + 1 : at + 3] in (["ttl", "set"], ["hoplimit", "set"]):
-            changes += ("ttl",)
-    return Meaning(target, is_goto, comment, False, False, (), changes, None)
+def _nft(text: str) -> Meaning:
+    rule = nft_statements.read(text)
+    return Meaning(
+        rule.target,
+        rule.is_goto,
+        rule.comment,
+        False,
+        False,
+        (),
+        rule.changes,
+        None,
+        rule.is_open,
+        rule.begins_trace,
+    )
 
 
 def _passes(
@@ -214,10 +216,21 @@ def _is_protocol(proto: Optional[str], value: str) -> Optional[bool]:
 
 @lru_cache(maxsize=16384)
 def _is_within(address: str, network: str) -> Optional[bool]:
+    """Whether the bits that a mask names are those of a network, as the kernel compares them.
+
+    A mask need not be one of leading ones (``0.0.0.255``).
+    """
+    name, _, mask = network.partition("/")
     try:
-        return ipaddress.ip_address(address) in ipaddress.ip_network(network, strict=False)
+        one, other = ipaddress.ip_address(address), ipaddress.ip_address(name)
+        bits = int(ipaddress.ip_address(mask)) if not mask.isdecimal() and mask else None
+        size = one.max_prefixlen
+        if bits is None:
+            length = int(mask) if mask else size
+            bits = (1 << size) - (1 << max(0, size - length))
     except ValueError:
         return None
+    return one.version == other.version and int(one) & bits == int(other) & bits
 
 
 @lru_cache(maxsize=16384)

@@ -8,6 +8,7 @@ nft escapes nothing.
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 _RAW_NAME = r"(?:(?<=-[AENPjgio] )|(?<=--physdev-in )|(?<=--physdev-out ))\S+"
 _TEXT = r'"(?P<text>[^"\\]*(?:\\.[^"\\]*)*)"'
@@ -24,6 +25,18 @@ def iptables(text: str) -> list[str]:
     ]
 
 
-def nft(text: str) -> list[str]:
+class Word(NamedTuple):
+    """One word of a rule in nft's syntax."""
+
+    text: str
+    """Without its quotation marks."""
+    is_quoted: bool
+    """Whether it is text, and no word of the language."""
+
+
+def nft_words(text: str) -> list[Word]:
     """The words of a rule in nft's syntax."""
-    return [found[0] if found["text"] is None else found["text"] for found in _NFT.finditer(text)]
+    return [
+        Word(found[0], False) if found["text"] is None else Word(found["text"], True)
+        for found in _NFT.finditer(text)
+    ]
