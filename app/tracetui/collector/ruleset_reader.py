@@ -14,6 +14,7 @@ from tracetui.kernel import xtables
 from tracetui.kernel.nf_tables import ChainPlace, NfTables, Places, TablePlace
 from tracetui.kernel.xtables import Xtables
 from tracetui.kernel.xtables_lock import XtablesLock
+from tracetui.model import unnamed_chains
 
 NATIVE_RULES = 20_000
 """A table with more rules that are not iptables' is not read: nft takes 60 µs and 4 kB for each."""
@@ -184,7 +185,10 @@ class NftReader:
             chains = [chain for chain in places.chains if chain[:2] == table[:2]]
             rules = sum(len(chain.handles) for chain in chains)
             try:
-                if xtables.is_built_in(table.family, table.name) and table[:2] not in refused:
+                is_saved = xtables.is_built_in(table.family, table.name)
+                # nft has no listing of a chain without a name, but in the rule that leads there.
+                has_unnamed = any(unnamed_chains.is_unnamed(chain.name) for chain in chains)
+                if is_saved and table[:2] not in refused and not has_unnamed:
                     texts += [xtables.nft_chain(*chain[:3]) for chain in chains if chain.native]
                 elif rules > NATIVE_RULES:
                     warnings.append(f"table {table.family} {table.name} has {rules:,} rules")

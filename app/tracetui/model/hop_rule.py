@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Optional
 
+from tracetui.model import unnamed_chains
 from tracetui.model.explanation import HopExplanation
 from tracetui.model.header import Header
 from tracetui.model.history import CHANGED, KNOWN, PENDING, UNREAD, RulesetHistory
@@ -148,7 +149,9 @@ def _nft_hop(hop: Hop, history: RulesetHistory) -> HopExplanation:
         return HopExplanation(state, hop.verdict, chain=chain.value)
     found = history.rule(key[:2], hop.handle, hop.readings)
     if found.value is None:
-        return HopExplanation(found.state, hop.verdict)
+        # No listing that a user brings tells the handles in such a chain.
+        is_untold = hop.readings is None and unnamed_chains.is_unnamed(hop.chain)
+        return HopExplanation(UNREAD if is_untold else found.state, hop.verdict)
     where, rule = found.value
     if where != key:
         return HopExplanation(CHANGED, hop.verdict)

@@ -22,6 +22,8 @@ class ListedRule(NamedTuple):
     """How often it matched, where the listing said so."""
     is_native: bool = False
     """Whether iptables can't have made it; what iptables-save prints of it is not all of it."""
+    block: tuple[str, ...] = ()
+    """The rules of a chain without a name that it leads to (``jump { … }``), where listed."""
 
 
 class Chain(NamedTuple):
@@ -93,6 +95,7 @@ def _joined(one: Chain, other: Chain) -> Chain:
                 place.handle if text.handle is None else text.handle,
                 text.packets if text.packets is not None else place.packets,
                 place.is_native or text.is_native,
+                place.block or text.block,
             )
             for text, place in zip(texts.rules, places.rules)
         )

@@ -8,11 +8,14 @@ from typing import Optional
 
 from tracetui.model.ruleset import Chain, ChainKey, ListedRule, Ruleset
 
-_TABLE = re.compile(r"table (\S+) (\S+) \{(?: # handle \d+)?$")
+_TABLE = re.compile(r"table (\S+) (\S+) \{(?: # .*)?$")
+"""Behind the brace the handle, and the program that owns the table (table_print_declaration)."""
 _CHAIN = re.compile(r"chain (\S+) \{(?: # handle \d+)?$")
 _BASE = re.compile(r"type (\S+) hook (\S+) (?:device.* )?priority ([^;]{1,64});(?: policy (\w+);)?")
 _ABOUT = re.compile(r'(?:comment "[^"]*"|flags [\w,]+);?$')
 """What a table or chain says of itself."""
+_OPENS_CHAIN = re.compile(r"(?:^|\s)(?:jump|goto) \{$")
+"""The beginning of a rule that jumps to a chain without a name, whose rules follow."""
 _RULE = re.compile(r"(.*?)(?: # handle ([0-9]{1,20}))?$", re.DOTALL)
 _COUNTER = re.compile(r"\bcounter packets ([0-9]{1,20}) bytes [0-9]+")
 _LONGEST_QUOTATION = 4096
@@ -28,7 +31,9 @@ _HOOKS = {
 
 def is_listing(text: str) -> bool:
     """Whether a text begins as a listing of nft's does."""
-    first = next((line for line in text.split("\n") if line.strip()), "")
+    lines = (line.strip() for line in text.split("\n"))
+    # nft warns in a comment of a table that iptables-nft manages.
+    first = next((line for line in lines if line and not line.startswith("#")), "")
     return _TABLE.match(first) is not None
 
 
@@ -37,11 +42,8 @@ def parse(text: str) -> Ruleset:
     ruleset = Ruleset()
     table: tuple[str, str] | None = None
     key: ChainKey | None = None
-    rules: list[ListedRule] = []
-    policy: str | None = None
-    hook: str | None = None
-    priority: int | None = None
-    is_nat = is_dormant = False
+    chain, rules = Chain("", ()), _Rules()
+    is_dormant = False
     for line in _whole_lines(text):
         if line is None:
             table = key = None
@@ -50,19 +52,28 @@ def parse(text: str) -> Ruleset:
         elif key is None and line.startswith("flags ") and "dormant" in line:
             is_dormant = True
         elif table is not None and (found := _CHAIN.match(line)):
-            key, rules = ChainKey(*table, found[1]), []
-            policy, hook, priority, is_nat = None, None, None, False
-        elif key is not None and line == "}":
-            ruleset.chains[key] = Chain(key.name, tuple(rules), policy, hook, priority, is_nat)
+            key = ChainKey(*table, found[1])
+            chain, rules = Chain(key.name, ()), _Rules()
+        elif key is None:
+            continue
+        elif line == "}" and not rules.is_open:
+            ruleset.chains[key] = chain._replace(rules=tuple(rules.rules))
             key = None
-        elif key is not None and (found := _BASE.match(line)):
-            if is_dormant:
-                continue
-            hook, policy, is_nat = _HOOKS.get(found[2]), found[4] or "accept", found[1] == "nat"
-            priority = _priority(found[3])
-        elif key is not None and not _ABOUT.match(line) and (found := _RULE.match(line)):
-            rules.append(_rule(found[1], int(found[2]) if found[2] else None))
+        elif found := _BASE.match(line):
+            chain = chain if is_dormant else _base(chain, found)
+        elif not _ABOUT.match(line):
+            rules.take(line)
     return ruleset
+
+
+def _base(chain: Chain, found: re.Match[str]) -> Chain:
+    """A chain that is at a hook."""
+    return chain._replace(
+        hook=_HOOKS.get(found[2]),
+        policy=found[4] or "accept",
+        is_nat=found[1] == "nat",
+        priority=_priority(found[3]),
+    )
 
 
 def _priority(text: str) -> int | None:
@@ -82,6 +93,11 @@ def _whole_lines(text: str) -> Iterator[Optional[str]]:
     pieces: list[str] = []
     is_quoted, quoted, depth = False, 0, 0
     for line in text.split("\n"):
+        if not is_quoted and _TABLE.match(line.strip()):
+            # The name of a program in it can hold a quotation mark.
+            yield line.strip()
+            pieces, depth = [], 0
+            continue
         piece = f"\n{line}" if is_quoted else f" {line.strip()}" if pieces else line.strip()
         parts = piece.split('"')
         plain = "".join(parts[is_quoted::2])
@@ -101,10 +117,41 @@ def _whole_lines(text: str) -> Iterator[Optional[str]]:
 
 
 def _begins_block(plain: str) -> bool:
-    return plain.split(" # ")[0].endswith("{") and plain.count("{") == 1
+    return plain.split(" # ")[0].endswith("{") and (
+        plain.count("{") == 1 or _OPENS_CHAIN.search(plain) is not None
+    )
 
 
-def _rule(text: str, handle: int | None) -> ListedRule:
-    counter = _COUNTER.search(text)
-    packets = int(counter[1]) if counter is not None else None
-    return ListedRule(_COUNTER.sub("counter", text), handle, packets)
+class _Rules:
+    """The rules of one chain, and those in the braces of the rule that is being read."""
+
+    def __init__(self) -> None:
+        self.rules: list[ListedRule] = []
+        self._opening = ""
+        self._block: list[str] = []
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the rules of a chain without a name are being read."""
+        return bool(self._opening)
+
+    def take(self, line: str) -> None:
+        """Take in a line that is a rule, or begins or ends one."""
+        if self._opening:
+            if not line.startswith("}"):
+                self._block.append(_COUNTER.sub("counter", line))
+                return
+            line = f"{self._opening} {'; '.join(self._block)} {line}"
+        elif _OPENS_CHAIN.search(line):
+            self._opening = line
+            return
+        found = _RULE.match(line)
+        if found is not None:
+            handle = int(found[2]) if found[2] else None
+            counter = _COUNTER.search(self._opening or found[1])
+            packets = int(counter[1]) if counter is not None else None
+            text = _COUNTER.sub("counter", found[1])
+            self.rules.append(
+                ListedRule(text, handle, packets, bool(self._opening), tuple(self._block))
+            )
+        self._opening, self._block = "", []

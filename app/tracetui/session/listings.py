@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any, Optional
 
+from tracetui.model import unnamed_chains
 from tracetui.model.ruleset import ListedRule, Ruleset
 from tracetui.parse import nft_json, nft_places, nft_text, xtables_save
 
 _FAMILIES = {4: "ip", 6: "ip6"}
+_UNLISTED = ListedRule(None)
 
 
 def read(text: str) -> Optional[list[tuple[str, Ruleset]]]:
@@ -63,20 +65,23 @@ class Parts:
         save, native = self._save.chains, self._native.chains
         for key, chain in self._places.chains.items():
             yield
-            listed = {rule.handle: rule.text for rule in native[key].rules} if key in native else {}
+            listed = {rule.handle: rule for rule in native[key].rules} if key in native else {}
             saved = save[key].rules if key in save else ()
             if len(saved) != len(chain.rules):
                 saved = (ListedRule(None),) * len(chain.rules)
             rules = tuple(
-                place._replace(
-                    text=listed.get(place.handle)
-                    if place.is_native
-                    else text.text or listed.get(place.handle)
-                )
+                _with_text(place, text, listed.get(place.handle, _UNLISTED))
                 for place, text in zip(chain.rules, saved)
             )
             ruleset.chains[key] = chain._replace(rules=rules)
+        unnamed_chains.fill(ruleset)
         return ruleset
+
+
+def _with_text(place: ListedRule, saved: ListedRule, native: ListedRule) -> ListedRule:
+    """A rule with its text by iptables-save, or by nft where iptables can't have made it."""
+    text = native.text if place.is_native else saved.text or native.text
+    return place._replace(text=text, block=native.block)
 
 
 def _saved(text: str) -> tuple[str, Ruleset]:

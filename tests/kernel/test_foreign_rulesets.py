@@ -1,0 +1,120 @@
+"""Rulesets of programs that nobody here wrote, loaded into a namespace and met by real packets."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from tracetui.model.rule import TraceRule
+from tracetui.session.live import LiveSession
+
+from .tracing import explained, wait_for
+
+pytestmark = pytest.mark.kernel
+
+
+@contextmanager
+def traced_inside(namespace, backend="nft", chain="OUTPUT", **fields):
+    """A session whose rule traces what leaves the namespace, the rulesets read before."""
+    session = LiveSession(namespace.name, threshold=50_000)
+    try:
+        wait_for(session, lambda: session.is_ready)
+        rule = TraceRule(chain=chain, family=4, limit=None, expires=int(time.time()) + 120)
+        session.add_rule(rule._replace(**fields), backend, override=True)
+        wait_for(session, lambda: session.rules)
+        history = session.rulesets.histories[backend]
+        latest = history.latest
+        wait_for(session, lambda: history.latest >= min(latest + 1, 2))
+        yield session
+    finally:
+        session.close()
+
+
+@contextmanager
+def loaded_by_an_owner(namespace, script: str, table: str):
+    """A ruleset whose tables go when the program that loaded it does, as firewalld's."""
+    nft = subprocess.Popen(
+        ["ip", "netns", "exec", namespace.name, "nft", "-i"],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    try:
+        nft.stdin.write(script)
+        nft.stdin.flush()
+        end = time.monotonic() + 10
+        while "policy" not in namespace.run("nft", "list", "table", *table.split(), check=False):
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        yield
+    finally:
+        nft.stdin.close()
+        nft.wait(10)
+
+
+def udp_to(namespace, port: int, address: str = "127.0.0.1") -> None:
+    """Send a datagram; who sends hears of a drop at OUTPUT."""
+    namespace.run(
+        "python3", "-c",
+        "import socket, sys; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM);"
+        f"s.sendto(b'x', ('{address}', {port}))", check=False,
+    )  # fmt: skip
+
+
+def is_to(port: int):
+    return lambda packet: packet.header is not None and packet.header.dport == port
+
+
+def texts(packet, explanation, table: str) -> list[str | None]:
+    return [
+        here.rule.text if here.rule is not None else None
+        for hop, here in zip(packet.hops, explanation.hops)
+        if hop.table == table
+    ]
+
+
+def test_the_rules_of_a_table_with_an_owner_are_told(namespace):
+    script = (
+        "add table inet guarded { flags owner; }\n"
+        "add chain inet guarded filter_OUTPUT { type filter hook output priority 10; }\n"
+        "add rule inet guarded filter_OUTPUT udp dport 9998 reject with icmpx admin-prohibited\n"
+    )
+    with loaded_by_an_owner(namespace, script, "inet guarded"):
+        assert "progname nft" in namespace.run("nft", "-a", "list", "table", "inet", "guarded")
+        with traced_inside(namespace, proto="udp") as session:
+            udp_to(namespace, 9998)
+            packet, explanation = explained(session, is_to(9998))
+            assert texts(packet, explanation, "guarded") == [
+                "udp dport 9998 reject with icmpx admin-prohibited"
+            ]
+            assert explanation.verdict == "reject"
+
+
+def test_the_rules_of_an_unnamed_chain_are_told_and_shift_no_other(namespace):
+    for rule in (
+        "add table inet shop",
+        "add chain inet shop gate { type filter hook output priority 10; }",
+        "add rule inet shop gate udp dport 5000 jump { counter; ip daddr 10.0.0.1 drop; }",
+        "add rule inet shop gate udp dport { 9997, 9998 } jump "
+        '{ ip daddr 10.0.0.1 accept; ip daddr 127.0.0.1 counter comment "in"; return; }',
+        "add rule inet shop gate udp dport 9998 goto { drop; }",
+    ):
+        namespace.run("nft", rule)
+    with traced_inside(namespace, proto="udp") as session:
+        udp_to(namespace, 9998)
+        packet, explanation = explained(session, is_to(9998))
+        told = [
+            (here.number, here.rule.text)
+            for hop, here in zip(packet.hops, explanation.hops)
+            if hop.table == "shop"
+        ]
+        inner = 'ip daddr 10.0.0.1 accept; ip daddr 127.0.0.1 counter comment "in"; return'
+        assert told == [
+            (2, f"udp dport {{ 9997, 9998 }} jump {{ {inner} }}"),
+            (2, 'ip daddr 127.0.0.1 counter comment "in"'),
+            (3, "return"),
+            (3, "udp dport 9998 goto { drop }"),
+            (1, "drop"),
+        ]
+        assert explanation.verdict == "drop"
