@@ -268,7 +268,7 @@ PARSERS = {
         lambda text: list(saved_lines.whole_lines(text.split("\n"))), texts(material.SAVED)
     ),
     "rule_words.iptables": Fuzzed(rule_words.iptables, texts(material.RULES)),
-    "rule_words.nft_words": Fuzzed(rule_words.nft, texts(material.RULES)),
+    "rule_words.nft_words": Fuzzed(rule_words.nft_words, texts(material.RULES)),
     "journal.entry": Fuzzed(
         lambda text: (found := object_of(text)) and journal.entry(found), JOURNAL
     ),
