@@ -50,8 +50,9 @@ def check_ruleset(ruleset: Ruleset, size: int) -> None:
         assert policy is None or type(policy) is str
         assert hook in (None, *HOOKS)
         assert priority is None or type(priority) is int
-        for text, handle, packets, is_native in rules:
+        for text, handle, packets, is_native, block in rules:
             assert text is None or type(text) is str
+            assert all(type(inner) is str for inner in block)
             assert type(is_native) is bool
             assert {type(handle), type(packets)} <= {int, type(None)}
         check(chain, size)
