@@ -1,101 +1,28 @@
-"""What the chains are that programs write into a node's tables, by their names.
-
-Sources: kubernetes pkg/proxy/iptables/proxier.go; projectcalico/calico felix/rules/rule_defs.go;
-cilium pkg/datapath/iptables; moby daemon/libnetwork/drivers/bridge; istio tools/istio-iptables;
-cloudnativelabs/kube-router pkg/controllers/netpol; the others from the rules they write.
-"""
+"""What the chains are that programs write into a node's tables, in words."""
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+import re
+from typing import Optional
 
+from tracetui.model.chain_owners import BY_TABLE, EXACT, PREFIXES, SUBJECTS, ChainName
 from tracetui.model.rule_meaning import meaning
 from tracetui.model.ruleset import Chain
 
-
-class ChainName(NamedTuple):
-    """What a chain is."""
-
-    owner: str
-    """The program that writes it."""
-    kind: str
-    """What it stands for."""
-
-
-_EXACT = {
-    "KUBE-SERVICES": ChainName("kube-proxy", "all services"),
-    "KUBE-NODEPORTS": ChainName("kube-proxy", "node ports"),
-    "KUBE-POSTROUTING": ChainName("kube-proxy", "source NAT of service traffic"),
-    "KUBE-MARK-MASQ": ChainName("kube-proxy", "mark for source NAT"),
-    "KUBE-MARK-DROP": ChainName("kube-proxy", "mark to drop"),
-    "KUBE-FORWARD": ChainName("kube-proxy", "forwarding"),
-    "KUBE-FIREWALL": ChainName("kubelet", "firewall"),
-    "KUBE-PROXY-FIREWALL": ChainName("kube-proxy", "load balancers' source ranges"),
-    "KUBE-EXTERNAL-SERVICES": ChainName("kube-proxy", "external services without endpoints"),
-    "DOCKER": ChainName("Docker", "published ports"),
-    "DOCKER-USER": ChainName("Docker", "the user's own rules"),
-    "DOCKER-FORWARD": ChainName("Docker", "forwarding"),
-    "DOCKER-BRIDGE": ChainName("Docker", "by bridge"),
-    "DOCKER-CT": ChainName("Docker", "known connections"),
-    "DOCKER-INTERNAL": ChainName("Docker", "internal networks"),
-    "DOCKER_OUTPUT": ChainName("Docker", "its DNS, to it"),
-    "DOCKER_POSTROUTING": ChainName("Docker", "its DNS, from it"),
-    "IP-MASQ": ChainName("ip-masq-agent", "who is not masqueraded"),
-    "CNI-FORWARD": ChainName("CNI firewall plugin", "forwarding"),
-    "CNI-ADMIN": ChainName("CNI firewall plugin", "the user's own rules"),
-    "CNI-HOSTPORT-DNAT": ChainName("CNI portmap plugin", "host ports"),
-    "CNI-HOSTPORT-SETMARK": ChainName("CNI portmap plugin", "mark for source NAT"),
-    "CNI-HOSTPORT-MASQ": ChainName("CNI portmap plugin", "source NAT of host ports"),
-}  # fmt: skip
-_PREFIXES = (
-    ("KUBE-SVC-", ChainName("kube-proxy", "service")),
-    ("KUBE-SVL-", ChainName("kube-proxy", "service, local endpoints")),
-    ("KUBE-SEP-", ChainName("kube-proxy", "endpoint")),
-    ("KUBE-EXT-", ChainName("kube-proxy", "service from outside")),
-    ("KUBE-XLB-", ChainName("kube-proxy", "service from outside")),
-    ("KUBE-FW-", ChainName("kube-proxy", "load balancer's firewall")),
-    ("KUBE-NWPLCY-", ChainName("kube-router", "network policy")),
-    ("KUBE-POD-FW-", ChainName("kube-router", "policies of a pod")),
-    ("KUBE-ROUTER-", ChainName("kube-router", "hook")),
-    ("KUBE-IPTABLES-HINT", ChainName("kubelet", "marks the backend it uses")),
-    ("KUBE-KUBELET-CANARY", ChainName("kubelet", "tells whether rules were flushed")),
-    ("KUBE-PROXY-CANARY", ChainName("kube-proxy", "tells whether rules were flushed")),
-    ("cali-tw-", ChainName("Calico", "to workload")),
-    ("cali-fw-", ChainName("Calico", "from workload")),
-    ("cali-pi-", ChainName("Calico", "policy, inbound")),
-    ("cali-po-", ChainName("Calico", "policy, outbound")),
-    ("cali-pri-", ChainName("Calico", "profile, inbound")),
-    ("cali-pro-", ChainName("Calico", "profile, outbound")),
-    ("cali-gi-", ChainName("Calico", "policy group, inbound")),
-    ("cali-go-", ChainName("Calico", "policy group, outbound")),
-    ("cali-th-", ChainName("Calico", "to host endpoint")),
-    ("cali-fh-", ChainName("Calico", "from host endpoint")),
-    ("cali-", ChainName("Calico", "")),
-    ("CILIUM_", ChainName("Cilium", "")),
-    ("OLD_CILIUM_", ChainName("Cilium", "being replaced")),
-    ("DOCKER-ISOLATION-", ChainName("Docker", "isolation of networks")),
-    ("ISTIO_", ChainName("Istio", "")),
-    ("FLANNEL-", ChainName("flannel", "")),
-    ("FLANNEL_", ChainName("flannel", "")),
-    ("WEAVE", ChainName("Weave Net", "")),
-    ("ANTREA-", ChainName("Antrea", "")),
-    ("AWS-", ChainName("AWS VPC CNI", "")),
-    ("CNI-DN-", ChainName("CNI portmap plugin", "a pod's host ports")),
-    ("CNI-", ChainName("CNI bridge plugin", "source NAT of a pod")),
-    ("NETAVARK", ChainName("Podman", "")),
-    ("LIBVIRT_", ChainName("libvirt", "")),
-    ("ufw6-", ChainName("ufw", "")),
-    ("ufw-", ChainName("ufw", "")),
-    ("f2b-", ChainName("fail2ban", "jail")),
-    ("ts-", ChainName("Tailscale", "")),
+_OF_KUBE_PROXY = re.compile(
+    r"(?:service|endpoint|external|firewall)-[A-Z0-9]{8}-([^/]+/[^/]+)/[a-z]+/([^_]*)"
+    r"(?:__(.+)/([0-9]+))?"
 )
+"""``endpoint-5OJB2KTY-ns/name/tcp/port__10.0.0.1/80`` (proxier.go, servicePortEndpointChainName).
+
+Of an IPv6 address the colons are points there.
+"""
 
 
-def named(chain: str) -> Optional[ChainName]:
+def named(chain: str, table: Optional[str] = None) -> Optional[ChainName]:
     """What a chain of this name is; None for a name that no known program gives."""
-    if chain in _EXACT:
-        return _EXACT[chain]
-    return next((name for prefix, name in _PREFIXES if chain.startswith(prefix)), None)
+    found = _found(chain, table)
+    return None if found is None else found[1]
 
 
 def label(
@@ -103,20 +30,36 @@ def label(
     chain: Optional[Chain] = None,
     comment: Optional[str] = None,
     short: bool = False,
+    table: Optional[str] = None,
 ) -> str:
     """A chain in words: its kind, what it serves where a rule says so, and its owner.
 
     ``comment`` is that of the rule that leads there; ``short`` leaves the owner of a chain out
     that has a kind. Empty for a name that is not known.
     """
-    known = named(name)
-    if known is None:
+    found = _found(name, table)
+    if found is None:
         return ""
-    kind = f"{known.kind} {_subject(known, name, chain, comment)}".strip()
+    beginning, known = found
+    subject = _subject(known, name, chain, comment)
+    if beginning in SUBJECTS:
+        subject = name[len(beginning) :]
+    kind = f"{known.kind} {subject}".strip()
     return kind if kind and short else f"{kind} ({known.owner})" if kind else known.owner
 
 
+def _found(name: str, table: Optional[str]) -> Optional[tuple[str, ChainName]]:
+    """What a chain is, and the beginning of its name that tells it."""
+    if name in EXACT:
+        return name, EXACT[name]
+    beginnings = (*BY_TABLE.get(table or "", ()), *PREFIXES)
+    return next((one for one in beginnings if name.startswith(one[0])), None)
+
+
 def _subject(known: ChainName, name: str, chain: Optional[Chain], comment: Optional[str]) -> str:
+    of_kube_proxy = _OF_KUBE_PROXY.fullmatch(name)
+    if of_kube_proxy is not None:
+        return _of_kube_proxy(of_kube_proxy)
     if known.kind == "endpoint":
         for rule in chain.rules if chain is not None else ():
             if rule.text and (destination := meaning(rule.text).destination):
@@ -139,3 +82,12 @@ def _first_comment(chain: Optional[Chain]) -> Optional[str]:
         if rule.text and (comment := meaning(rule.text).comment):
             return comment
     return None
+
+
+def _of_kube_proxy(found: re.Match[str]) -> str:
+    """The service or the endpoint that a chain of kube-proxy's nft mode bears in its name."""
+    service, port_name, address, port = found.groups()
+    if address is None:
+        return f"{service}:{port_name}" if port_name else str(service)
+    is_v4 = address.count(".") == 3 and address.replace(".", "").isdigit()
+    return f"{address}:{port}" if is_v4 else f"[{address.replace('.', ':')}]:{port}"

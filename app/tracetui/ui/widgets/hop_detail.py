@@ -83,7 +83,7 @@ def _of_hop(packet: Packet, explanation: PacketExplanation, index: int, width: i
         count = len(here.chain.rules)
         told = f"  end of the chain, after {count:,} rule{'' if count == 1 else 's'}"
     comment = explanation.hops[index - 1].comment if index else None
-    if name := chain_names.label(hop.chain, here.chain, comment):
+    if name := chain_names.label(hop.chain, here.chain, comment, table=hop.table):
         told += f"  {name}"
     head.append(shown(told, width), style="not bold")
     parts = (_verdict(here.verdict, hop.backend), report.changes_text(explanation, index))
