@@ -160,3 +160,16 @@ parm:           hashsize:uint
 NF_LOG = " 2 nf_log_ipv4 (nf_log_ipv4,nfnetlink_log)\n10 NONE (nfnetlink_log)\n"
 MODULES_DEP = "kernel/net/netfilter/xt_TRACE.ko.xz: kernel/net/netfilter/x_tables.ko.xz\n"
 CONFIG = "CONFIG_NF_TABLES=y\n# CONFIG_NF_LOG_ARP is not set\nCONFIG_NF_LOG_SYSLOG=m\n"
+NFT_STATEMENTS = [
+    '{"match": {"op": "==", "left": {"&": [{"payload": {"protocol": "tcp", "field": "flags"}}, ["syn", "ack"]]}, "right": "syn"}}',
+    '{"match": {"op": "in", "left": {"concat": [{"ct": {"key": "mark"}}, {"meta": {"key": "iif"}}]}, "right": {"set": [{"concat": [{"range": [1, 5]}, "lo"]}]}}}',
+    '{"mangle": {"key": {"meta": {"key": "mark"}}, "value": {"<<": [{"|": [{"meta": {"key": "mark"}}, 16]}, 8]}}}',
+    '{"dnat": {"family": "ip", "addr": {"map": {"key": {"jhash": {"mod": 2, "seed": 3, "offset": 1, "expr": 1}}, "data": {"set": [[0, "10.0.0.1"]]}}}, "port": {"range": [1, 5]}, "flags": ["random"]}}',
+    '{"vmap": {"key": {"fib": {"result": "type", "flags": ["daddr"]}}, "data": {"set": [["local", {"jump": {"target": "x"}}], ["*", {"drop": null}]]}}}',
+    '{"set": {"op": "add", "elem": {"elem": {"val": 1, "timeout": 60}}, "set": "@s", "stmt": [{"limit": {"rate": 5, "burst": 9, "per": "second"}}]}}',
+    '{"log": {"prefix": "x", "level": "debug", "flags": ["tcp sequence", "skuid"]}}',
+    '{"reject": {"type": "icmpx", "expr": "port-unreachable"}}',
+    '"jump {\\n\\t\\tdrop\\n\\t\\t}"',
+    '{"queue": {"num": {"range": [1, 3]}, "flags": "bypass"}}',
+    "86400",
+]

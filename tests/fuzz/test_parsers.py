@@ -38,6 +38,8 @@ from tracetui.parse import (
     nflog,
     nft_header,
     nft_json,
+    nft_json_rule,
+    nft_json_values,
     nft_monitor,
     nft_places,
     nft_text,
@@ -181,6 +183,11 @@ def usual(line: str) -> object:
     return found
 
 
+NFT_STATEMENTS = json_texts(material.NFT_STATEMENTS) | texts(material.NFT_STATEMENTS)
+NOT_ITS_FORM = (
+    nft_json_values.Unknown, KeyError, TypeError, ValueError, AttributeError, IndexError,
+)  # fmt: skip
+"""What the writer of a statement takes from them, and leaves it JSON."""
 PARSERS = {
     "ethernet.addresses": Fuzzed(ethernet.addresses, binaries([bytes(range(14))])),
     "ethernet.printed": Fuzzed(
@@ -228,6 +235,29 @@ PARSERS = {
         texts(material.NFT_JSON) | json_texts(material.NFT_JSON),
         (ValueError,),
     ),
+    "nft_json_rule.block_of": Fuzzed(
+        lambda text: nft_json_rule.block_of([json.loads(text)]), NFT_STATEMENTS, (ValueError,)
+    ),
+    "nft_json_rule.rule_text": Fuzzed(
+        lambda text: nft_json_rule.rule_text([json.loads(text)], "x", "ip"),
+        NFT_STATEMENTS,
+        (ValueError,),
+    ),
+    "nft_json_rule.statement": Fuzzed(
+        lambda text: nft_json_rule.statement(json.loads(text)), NFT_STATEMENTS, (ValueError,)
+    ),
+    **{
+        f"nft_json_values.{function.__name__}": Fuzzed(
+            lambda text, function=function: function(json.loads(text)), NFT_STATEMENTS, NOT_ITS_FORM
+        )
+        for function in (
+            nft_json_values.duration,
+            nft_json_values.is_operation,
+            nft_json_values.kind_of,
+            nft_json_values.verdict,
+            nft_json_values.written,
+        )
+    },
     "nft_places.parse": Fuzzed(
         placed, texts(material.PLACES) | json_texts(material.PLACES), (ValueError,)
     ),

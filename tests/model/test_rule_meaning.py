@@ -159,6 +159,7 @@ def test_a_statement_tells_what_it_rewrites(text, changes):
     [
         "tcp dport vmap { 22 : jump ssh, 443 : drop }",
         "ip saddr . tcp dport vmap @verdicts",
+        "fib daddr . iif type vmap { unicast : accept, blackhole : drop }",
         'iifname vmap { "eth0" : goto wan, "{ drop" : accept } comment "by port"',
         'tcp dport 81 goto { log prefix "a } b"; drop }',
         "jump { ip saddr { 1.1.1.1, 2.2.2.2 } accept; counter }",

@@ -134,8 +134,8 @@ def test_nft_json_is_put_back_into_nft_s_words():
                 "expr": [{"xt": {"type": "match", "name": "comment"}}, {"drop": null}]}}]}"""
     rules = nft_json.parse(text).chains["inet", "t", "c"].rules
     assert rules[0].text == (
-        "ip daddr 10.0.0.0/8 tcp dport != { 80, 8000-8010 } counter meta mark set 7 "
-        'dnat to 10.1.2.3:8080 comment "hi"'
+        "ip daddr 10.0.0.0/8 tcp dport != { 80, 8000-8010 } counter meta mark set 0x00000007 "
+        'dnat ip to 10.1.2.3:8080 comment "hi"'
     )
     assert rules[0].packets == 4
     # An iptables match has no text in JSON: none is better than half of one.
@@ -172,7 +172,7 @@ def test_what_nft_json_says_is_not_altered():
         "limit rate over 100 kbytes/second": {
             "limit": {"rate": 100, "rate_unit": "kbytes", "per": "second", "inv": True}
         },
-        "tcp flags & (syn | rst) syn": {
+        "tcp flags syn / syn,rst": {
             "match": {
                 "op": "==",
                 "left": {"&": [{"payload": {"protocol": "tcp", "field": "flags"}}, ["syn", "rst"]]},
@@ -192,8 +192,8 @@ def test_what_nft_json_says_is_not_altered():
         },
         'log prefix "x" group 3': {"log": {"prefix": "x", "group": 3}},
         "ct count over 20": {"ct count": {"val": 20, "inv": True}},
-        'quota {"val": 3, "new": 1}': {"quota": {"val": 3, "new": 1}},
-        'limit {"rate": 1, "per": "second", "new": 2}': {
+        'json {"quota": {"val": 3, "new": 1}}': {"quota": {"val": 3, "new": 1}},
+        'json {"limit": {"rate": 1, "per": "second", "new": 2}}': {
             "limit": {"rate": 1, "per": "second", "new": 2}
         },
     }

@@ -23,6 +23,8 @@ _BEFORE_VALUES = frozenset((
     "set", "to", "with", "name", "map", "prefix", "level", "direction",
 ))  # fmt: skip
 """Behind one of these stands a value, whatever it reads like."""
+_JOINTS = frozenset(("vmap", "set"))
+"""These stand between two values (``fib daddr type vmap { … }``)."""
 _PORTS_OF = frozenset(("tcp", "udp", "udplite", "sctp", "dccp", "th"))
 _FIELDS = {
     **{(proto, "sport"): "sport" for proto in _PORTS_OF},
@@ -57,7 +59,7 @@ def read(text: str) -> NftRule:
     begins_trace = False
     for at, word in enumerate(words):
         after = words[at + 1] if at + 1 < len(words) else None
-        if word.is_quoted or (at and _is_value(words[at - 1])):
+        if word.is_quoted or (at and _is_value(words[at - 1], word)):
             continue
         if word.text in _LEADS and after is not None:
             is_goto, is_open = word.text == "goto", after.text == "{"
@@ -75,9 +77,11 @@ def read(text: str) -> NftRule:
     return NftRule(target, is_goto, is_open, comment, changes, begins_trace)
 
 
-def _is_value(before: Word) -> bool:
-    """Whether what follows a word is a value, or the name of a chain."""
-    return not before.is_quoted and (before.text in _BEFORE_VALUES or before.text in _LEADS)
+def _is_value(before: Word, word: Word) -> bool:
+    """Whether a word is a value, or the name of a chain, by the one before it."""
+    if before.is_quoted:
+        return False
+    return before.text in _LEADS or (before.text in _BEFORE_VALUES and word.text not in _JOINTS)
 
 
 def _set(left: list[Word]) -> tuple[str, ...]:

@@ -1,0 +1,280 @@
+"""Expressions of nft's JSON in nft's own syntax (libnftables-json(5), nft(8) EXPRESSIONS).
+
+A value is written as what it is compared with has it: a mark in hexadecimal digits, the name of an
+interface in quotation marks, flags with commas between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Union
+
+PLAIN, QUOTED, MARK, SECONDS, FLAGS = "plain", "quoted", "mark", "seconds", "flags"
+HEX, DSCP = "hexadecimal", "dscp"
+Kind = Union[str, tuple["Kind", ...]]
+"""How values of an expression are written; of a concatenation one for each part."""
+_META = {
+    **dict.fromkeys(
+        ("iif", "oif", "iifname", "oifname", "sdif", "sdifname", "iifgroup", "oifgroup", "iifkind",
+         "oifkind", "ibrname", "obrname", "ibriport", "obriport", "rtclassid", "time", "day",
+         "hour"), QUOTED,
+    ),
+    "mark": MARK,
+}  # fmt: skip
+_CT = {
+    "mark": MARK, "expiration": SECONDS, "helper": QUOTED, "label": QUOTED, "state": FLAGS,
+    "status": FLAGS, "event": FLAGS,
+}  # fmt: skip
+_FIELDS = {"flags": FLAGS, "dscp": DSCP}
+_UNQUALIFIED = frozenset(("iif", "oif", "iifname", "oifname", "iifgroup", "oifgroup"))
+"""Keys that nft prints without ``meta`` (src/meta.c, meta_key_is_unqualified)."""
+_RANK = {"<<": 1, ">>": 1, "&": 2, "^": 3, "|": 4}
+"""What binds closer has the smaller number."""
+_UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+
+
+class Unknown(Exception):
+    """JSON of a form that is not known here."""
+
+
+def kind_of(value: Any) -> Kind:
+    """How the values are written that an expression is compared with, or set to."""
+    if not isinstance(value, dict) or len(value) != 1:
+        return PLAIN
+    ((name, inner),) = value.items()
+    if name == "concat":
+        return tuple(kind_of(one) for one in inner)
+    if name in _RANK:
+        return kind_of(inner[0])
+    key = inner.get("key") if isinstance(inner, Mapping) else None
+    if name == "meta":
+        return _META.get(str(key), PLAIN)
+    if name == "ct":
+        return _CT.get(str(key), PLAIN)
+    if name == "payload":
+        return HEX if "base" in inner else _FIELDS.get(str(inner.get("field")), PLAIN)
+    if name == "fib":
+        return QUOTED if inner.get("result") in ("oif", "oifname") else PLAIN
+    of_key = {("rt", "classid"): QUOTED, ("socket", "mark"): MARK, ("socket", "cgroupv2"): QUOTED}
+    return QUOTED if name == "osf" else of_key.get((name, str(key)), PLAIN)
+
+
+def is_operation(value: Any) -> bool:
+    """Whether an expression is one of bits."""
+    return isinstance(value, dict) and len(value) == 1 and next(iter(value)) in _RANK
+
+
+def written(value: Any, kind: Kind = PLAIN, data: Kind = PLAIN) -> str:
+    """An expression; ``data`` is how the values of a map are written. Raises Unknown."""
+    if isinstance(value, list):
+        return ",".join([written(one, kind) for one in value])
+    if not isinstance(value, dict):
+        return _constant(value, kind)
+    if len(value) != 1:
+        raise Unknown
+    ((name, inner),) = value.items()
+    if name in _RANK:
+        return _operation(name, inner, kind)
+    structure = _STRUCTURES.get(name)
+    if structure is not None:
+        return structure(inner, kind, data)
+    writer = _WRITERS.get(name)
+    if writer is None:
+        raise Unknown
+    known, write = writer
+    if not isinstance(inner, dict) or not set(inner) <= known:
+        raise Unknown
+    return write(inner)
+
+
+def duration(seconds: int) -> str:
+    """Seconds as nft writes them: ``4d23h59m59s``."""
+    parts = []
+    for unit, size in _UNITS:
+        count, seconds = divmod(seconds, size)
+        parts += [f"{count}{unit}"] if count else []
+    return "".join(parts) or "0s"
+
+
+def verdict(value: Any) -> str:
+    """``accept``, ``jump CHAIN`` and the like, as an element of a map has it."""
+    ((name, inner),) = value.items()
+    if inner is None:
+        return str(name)
+    if name in ("jump", "goto") and set(inner) == {"target"}:
+        return f"{name} {inner['target']}"
+    raise Unknown
+
+
+def _constant(value: Any, kind: Kind) -> str:
+    if isinstance(value, bool):
+        return "exists" if value else "missing"
+    if isinstance(value, int):
+        number = _NUMBERS.get(str(kind))
+        return str(value) if number is None else number(value)
+    if not isinstance(value, str):
+        raise Unknown
+    # A reference to a set is none of its elements, and an index is no name.
+    is_quoted = kind == QUOTED and not value.startswith("@") and value not in ("*", "0")
+    return f'"{value}"' if is_quoted else value
+
+
+def _operation(name: str, sides: Any, kind: Kind) -> str:
+    kind = kind_of(sides[0]) if kind == PLAIN else kind
+    kinds = (kind, PLAIN) if name in ("<<", ">>") else (kind,) * len(sides)
+    return f" {name} ".join([_side(name, *pair) for pair in zip(sides, kinds)])
+
+
+def _side(name: str, side: Any, kind: Kind) -> str:
+    """One side of an operation; in brackets where it binds less close, as several flags do."""
+    if isinstance(side, list):
+        return f"({' | '.join([written(one, kind) for one in side])})"
+    text = written(side, kind)
+    if is_operation(side) and _RANK[next(iter(side))] > _RANK[name]:
+        return f"({text})"
+    return text
+
+
+def _range(sides: Any, kind: Kind, _: Kind) -> str:
+    low, high = sides
+    # nft writes numbers where JSON has names, as of ICMP types: those are not known here.
+    if any(isinstance(one, str) and one.replace("-", "").isalpha() for one in (low, high)):
+        raise Unknown
+    if kind == SECONDS:
+        return f"{int(low)}s-{int(high)}s"
+    return f"{written(low, kind)}-{written(high, kind)}"
+
+
+def _concat(parts: Any, kind: Kind, _: Kind) -> str:
+    kinds = kind if isinstance(kind, tuple) else (PLAIN,) * len(parts)
+    return " . ".join([written(*pair) for pair in zip(parts, kinds)])
+
+
+def _set(elements: Any, kind: Kind, data: Kind) -> str:
+    listed = elements if isinstance(elements, list) else [elements]
+    return f"{{ {', '.join([_element(one, kind, data) for one in listed])} }}"
+
+
+def _element(value: Any, kind: Kind, data: Kind) -> str:
+    """An element of a set, or of a map, which is a pair."""
+    if isinstance(value, list) and len(value) == 2:
+        key, other = value
+        is_verdict = isinstance(other, dict) and set(other) <= _VERDICTS
+        there = verdict(other) if is_verdict else written(other, data)
+        return f"{_element(key, kind, data)} : {there}"
+    return written(value, kind)
+
+
+def _elem(inner: Any, kind: Kind, _: Kind) -> str:
+    if not isinstance(inner, dict) or not set(inner) <= {"val", "timeout", "expires", "comment"}:
+        raise Unknown
+    text = written(inner["val"], kind)
+    if "timeout" in inner:
+        text += f" timeout {duration(inner['timeout'])}"
+    return text if "comment" not in inner else f'{text} comment "{inner["comment"]}"'
+
+
+def _prefix(inner: Any, kind: Kind, _: Kind) -> str:
+    return f"{written(inner['addr'], kind)}/{inner['len']}"
+
+
+def _map(inner: Any, _: Kind, data: Kind) -> str:
+    key = inner["key"]
+    return f"{written(key)} map {written(inner['data'], kind_of(key), data)}"
+
+
+def _payload(inner: Mapping[str, Any]) -> str:
+    if "base" in inner:
+        return f"@{inner['base']},{inner['offset']},{inner['len']}"
+    return f"{inner['protocol']} {inner['field']}"
+
+
+def _meta(inner: Mapping[str, Any]) -> str:
+    key = str(inner["key"])
+    return key if key in _UNQUALIFIED else f"meta {key}"
+
+
+def _ct(inner: Mapping[str, Any]) -> str:
+    words = (inner.get("dir"), inner.get("family"), inner["key"])
+    return " ".join(["ct", *(str(word) for word in words if word)])
+
+
+def _tcp_option(inner: Mapping[str, Any]) -> str:
+    if "base" in inner:
+        return f"tcp option @{inner['base']},{inner['offset']},{inner['len']}"
+    return " ".join(["tcp option", *_names(inner)])
+
+
+def _names(inner: Mapping[str, Any]) -> list[str]:
+    return [str(inner[key]) for key in ("name", "field") if key in inner]
+
+
+def _exthdr(inner: Mapping[str, Any]) -> str:
+    return " ".join(_names(inner) if "field" in inner else ["exthdr", *_names(inner)])
+
+
+def _fib(inner: Mapping[str, Any]) -> str:
+    flags = inner.get("flags", [])
+    listed = flags if isinstance(flags, list) else [flags]
+    return " ".join(["fib", " . ".join(map(str, listed)), str(inner["result"])])
+
+
+def _rt(inner: Mapping[str, Any]) -> str:
+    return " ".join(["rt", *(str(inner[key]) for key in ("family", "key") if key in inner)])
+
+
+def _ipsec(inner: Mapping[str, Any]) -> str:
+    number = f"spnum {inner['spnum']}" if inner.get("spnum") else ""
+    words = ("ipsec", inner["dir"], number, inner.get("family"), inner["key"])
+    return " ".join([str(word) for word in words if word])
+
+
+def _osf(inner: Mapping[str, Any]) -> str:
+    ttl = f"ttl {inner['ttl']} " if "ttl" in inner else ""
+    return f"osf {ttl}{inner['key']}"
+
+
+def _numgen(inner: Mapping[str, Any]) -> str:
+    offset = f" offset {inner['offset']}" if inner.get("offset") else ""
+    return f"numgen {inner['mode']} mod {inner['mod']}{offset}"
+
+
+def _jhash(inner: Mapping[str, Any]) -> str:
+    seed = f" seed 0x{inner['seed']:x}" if "seed" in inner else ""
+    offset = f" offset {inner['offset']}" if inner.get("offset") else ""
+    return f"jhash {written(inner['expr'])} mod {inner['mod']}{seed}{offset}"
+
+
+def _symhash(inner: Mapping[str, Any]) -> str:
+    offset = f" offset {inner['offset']}" if inner.get("offset") else ""
+    return f"symhash mod {inner['mod']}{offset}"
+
+
+_NUMBERS: dict[str, Callable[[int], str]] = {
+    MARK: lambda value: f"0x{value:08x}", SECONDS: duration, FLAGS: hex, HEX: hex,
+    DSCP: lambda value: f"0x{value:02x}",
+}  # fmt: skip
+_VERDICTS = frozenset(("accept", "drop", "continue", "return", "jump", "goto", "queue"))
+_STRUCTURES: dict[str, Callable[[Any, Kind, Kind], str]] = {
+    "range": _range, "concat": _concat, "set": _set, "elem": _elem, "prefix": _prefix, "map": _map,
+}  # fmt: skip
+_WRITERS: dict[str, tuple[frozenset[str], Callable[[Mapping[str, Any]], str]]] = {
+    "payload": (frozenset(("protocol", "field", "base", "offset", "len")), _payload),
+    "meta": (frozenset(("key",)), _meta),
+    "ct": (frozenset(("key", "dir", "family")), _ct),
+    "tcp option": (frozenset(("name", "field", "base", "offset", "len")), _tcp_option),
+    "ip option": (frozenset(("name", "field")), lambda one: " ".join(["ip option", *_names(one)])),
+    "sctp chunk": (
+        frozenset(("name", "field")), lambda one: " ".join(["sctp chunk", *_names(one)])
+    ),
+    "exthdr": (frozenset(("name", "field")), _exthdr),
+    "fib": (frozenset(("result", "flags")), _fib),
+    "rt": (frozenset(("key", "family")), _rt),
+    "socket": (frozenset(("key",)), lambda one: f"socket {one['key']}"),
+    "osf": (frozenset(("key", "ttl")), _osf),
+    "ipsec": (frozenset(("key", "dir", "spnum", "family")), _ipsec),
+    "numgen": (frozenset(("mode", "mod", "offset")), _numgen),
+    "jhash": (frozenset(("mod", "seed", "offset", "expr")), _jhash),
+    "symhash": (frozenset(("mod", "offset")), _symhash),
+}  # fmt: skip
+"""How an expression is written that has no other keys than these."""
