@@ -118,3 +118,29 @@ def test_the_rules_of_an_unnamed_chain_are_told_and_shift_no_other(namespace):
             (1, "drop"),
         ]
         assert explanation.verdict == "drop"
+
+
+def test_what_came_while_a_big_set_was_being_listed_is_explained_in_the_end(namespace, tmp_path):
+    """Elements are fetched whether wanted or not (nft 1.0); a hop of that while had no text."""
+    elements = ",".join(f"10.{at >> 16}.{at >> 8 & 255}.{at & 255}" for at in range(30_000))
+    script = tmp_path / "big.nft"
+    script.write_text(
+        "table inet shop {\n"
+        f" set blocked {{ type ipv4_addr; elements = {{ {elements} }}; }}\n"
+        " chain gate { type filter hook output priority 10;\n"
+        "  udp dport 9998 ip daddr @blocked drop\n"
+        "  udp dport 9998 reject\n }\n}\n"
+    )
+    namespace.run("nft", "-f", str(script))
+    session = LiveSession(namespace.name, threshold=50_000)
+    try:
+        wait_for(session, lambda: session.is_ready)
+        rule = TraceRule(chain="OUTPUT", family=4, proto="udp", expires=int(time.time()) + 120)
+        session.add_rule(rule, "nft", override=True)
+        wait_for(session, lambda: session.rulesets.histories["nft"].latest)
+        udp_to(namespace, 9998)
+        packet, explanation = explained(session, is_to(9998))
+        assert texts(packet, explanation, "shop") == ["udp dport 9998 reject"]
+        assert explanation.verdict == "reject"
+    finally:
+        session.close()

@@ -5,19 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol
 
+from tracetui.collector.native_texts import NativeTexts
 from tracetui.errors import Failure, NotPermitted
 from tracetui.kernel import xtables
 from tracetui.kernel.nf_tables import ChainPlace, NfTables, Places, TablePlace
 from tracetui.kernel.xtables import Xtables
 from tracetui.kernel.xtables_lock import XtablesLock
-from tracetui.model import unnamed_chains
 
-NATIVE_RULES = 20_000
-"""A table with more rules that are not iptables' is not read: nft takes 60 µs and 4 kB for each."""
 MOST_RULES = 150_000
 """Rules and jumps of nf_tables. Of 250,000 in one chain the kernel tells in 27 seconds, and
 iptables-nft-save needs as long."""
@@ -42,6 +41,10 @@ class Outcome(NamedTuple):
     """Texts, each with what it is."""
     warning: str = ""
     """What could not be read; empty if nothing."""
+    listing: float = 0.0
+    """Seconds of it that nft took for texts that are kept from now on."""
+    again: float | None = None
+    """Monotonic seconds from which a reading finds texts that this one left out; None if none."""
 
 
 class Reader(Protocol):
@@ -112,6 +115,8 @@ class NftReader:
         self._commands = commands
         self._nf_tables: NfTables | None = None
         self._known: int | None = None
+        self._texts = NativeTexts()
+        self._is_first = True
 
     def read(self, whole: bool) -> Outcome | None:
         """Read every table of every family, where the generation is another; raises Failure."""
@@ -122,8 +127,10 @@ class NftReader:
             raise
         except Failure:
             return self._nothing()
-        if before == self._known:
-            return Outcome(True, True)
+        texts = self._texts
+        again = texts.due if texts.is_incomplete else None
+        if before == self._known and (again is None or time.monotonic() < again):
+            return Outcome(True, True, again=again)
         if not whole:
             return None
         _check_count(kernel.most_rules()[0])
@@ -140,7 +147,8 @@ class NftReader:
         self._known = before if after == before else None
         parts.append(({"what": "places", "backend": "nft"}, _to_json(places)))
         _check_size(parts)
-        return Outcome(False, True, tuple(parts), "; ".join(warnings))
+        again = texts.due if texts.is_incomplete else None
+        return Outcome(False, True, tuple(parts), "; ".join(warnings), texts.seconds, again)
 
     def forget(self) -> None:
         """Have the next outcome be whole."""
@@ -174,28 +182,17 @@ class NftReader:
         saves: list[tuple[Mapping[str, Any], str]],
         warnings: list[str],
     ) -> list[tuple[Mapping[str, Any], str]]:
-        """What nft lists of the tables, and single chains, that iptables can't list."""
+        """What nft lists of the tables, and single chains, that iptables can't list.
+
+        The first reading leaves out what may take long: hops stand behind it at once.
+        """
         refused = {
             ("ip6" if head["family"] == 6 else "ip", name)
             for head, text in saves
             for name in _INCOMPATIBLE.findall(text)
         }
-        texts: list[str] = []
-        for table in places.tables:
-            chains = [chain for chain in places.chains if chain[:2] == table[:2]]
-            rules = sum(len(chain.handles) for chain in chains)
-            try:
-                is_saved = xtables.is_built_in(table.family, table.name)
-                # nft has no listing of a chain without a name, but in the rule that leads there.
-                has_unnamed = any(unnamed_chains.is_unnamed(chain.name) for chain in chains)
-                if is_saved and table[:2] not in refused and not has_unnamed:
-                    texts += [xtables.nft_chain(*chain[:3]) for chain in chains if chain.native]
-                elif rules > NATIVE_RULES:
-                    warnings.append(f"table {table.family} {table.name} has {rules:,} rules")
-                else:
-                    texts.append(xtables.nft_table(table.family, table.name))
-            except Failure as error:
-                warnings.append(str(error))
+        texts = self._texts.of(places, refused, warnings, may_ask=not self._is_first)
+        self._is_first = False
         return [({"what": "native", "backend": "nft"}, text) for text in texts]
 
 

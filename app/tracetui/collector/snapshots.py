@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from tracetui.collector import frames
 from tracetui.collector.mailbox import Mailbox
+from tracetui.collector.native_texts import SHARE
 from tracetui.collector.outbox import Outbox
 from tracetui.collector.reception import Reception
 from tracetui.collector.ruleset_reader import Outcome, Reader
@@ -27,8 +28,8 @@ from tracetui.kernel.xtables import Xtables
 
 PAUSE = {"legacy": 1.0, "nft": 0.5}
 """Seconds between two readings at least. On nft most of them only ask for the generation."""
-SHARE = 0.1
-"""The part of one core that readings may take."""
+LONG_SECONDS = 2.0
+"""A reading that takes longer than this is told of: until it ends rules have no text."""
 
 
 class Teller(Protocol):
@@ -55,6 +56,12 @@ class _State:
         self.hops = 0
         """Hops received when the last one began."""
         self.refusal = ""
+        self.again = float("inf")
+        """Monotonic seconds at which a reading is wanted for what the last one left out."""
+        self.began = 0.0
+        """Monotonic seconds at which the last one began."""
+        self.is_told = False
+        """Whether the user was told that they take long."""
 
 
 class Snapshots:
@@ -88,15 +95,22 @@ class Snapshots:
     def tick(self, now: float) -> None:
         """Begin what is due; ``now`` is monotonic seconds."""
         for backend, state in self._states.items():
+            if now >= state.again:
+                state.wanted, state.again = True, float("inf")
             if not state.busy and now >= state.due and self._is_wanted(backend, state):
                 self._begin(backend, state)
+            if state.busy and not state.is_told and now >= state.began + LONG_SECONDS:
+                state.is_told = True
+                self._teller.say("information", f"{backend} rules are being read: it takes long")
 
     def next_due(self) -> float:
         """Monotonic seconds at which :meth:`tick` has something to do; infinite for never."""
-        return min(
-            (s.due for b, s in self._states.items() if not s.busy and self._is_wanted(b, s)),
-            default=float("inf"),
-        )
+        return min(self._due(backend, state) for backend, state in self._states.items())
+
+    def _due(self, backend: str, state: _State) -> float:
+        if state.busy:
+            return float("inf") if state.is_told else state.began + LONG_SECONDS
+        return state.due if self._is_wanted(backend, state) else max(state.due, state.again)
 
     def list_chain(self, order: Mapping[str, Any]) -> None:
         """Send one chain with its counters as it is now; what is wrong with it is sent as well."""
@@ -117,7 +131,7 @@ class Snapshots:
             # A hop that nobody could place before or after it would follow.
             state.due = time.monotonic() + PAUSE[backend]
             return
-        state.busy, state.wanted = True, False
+        state.busy, state.wanted, state.began = True, False, time.monotonic()
         state.hops = self._reception.hops_of[backend]
         state.worker.submit(partial(self._read, backend, state))
 
@@ -146,7 +160,12 @@ class Snapshots:
             state.wanted = True
         # A reading that found nothing new was cheap on nft, and whole on legacy.
         elif backend == "legacy" or isinstance(outcome, Failure) or not outcome.same:
-            state.whole_due = now + max(PAUSE[backend], seconds / SHARE) * jitter
+            cost = seconds if isinstance(outcome, Failure) else seconds - outcome.listing
+            state.whole_due = now + max(PAUSE[backend], cost / SHARE) * jitter
+        if isinstance(outcome, Outcome) and outcome.again is not None:
+            state.again = outcome.again
+            # What was left out the first time is not waited for.
+            state.whole_due = min(state.whole_due, max(now, outcome.again))
         if not isinstance(outcome, Outcome) or not self._send(backend, state, outcome):
             self._mark(backend, state, "cancel")
         if isinstance(outcome, Failure):
@@ -158,7 +177,12 @@ class Snapshots:
         """Send what a reading found, behind every hop of before its end; False without room."""
         drained = self._reception.drain(backend)
         sent = all(self._outbox.put_text(head, text) for head, text in outcome.parts)
-        values = {"same": outcome.same, "continuous": outcome.continuous, "drained": drained}
+        values = {
+            "same": outcome.same,
+            "continuous": outcome.continuous,
+            "drained": drained,
+            "more": outcome.again is not None,
+        }
         if not sent or not self._mark(backend, state, "end", **values):
             state.reader.forget()
             return False

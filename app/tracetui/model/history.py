@@ -40,6 +40,8 @@ class Reading(NamedTuple):
     """Whether nothing can have changed and changed back since the reading before it."""
     ruleset: Optional[Ruleset]
     """What it found; None for what the one before it found."""
+    has_more: bool = False
+    """Whether it left texts out that a later one has."""
 
 
 class Found(Generic[Value]):
@@ -94,6 +96,18 @@ class _Spans(Generic[Value]):
         """The first reading that found what the newest that found anything did; 0 for none."""
         return self._spans[-1].first if self._spans else 0
 
+    def complete(self, value: Value) -> None:
+        """Have what the newest reading found be this: the same, and more is known of it."""
+        newest = self._spans[-1] if self._spans else None
+        if newest is not None and newest.last is None:
+            newest.value = value
+
+    @property
+    def newest(self) -> Optional[Value]:
+        """What the newest reading found; None for nothing."""
+        newest = self._spans[-1] if self._spans else None
+        return newest.value if newest is not None and newest.last is None else None
+
     def at(self, number: int) -> Optional[_Span[Value]]:
         """What a reading found there."""
         span = next((one for one in reversed(self._spans) if one.first <= number), None)
@@ -130,6 +144,9 @@ def _placed_within(known: list[_Placed], window: Window) -> Found[tuple[ChainKey
     """What a rule was like within a window; changed, if it was not the same all the time."""
     after, before = window
     there = [placed for placed in known if placed.first <= before]
+    if not there and known:
+        # A handle is not given twice: what was listed later is what it was.
+        return Found(KNOWN, known[0][1:])
     if not there or (len(there) > 1 and there[-1].first > after):
         return Found(CHANGED)
     return Found(KNOWN, there[-1][1:])
@@ -156,6 +173,9 @@ class RulesetHistory:
         """The last reading of those that found a chain which is forgotten now."""
         self._logged = LoggedPlaces()
         self._fixed: Optional[Ruleset] = None
+        self._untold: set[_RuleKey] = set()
+        """Rules that are there and have no text so far."""
+        self._has_more = False
         self.is_ended = False
         """Whether no more readings come."""
 
@@ -203,6 +223,8 @@ class RulesetHistory:
         if not reading.continuous:
             self._weak.append(number)
         if reading.ruleset is not None:
+            self._has_more = reading.has_more
+            self._untold.clear()
             yield from self._take_ruleset(number, reading.ruleset)
         self.latest = number
 
@@ -267,7 +289,10 @@ class RulesetHistory:
             return Found(CHANGED)
         if before > self.latest:
             return Found(UNREAD if self.is_ended else PENDING)
-        return _placed_within(self._rules.get((*table, span.value, handle), []), window)
+        rule_key = (*table, span.value, handle)
+        if rule_key in self._untold:
+            return Found(PENDING if self._has_more and not self.is_ended else UNREAD)
+        return _placed_within(self._rules.get(rule_key, []), window)
 
     def base_chains(self, window: Optional[Window]) -> Optional[list[tuple[ChainKey, Chain]]]:
         """Every base chain that was there; None where that is not known for sure."""
@@ -304,11 +329,12 @@ class RulesetHistory:
         for key in self._open - ruleset.chains.keys():
             self._take_chain(number, key, None)
             yield
-        for key, chain in ruleset.chains.items():
+        for key, found in ruleset.chains.items():
+            instance = ruleset.instances.get((key.family, key.table))
+            chain = found if instance is None else self._with_known_texts(key, instance, found)
             self._take_chain(number, key, chain)
             if chain.is_base:
                 self._base.add(key)
-            instance = ruleset.instances.get((key.family, key.table))
             if instance is not None:
                 self._remember(number, key, instance, chain)
             yield
@@ -317,8 +343,12 @@ class RulesetHistory:
     def _take_chain(self, number: int, key: ChainKey, chain: Optional[Chain]) -> None:
         """Note what a reading found at a place; what is long gone is forgotten."""
         spans = self._chains.setdefault(key, _Spans())
+        newest = spans.newest
+        is_completed = chain is not None and newest is not None and chain.completes(newest)
+        if chain is not None and is_completed:
+            spans.complete(chain)
         ended = spans.take(number, chain)
-        if chain is not None and spans.began == number:
+        if chain is not None and (is_completed or spans.began == number):
             self._logged.note(chain)
         if ended is None:
             return
@@ -326,6 +356,17 @@ class RulesetHistory:
         self._gone_rules += 1 + len(ended.value.rules)
         while self._gone_rules > RULES_KEPT:
             self._forget_oldest()
+
+    def _with_known_texts(self, key: ChainKey, instance: int, chain: Chain) -> Chain:
+        """A chain with the texts of earlier readings where this one was not given them."""
+        if all(rule.text is not None or rule.handle is None for rule in chain.rules):
+            return chain
+        rules = []
+        for rule in chain.rules:
+            known = self._rules.get((key.family, key.table, instance, rule.handle or 0), [])
+            is_untold = rule.text is None and bool(known) and known[-1].key == key
+            rules.append(known[-1].rule if is_untold else rule)
+        return chain._replace(rules=tuple(rules))
 
     def _forget_oldest(self) -> None:
         """Forget the chain that was gone first, and its rules that stand nowhere since."""
@@ -354,7 +395,9 @@ class RulesetHistory:
 
     def _remember(self, number: int, key: ChainKey, instance: int, chain: Chain) -> None:
         for rule in chain.rules:
-            if rule.handle is not None and rule.text is not None:
+            if rule.handle is not None and rule.text is None:
+                self._untold.add((key.family, key.table, instance, rule.handle))
+            elif rule.handle is not None:
                 known = self._rules.setdefault((key.family, key.table, instance, rule.handle), [])
                 # A rule stays what it is, but a chain that it is in or leads to can be renamed.
                 if not known or known[-1][1:] != (key, rule):

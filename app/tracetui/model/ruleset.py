@@ -45,6 +45,16 @@ class Chain(NamedTuple):
         """Whether packets enter it from a hook."""
         return self.policy is not None
 
+    def completes(self, other: Chain) -> bool:
+        """Whether it is the same nft chain, and some of its rules got their text since."""
+        if self[2:] != other[2:] or len(self.rules) != len(other.rules):
+            return False
+        pairs = list(zip(self.rules, other.rules))
+        return any(two.text is None for _, two in pairs) and all(
+            one.handle is not None and one.handle == two.handle and two.text in (None, one.text)
+            for one, two in pairs
+        )
+
 
 class ChainKey(NamedTuple):
     """Where a chain is, within one backend."""

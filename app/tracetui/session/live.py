@@ -163,6 +163,10 @@ class LiveSession:
         """The newest listing of a chain that was asked for; None before it came."""
         return self._listings.get(place)
 
+    def read_rulesets(self) -> None:
+        """Have the node's rules read once more, soon."""
+        self._order("read")
+
     def take_readings(self) -> list[dict[str, Any]]:
         """The rulesets read since the last call, each as it is recorded."""
         taken = self._readings or []

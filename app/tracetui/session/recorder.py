@@ -74,13 +74,23 @@ class Recorder:
         self._settle(packets)
 
     def _settle(self, packets: Optional[int]) -> None:
-        """Wait a moment for what the last packets met."""
-        known, end = self._waiting, time.monotonic() + SETTLE_SECONDS
-        while known & self._waiting and time.monotonic() < end and not self._session.ended:
+        """Wait a moment for what the last packets met, and longer for rules being read."""
+        self._session.read_rulesets()
+        known, began = self._waiting, time.monotonic()
+        while known & self._waiting and not self._session.ended:
+            waited = time.monotonic() - began
+            if waited >= PATIENCE_SECONDS or (waited >= SETTLE_SECONDS and not self._is_pending):
+                break
             self._session.poll()
             self._note(time.monotonic())
             self._hand_on(time.monotonic(), packets)
             time.sleep(STEP_SECONDS)
+
+    @property
+    def _is_pending(self) -> bool:
+        """Whether a packet that is not written yet met rules that are being read."""
+        waiting = [packet for packet, _ in (*self._restless.values(), *self._quiet.values())]
+        return any(self._session.explain(packet).is_pending for packet in waiting)
 
     @property
     def _waiting(self) -> set[int]:

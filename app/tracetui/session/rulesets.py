@@ -67,6 +67,8 @@ class Rulesets:
             "continuous": bool(mark["continuous"]),
             "parts": None if parts is None else [{**head, "text": text} for head, text in parts],
         }
+        if mark.get("more"):
+            record["more"] = True
         self.take_record(record)
         return record
 
@@ -79,7 +81,10 @@ class Rulesets:
         if parts is not None:
             parts = [(dict(part), str(part["text"])) for part in parts]
         number = int(record["reading"]) + self._offset
-        self._jobs.append(self._reading(str(backend), number, bool(record["continuous"]), parts))
+        reading = Reading(
+            str(backend), number, bool(record["continuous"]), None, bool(record.get("more"))
+        )
+        self._jobs.append(self._reading(reading, parts))
 
     def begin_era(self, packet_id: int) -> None:
         """Note that packets from this id on meet nothing older than the present windows."""
@@ -164,21 +169,17 @@ class Rulesets:
         yield
 
     def _reading(
-        self,
-        backend: str,
-        number: int,
-        continuous: bool,
-        parts: Optional[list[tuple[dict[str, Any], str]]],
+        self, reading: Reading, parts: Optional[list[tuple[dict[str, Any], str]]]
     ) -> Iterator[None]:
         # As above.
         from tracetui.session.listings import Parts
 
-        ruleset: Optional[Ruleset] = None
         if parts is not None:
             listed = Parts()
             for head, text in parts:
                 yield from listed.taking(head, text)
             self.skipped += listed.skipped
-            ruleset = yield from listed.joining(backend)
-        yield from self.histories[backend].taking(Reading(backend, number, continuous, ruleset))
+            ruleset = yield from listed.joining(reading.backend)
+            reading = reading._replace(ruleset=ruleset)
+        yield from self.histories[reading.backend].taking(reading)
         self.version += 1
