@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tracetui.model.rule_meaning import meaning
 from tracetui.parse import nft_text
+from tracetui.parse.long_sets import shortened
 
 OWNED = """\
 table ip before { # handle 2
@@ -91,3 +93,25 @@ def test_an_unnamed_chain_that_was_cut_costs_only_its_own_chain():
     chains = nft_text.parse(text).chains
     assert ("inet", "firewalld", "filter_INPUT") in chains
     assert ("ip", "before", "filter_INPUT") in chains
+
+
+def test_a_set_of_thousands_in_a_rule_is_told_by_its_first_elements():
+    """It stood in every hop of the rule: 1.66 MB each."""
+    for elements in (
+        [f"10.{at >> 8}.{at & 255}.1" for at in range(100_000)],
+        [f'"eth{at}, x"' for at in range(100_000)],
+    ):
+        rule = f'ip saddr != {{ {", ".join(elements)} }} tcp dport {{ 80, 443 }} drop comment "x"'
+        text = f"table ip t {{\n\tchain c {{\n\t\t{rule} # handle 7\n\t}}\n}}\n"
+        (found,) = nft_text.parse(text).chains["ip", "t", "c"].rules
+        assert len(found.text) < 1000
+        assert found.text.startswith(f"ip saddr != {{ {elements[0]}, {elements[1]}, ")
+        assert found.text.endswith(' more } tcp dport { 80, 443 } drop comment "x"')
+        assert (found.handle, meaning(found.text).target) == (7, "DROP")
+
+
+def test_a_set_that_can_be_read_is_left_whole():
+    elements = ", ".join(str(at) for at in range(32))
+    rule = f"tcp dport {{ {elements} }} drop"
+    assert shortened(rule) == rule
+    assert shortened(f"{rule} {'x' * 5000}") == f"{rule} {'x' * 5000}"

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Optional
 
+from tracetui.parse.long_sets import shortened
 from tracetui.parse.nft_json_values import (
     FLAGS,
     PLAIN,
@@ -35,7 +36,7 @@ def rule_text(expressions: list[Any], comment: Optional[str], family: str) -> st
     if comment:
         # nft escapes nothing.
         parts.append(f'comment "{comment}"')
-    return " ".join([part for part in parts if part])
+    return shortened(" ".join([part for part in parts if part]))
 
 
 def block_of(expressions: list[Any]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Optional
 
 from tracetui.model.ruleset import Chain, ChainKey, ListedRule, Ruleset
+from tracetui.parse.long_sets import shortened
 
 _TABLE = re.compile(r"table (\S+) (\S+) \{(?: # .*)?$")
 """Behind the brace the handle, and the program that owns the table (table_print_declaration)."""
@@ -139,7 +140,7 @@ class _Rules:
         """Take in a line that is a rule, or begins or ends one."""
         if self._opening:
             if not line.startswith("}"):
-                self._block.append(_COUNTER.sub("counter", line))
+                self._block.append(shortened(_COUNTER.sub("counter", line)))
                 return
             line = f"{self._opening} {'; '.join(self._block)} {line}"
         elif _OPENS_CHAIN.search(line):
@@ -150,7 +151,7 @@ class _Rules:
             handle = int(found[2]) if found[2] else None
             counter = _COUNTER.search(self._opening or found[1])
             packets = int(counter[1]) if counter is not None else None
-            text = _COUNTER.sub("counter", found[1])
+            text = shortened(_COUNTER.sub("counter", found[1]))
             self.rules.append(
                 ListedRule(text, handle, packets, bool(self._opening), tuple(self._block))
             )
