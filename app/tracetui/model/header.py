@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from ipaddress import ip_address
 from typing import NamedTuple, Optional
 
 
@@ -44,6 +46,17 @@ def endpoint(address: Optional[str], port: Optional[int]) -> str:
     if port is None:
         return shown
     return f"[{shown}]:{port}" if ":" in shown else f"{shown}:{port}"
+
+
+@lru_cache(maxsize=4096)
+def is_to_many(address: Optional[str]) -> bool:
+    """Whether an address is multicast's, or can be a broadcast's: its netmask is not known."""
+    if address is None:
+        return False
+    try:
+        return ip_address(address).is_multicast or address.endswith(".255")
+    except ValueError:
+        return False
 
 
 def identity(header: Header) -> tuple[object, ...]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
 from typing import Optional
 
-from tracetui.model.header import Header, is_alike, lasting
+from tracetui.model.header import Header, is_alike, is_to_many, lasting
 from tracetui.model.hop import Hop, Look
 from tracetui.model.packet import MOST_HOPS, Packet
 from tracetui.model.path import (
@@ -32,7 +31,9 @@ NO_FIT, BEST_FIT = 0, 4
 class OpenPacket:
     """A packet that may still get hops."""
 
-    __slots__ = ("_look", "_tracks", "alike", "header", "packet", "seen", "time", "trace_ids")
+    __slots__ = (
+        "_devices", "_look", "_tracks", "alike", "header", "packet", "seen", "time", "trace_ids",
+    )  # fmt: skip
 
     def __init__(
         self, packet: Packet, header: Optional[Header], alike: OrderedDict[int, OpenPacket]
@@ -46,6 +47,8 @@ class OpenPacket:
         """Of the hop that came last."""
         self.trace_ids: list[int] = []
         self._look: Optional[Look] = None
+        self._devices: dict[str, str] = {}
+        """The first in-interface seen in each layer."""
         self.seen: Optional[Header] = None
         """The header it showed last."""
         self._tracks = {"legacy": Track(), "nft": Track()}
@@ -64,6 +67,7 @@ class OpenPacket:
             and self._in_time(hop)
             and self._came_from(hop)
             and self._goes_to(hop, track)
+            and not self._is_other_copy(hop)
         )
 
     def goes_on_with(self, hop: Hop) -> bool:
@@ -120,6 +124,8 @@ class OpenPacket:
         if hook is None and backend == "legacy":
             hook = self._tracks["nft"].standing.hook
         self.packet.add(hop, hook)
+        if look.iif is not None:
+            self._devices.setdefault(at.layer, look.iif)
         self._moved_to(step.standing, track, look.header, look, time)
 
     def add_run(self, run: Run, steps: Steps) -> int:
@@ -132,7 +138,7 @@ class OpenPacket:
         if looks[0].trace_id is None and (len(self.alike) > 1 or looks[0].header is None):
             return 0
         track = self._tracks[run.places[0].backend]
-        shown = self._shown(looks, track.destination)
+        shown = self._shown(run, track.destination)
         if len(shown) < len(looks):
             run = run.before(len(shown))
         step = steps.step(track.standing, run, shown)
@@ -143,38 +149,44 @@ class OpenPacket:
             looks, times = run.looks, one_time(run.times)
         if not _are_together(times) or not self.packet.add_stretch(Stretch(step, looks, times)):
             return 0
-        header = None
-        for look in looks:
+        header, at = None, 0
+        for look, count in zip(looks, run.counts):
             header = look[4] or header
+            if look[0] is not None:
+                self._devices.setdefault(run.places[at].layer, look[0])
+            at += count
         last = times[-1] if isinstance(times, tuple) else times
         self._moved_to(step.standing, track, header, looks[-1], last)
         return size
 
     def _shown(
-        self, looks: Sequence[Look], destination: Optional[tuple[Optional[str], Optional[int]]]
+        self, run: Run, destination: Optional[tuple[Optional[str], Optional[int]]]
     ) -> tuple[int, ...]:
         """What looks show of where it goes (``path.Steps``), up to the first that may not be its.
 
         The first one is.
         """
         shown: list[int] = []
-        iif = None if self._look is None else self.packet.iif
+        devices, at = self._devices, 0
         seen, known = self.seen, self.header
-        is_named = looks[0].trace_id is not None
-        for look in looks:
-            header, device = look[4], look[0]
+        is_named = run.looks[0].trace_id is not None
+        for look, count in zip(run.looks, run.counts):
+            header, device, layer = look[4], look[0], run.places[at].layer
+            at += count
+            before = devices.get(layer, device)
+            if device is not None and layer not in devices:
+                devices = {**devices, layer: device}
             if header is None:
                 shown.append(NO_HEADER)
-                iif = iif or device
                 continue
             if shown:
-                is_strange = iif is not None and device is not None and device != iif
+                is_strange = device is not None and device != before
                 if is_strange or (header is not seen and not _is_it(known, header, is_named)):
                     break
             there = header[3], header[5]
             is_same = destination is None or there == destination
             shown.append(SAME_DESTINATION if is_same else OTHER_DESTINATION)
-            destination, seen, iif = there, header, iif or device
+            destination, seen = there, header
         return tuple(shown)
 
     def _moved_to(
@@ -197,7 +209,17 @@ class OpenPacket:
 
     def _came_from(self, hop: Hop) -> bool:
         iif = hop.look.iif
-        return iif is None or self.packet.iif is None or iif == self.packet.iif
+        return iif is None or self._devices.get(hop.at.layer, iif) == iif
+
+    def _is_other_copy(self, hop: Hop) -> bool:
+        """Whether the hop is of another copy of what this node sends to many.
+
+        The one that loops back passes POSTROUTING first, with an id of its own (net/ipv4/ip_output.c,
+        ip_mc_output; net/ipv6/ip6_output.c).
+        """
+        number, header = hop.look.trace_id, hop.look.header
+        is_known = number is None or not self.trace_ids or number in self.trace_ids
+        return not is_known and not self._devices and header is not None and is_to_many(header.dst)
 
     def _goes_to(self, hop: Hop, track: Track) -> bool:
         """Whether the destination is one this packet had, or can have got since."""

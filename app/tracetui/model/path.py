@@ -46,7 +46,9 @@ class Standing:
     What can come next follows from it and from the next place, whichever packet it is.
     """
 
-    __slots__ = ("_base_rule", "_closed", "_entered", "_last", "_table", "hook")
+    __slots__ = (
+        "_base", "_base_hook", "_base_rule", "_closed", "_entered", "_last", "_table", "hook",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -56,9 +58,15 @@ class Standing:
         closed: bool,
         base_rule: int,
         entered: frozenset[tuple[str, str, str]],
+        base: Optional[tuple[str, str, str]] = None,
+        base_hook: Optional[str] = None,
     ) -> None:
         self.hook = hook
-        """The hook of the last hop."""
+        """The last hook that is known."""
+        self._base = base
+        """The chain that showed a header last: nft's base chain that the packet is in."""
+        self._base_hook = base_hook
+        """The hook of that chain, or of the last hop; None where its name tells none."""
         self._table = table
         self._last = last
         self._closed = closed
@@ -70,20 +78,28 @@ class Standing:
         """Whether no hop has come yet."""
         return self._table is None
 
-    def hook_of(self, at: Place) -> Optional[str]:
+    def hook_of(self, at: Place, has_header: bool) -> Optional[str]:
         """The hook at a place: its own, or in a user chain that of the hop before it.
 
-        The chains of nft's own tables have names of their own, which tell no hook.
+        The chains of nft's own tables have names of their own, which tell no hook; and so may a
+        base chain beside those that iptables-nft makes. A header tells that it is one.
         """
-        return at.hook or (None if at.is_native else self.hook)
+        if at.hook is not None or at.is_native:
+            return at.hook
+        if at.backend == "nft" and self._table is not None:
+            if has_header:
+                return None
+            return self._base_hook if at.table_key == self._table else self.hook
+        return self.hook
 
     def accepts(self, at: Place, has_header: bool) -> bool:
         """Whether a hop there can be the next one of the same packet."""
         if self._table is None:
             return True
         if has_header and at.backend == "nft" and at.chain_key in self._entered:
-            return False  # headers come with the first event of a base chain only
-        hook = self.hook_of(at)
+            # Headers come with the first event of a base chain only.
+            return self._is_repeated(at)
+        hook = self.hook_of(at, has_header)
         if hook is None or self.hook is None:
             return True
         if hook != self.hook:
@@ -96,16 +112,18 @@ class Standing:
 
     def after(self, at: Place, has_header: bool) -> Standing:
         """What it is when a hop there has come."""
-        hook = self.hook_of(at)
+        hook = self.hook_of(at, has_header)
         closed, base_rule = self._closed, self._base_rule
         if hook != self.hook or at.table_key != self._table:
             closed, base_rule = False, 0
-        if at.is_in_base_chain:
+        if at.is_in_base_chain or at.backend == "nft":
             closed, base_rule = at.type == "policy", at.rulenum or 0
-        entered = self._entered
-        if has_header and at.chain_key not in entered:
-            entered |= {at.chain_key}
-        return Standing(hook or self.hook, at.table_key, at, closed, base_rule, entered)
+        entered, base = self._entered, self._base
+        if has_header:
+            base = at.chain_key
+            if base not in entered:
+                entered |= {base}
+        return Standing(hook or self.hook, at.table_key, at, closed, base_rule, entered, base, hook)
 
     def can_turn(self, at: Place) -> bool:
         """Whether a hop there can show another destination than the one before it.
@@ -113,7 +131,7 @@ class Standing:
         It changes at the nat position of PREROUTING and OUTPUT only, with a nat hop for the first
         packet of a connection and without one for all others.
         """
-        here, hook = self.hook, self.hook_of(at)
+        here, hook = self.hook, self.hook_of(at, True)
         if hook is None or here is None:
             return True
         if here not in ("PREROUTING", "OUTPUT"):
@@ -126,14 +144,34 @@ class Standing:
 
         A chain of a user's is entered again only by a rule of another one.
         """
-        if self._closed:
-            return False
         last = self._last
+        if self._closed:
+            return last is not None and _follows_policy(last, at)
         is_same = last is not None and last.chain == at.chain
         if is_same and last is not None and last.rulenum is not None and at.rulenum is not None:
             return at.rulenum > last.rulenum
         is_base = at.backend == "legacy" and at.is_in_base_chain
         return not is_base or (at.rulenum or 0) > self._base_rule
+
+    def _is_repeated(self, at: Place) -> bool:
+        """Whether a chain can be passed again: a program that a packet was handed to can say so.
+
+        NF_REPEAT calls the hook that queued it once more (net/netfilter/nfnetlink_queue.c).
+        """
+        last = self._last
+        return last is not None and last.verdict == "queue" and at.chain_key == self._base
+
+
+def _follows_policy(last: Place, at: Place) -> bool:
+    """Whether a place can come behind the end of a base chain, at the same hook and table.
+
+    Of nft's tables another chain can be at the hook. Of legacy's, RETURN without a match is shown
+    as a policy, and then comes the policy itself (net/ipv4/netfilter/ip_tables.c, ipt_do_table).
+    """
+    if at.backend == "nft":
+        return at.chain != last.chain
+    is_same = at.chain == last.chain and at.type == "policy"
+    return is_same and (at.rulenum or 0) > (last.rulenum or 0)
 
 
 BEGINNING = Standing(None, None, None, False, 0, frozenset())
@@ -185,7 +223,8 @@ class Steps:
         key = (standing, at, has_header)
         known = self._of_hops.get(key)
         if known is None:
-            step = Step(standing.after(at, has_header), (at,), (standing.hook_of(at),), (0,))
+            hooks = (standing.hook_of(at, has_header),)
+            step = Step(standing.after(at, has_header), (at,), hooks, (0,))
             known = self._of_hops.learn(key, step)
         return known
 

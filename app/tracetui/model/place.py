@@ -36,6 +36,9 @@ def nft_hook(family: str, table: str, chain: str) -> Optional[str]:
     return built_in_hook(table, chain) if is_built_in else None
 
 
+_LINK_FAMILIES = ("bridge", "netdev")
+
+
 class Place:
     """Where a hop was, as the kernel says it; the same object for all hops there.
 
@@ -45,8 +48,8 @@ class Place:
 
     __slots__ = (
         "__weakref__", "backend", "chain", "chain_key", "family", "handle", "hook",
-        "is_forged", "is_in_base_chain", "is_native", "rule", "rulenum", "source", "table",
-        "table_key", "type", "verdict", "voice",
+        "is_forged", "is_in_base_chain", "is_native", "layer", "rule", "rulenum", "source",
+        "table", "table_key", "type", "verdict", "voice",
     )  # fmt: skip
 
     def __init__(
@@ -95,6 +98,8 @@ class Place:
         """Whether its chain is one that iptables made, and not a user chain."""
         self.is_native = backend == "nft" and (family not in ("ip", "ip6") or table not in TABLES)
         """Whether its table is one of nft's own, whose chains have names of their own."""
+        self.layer = family if family in _LINK_FAMILIES else "ip"
+        """Of the stack: a bridge's port is not the device that IP sees above it."""
 
     @property
     def text(self) -> str:
