@@ -82,6 +82,66 @@ def test_return_in_a_base_chain_has_the_policy_decide():
     assert explanation.verdict == "drop"
 
 
+RETURNS = """\
+*filter
+:FORWARD {policy} [0:0]
+-A FORWARD -p udp -j DROP
+-A FORWARD {match}-j RETURN
+-A FORWARD -p tcp -j DROP
+COMMIT
+"""
+
+
+@pytest.mark.parametrize("policy", ["ACCEPT", "DROP"])
+@pytest.mark.parametrize(("match", "kind"), [("", "policy"), ("-p tcp ", "rule")])
+def test_behind_return_in_a_base_chain_comes_the_policy_with_a_hop_of_its_own(match, kind, policy):
+    _, explanation = explained(
+        RETURNS.format(policy=policy, match=match),
+        line(f"filter:FORWARD:{kind}:2", out="eth1"),
+        line("filter:FORWARD:policy:4", out="eth1"),
+    )
+    assert [here.state for here in explanation.hops] == ["known", "known"]
+    assert [here.verdict for here in explanation.hops] == ["return", policy.lower()]
+    assert explanation.hops[0].rule.text.endswith("-j RETURN")
+    assert explanation.verdict == policy.lower()
+
+
+def test_tproxy_that_nothing_follows_is_no_accept_and_no_missing_route():
+    rules = """\
+*mangle
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+-A PREROUTING -p tcp -j TPROXY --on-port 3128 --on-ip 0.0.0.0 --tproxy-mark 0x1/0x1
+COMMIT
+"""
+    _, explanation = explained(rules, line("mangle:PREROUTING:rule:1"))
+    assert explanation.hops[0].verdict is None
+    assert explanation.verdict == "unknown"
+    assert "drops what no socket" in explanation.why
+    assert "no route" not in explanation.why
+
+
+def test_a_packet_to_this_node_that_no_chain_of_input_shows_is_not_called_lost():
+    rules = "*raw\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n*mangle\n:FORWARD ACCEPT [0:0]\nCOMMIT\n"
+    _, explanation = explained(rules, line("raw:PREROUTING:policy:1"))
+    assert explanation.verdict == "unknown"
+    assert "delivered to this node" in explanation.why
+
+
+def test_a_packet_that_synproxy_took_over_is_told_so():
+    rules = "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -p tcp -j SYNPROXY --mss 1460\nCOMMIT\n"
+    _, explanation = explained(rules, line("filter:FORWARD:rule:1", out="eth1"))
+    assert explanation.verdict == "unknown"
+    assert explanation.why.startswith("taken over by SYNPROXY")
+
+
+def test_dnat_to_this_node_s_loopback_is_a_likely_cause():
+    rules = ROUTED + "*nat\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n"
+    _, explanation = explained(rules, line("mangle:PREROUTING:policy:1", dst="127.0.0.1"))
+    assert "net.ipv4.conf.eth0.route_localnet=1" in explanation.why
+
+
 @pytest.mark.parametrize(
     "lines",
     [

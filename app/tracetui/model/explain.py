@@ -14,8 +14,8 @@ from tracetui.model.changes import changes
 from tracetui.model.conditions import Condition, conditions
 from tracetui.model.explanation import HopExplanation, PacketExplanation
 from tracetui.model.header import Header
-from tracetui.model.history import CHANGED, KNOWN, RulesetHistory
-from tracetui.model.hop_rule import explain_hop, is_contradicted
+from tracetui.model.history import KNOWN, RulesetHistory
+from tracetui.model.hop_rule import explain_hop, is_contradicted, without_rule
 from tracetui.model.packet import Packet
 from tracetui.model.passed_by import passed_by
 from tracetui.model.ruleset import ListedRule
@@ -63,5 +63,5 @@ class Explainer:
             if found[index].state == KNOWN and is_contradicted(
                 packet, index, found, header[hop.backend]
             ):
-                found[index] = HopExplanation(CHANGED, hop.verdict, source=found[index].source)
+                found[index] = without_rule(hop)._replace(source=found[index].source)
         return tuple(found)

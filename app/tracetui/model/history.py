@@ -189,6 +189,10 @@ class RulesetHistory:
         """Rules that are remembered though they are gone, or by their handle."""
         return self._gone_rules + len(self._rules)
 
+    def is_given_for(self, window: Optional[Window]) -> bool:
+        """Whether a hop with this window is explained by what the user gave."""
+        return self._fixed is not None and (window is None or self.latest == 0)
+
     @property
     def _has_fixed_only(self) -> bool:
         return self.latest == 0 and self._fixed is not None

@@ -14,6 +14,7 @@ from tracetui.model.history import CHANGED, KNOWN, PENDING, UNREAD, RulesetHisto
 from tracetui.model.hop import NFLOG, Hop
 from tracetui.model.packet import Packet
 from tracetui.model.pattern import Value
+from tracetui.model.printed_rule import with_printed
 from tracetui.model.rule_meaning import STANDARD, Meaning, contradiction, meaning
 from tracetui.model.ruleset import Chain, ChainKey, ListedRule
 
@@ -37,10 +38,21 @@ def explain_hop(hop: Hop, histories: Mapping[str, RulesetHistory]) -> HopExplana
         found = _legacy_hop(hop, history)
     if hop.backend == "legacy" and _may_be_made_up(hop, found, histories):
         found = found._replace(source=NFLOG)
-    if found.state != KNOWN and hop.rule is not None:
-        rule = ListedRule(hop.rule, hop.handle)
-        return HopExplanation(KNOWN, hop.verdict, rule, hop.rulenum, source=found.source)
-    return found
+    if hop.rule is None:
+        return found
+    if history is None:
+        return HopExplanation(KNOWN, hop.verdict, ListedRule(hop.rule, hop.handle), hop.rulenum)
+    return with_printed(hop, found, history)._replace(source=found.source)
+
+
+def without_rule(hop: Hop) -> HopExplanation:
+    """The explanation of a hop whose rule the other hops, or the header, speak against.
+
+    What the trace printed itself is not doubted.
+    """
+    if hop.rule is None or hop.readings is not None:
+        return HopExplanation(CHANGED, hop.verdict)
+    return HopExplanation(KNOWN, hop.verdict, ListedRule(hop.rule, hop.handle), hop.rulenum)
 
 
 def _may_be_made_up(
@@ -110,9 +122,14 @@ def _was_passed_unseen(packet: Packet, index: int, chain: Chain) -> bool:
     if first == 0 or not chain.is_base:
         return False
     hops = packet.hops[first:index]
-    if any(hop.chain == chain.name and hop.type == "rule" for hop in hops):
+    if any(hop.chain == chain.name and _is_at_rule(hop, chain) for hop in hops):
         return False
     return any(meaning(rule.text or "").matches_all for rule in chain.rules[:LOOKED_AT])
+
+
+def _is_at_rule(hop: Hop, chain: Chain) -> bool:
+    """Whether a hop was at a rule: legacy shows one without a match as the end of the chain."""
+    return hop.type == "rule" or 1 <= (hop.rulenum or 0) <= len(chain.rules)
 
 
 def _legacy_hop(hop: Hop, history: RulesetHistory) -> HopExplanation:
@@ -131,7 +148,7 @@ def _legacy_hop(hop: Hop, history: RulesetHistory) -> HopExplanation:
     is_end_like = said.is_unconditional and said.target in STANDARD and not said.is_goto
     if is_end_like != (hop.type != "rule"):
         return HopExplanation(CHANGED, hop.verdict)
-    verdict = _verdict_of(said, chain)
+    verdict = f"goto {said.target}" if said.is_goto else said.verdict
     if said.target is not None and said.target not in STANDARD and not said.is_goto:
         # A chain can bear the name of a target.
         target = history.chain(ChainKey(hop.family, hop.table, said.target), hop.readings)
@@ -160,16 +177,6 @@ def _nft_hop(hop: Hop, history: RulesetHistory) -> HopExplanation:
     return HopExplanation(KNOWN, hop.verdict, rule, number, chain.value)
 
 
-def _verdict_of(said: Meaning, chain: Chain) -> Optional[str]:
-    """The verdict of a rule of a legacy chain, in nft's words; None for what can be a jump."""
-    if said.is_goto:
-        return f"goto {said.target}"
-    if said.verdict == "return" and chain.is_base:
-        # RETURN in a base chain has the policy decide, and no further hop tells of it.
-        return chain.policy
-    return said.verdict
-
-
 def _leads_to(here: HopExplanation, hop: Hop, after: Hop) -> bool:
     """Whether the next hop in the same table can come after this one."""
     verdict = here.verdict or ""
@@ -179,6 +186,9 @@ def _leads_to(here: HopExplanation, hop: Hop, after: Hop) -> bool:
         return False
     if verdict == "continue":
         return after.chain == hop.chain and (after.rulenum or 0) > (hop.rulenum or 0)
+    if verdict == "return" and here.chain is not None and here.chain.is_base:
+        # The policy decides, and a hop tells of it.
+        return after.chain == hop.chain and after.rulenum == len(here.chain.rules) + 1
     if verdict == "return":
         return after.chain != hop.chain
     return True

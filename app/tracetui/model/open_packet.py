@@ -214,8 +214,8 @@ class OpenPacket:
     def _is_other_copy(self, hop: Hop) -> bool:
         """Whether the hop is of another copy of what this node sends to many.
 
-        The one that loops back passes POSTROUTING first, with an id of its own (net/ipv4/ip_output.c,
-        ip_mc_output; net/ipv6/ip6_output.c).
+        The one that loops back passes POSTROUTING first, with an id of its own
+        (net/ipv4/ip_output.c, ip_mc_output; net/ipv6/ip6_output.c).
         """
         number, header = hop.look.trace_id, hop.look.header
         is_known = number is None or not self.trace_ids or number in self.trace_ids

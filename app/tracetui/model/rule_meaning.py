@@ -19,7 +19,7 @@ STANDARD = frozenset(("ACCEPT", "DROP", "RETURN", "QUEUE"))
 _VERDICTS = {
     "ACCEPT": "accept", "DROP": "drop", "RETURN": "return", "QUEUE": "queue",
     "NFQUEUE": "queue", "REJECT": "reject", "DNAT": "accept", "SNAT": "accept",
-    "MASQUERADE": "accept", "REDIRECT": "accept", "NETMAP": "accept", "TPROXY": "accept",
+    "MASQUERADE": "accept", "REDIRECT": "accept", "NETMAP": "accept",
 }  # fmt: skip
 _CONTINUING = frozenset((
     "LOG", "NFLOG", "ULOG", "MARK", "CONNMARK", "CT", "NOTRACK", "TRACE", "CHECKSUM", "TCPMSS",

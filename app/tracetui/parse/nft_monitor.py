@@ -37,7 +37,11 @@ class _Known(NamedTuple):
 
     packet: Hashable
     """What no rule changes of it; another packet can bear the id next."""
-    mark: Optional[int]
+    mark: Optional[int] = None
+    chains: frozenset[tuple[str, ...]] = frozenset()
+    """Where it showed its header: a packet does that once in a chain."""
+    has_hop: bool = False
+    """Whether an event of it was read."""
 
 
 class _Last(NamedTuple):
@@ -50,13 +54,19 @@ class _Last(NamedTuple):
     """Whether its hop waits for that; else it is a packet's, whose header waits anyway."""
 
 
+class _Waiting(NamedTuple):
+    """A header whose event is still to come."""
+
+    key: tuple[str, ...]
+    printed: nft_header.Printed
+    time: Optional[float]
+
+
 class NftMonitor:
     """Events and headers of one file."""
 
     def __init__(self) -> None:
-        self._waiting: OrderedDict[tuple[str, ...], tuple[nft_header.Printed, Optional[float]]] = (
-            OrderedDict()
-        )
+        self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._last: Optional[_Last] = None
 
@@ -97,9 +107,10 @@ class NftMonitor:
         rest = last.rest + text if is_full else nft_header.joined(last.rest, text)
         self._last = last._replace(rest=rest)
         if not last.is_held:
-            key = _key(last.found)
-            if key in self._waiting:
-                self._waiting[key] = nft_header.read(rest), last.time
+            number = last.found["id"]
+            if number in self._waiting:
+                waiting = self._waiting[number]
+                self._waiting[number] = waiting._replace(printed=nft_header.read(rest))
             return []
         event = _event(last.found["kind"], rest.strip())
         if event is None or event.verdict is None:
@@ -118,8 +129,8 @@ class NftMonitor:
     def finish(self) -> list[Hop]:
         """What waits, and packets of which no more is known than that a chain was entered."""
         hops = self.release()
-        hops += [self._entered(key, *waiting) for key, waiting in self._waiting.items()]
-        self._waiting.clear()
+        while self._waiting:
+            hops += self._entered(self._waiting.popitem(last=False)[1])
         return hops
 
     def _read(self, found: re.Match[str], rest: str, time: Optional[float]) -> Optional[list[Hop]]:
@@ -138,40 +149,43 @@ class NftMonitor:
         return [self._hop(found, event, time)]
 
     def _packet(self, found: re.Match[str], rest: str, time: Optional[float]) -> list[Hop]:
-        key = _key(found)
+        number, key = found["id"], _key(found)
         printed = nft_header.read(rest)
-        before = self._waiting.pop(key, None)
-        hops = [] if before is None else [self._entered(key, *before)]
-        self._waiting[key] = printed, time
+        packet, known = _lasting(printed), self._known.get(number)
+        is_another = known is None or known.packet not in (packet, None) or key in known.chains
+        before = self._waiting.pop(number, None)
+        hops = [] if before is None or not is_another else self._entered(before)
+        if known is None or is_another:
+            known = _Known(packet)
+        self._note(number, known._replace(packet=packet, chains=known.chains | {key}))
+        self._waiting[number] = _Waiting(key, printed, time)
         if len(self._waiting) > _OPEN:
-            oldest, waiting = self._waiting.popitem(last=False)
-            hops.append(self._entered(oldest, *waiting))
-        packet = _lasting(printed)
-        known = self._known.get(found["id"])
-        if known is not None and known.packet not in (packet, None):
-            self._note(found["id"], packet, None)
-        else:
-            self._note(found["id"], packet, known.mark if known else None)
+            hops += self._entered(self._waiting.popitem(last=False)[1])
         return hops
 
     def _hop(self, found: re.Match[str], event: _Event, time: Optional[float]) -> Hop:
-        key = _key(found)
-        printed, _ = self._waiting.pop(key, (_NO_HEADER, None))
-        known = self._known.get(found["id"])
-        mark = known.mark if known else None
-        if event.tells_mark and event.mark != mark:
-            # It is printed at the end of a chain only; at a rule it is what it last was.
-            mark = event.mark
-            self._note(found["id"], known.packet if known else None, mark)
-        return _hop(key, event, printed, mark, time)
+        number = found["id"]
+        # Where the event that the header came with is cut, the next one shows it.
+        waiting = self._waiting.pop(number, None)
+        printed = _NO_HEADER if waiting is None else waiting.printed
+        known = self._known.get(number) or _Known(None)
+        # It is printed at the end of a chain only; at a rule it is what it last was.
+        mark = event.mark if event.tells_mark else known.mark
+        if not known.has_hop or mark != known.mark:
+            self._note(number, known._replace(mark=mark, has_hop=True))
+        return _hop(_key(found), event, printed, mark, time)
 
-    @staticmethod
-    def _entered(key: tuple[str, ...], printed: nft_header.Printed, time: Optional[float]) -> Hop:
-        return _hop(key, _Event("rule", None, None, None, None, False), printed, None, time)
+    def _entered(self, waiting: _Waiting) -> list[Hop]:
+        """The hop of a packet of which only a header is there; none where events were read."""
+        key, printed, time = waiting
+        known = self._known.get(key[0])
+        if known is not None and known.has_hop:
+            return []
+        return [_hop(key, _Event("rule", None, None, None, None, False), printed, None, time)]
 
-    def _note(self, trace_id: str, packet: Hashable, mark: Optional[int]) -> None:
+    def _note(self, trace_id: str, known: _Known) -> None:
         self._known.pop(trace_id, None)
-        self._known[trace_id] = _Known(packet, mark)
+        self._known[trace_id] = known
         if len(self._known) > _OPEN:
             self._known.popitem(last=False)
 

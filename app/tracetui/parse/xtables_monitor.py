@@ -2,7 +2,8 @@
 
 A PACKET line has the header, without the protocol's name; TRACE lines have the place, and the
 rule's handle where legacy has its number. Old versions print the PACKET line behind the TRACE line
-of its event, and no blank behind the IP id.
+of its event, and no blank behind the IP id. From 1.8.11 on a rule begins with the command's name,
+before with ``-4`` or ``-6``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import NamedTuple, Optional
 from tracetui.model.header import Header
 from tracetui.model.hop import LOG, Hop
 from tracetui.model.place import nft_hook
+from tracetui.parse import ip
 from tracetui.parse.log_body import FLAGS, address, hexadecimal, number
 
 _PACKET = re.compile(r"PACKET: [0-9]{1,3} (?P<id>[0-9a-f]{8})(?=\s|$)", re.ASCII)
@@ -42,7 +44,10 @@ _FIELDS = re.compile(r"\s?(?:[0-9a-fA-F.:=x]{0,40} ?)?(?:[A-Z]{2,8}=|(?:DF|SYN|A
 _GLUED = re.compile(r"(?<=\S)(?=SPORT=)")
 _OPTION = re.compile(r"(?:^|\s)--?[a-zA-Z]")
 _TARGET = re.compile(r"\s-[jg] ")
-_FAMILY_AND_TABLE = re.compile(r"(?:-[46] )?(?:-t \S{1,255} )?(?=-A )")
+_NETWORK = re.compile(r"(?:^|(?<=\s))NH=([0-9a-f]{2,480})(?=\s|$)")
+"""Of families but IP's: bytes above 7f as eight digits, for they are printed as signed."""
+_BYTE = re.compile(r"ffffff[89a-f][0-9a-f]|[0-7][0-9a-f]")
+_FAMILY_AND_TABLE = re.compile(r"(?:-[46] |(?:ip6?|arp|eb)tables )?(?:-t \S{1,255} )?(?=-A )")
 _FRAGMENT = re.compile(r"FRAG: ?([0-9]{1,5})")
 _VERDICTS = {
     "ACCEPT": "accept", "DROP": "drop", "QUEUE": "queue", "STOLEN": "stolen", "BREAK": "break",
@@ -200,6 +205,9 @@ def _printed(text: str) -> Printed:
 
 def _header(text: str, fields: dict[str, str]) -> Optional[Header]:
     """Only TCP prints flags; ports without any are UDP's, or of TCP with none set: not known."""
+    network = _NETWORK.search(text)
+    if network is not None:
+        return _header_of_bytes(network[1])
     src, dst = address(fields.get("SRC")), address(fields.get("DST"))
     family = 6 if "HOPLIMIT" in fields or ":" in (src or dst or "") else 4
     if src is None and dst is None and not fields.keys() & {"TTL", "HOPLIMIT"}:
@@ -221,6 +229,14 @@ def _header(text: str, fields: dict[str, str]) -> Optional[Header]:
         flags=flags or None,
         fragment=(int(fragment[1]) & 0x1FFF) * 8 or None if fragment else None,
     )
+
+
+def _header_of_bytes(digits: str) -> Optional[Header]:
+    """A network header that is printed as it is; None for one that is not IP's."""
+    parts = _BYTE.findall(digits)
+    if sum(map(len, parts)) != len(digits):
+        return None
+    return ip.parse_parts(bytes(int(part[-2:], 16) for part in parts), b"")
 
 
 def _mac(printed: Optional[str]) -> Optional[str]:

@@ -1,0 +1,135 @@
+"""Where packets go that leave no further hop, in words: what is known, and what is likely."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping, Sequence
+from typing import Optional
+
+from tracetui.model.explanation import HopExplanation
+from tracetui.model.header import Header
+from tracetui.model.packet import Packet
+
+_FORWARDED_TO = re.compile(r"\bfwd (?:ip6? )?to (\S+)")
+_FIXED_PORT = re.compile(
+    r"(?:--to-source \S*?[\d\]]:|--to-ports |\bsnat (?:ip6? )?to \S*?[\d\]]?:|\bmasquerade to :)"
+    r"[0-9]{1,5}(?![0-9-])"
+)
+CLASH = (
+    "unless another connection has that port already: SNAT to a fixed port then fails behind the "
+    "last rule (insert_failed in /proc/net/stat/nf_conntrack)"
+)
+
+
+def taken_over(here: HopExplanation) -> Optional[str]:
+    """Who has a packet that its last rule gave away; None where none did."""
+    text = here.rule.text or "" if here.rule is not None else ""
+    target = here.meaning.target if here.meaning is not None else None
+    if target == "SYNPROXY" or (here.verdict == "stolen" and "synproxy" in text):
+        return "taken over by SYNPROXY, which answers for the server"
+    if here.verdict == "stolen":
+        found = _FORWARDED_TO.search(text)
+        if found is not None:
+            return f"taken over: sent out of {found[1]} by fwd, past all other chains"
+        return f"taken over by {target or 'its last rule'} (stolen)"
+    if here.verdict == "queue":
+        return (
+            "handed to a program (NFQUEUE), which decides; one that listens to no such queue drops "
+            "it (/proc/net/netfilter/nfnetlink_queue)"
+        )
+    return None
+
+
+def by_tproxy(here: HopExplanation) -> Optional[str]:
+    """Why a packet is not seen behind TPROXY; None behind another rule.
+
+    It drops what no socket takes; what one takes can't be forwarded (net/netfilter/xt_TPROXY.c,
+    nft_tproxy.c; net/ipv4/ip_forward.c).
+    """
+    said = here.meaning
+    text = here.rule.text or "" if here.rule is not None else ""
+    if said is None or (said.target != "TPROXY" and "tproxy to" not in text):
+        return None
+    needs = "the route of its mark must be a local one (ip rule fwmark, ip route add local)"
+    if here.verdict == "accept":
+        return f"TPROXY gave it to a socket here, but routing did not: {needs}"
+    return f"TPROXY: it drops what no socket here takes; and {needs}"
+
+
+def untraced(hops: Sequence[HopExplanation]) -> Optional[str]:
+    """The rule that switched the trace off, or may have; None without one."""
+    here = hops[-1]
+    if here.rule is not None and "nftrace set 0" in (here.rule.text or ""):
+        return "the trace was switched off here (meta nftrace set 0)"
+    rules = here.chain.rules if here.chain is not None else ()
+    if any("nftrace set 0" in (rule.text or "") for rule in rules):
+        return "the trace may have been switched off: a rule here says meta nftrace set 0"
+    return None
+
+
+def clash(hops: Sequence[HopExplanation]) -> str:
+    """What can still happen to a packet that was accepted; mostly empty."""
+    rules = [here.rule.text or "" for here in hops if here.rule is not None]
+    return CLASH if any(_FIXED_PORT.search(text) for text in rules) else ""
+
+
+def by_routing(packet: Packet, sysctls: Mapping[str, str]) -> str:
+    """What can have stopped a packet between PREROUTING and its next hook."""
+    header, causes = _last_header(packet), list[str]()
+    if header is not None and header.dst is not None and _is_multicast(header.dst):
+        return "It is multicast that nothing here has asked for, or that is not forwarded"
+    if header is not None and header.ttl == 1:
+        causes.append("its TTL is 1, so it can't be forwarded")
+    is_v6 = header is not None and header.family == 6
+    name = "ipv6.forwarding" if is_v6 else "ipv4.ip_forward"
+    if sysctls.get(name) == "0":
+        causes.append(f"net.{name.replace('ipv6.', 'ipv6.conf.all.')} is 0 here")
+    if not is_v6:
+        causes += _reverse_path(packet.iif, sysctls)
+    if header is not None and header.dst is not None and _is_foreign_loopback(packet, header.dst):
+        causes.append(
+            f"its destination is {header.dst}, which is taken from {packet.iif} only with "
+            f"net.ipv4.conf.{packet.iif}.route_localnet=1"
+        )
+    causes.append(
+        "no route to the destination, or one that refuses it (blackhole, unreachable, prohibit)"
+    )
+    causes.append("larger than the MTU of its way and not to be fragmented")
+    if not sysctls:
+        causes.append("or ip_forward or rp_filter, which can't be read here")
+    return f"Likely causes: {'; '.join(causes)}"
+
+
+def nothing_more(hook: Optional[str]) -> str:
+    """What is to be said of a packet that was accepted where no chain would show where it went."""
+    if hook == "PREROUTING":
+        return (
+            "accepted here; delivered to this node, forwarded or stopped by routing: no chain "
+            "behind it would show that"
+        )
+    return "accepted here; where it went from here is not in the trace"
+
+
+def _last_header(packet: Packet) -> Optional[Header]:
+    """The packet as it was seen last: DNAT shows behind itself."""
+    return next((hop.header for hop in reversed(packet.hops) if hop.header), packet.header)
+
+
+def _is_foreign_loopback(packet: Packet, address: str) -> bool:
+    one = ipaddress.ip_address(address)
+    return one.version == 4 and one.is_loopback and packet.iif not in (None, "lo")
+
+
+def _reverse_path(iif: Optional[str], sysctls: Mapping[str, str]) -> list[str]:
+    # The larger value of all and the interface holds (ip-sysctl.rst, rp_filter).
+    values = {sysctls.get(f"rp_filter.{one}", "0") for one in ("all", iif or "default")}
+    if max(values) == "0":
+        return []
+    is_strict = max(values) == "1"
+    way = f"not by {iif}" if is_strict and iif else "by no interface"
+    return [f"rp_filter is on for {iif or 'the interface'} and its source is routed {way}"]
+
+
+def _is_multicast(address: str) -> bool:
+    return ipaddress.ip_address(address).is_multicast

@@ -1,0 +1,260 @@
+"""One packet is one, and its verdict what became of it, in situations of the real kernel."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tracetui.lab.network import CLIENT, SERVER, Lab
+from tracetui.model.packet import Packet
+from tracetui.session.live import LiveSession
+
+from .tracing import explained, traced
+
+pytestmark = pytest.mark.kernel
+PORT = 4242
+
+
+class NoRules:
+    """A node without rules."""
+
+    def restores(self) -> Iterator[tuple[str, str]]:
+        return iter(())
+
+
+@pytest.fixture
+def lab():
+    with Lab(NoRules()) as lab:  # type: ignore[arg-type]
+        yield lab
+
+
+def run(namespace: str, *argv: str, text: str = "") -> None:
+    subprocess.run(
+        ["ip", "netns", "exec", namespace, *argv],
+        input=text, check=True, capture_output=True, text=True, timeout=20,
+    )  # fmt: skip
+
+
+def nft(lab: Lab, rules: str) -> None:
+    run(lab.node, "nft", "-f", "-", text=rules)
+
+
+def iptables(lab: Lab, backend: str, *lines: str) -> None:
+    for line in lines:
+        run(lab.node, f"iptables-{backend}", *line.split())
+
+
+def send(lab: Lab, to: str, port: int = PORT) -> None:
+    """One UDP packet from the client."""
+    with lab.inside(lab.client, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as one:
+        one.sendto(b"x", (to, port))
+
+
+def the_packet(session: LiveSession, to: str, port: int = PORT) -> tuple:
+    """The only one to there, explained."""
+
+    def is_meant(packet: Packet) -> bool:
+        header = packet.header
+        return header is not None and (header.dst, header.dport) == (to, port)
+
+    found = explained(session, is_meant)
+    assert sum(is_meant(packet) for packet in session.packets) == 1
+    return found
+
+
+def chains(packet: Packet) -> list[str]:
+    return list(dict.fromkeys(hop.chain for hop in packet.hops))
+
+
+@pytest.mark.parametrize(("policy", "verdict"), [("ACCEPT", "accept"), ("DROP", "drop")])
+@pytest.mark.parametrize("match", ["", "-p udp "])
+def test_return_in_a_base_chain_of_legacy(lab, match, policy, verdict):
+    iptables(
+        lab,
+        "legacy",
+        "-A FORWARD -p tcp -j DROP",
+        f"-A FORWARD {match}-j RETURN",
+        "-A FORWARD -p udp -j DROP",
+        f"-P FORWARD {policy}",
+    )
+    with traced(lab, "legacy", proto="udp", iif="eth0") as session:
+        send(lab, SERVER[4])
+        packet, explanation = the_packet(session, SERVER[4])
+        told = [here for hop, here in zip(packet.hops, explanation.hops) if hop.table == "filter"]
+        assert [here.verdict for here in told] == ["return", policy.lower()]
+        assert [here.state for here in told] == ["known", "known"]
+        assert explanation.verdict == verdict
+
+
+BRIDGE = """
+table bridge t {
+ chain c1 { type filter hook prerouting priority -300; udp dport 4242 meta nftrace set 1; }
+ chain c2 { type filter hook forward priority 0; }
+ chain c3 { type filter hook postrouting priority 0; }
+ chain c4 { type filter hook input priority 0; }
+}
+table ip f {
+ chain d1 { type filter hook prerouting priority -150; }
+ chain d2 { type filter hook forward priority 0; }
+ chain d3 { type filter hook postrouting priority 0; }
+ chain d4 { type filter hook input priority 0; }
+}
+"""
+
+
+def bridge(lab: Lab) -> None:
+    """Make the node a bridge between client and server, with IP above it."""
+    run(lab.node, "ip", "link", "add", "br0", "type", "bridge")
+    for name in ("eth0", "cali7"):
+        run(lab.node, "ip", "address", "flush", "dev", name)
+        run(lab.node, "ip", "link", "set", name, "master", "br0")
+    run(lab.node, "ip", "link", "set", "br0", "up")
+    run(lab.node, "ip", "address", "add", "10.200.0.1/16", "dev", "br0")
+    for name, address in ((lab.client, CLIENT[4]), (lab.server, SERVER[4])):
+        run(name, "ip", "address", "flush", "dev", "eth0")
+        run(name, "ip", "address", "add", f"{address}/16", "dev", "eth0")
+
+
+def test_a_bridged_packet_that_ip_s_chains_see_too_is_one(lab):
+    bridge(lab)
+    run(lab.node, "sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=1")
+    nft(lab, BRIDGE)
+    with traced(lab, "nft", proto="udp", dport="9") as session:
+        send(lab, SERVER[4])
+        packet, explanation = the_packet(session, SERVER[4])
+        native = [chain for chain in chains(packet) if chain != "PREROUTING"]
+        assert native == ["c1", "d1", "c2", "d2", "c3", "d3"]
+        assert (explanation.verdict, explanation.why) == ("accept", "")
+        nft(lab, "add rule ip f d2 udp dport 4242 drop")
+        send(lab, SERVER[4])
+        packet, _ = explained(session, lambda one: one.hops[-1].verdict == "drop")
+        assert chains(packet)[-1] == "d2"
+
+
+def test_a_bridged_packet_to_this_node_is_one(lab):
+    bridge(lab)
+    nft(lab, BRIDGE)
+    with traced(lab, "nft", proto="udp", dport="9") as session:
+        send(lab, "10.200.0.1")
+        packet, explanation = the_packet(session, "10.200.0.1")
+        assert chains(packet)[-1] == "d4"
+        assert explanation.verdict == "accept"
+
+
+NETDEV = """
+table netdev d {
+ chain g1 { type filter hook ingress device eth0 priority -300; udp dport 4242 meta nftrace set 1; }
+ chain g2 { type filter hook egress device cali7 priority 0; }
+}
+table inet f {
+ chain d0 { type filter hook ingress device eth0 priority 0; }
+ chain d1 { type filter hook prerouting priority -150; }
+ chain d2 { type filter hook forward priority 0; }
+ chain d3 { type filter hook input priority 0; }
+ chain d4 { type filter hook postrouting priority 0; }
+}
+"""
+
+
+def test_what_leaves_through_a_netdev_egress_chain_is_accepted(lab):
+    nft(lab, NETDEV)
+    with traced(lab, "nft", proto="udp", dport="9") as session:
+        send(lab, SERVER[4])
+        packet, explanation = the_packet(session, SERVER[4])
+        native = [chain for chain in chains(packet) if chain != "PREROUTING"]
+        assert native == ["g1", "d0", "d1", "d2", "d4", "g2"]
+        assert (explanation.verdict, explanation.why) == ("accept", "")
+
+
+def test_what_netdev_sends_on_by_itself_is_taken_over(lab):
+    nft(lab, NETDEV.replace("nftrace set 1;", "nftrace set 1; udp dport 4242 fwd to cali7;"))
+    with traced(lab, "nft", proto="udp", dport="9") as session:
+        send(lab, SERVER[4])
+        _, explanation = the_packet(session, SERVER[4])
+        assert explanation.verdict == "unknown"
+        assert explanation.why.startswith("taken over")
+
+
+def test_two_base_chains_of_one_table_at_one_hook(lab):
+    iptables(lab, "nft", "-A FORWARD -p udp --dport 4242")
+    nft(
+        lab,
+        "add chain ip filter forward { type filter hook forward priority 5; }\n"
+        "add rule ip filter forward counter\n",
+    )
+    with traced(lab, "nft", proto="udp", iif="eth0") as session:
+        send(lab, SERVER[4])
+        packet, explanation = the_packet(session, SERVER[4])
+        assert chains(packet) == ["PREROUTING", "FORWARD", "forward"]
+        assert explanation.verdict == "accept"
+
+
+TPROXY = (
+    "-t mangle -A PREROUTING -p udp --dport 4242 -j TPROXY --on-port 50080 --tproxy-mark 0x1/0x1"
+)
+
+
+@pytest.mark.parametrize(("backend", "verdict"), [("legacy", "unknown"), ("nft", "drop")])
+def test_tproxy_without_a_socket_drops(lab, backend, verdict):
+    iptables(lab, backend, TPROXY, "-A FORWARD -p tcp", "-A INPUT -p tcp")
+    with traced(lab, backend, proto="udp", iif="eth0") as session:
+        send(lab, SERVER[4])
+        _, explanation = the_packet(session, SERVER[4])
+        assert explanation.verdict == verdict
+        assert "no route" not in explanation.why
+        assert backend == "nft" or "drops what no socket" in explanation.why
+
+
+@pytest.mark.parametrize("backend", ["legacy", "nft"])
+def test_tproxy_with_a_socket_and_without_the_mark_s_route_is_not_called_no_route(lab, backend):
+    iptables(lab, backend, TPROXY, "-A FORWARD -p tcp", "-A INPUT -p tcp")
+    with lab.inside(lab.node, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as taker:
+        ip_transparent = 19
+        taker.setsockopt(socket.SOL_IP, ip_transparent, 1)
+        taker.bind(("", 50080))
+        with traced(lab, backend, proto="udp", iif="eth0") as session:
+            send(lab, SERVER[4])
+            _, explanation = the_packet(session, SERVER[4])
+            assert explanation.verdict == "unknown"
+            assert "no route" not in explanation.why
+            assert "ip rule fwmark" in explanation.why
+
+
+def test_the_copy_of_a_multicast_that_loops_back_has_a_packet_of_its_own(lab):
+    run(lab.node, "ip", "route", "add", "default", "dev", "eth0")
+    iptables(lab, "nft", "-t mangle -A POSTROUTING -p tcp", "-t mangle -A INPUT -p tcp")
+    own = socket.inet_aton("10.200.1.1")
+    member = struct.pack("4s4s", socket.inet_aton("239.1.1.1"), own)
+
+    def sockets() -> tuple[socket.socket, socket.socket]:
+        kinds = socket.AF_INET, socket.SOCK_DGRAM
+        return socket.socket(*kinds), socket.socket(*kinds)
+
+    sender, receiver = lab.inside(lab.node, sockets)
+    with sender, receiver, traced(lab, "nft", chain="OUTPUT", proto="udp") as session:
+        receiver.bind(("", PORT))
+        receiver.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
+        sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, own)
+        sender.sendto(b"x", ("239.1.1.1", PORT))
+        packet, explanation = explained(session, lambda one: chains(one)[0] == "OUTPUT")
+        assert chains(packet) == ["OUTPUT", "POSTROUTING"]
+        assert len({hop.trace_id for hop in packet.hops}) == 1
+        assert explanation.verdict == "accept"
+        assert [chains(one) for one in session.packets if one is not packet] == [
+            ["POSTROUTING"],
+            ["INPUT"],
+        ]
+
+
+@pytest.mark.parametrize("backend", ["legacy", "nft"])
+def test_a_packet_for_a_queue_without_a_program_is_told_so(lab, backend):
+    iptables(lab, backend, "-A FORWARD -p udp --dport 4242 -j NFQUEUE --queue-num 77")
+    with traced(lab, backend, proto="udp", iif="eth0") as session:
+        send(lab, SERVER[4])
+        _, explanation = the_packet(session, SERVER[4])
+        assert explanation.verdict == "unknown"
+        assert "NFQUEUE" in explanation.why
