@@ -190,11 +190,14 @@ NOT_ITS_FORM = (
 )  # fmt: skip
 """What the writer of a statement takes from them, and leaves it JSON."""
 PARSERS = {
-    "ethernet.addresses": Fuzzed(ethernet.addresses, binaries([bytes(range(14))])),
+    "ethernet.addresses": Fuzzed(
+        ethernet.addresses, binaries([bytes(range(14)), bytes(range(18))])
+    ),
     "ethernet.printed": Fuzzed(
         ethernet.printed, texts(["12:34:56:78:9a:bc:de:f0:12:34:56:78:08:00"])
     ),
     "ip.address6": Fuzzed(ip.address6, st.binary(min_size=16, max_size=16)),
+    "ip.cut6": Fuzzed(ip.cut6, binaries(PACKETS)),
     "ip.parse": Fuzzed(ip.parse, binaries(PACKETS)),
     "ip.parse_parts": Fuzzed(
         lambda parts: ip.parse_parts(*parts), st.tuples(binaries(PACKETS), binaries(PACKETS))

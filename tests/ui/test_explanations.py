@@ -146,7 +146,7 @@ async def test_two_packets_are_compared_from_the_first_hop_where_they_part(shown
         assert "10.96.0.80:80" in whole
         assert "10.200.2.2:9999" in whole
         after = whole[whole.index("they part here") :].splitlines()[1]
-        assert "nat:KUBE-SERVICES:rule" in after
+        assert "nat:KUBE-SERVICES rule 2 (handle" in after
         assert "nat:KUBE-SERVICES:return" in after
         await screen.press("escape")
         assert not screen.timeline.marked

@@ -56,7 +56,8 @@ def _doer(
             # It still had the old value, so nothing before it is to blame.
             break
     if names in _PAIRS:
-        return "conntrack", index
+        # Without the ruleset it can be a rule as well, of which no hop is there.
+        return ("conntrack" if hops[index].chain is not None else "?"), index
     return ("routing" if names == ("ttl",) else "?"), index
 
 

@@ -18,7 +18,7 @@ Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 PROTOCOLS = (
     *("tcp", "udp", "icmp", "icmp6", "icmpv6", "sctp", "dccp", "udplite", "esp", "ah", "gre"),
-    *("igmp", "ip", "ip6"),
+    *("igmp", "arp", "ip", "ip6"),
 )
 """Those that a word alone asks for."""
 VERDICTS = ("accept", "drop", "reject", "unknown")

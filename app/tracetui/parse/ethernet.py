@@ -7,17 +7,28 @@ from typing import Optional
 
 LENGTH = 14
 """Bytes: destination, source, type."""
+WITH_VLAN = 18
+"""The same with a tag in between."""
 ARPHRD_ETHER = 1
 """Of devices that have one (include/uapi/linux/if_arp.h)."""
 
 
 @lru_cache(maxsize=4096)
 def addresses(header: bytes) -> Optional[str]:
-    """``source > destination``, as tcpdump has them; None for what is no Ethernet header."""
-    if len(header) != LENGTH:
+    """``source > destination``, as tcpdump has them, and the VLAN's id where the header has one.
+
+    None for what is no Ethernet header.
+    """
+    if len(header) not in (LENGTH, WITH_VLAN):
         return None
     destination, source = header[:6].hex(":"), header[6:12].hex(":")
-    return f"{source} > {destination}"
+    both = f"{source} > {destination}"
+    return f"{both} vlan {_vlan(header)}" if len(header) == WITH_VLAN else both
+
+
+def _vlan(header: bytes) -> int:
+    """The id in a header with a tag (IEEE 802.1Q): the lower twelve bits behind the tag's type."""
+    return int.from_bytes(header[14:16], "big") & 0xFFF
 
 
 @lru_cache(maxsize=4096)

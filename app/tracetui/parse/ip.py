@@ -20,11 +20,17 @@ _IPV4 = struct.Struct(">HHHBB2x4s4s")
 """From the length on."""
 _USUAL = struct.Struct(">BxHHHBB2x4s4sHHI")
 """All of a header without options, the ports and what is behind them."""
-_USUAL_VERSION, _OFFSET, _TCP, _UDP = 0x45, 0x1FFF, 6, 17
+_USUAL_VERSION, _OFFSET, _TCP, _UDP, _ICMPV6 = 0x45, 0x1FFF, 6, 17, 58
 _new_header = tuple.__new__
 """Makes a header of its parts; a NamedTuple's own way is slower, and this is done for each hook."""
 _WITH_PORTS = frozenset((6, 17, 33, 132, 136))
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _AH, _DESTINATION = 0, 43, 44, 51, 60
+_EXTENSIONS = frozenset((_HOP_BY_HOP, _ROUTING, _FRAGMENT, _DESTINATION))
+_ICMPV6_CODES = {1: 8, 2: 0, 3: 1, 4: 10, **dict.fromkeys((*range(128, 138), 143), 0)}
+"""Types of ICMPv6 with their highest codes (IANA, ICMPv6 parameters)."""
+_ARP = bytes((0, 1, 8, 0, 6, 4))
+"""How ARP of IPv4 over Ethernet begins (RFC 826)."""
+_ARP_OPERATIONS = {1: "request", 2: "reply"}
 _ECHO = {"icmp": (0, 8), "icmpv6": (128, 129)}
 
 
@@ -44,7 +50,8 @@ def parse_parts(network: bytes, transport: bytes) -> Optional[Header]:
     """The header of a packet whose network and transport headers come apart, as nft sends them.
 
     Of IPv6 only the fixed header is sent (nf_tables_trace.c, NFT_TRACETYPE network header size), so
-    behind extension headers the protocol is not known.
+    behind extension headers the protocol is known by what only one can have there, or not at all.
+    Bridges and devices send ARP's too.
     """
     if network[:1] and network[0] >> 4 == 4:
         length = (network[0] & 15) * 4
@@ -55,7 +62,39 @@ def parse_parts(network: bytes, transport: bytes) -> Optional[Header]:
         return _parse4(network[:20] + options + transport, network + transport)
     if network[:1] and network[0] >> 4 == 6:
         return _parse6(network[:40] + transport, network + transport, walk=False)
-    return None
+    return _arp(network) if network[:6] == _ARP and len(network) >= 28 else None
+
+
+def cut6(data: bytes) -> Optional[Header]:
+    """What the beginning of an IPv6 header tells: of a later fragment nft sends no more.
+
+    In the place of the transport header (nft_set_pktinfo_ipv6 finds none). None for anything else.
+    """
+    if len(data) < 8 or data[0] >> 4 != 6 or data[6] not in _EXTENSIONS:
+        return None
+    payload, limit = int.from_bytes(data[4:6], "big"), data[7]
+    return Header(6, None, None, None, length=payload + 40, ttl=limit, raw=data)
+
+
+def _arp(packet: bytes) -> Header:
+    operation = int.from_bytes(packet[6:8], "big")
+    name = _ARP_OPERATIONS.get(operation, str(operation))
+    return Header(4, "arp", _dotted(packet[14:18]), _dotted(packet[24:28]), flags=name, raw=packet)
+
+
+def _behind_extensions(payload: int, data: bytes) -> Optional[int]:
+    """The protocol of a transport header behind extension headers that are not there.
+
+    ``payload`` are the bytes of those and of all that follows. UDP says its length, which leaves
+    the others a multiple of eight bytes; None where more than one protocol, or none, can be it.
+    """
+    if len(data) >= 8:
+        others = payload - int.from_bytes(data[4:6], "big")
+        if 8 <= others <= payload - 8 and others % 8 == 0:
+            return _UDP
+    is_icmp = len(data) >= 4 and data[1] <= _ICMPV6_CODES.get(data[0], -1)
+    is_tcp = len(data) >= 14 and data[12] >> 4 >= 5 and not data[12] & 0x0E and data[13] & 0x17 != 0
+    return None if is_icmp == is_tcp else _ICMPV6 if is_icmp else _TCP
 
 
 class _Transport(NamedTuple):
@@ -115,18 +154,21 @@ def _parse4_with_care(packet: bytes, raw: bytes) -> Optional[Header]:
 def _parse6(packet: bytes, raw: bytes, walk: bool = True) -> Optional[Header]:
     if len(packet) < 40:
         return None
-    payload, proto, limit = struct.unpack_from(">HBB", packet, 4)
+    payload, first, limit = struct.unpack_from(">HBB", packet, 4)
+    proto: Optional[int] = first
     rest, fragment_id, offset = packet[40:], None, 0
     if walk:
-        proto, rest, fragment_id, offset = _skip_extensions(proto, rest)
-    inner = _NOTHING if offset else _transport(proto, rest)
+        proto, rest, fragment_id, offset = _skip_extensions(first, rest)
+    elif first in _EXTENSIONS:
+        proto = None if first == _FRAGMENT else _behind_extensions(payload, rest)
+    inner = _NOTHING if offset or proto is None else _transport(proto, rest)
     ends = address6(packet[8:24]), address6(packet[24:40])
     return _header(6, proto, ends, (payload + 40, fragment_id, limit), inner, offset, raw)
 
 
 def _header(
     family: int,
-    proto: int,
+    proto: Optional[int],
     ends: tuple[str, str],
     numbers: tuple[int, Optional[int], int],
     inner: _Transport,
@@ -134,7 +176,7 @@ def _header(
     raw: bytes,
 ) -> Header:
     """The header of these parts; positions, not names, as it is made for each hook of a packet."""
-    name = PROTOCOLS.get(proto) or str(proto)
+    name = None if proto is None else PROTOCOLS.get(proto) or str(proto)
     src, dst = ends
     length, ip_id, ttl = numbers
     sport, dport, flags, seq, ack, icmp_type, icmp_code, icmp_id, icmp_seq, spi = inner

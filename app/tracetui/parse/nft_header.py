@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
+import struct
 from functools import lru_cache
 from typing import NamedTuple, Optional
 
 from tracetui.model.header import Header
+from tracetui.parse import ip
 from tracetui.parse.ip import PROTOCOLS
 from tracetui.parse.log_body import FLAGS, address, hexadecimal, number
 
 _EXPRESSION = re.compile(
-    r"(?:^|(?<=\s))(ip6?|ether|tcp|udp|udplite|sctp|dccp|icmpv6|icmp|esp|ah|comp|igmp|meta) "
+    r"(?:^|(?<=\s))"
+    r"(ip6?|ether|vlan|arp|tcp|udp|udplite|sctp|dccp|icmpv6|icmp|esp|ah|comp|igmp|meta) "
     r"([a-z][a-z0-9-]{1,16}) (?:== )?(\"[^\"]{0,64}\"|[^\s\"]{1,64})"
 )
+_BYTES = re.compile(r"@(nh|th),0,([0-9]{1,4}) (0x[0-9a-f]{1,80}|[0-9]{1,97})(?=\s|$)")
+"""What nft did not decode: from the beginning of the network or the transport header, so many bits.
+
+Old versions print a decimal number, and none prints leading zeros.
+"""
 _DEVICE = re.compile(r"(?:^|(?<=\s))([io])if(?:name)? \"([^\"]{0,64})\"")
 _NUMBERS = {
     "ip": 0, "hopopt": 0, "icmp": 1, "igmp": 2, "ipencap": 4, "ipip": 4, "tcp": 6, "udp": 17,
@@ -76,8 +85,30 @@ def read(text: str) -> Printed:
     for one in _EXPRESSION.finditer(text):
         found.setdefault(f"{one[1]} {one[2]}", one[3].strip('"'))
     source, destination = found.get("ether saddr"), found.get("ether daddr")
-    mac = f"{source} > {destination}" if source and destination else None
-    return Printed(devices.get("i"), devices.get("o"), mac, _header(found))
+    mac = f"{source} > {destination}".lower() if source and destination else None
+    if mac is not None and "vlan id" in found:
+        mac = f"{mac} vlan {found['vlan id']}"
+    raw = {one[1]: _raw(int(one[2]), one[3]) for one in _BYTES.finditer(text)}
+    header = _header(found, raw.get("th", b"")) or _header_of_bytes(found, raw)
+    return Printed(devices.get("i"), devices.get("o"), mac, header)
+
+
+def _raw(bits: int, digits: str) -> bytes:
+    """The bytes of a number; none for one that has more than it says."""
+    value = int(digits, 16) if digits.startswith("0x") else int(digits)
+    return value.to_bytes(bits // 8, "big") if value >> bits // 8 * 8 == 0 else b""
+
+
+def _header_of_bytes(found: dict[str, str], raw: dict[str, bytes]) -> Optional[Header]:
+    """The header of a packet of which nft decoded nothing of IP."""
+    if "arp operation" in found:
+        return Header(4, "arp", None, None, flags=found["arp operation"])
+    if "nh" in raw:
+        header = ip.parse_parts(raw["nh"], raw.get("th", b""))
+    else:
+        header = ip.cut6(raw.get("th", b""))
+    # What is read of text has no bytes.
+    return None if header is None else header._replace(raw=None)
 
 
 def is_part(text: str) -> bool:
@@ -93,27 +124,33 @@ def joined(head: str, tail: str) -> str:
     return head + tail
 
 
-def _header(found: dict[str, str]) -> Optional[Header]:
+def _header(found: dict[str, str], transport: bytes) -> Optional[Header]:
     families = [name for name in ("ip", "ip6") if any(one.startswith(f"{name} ") for one in found)]
     if not families:
         return None
-    ip = families[0]
-    proto = _proto(ip, found)
+    family = families[0]
+    said = number(found.get(f"{family} length"))
+    if _number_of_next(found) in _EXTENSIONS:
+        header = _behind_extensions(found, said, transport)
+        if header is not None:
+            return header
+    proto = _proto(family, found)
     is_icmp = proto in ("icmp", "icmpv6")
-    length = number(found.get(f"{ip} length"))
-    if length is not None and ip == "ip6":
+    length = said
+    if length is not None and family == "ip6":
         length += 40
+    is_whole = proto not in ("udp", "udplite") or not _is_fragment(family, said, proto, found)
     ports = [
-        number(found.get(f"{proto} {name}")) if proto in _WITH_PORTS else None
+        number(found.get(f"{proto} {name}")) if proto in _WITH_PORTS and is_whole else None
         for name in ("sport", "dport")
     ]
     echo_id, echo_seq = _echo(proto, found)
     is_tcp = proto == "tcp"
     return Header(
-        family=4 if ip == "ip" else 6,
+        family=4 if family == "ip" else 6,
         proto=proto,
-        src=address(found.get(f"{ip} saddr")),
-        dst=address(found.get(f"{ip} daddr")),
+        src=address(found.get(f"{family} saddr")),
+        dst=address(found.get(f"{family} daddr")),
         sport=ports[0],
         dport=ports[1],
         length=length,
@@ -131,11 +168,50 @@ def _header(found: dict[str, str]) -> Optional[Header]:
     )
 
 
-def _proto(ip: str, found: dict[str, str]) -> Optional[str]:
+_EXTENSIONS = frozenset((0, 43, 44, 60))
+"""Numbers of IPv6's extension headers behind which the protocol stands."""
+
+
+def _number_of_next(found: dict[str, str]) -> Optional[int]:
+    said = found.get("ip6 nexthdr")
+    return None if said is None else _NUMBERS.get(said, number(said))
+
+
+def _behind_extensions(
+    found: dict[str, str], payload: Optional[int], transport: bytes
+) -> Optional[Header]:
+    """The header of an IPv6 packet whose transport header nft prints as bytes, if any."""
+    src, dst = address(found.get("ip6 saddr")), address(found.get("ip6 daddr"))
+    if src is None or dst is None or payload is None:
+        return None
+    limit = number(found.get("ip6 hoplimit")) or 0
+    following = _number_of_next(found) or 0
+    head = struct.pack(">IHBB", 6 << 28, payload & 0xFFFF, following & 0xFF, limit & 0xFF)
+    ends = b"".join(ipaddress.IPv6Address(one).packed for one in (src, dst))
+    header = ip.parse_parts(head + ends, transport)
+    return None if header is None else header._replace(raw=None)
+
+
+def _is_fragment(family: str, said: Optional[int], proto: str, found: dict[str, str]) -> bool:
+    """Whether what is printed as a header of UDP's is not, or that of a part of a datagram.
+
+    nft takes the payload of a later fragment for one, and prints no offset. In a whole datagram the
+    lengths agree; IP options come between.
+    """
+    own = number(found.get(f"{proto} length"))
+    if own is None or said is None:
+        return False
+    options = said - own - (20 if family == "ip" else 0)
+    return not (0 <= options <= 40 and options % 4 == 0)
+
+
+def _proto(family: str, found: dict[str, str]) -> Optional[str]:
     """As printed; nft leaves it out where the fields of the protocol follow."""
-    said = found.get("ip protocol" if ip == "ip" else "ip6 nexthdr")
+    said = found.get("ip protocol" if family == "ip" else "ip6 nexthdr")
     if said is not None:
         value = _NUMBERS.get(said, number(said))
+        if family == "ip6" and value in _EXTENSIONS:
+            return None
         return None if value is None else PROTOCOLS.get(value, str(value))
     for name in _TRANSPORTS:
         if any(one.startswith(f"{name} ") for one in found):

@@ -83,8 +83,8 @@ def _mac(found: Mapping[int, bytes]) -> Optional[str]:
 
 
 def _header(found: Mapping[int, bytes]) -> Optional[Header]:
-    network = found.get(_NETWORK)
-    return None if network is None else ip.parse_parts(network, found.get(_TRANSPORT, b""))
+    network, transport = found.get(_NETWORK), found.get(_TRANSPORT, b"")
+    return ip.cut6(transport) if network is None else ip.parse_parts(network, transport)
 
 
 def _text(value: bytes) -> str:

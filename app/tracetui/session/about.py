@@ -25,7 +25,7 @@ def about(packet: Packet, explanation: PacketExplanation) -> Iterator[str]:
     if explanation.why:
         yield _field("why", explanation.why)
     if explanation.decided is not None:
-        yield _field("decided at", packet.hops[explanation.decided].place)
+        yield _field("decided at", _place(packet, explanation, explanation.decided))
     if packet.ambiguous:
         yield report.AMBIGUOUS
     yield _field("time", _moment(packet.time))
@@ -34,7 +34,8 @@ def about(packet: Packet, explanation: PacketExplanation) -> Iterator[str]:
     if ids:
         yield _field("trace id", " ".join(f"{one:08x}" for one in ids))
     for change in explanation.changes:
-        yield _field("changed", f"{report.change_text(change)}, at {packet.hops[change.at].place}")
+        at = _place(packet, explanation, change.at)
+        yield _field("changed", f"{report.change_text(change)}, at {at}")
     known: dict[str, object] = {}
     before: Optional[Header] = None
     for index, hop in enumerate(packet.hops):
@@ -45,10 +46,15 @@ def about(packet: Packet, explanation: PacketExplanation) -> Iterator[str]:
         new = {name: value for name, value in fields.items() if known.get(name) != value}
         yield ""
         what = "what is new at" if known else "at"
-        yield f"{what} {packet.hook_of(index) or 'a hook that is not known'}, {hop.place}"
+        hook = packet.hook_of(index) or "a hook that is not known"
+        yield f"{what} {hook}, {_place(packet, explanation, index)}"
         yield from _fields(new)
         yield from _bytes(hop.header.raw)
         known.update(fields)
+
+
+def _place(packet: Packet, explanation: PacketExplanation, index: int) -> str:
+    return report.place_text(packet.hops[index], explanation.hops[index])
 
 
 def _of_hop(hop: Hop, header: Header) -> dict[str, object]:

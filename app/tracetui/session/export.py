@@ -41,7 +41,9 @@ def _markdown(packet: Packet, explanation: PacketExplanation) -> str:
     head = f"**{report.clock(packet.time)} UTC {inert(report.protocol(packet.header))}**"
     lines = [f"{head} {_code(ends)}{after}: **{explanation.verdict}**", ""]
     if explanation.decided is not None:
-        lines += [f"Decided at {_code(inert(packet.hops[explanation.decided].place))}.", ""]
+        at = explanation.decided
+        place = report.place_text(packet.hops[at], explanation.hops[at])
+        lines += [f"Decided at {_code(inert(place))}.", ""]
     hops = list(report.packet_text(packet, explanation))[1:]
     fence = "`" * max(3, 1 + _longest_run("\n".join(hops)))
     return "\n".join([*lines, f"{fence}text", *hops, fence, "", ""])

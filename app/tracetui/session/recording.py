@@ -22,7 +22,10 @@ from tracetui.session.inert import inert_json
 from tracetui.session.packet_lines import PacketLines
 from tracetui.session.session import Status
 
-_NUMBERS = ("sport", "dport", "length", "ip_id", "ttl", "icmp_type", "icmp_code")
+_NUMBERS = (
+    *("sport", "dport", "length", "ip_id", "ttl", "icmp_type", "icmp_code"),
+    *("icmp_id", "icmp_seq", "fragment"),
+)
 
 _UNPLACED = 0.5
 """Seconds since boot; no whole number, for the stamps were finer than that."""

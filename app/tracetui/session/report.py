@@ -13,6 +13,7 @@ from tracetui.model.history import CHANGED, PENDING
 from tracetui.model.hop import KMSG, LOG, NFLOG, Hop
 from tracetui.model.packet import Packet
 from tracetui.model.place import FORGED
+from tracetui.model.rule_meaning import meaning
 from tracetui.session.cells import cells_of
 from tracetui.session.inert import inert
 from tracetui.session.session import Status
@@ -33,6 +34,8 @@ SOURCE_TEXTS = {
 AMBIGUOUS = "ambiguous: a packet that looks the same was on its way too, hops may be that one's"
 """What is to be known of a packet of which that is so."""
 
+_OF_SOME = ("icmp_id", "icmp_seq", "fragment")
+"""Fields that stand only in packets that have them."""
 _NO_HEADER = Header(family=0, proto=None, src=None, dst=None)
 
 
@@ -77,7 +80,7 @@ def head_json(packet: Packet) -> dict[str, Any]:
         "id": packet.id,
         "time": packet.time,
         "family": header.family or None,
-        "proto": header.proto,
+        "proto": header.proto if header.proto or packet.header is None else protocol_told(packet),
         "src": header.src,
         "sport": header.sport,
         "dst": header.dst,
@@ -88,6 +91,7 @@ def head_json(packet: Packet) -> dict[str, Any]:
         "flags": header.flags,
         "icmp_type": header.icmp_type,
         "icmp_code": header.icmp_code,
+        **{name: value for name in _OF_SOME if (value := getattr(header, name)) is not None},
         "mark": packet.mark,
         "mac": packet.first.mac,
         "in": packet.iif,
@@ -119,7 +123,7 @@ def head_text(packet: Packet, explanation: PacketExplanation) -> str:
     nat = f"  ⇒ {destination(packet)}" if packet.nat else ""
     said = _doubt(packet, explanation) + ("  ambiguous" if packet.ambiguous else "")
     return inert(
-        f"{clock(packet.time)}  {protocol(packet.header)}  {endpoints(packet.header)}{nat}"
+        f"{clock(packet.time)}  {_protocol_of(packet)}  {endpoints(packet.header)}{nat}"
         f"  {packet.iif or '-'} → {packet.oif or '-'}  {len(packet.hops)} hops"
         f"  {explanation.verdict}{said}"
     )
@@ -130,9 +134,28 @@ def hop_text(packet: Packet, explanation: PacketExplanation, index: int) -> str:
     hop, here = packet.hops[index], explanation.hops[index]
     parts = (here.verdict, changes_text(explanation, index), rule_text(here))
     says = "  ".join(part for part in parts if part)
-    place = inert(hop.place)
+    place = inert(place_text(hop, here))
     gap = " " * (PLACE_CELLS - cells_of(place))
     return f"{hop.backend:6} {place}{gap} {inert(says)}".rstrip()
+
+
+def place_text(hop: Hop, here: HopExplanation) -> str:
+    """A hop's place: legacy's as the kernel prints it, with the rule's number.
+
+    nft has handles: a rule's number is the ruleset's, where that is known. A family other than
+    IPv4's, of which legacy's hops tell by their addresses, stands before the table.
+    """
+    if hop.backend == "legacy":
+        return hop.place
+    family = "" if hop.family == "ip" else f"{hop.family} "
+    chain = f"{family}{hop.table}:{hop.chain}"
+    handle = hop.handle
+    if handle is None and here.rule is not None:
+        handle = here.rule.handle
+    if here.number is not None:
+        told = "" if handle is None else f" (handle {handle})"
+        return f"{chain} rule {here.number}{told}"
+    return f"{chain}:{hop.type}" if handle is None else f"{chain} handle {handle}"
 
 
 def rule_text(here: HopExplanation) -> str:
@@ -181,7 +204,32 @@ def protocol(header: Optional[Header]) -> str:
         return f"{header.proto} {header.flags}"
     if header.icmp_type is not None:
         return f"{header.proto} {icmp_name(header)}"
+    if header.fragment is not None:
+        return f"{header.proto} fragment at {header.fragment}"
     return header.proto
+
+
+def _protocol_of(packet: Packet) -> str:
+    """The protocol, with an echo's identifier and sequence; as its rules tell it, else its header.
+
+    xtables-monitor prints no protocol; a rule that matched can.
+    """
+    header = packet.header
+    if header is not None and header.icmp_id is not None:
+        return f"{protocol(header)} id {header.icmp_id} seq {header.icmp_seq}"
+    return protocol(header) if header is None or header.proto else protocol_told(packet) or "?"
+
+
+def protocol_told(packet: Packet) -> Optional[str]:
+    """The protocol that a rule which matched asks for; None where none does, or two differ."""
+    tests = [
+        test
+        for hop in packet.hops
+        if hop.rule is not None and hop.rule.startswith("-A ")
+        for test in meaning(hop.rule).tests
+    ]
+    named = {test.value for test in tests if test.flag == "-p" and not test.inverted}
+    return named.pop() if len(named) == 1 else None
 
 
 def icmp_name(header: Header) -> str:

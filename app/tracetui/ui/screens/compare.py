@@ -110,7 +110,7 @@ def _cells(
         return [" " * width]
     hop, here = packet.hops[index], explanation.hops[index]
     verdict = "" if here.verdict in (None, "continue") else f"  {here.verdict}"
-    lines = [f"{hop.place}{verdict}"]
+    lines = [f"{report.place_text(hop, here)}{verdict}"]
     rule = report.rule_text(here)
     if rule:
         lines += [f"  {part}" for part in wrapped(rule, width - 2, RULE_LINES)]

@@ -94,6 +94,6 @@ class PathsScreen(ModalScreen[Optional[Packet]]):
         told = "  ".join(
             part for part in (here.comment, report.rule_text(here), explanation.why) if part
         )
-        last = packet.hops[index].place
+        last = report.place_text(packet.hops[index], here)
         way = f"{'':>11}{len(packet.hops)} hops to {last}  {told}"
         return text.append("\n").append(shown(way, width), "dim")

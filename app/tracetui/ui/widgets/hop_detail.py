@@ -60,7 +60,7 @@ def _of_packet(packet: Packet, explanation: PacketExplanation, width: int) -> Te
         return _page(Text(), f"{verdict}: {why}" if why else verdict, "", source, width)
     here = explanation.hops[decided]
     head = Text(f"{verdict} at ", style="bold")
-    head.append(shown(packet.hops[decided].place, width))
+    head.append(shown(report.place_text(packet.hops[decided], here), width))
     if here.comment:
         head.append(f"  {shown(here.comment, width)}", style="not bold")
     changes = [one for one in explanation.changes if one.field in ("src", "dst", "mark")]
@@ -75,13 +75,17 @@ def _of_packet(packet: Packet, explanation: PacketExplanation, width: int) -> Te
 
 def _of_hop(packet: Packet, explanation: PacketExplanation, index: int, width: int) -> Text:
     hop, here = packet.hops[index], explanation.hops[index]
-    head = Text(shown(f"{hop.backend} {hop.family} {hop.place}", width), style="bold")
+    place = report.place_text(hop, here) if hop.backend == "legacy" else f"{hop.table}:{hop.chain}"
+    head = Text(shown(f"{hop.backend} {hop.family} {place}", width), style="bold")
     told = ""
+    handle = "" if hop.handle is None else f"  handle {hop.handle}"
     if here.number is not None and here.chain is not None:
-        told = f"  rule {here.number:,} of {len(here.chain.rules):,}"
+        told = f"  rule {here.number:,} of {len(here.chain.rules):,}{handle}"
     elif here.chain is not None:
         count = len(here.chain.rules)
         told = f"  end of the chain, after {count:,} rule{'' if count == 1 else 's'}"
+    else:
+        told = handle
     comment = explanation.hops[index - 1].comment if index else None
     if name := chain_names.label(hop.chain, here.chain, comment, table=hop.table):
         told += f"  {name}"
