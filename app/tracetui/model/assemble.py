@@ -122,10 +122,10 @@ class Assembler:
             if current is not None and self._belongs(current, hop):
                 return current
         if look.header is None:
-            return None
+            return self._find_without_header(hop)
         alike = self._by_identity.get(identity(look.header))
         if not alike:
-            return None
+            return self._find_cut(hop)
         if len(alike) == 1:
             (one,) = alike.values()
             return one if one is not current and one.accepts(hop) else None
@@ -141,6 +141,32 @@ class Assembler:
         if found is not None:
             self._note_rivals(found, hop, alike)
         return found
+
+    def _find_without_header(self, hop: Hop) -> Optional[OpenPacket]:
+        """The packet of a hop of which a copy kept no more than the place: that of its neighbour.
+
+        Another one can have been on its way, so it is ambiguous.
+        """
+        moved = self._moved
+        if hop.look.trace_id is not None or moved is None or moved.header is not None:
+            return None
+        if moved.trace_ids or not moved.accepts(hop):
+            return None
+        moved.packet.ambiguous = True
+        return moved
+
+    def _find_cut(self, hop: Hop) -> Optional[OpenPacket]:
+        """The packet of a hop whose line was cut behind the addresses: its neighbour, with those.
+
+        None where the line shows more, or the neighbour shows no more.
+        """
+        moved, header = self._moved, hop.look.header
+        if moved is None or header is None or moved.seen is None or hop.look.trace_id is not None:
+            return None
+        is_cut = header.proto is None and header.ttl is None and header.src is not None
+        ends = header.src, header.dst
+        is_its = is_cut and moved.seen.proto is not None and ends == moved.seen[2:4]
+        return moved if is_its and moved.accepts(hop) else None
 
     @staticmethod
     def _note_rivals(chosen: OpenPacket, hop: Hop, alike: OrderedDict[int, OpenPacket]) -> None:

@@ -101,9 +101,9 @@ def by_routing(packet: Packet, sysctls: Mapping[str, str]) -> str:
     return f"Likely causes: {'; '.join(causes)}"
 
 
-def nothing_more(hook: Optional[str]) -> str:
+def nothing_more(hook: Optional[str], are_rules_known: bool) -> str:
     """What is to be said of a packet that was accepted where no chain would show where it went."""
-    if hook == "PREROUTING":
+    if hook == "PREROUTING" and are_rules_known:
         return (
             "accepted here; delivered to this node, forwarded or stopped by routing: no chain "
             "behind it would show that"

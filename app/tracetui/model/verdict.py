@@ -69,7 +69,7 @@ class Verdicts:
         if off or proxied:
             return "unknown", None, off or proxied or ""
         if is_accepted:
-            return "unknown", None, vanished.nothing_more(hook)
+            return "unknown", None, vanished.nothing_more(hook, bases is not None)
         return "unknown", None, _why_unknown(hops[last])
 
     def _why_not_reached(

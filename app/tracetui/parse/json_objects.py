@@ -15,7 +15,9 @@ _TOKEN = re.compile(r"[\"\\{}]")
 _LONGEST = 128 << 10
 """Characters of an object."""
 _DEEPEST = 16
-_MESSAGES = frozenset(("MESSAGE", "msg", "oob.prefix", "log", "message", "MSG"))
+_MESSAGES = frozenset((
+    "MESSAGE", "msg", "oob.prefix", "log", "message", "MSG", "short_message", "line", "values",
+))  # fmt: skip
 """Keys that journald, dmesg, ulogd, container engines and log shippers put a message under."""
 
 

@@ -22,6 +22,8 @@ from tracetui.parse.structured import NO_HOP, Message, Structured
 from tracetui.parse.text_block import TextBlock
 from tracetui.parse.xtables_monitor import XtablesMonitor
 
+UNREAD = "it looks like a TRACE record, but of no form that is known"
+_TRACE_LIKE = re.compile(r"\bTRACE: ?[^:\s]{1,255}:\S{1,255}:|\btrace id (?:0x)?[0-9a-f]{1,16}\b")
 NARROWEST = 40
 """Columns of a terminal."""
 MOST_TOLD = 1000
@@ -59,6 +61,8 @@ class LineReader:
         self.lost = 0
         """Records that the log says are missing, as far as it says how many; of any kind, not only
         hops, and where a copy was filtered those left out are among them."""
+        self.unread: dict[str, int] = {}
+        """How many of the skipped lines begin as a TRACE record does, by why they gave nothing."""
         self._skipped: list[tuple[int, str]] = []
         self._losses: list[Loss] = []
         self._clock = Clock()
@@ -151,7 +155,11 @@ class LineReader:
         elif self._log.has_begun:
             self._begun = number
         else:
-            self._skip(number, self._log.why or NO_HOP)
+            why = self._log.why or NO_HOP
+            if _TRACE_LIKE.search(text):
+                why = UNREAD if why == NO_HOP else why
+                self.unread[why] = self.unread.get(why, 0) + 1
+            self._skip(number, why)
 
     def _end_beginning(self, is_alone: bool) -> None:
         """Decide on the line before, on which a record may have begun."""

@@ -18,8 +18,8 @@ from tracetui.parse import nft_header
 
 FAMILIES = ("ip", "ip6", "inet", "arp", "bridge", "netdev")
 _EVENT = re.compile(
-    rf"trace id (?P<id>[0-9a-f]{{8}}) (?P<family>{'|'.join(FAMILIES)}) (?P<table>\S{{1,255}}) "
-    r"(?P<chain>\S{1,255}) "
+    rf"trace id (?:0x)?(?P<id>[0-9a-f]{{1,8}}) (?P<family>{'|'.join(FAMILIES)}) "
+    r"(?P<table>\S{1,255}) (?P<chain>\S{1,255}) "
     r"(?P<kind>packet:|conntrack:|rule|unknown rule handle|verdict|policy)(?= |$) ?"
 )
 _WORDS = r"accept|drop|continue|break|return|queue|stolen|repeat|stop"

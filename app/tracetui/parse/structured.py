@@ -14,8 +14,9 @@ OF_A_PROGRAM = "a program wrote it, not the kernel"
 _LATEST = 1e8
 """Seconds of uptime."""
 _BROKEN = "JSON that is broken"
-_TEXTS = ("log", "message", "MSG")
-"""Keys under which others keep a whole line of a log, as the engine of a container does."""
+_TEXTS = ("log", "message", "MSG", "short_message", "line")
+"""Keys under which others keep a whole line of a log: container engines, GELF, Loki."""
+_NANOSECONDS = re.compile(r"[0-9]{19}")
 _TIMES = ("time", "@timestamp", "timestamp")
 _PAIR = re.compile(
     r'"([A-Za-z_@][\w.@]{0,63})"\s{0,8}:\s{0,8}("(?:[^"\\]|\\.){0,4096}"|-?\d{1,20}(?=[\s,}])|true|false)'
@@ -70,7 +71,8 @@ class Structured:
         is_flat = whole is not None and json_objects.is_record(whole)
         values = [whole] if whole is not None and is_flat else self._objects.take(text)
         # What is broken was broken off before.
-        return self._broken(number) + [self._read(value, number) for value in values], True
+        read = [message for value in values for message in self._read_all(value, number)]
+        return self._broken(number) + read, True
 
     def close(self, number: int) -> list[Message]:
         """What is open, as far as it can be read."""
@@ -92,6 +94,18 @@ class Structured:
         self._objects.broken.clear()
         return found
 
+    def _read_all(self, value: dict[str, Any], number: int) -> list[Message]:
+        """What an object tells: one message, or those of a stream of Loki's, a pair each."""
+        pairs = value.get("values")
+        if not isinstance(pairs, list):
+            return [self._read(value, number)]
+        texts = [pair for pair in pairs if isinstance(pair, list) and len(pair) >= 2]
+        return [
+            Message(number, text=f"{_stamp(stamp)} {text.rstrip()}".lstrip())
+            for stamp, text in ((pair[0], pair[1]) for pair in texts)
+            if isinstance(text, str)
+        ] or [Message(number, why=NO_HOP)]
+
     def _read(self, value: dict[str, Any], number: int) -> Message:
         if "MESSAGE" in value:
             entry = journal.entry(value)
@@ -103,9 +117,9 @@ class Structured:
             return self._of_dmesg(value, number)
         for key in _TEXTS:
             if isinstance(value.get(key), str):
-                times = (value.get(name) for name in _TIMES)
-                time = next((one for one in times if isinstance(one, str)), "")
-                return Message(number, text=f"{time[:40]} {value[key].rstrip()}".lstrip())
+                stamps = (_stamp(value.get(name)) for name in _TIMES)
+                stamp = next(filter(None, stamps), "")
+                return Message(number, text=f"{stamp} {value[key].rstrip()}".lstrip())
         return Message(number, why=NO_HOP)
 
     def _of_journal(self, entry: journal.Entry, number: int) -> Message:
@@ -138,6 +152,15 @@ class Structured:
             if isinstance(stamp, (int, float)) and 0 <= stamp < _LATEST:
                 time = float(stamp)
         return Message(number, logline.hop(found, logline.body_of(text, found), time))
+
+
+def _stamp(value: object) -> str:
+    """A time as a log prints it: a text as it is, seconds, or nanoseconds as Loki has them."""
+    if isinstance(value, str):
+        whole = _NANOSECONDS.fullmatch(value)
+        return f"{value[:10]}.{value[10:16]}" if whole is not None else value[:40]
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return f"{value:.6f}" if is_number and 1e8 <= value < 1e11 else ""  # type: ignore[operator]
 
 
 def _pairs(text: str) -> dict[str, Any]:

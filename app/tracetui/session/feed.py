@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import io
 import os
 import queue
 import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Optional
 
@@ -73,16 +75,24 @@ class Feed:
         read = getattr(text, "read1", text.read)
         file = self._file
         is_followed = self._follow and isinstance(text, io.BufferedReader)
+        decode: Optional[Callable[[bytes], bytes]] = None
         while not self._stopped.is_set():
             piece = read(PIECE_BYTES)
             self._note_position()
             if piece:
-                self._put(piece)
+                decode = decode or _decoder(piece)
+                # A character can be cut between two pieces.
+                self._put_text(decode(piece))
             elif not (is_followed and self._wait_for_more()):
                 return False
             elif self.position == 0 or self._file is not file:
                 return True
         return False
+
+    def _put_text(self, piece: bytes) -> None:
+        """Hand on a piece; an empty one would be the end."""
+        if piece:
+            self._put(piece)
 
     def _put(self, piece: bytes) -> None:
         while not self._stopped.is_set():
@@ -139,3 +149,11 @@ def size_of(file: BinaryIO) -> Optional[int]:
     except (OSError, ValueError):
         return None
     return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+
+def _decoder(beginning: bytes) -> Callable[[bytes], bytes]:
+    """Makes UTF-8 of a text's pieces: of UTF-16 that says what it is, as PowerShell writes it."""
+    if not beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return bytes
+    decoder = codecs.getincrementaldecoder("utf-16")("replace")
+    return lambda piece: decoder.decode(piece).encode("utf-8", "replace")

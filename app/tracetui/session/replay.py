@@ -239,6 +239,7 @@ class ReplaySession:
         skipped, lost = reader.skipped, reader.lost
         if line is None:
             hops, self._reader_of_file = reader.finish(), None
+            self._tell_unread(reader)
         else:
             hops = reader.feed(line)
         self._skipped += reader.skipped - skipped
@@ -267,6 +268,13 @@ class ReplaySession:
             self._note(number, why)
         for loss in reader.take_losses():
             self._note(loss.line, loss.text)
+
+    def _tell_unread(self, reader: LineReader) -> None:
+        """Name the lines of a file that begin as records do, and are not read."""
+        for why, count in reader.unread.items():
+            lines = "1 line" if count == 1 else f"{count:,} lines"
+            text = f"{self._files.name}: {lines} of TRACE not read: {why}"
+            self._notices.append(Notice(time.time(), "warning", text))
 
     def _note(self, number: int, why: str) -> None:
         if len(self._faults) < MOST_FAULTS:
