@@ -258,3 +258,13 @@ def test_a_packet_for_a_queue_without_a_program_is_told_so(lab, backend):
         _, explanation = the_packet(session, SERVER[4])
         assert explanation.verdict == "unknown"
         assert "NFQUEUE" in explanation.why
+
+
+def test_a_record_that_the_kernel_does_not_stamp_has_no_distance_from_one_that_it_does(lab):
+    iptables(lab, "legacy", "-A FORWARD -p tcp", "-t mangle -A POSTROUTING -p tcp")
+    with traced(lab, "legacy", proto="udp", iif="eth0") as session:
+        send(lab, SERVER[4])
+        packet, _ = the_packet(session, SERVER[4])
+        stamped = [us is not None for us in packet.stamps()]
+        assert stamped == [hook != "POSTROUTING" for hook in packet.hooks]
+        assert "POSTROUTING" in packet.hooks

@@ -10,9 +10,12 @@ import pytest
 from tests.recorded import assembled, datagrams, unpacked
 
 from tracetui.lab import recording as lab_recording
+from tracetui.model.header import Header
+from tracetui.model.hop import Hop
 from tracetui.model.ruleset import ChainKey
 from tracetui.parse import nftrace
 from tracetui.session import report
+from tracetui.session.explanations import Explanations
 from tracetui.session.replay import ReplaySession
 from tracetui.session.rulesets import WAITING, Rulesets
 from tracetui.session.text_lines import LONGEST_LINE
@@ -375,3 +378,24 @@ def test_a_file_of_many_listings_is_taken_at_once():
     )
     assert not rulesets.histories["legacy"].is_empty
     assert rulesets.histories["nft"].is_empty
+
+
+@pytest.mark.parametrize("text", ["", "*raw\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n"])
+def test_legacy_rules_that_can_not_be_read_are_not_called_changed(text):
+    """Without iptables-legacy the collector reads nothing, though the kernel has tables."""
+    rulesets = Rulesets()
+    for number in (1, 2):
+        parts = [{"what": "save", "backend": "legacy", "family": 4, "text": text}]
+        record = {"backend": "legacy", "reading": number, "continuous": True, "parts": parts}
+        rulesets.take_record(record)
+    rulesets.work_all()
+    header = Header(4, "udp", "192.0.2.1", "198.51.100.1", 4000, 53, 60, 5, 64)
+    hop = Hop.of(
+        "legacy", "ip", "filter", "INPUT", "policy", 1, hook="INPUT", header=header, readings=(1, 2)
+    )
+    (packet,) = assembled([hop])
+    explanation = Explanations(rulesets).of(packet)
+    assert explanation.verdict == "unknown"
+    is_missing = not text
+    assert ("is iptables-legacy installed" in explanation.why) == is_missing
+    assert (report.rule_text(explanation.hops[0]) == "(ruleset changed)") != is_missing

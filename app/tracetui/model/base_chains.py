@@ -56,7 +56,8 @@ def base_chains(packet: Packet, histories: Mapping[str, RulesetHistory]) -> Opti
         if backend != last.backend and window is not None:
             window = (history.latest, history.latest) if history.latest else None
         bases = history.base_chains(window)
-        if bases is None:
+        was_seen = any(hop.backend == backend for hop in packet.hops)
+        if bases is None or (not bases and was_seen and history.is_blind(window)):
             return None
         found += [Base(backend, key, chain) for key, chain in bases]
     family = "ip6" if packet.header is not None and packet.header.family == 6 else "ip"

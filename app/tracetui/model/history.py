@@ -193,6 +193,10 @@ class RulesetHistory:
         """Whether a hop with this window is explained by what the user gave."""
         return self._fixed is not None and (window is None or self.latest == 0)
 
+    def is_blind(self, window: Optional[Window]) -> bool:
+        """Whether the readings around a hop found no base chain at all."""
+        return not self._has_fixed_only and self.latest > 0 and self.base_chains(window) == []
+
     @property
     def _has_fixed_only(self) -> bool:
         return self.latest == 0 and self._fixed is not None

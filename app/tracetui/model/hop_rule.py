@@ -136,7 +136,9 @@ def _legacy_hop(hop: Hop, history: RulesetHistory) -> HopExplanation:
     found = history.chain(ChainKey(hop.family, hop.table, hop.chain), hop.readings)
     chain, number = found.value, hop.rulenum or 0
     if chain is None:
-        return HopExplanation(found.state, hop.verdict)
+        # The hop proves that there is a table: where none was found, none could be read.
+        is_blind = found.state == CHANGED and history.is_blind(hop.readings)
+        return HopExplanation(UNREAD if is_blind else found.state, hop.verdict)
     if number == len(chain.rules) + 1 and hop.type != "rule":
         if (hop.type == "policy") != chain.is_base:
             return HopExplanation(CHANGED, hop.verdict)

@@ -53,7 +53,7 @@ class Packet:
     hand again, until UNPACKED others were asked for theirs.
     """
 
-    __slots__ = ("_growing", "_open", "_own", "_way", "ambiguous", "id")
+    __slots__ = ("_growing", "_open", "_own", "_way", "ambiguous", "id", "is_recorded")
 
     def __init__(self, packet_id: int) -> None:
         self.id = packet_id
@@ -61,6 +61,8 @@ class Packet:
         self.ambiguous = False
         """Whether hops of it can be another packet's, one that looks the same and was on its way
         at the same time, or the other way round."""
+        self.is_recorded = False
+        """Whether it was read from a record, which says what distances are known."""
         self._growing: Optional[Growing] = None
         self._open: Optional[_Open] = None
         """Where it is growing or packed, another form of the same."""
@@ -216,7 +218,7 @@ class Packet:
         gained = len(other.hops) - len(self.hops)
         self._open = other._open or other._unpack()
         self._growing = self._own = None
-        self.ambiguous = other.ambiguous
+        self.ambiguous, self.is_recorded = other.ambiguous, other.is_recorded
         return gained
 
     def place_in(self, placed: Callable[[Hop], Hop]) -> None:
@@ -255,12 +257,15 @@ class Packet:
         return self.stamps()[index]
 
     def stamps(self) -> list[Optional[int]]:
-        """The same for each hop.
+        """The same for each hop; None where another clock than the first hop's stamped it.
 
-        It never runs backwards: some sources are stamped by the kernel, others on arrival. Hops
-        that were all read at once have one time, which tells no distance.
+        It never runs backwards. Hops that were all read at once have one time, which tells no
+        distance.
         """
         times = self.times
+        strange = None if self.is_recorded else self.way.strange_clocks
+        if strange is not None:
+            times = [None if other else time for time, other in zip(times, strange)]
         start = times[0]
         is_one = len(times) > 1 and times.count(start) == len(times)
         if start is None or is_one:

@@ -16,6 +16,10 @@ _FIXED_PORT = re.compile(
     r"(?:--to-source \S*?[\d\]]:|--to-ports |\bsnat (?:ip6? )?to \S*?[\d\]]?:|\bmasquerade to :)"
     r"[0-9]{1,5}(?![0-9-])"
 )
+UNREADABLE = (
+    "stopped here, or the trace did: legacy tables are in use (/proc/net/ip_tables_names), but "
+    "their rules can't be read; is iptables-legacy installed?"
+)
 CLASH = (
     "unless another connection has that port already: SNAT to a fixed port then fails behind the "
     "last rule (insert_failed in /proc/net/stat/nf_conntrack)"

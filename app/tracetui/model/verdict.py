@@ -70,6 +70,9 @@ class Verdicts:
             return "unknown", None, off or proxied or ""
         if is_accepted:
             return "unknown", None, vanished.nothing_more(hook, bases is not None)
+        history = self._histories.get(packet.hops[last].backend)
+        if hops[last].state == UNREAD and history is not None and not history.is_empty:
+            return "unknown", None, vanished.UNREADABLE
         return "unknown", None, _why_unknown(hops[last])
 
     def _why_not_reached(

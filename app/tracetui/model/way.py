@@ -33,7 +33,9 @@ class Way:
     but for a length.
     """
 
-    __slots__ = ("__weakref__", "_pattern", "hooks", "looks", "nat", "places", "traits")
+    __slots__ = (
+        "__weakref__", "_pattern", "hooks", "looks", "nat", "places", "strange_clocks", "traits",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -51,6 +53,8 @@ class Way:
         """Of each look, in the order in which they were seen first."""
         self.nat = _nat(traits)
         """The rewrite of src, sport, dst and dport over all of it; None if there is none."""
+        self.strange_clocks = _strange_clocks(places, hooks)
+        """Of each hop, whether another clock stamped it than the first; None where none did."""
         self._pattern: Optional[tuple[Pattern, tuple[Value, ...]]] = None
 
     @property
@@ -153,6 +157,27 @@ def _nat(traits: tuple[Traits, ...]) -> Optional[Mapping[str, Value]]:
                     found[name] = value
                 seen[name].add(value)
     return found or None
+
+
+_STAMPED = ("PREROUTING", "INPUT", "FORWARD")
+"""Hooks whose records carry the kernel's own stamp (nfnetlink_log.c, __build_packet_message)."""
+
+
+def _strange_clocks(
+    places: tuple[Place, ...], hooks: tuple[Optional[str], ...]
+) -> Optional[tuple[bool, ...]]:
+    """Legacy's hops of some hooks the kernel stamped; the others, and nft's, whoever got them.
+
+    A log has one clock.
+    """
+    if all(at.backend == "nft" or at.source is not None for at in places):
+        return None
+    clocks = [
+        at.backend == "legacy" and at.source is None and hook in _STAMPED
+        for at, hook in zip(places, hooks)
+    ]
+    strange = tuple([clock != clocks[0] for clock in clocks])
+    return strange if any(strange) else None
 
 
 def own(look: Look) -> Own:

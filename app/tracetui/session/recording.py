@@ -218,7 +218,7 @@ def read_packet(line: str, packet_id: int) -> Optional[tuple[int, Packet]]:
 
 def _packet(value: Mapping[str, Any], packet_id: int) -> Packet:
     packet = Packet(packet_id)
-    packet.ambiguous = value.get("ambiguous") is True
+    packet.ambiguous, packet.is_recorded = value.get("ambiguous") is True, True
     family = _optional(value, "family", int)
     if family not in (None, 4, 6):
         raise ValueError("no family of IP's")
@@ -229,6 +229,8 @@ def _packet(value: Mapping[str, Any], packet_id: int) -> Packet:
         raise ValueError("no packet has so many hops, or none")
     if start is not None and not 0 <= start < YEAR_10000:
         raise TypeError("time")
+    # Of a hop that another clock stamped no distance is known.
+    is_stamped = any(_optional(hop, "us", int) for hop in hops)
     for hop in hops:
         changed = _optional(hop, "changed", dict) or {}
         if known is not None and changed:
@@ -236,7 +238,10 @@ def _packet(value: Mapping[str, Any], packet_id: int) -> Packet:
         mark = _optional(changed, "mark", int) if "mark" in changed else mark
         mac = _optional(changed, "mac", str) if "mac" in changed else mac
         hook = hop.get("hook")
-        packet.add(_hop(hop, known, mark, mac, start), hook if hook in HOOKS else None)
+        time = None
+        if not is_stamped or hop.get("us") is not None:
+            time = _time(start, _optional(hop, "us", int))
+        packet.add(_hop(hop, known, mark, mac, time), hook if hook in HOOKS else None)
     return packet
 
 
@@ -260,7 +265,7 @@ def _hop(
     header: Optional[Header],
     mark: Optional[int],
     mac: Optional[str],
-    start: Optional[float],
+    time: Optional[float],
 ) -> Hop:
     table, chain = (_required(value, key, str) for key in ("table", "chain"))
     backend = value["backend"]
@@ -281,7 +286,7 @@ def _hop(
         iif=_optional(value, "in", str),
         oif=_optional(value, "out", str),
         mark=mark or None,
-        time=_time(start, _optional(value, "us", int)),
+        time=time,
         header=header,
         mac=mac,
         readings=None if window is None else _window(window),
