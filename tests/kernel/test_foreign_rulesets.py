@@ -144,3 +144,23 @@ def test_what_came_while_a_big_set_was_being_listed_is_explained_in_the_end(name
         assert explanation.verdict == "reject"
     finally:
         session.close()
+
+
+def test_a_node_with_nft_and_legacy_in_one_hook_accepts_packets(namespace):
+    """As firewalld beside Docker on legacy; every accepted packet was unknown."""
+    for rule in (
+        "add table inet firewalld",
+        "add chain inet firewalld filter_INPUT { type filter hook input priority 10; }",
+        "add rule inet firewalld filter_INPUT udp dport 9998 counter accept",
+        "add chain inet firewalld early { type filter hook input priority -10; }",
+        "add rule inet firewalld early udp dport 9998 counter",
+    ):
+        namespace.run("nft", rule)
+    namespace.run("iptables-legacy", "-A", "INPUT", "-p", "udp", "-j", "ACCEPT")
+    with traced_inside(namespace, "legacy", chain="PREROUTING", proto="udp") as session:
+        udp_to(namespace, 9998)
+        packet, explanation = explained(session, is_to(9998))
+        places = dict.fromkeys((hop.backend, hop.chain) for hop in packet.hops)
+        assert [*places][1:] == [("nft", "early"), ("legacy", "INPUT"), ("nft", "filter_INPUT")]
+        assert explanation.verdict == "accept"
+        assert packet.hops[explanation.decided].chain == "filter_INPUT"

@@ -221,6 +221,15 @@ class Packet:
         self.ambiguous, self.is_recorded = other.ambiguous, other.is_recorded
         return gained
 
+    def reorder(self, order: Sequence[int]) -> None:
+        """Have the hops stand in another order, given as their indices."""
+        was_packed = self._own is not None
+        here = self._at_hand()
+        hops = [here.hops[index] for index in order]
+        self._open = _Open(hops, [here.hooks[index] for index in order])
+        if was_packed:
+            self.pack()
+
     def place_in(self, placed: Callable[[Hop], Hop]) -> None:
         """Have each hop be what ``placed`` makes of it: at the same place, among other readings."""
         hops = self._at_hand().hops

@@ -21,7 +21,7 @@ _FOLLOWS = {
     "INPUT": (),
     "POSTROUTING": (),
 }
-_PROGRESS = {"PREROUTING": 0, "OUTPUT": 0, "INPUT": 1, "FORWARD": 1, "POSTROUTING": 2}
+PROGRESS = {"PREROUTING": 0, "OUTPUT": 0, "INPUT": 1, "FORWARD": 1, "POSTROUTING": 2}
 _TABLES = {table: rank for rank, table in enumerate(TABLES)}
 _NAT_OF_SOURCE = 5
 _NAT = 2
@@ -37,7 +37,7 @@ def table_rank(hook: Optional[str], table: str) -> Optional[int]:
 def position(hook: Optional[str], hop: Hop) -> Optional[tuple[int, int]]:
     """How far along its way a packet is at a hop; None where that is not known."""
     rank = table_rank(hook, hop.table)
-    return None if hook is None or rank is None else (_PROGRESS[hook], rank)
+    return None if hook is None or rank is None else (PROGRESS[hook], rank)
 
 
 class Standing:

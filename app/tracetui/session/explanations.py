@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, Optional
 
+from tracetui.model import hop_order
 from tracetui.model.conditions import Condition, outcomes
 from tracetui.model.explain import Explainer
 from tracetui.model.explanation import Change, PacketExplanation
@@ -51,14 +52,24 @@ class Explanations:
 
     def of(self, packet: Packet) -> PacketExplanation:
         """What is known of a packet now."""
-        way, era = packet.way, self.explainer.era_of(packet)
+        era, version = self.explainer.era_of(packet), self._rulesets.version
+        known = self._known(packet.way, era)
+        if known is None:
+            order = hop_order.order(packet, self.explainer.histories)
+            if order is not None:
+                packet.reorder(order)
+                known = self._known(packet.way, era)
+        if known is None:
+            way = packet.way
+            known = self._made(packet, way, era)
+            self._kept.learn((way, era), (version, known))
+        return known
+
+    def _known(self, way: Way, era: int) -> Optional[PacketExplanation]:
+        """The explanation of another packet that went this way, if it still holds."""
         known = self._kept.get((way, era))
-        version = self._rulesets.version
-        if known is not None and (known[1].is_final or known[0] == version):
-            return known[1]
-        made = self._made(packet, way, era)
-        self._kept.learn((way, era), (version, made))
-        return made
+        is_valid = known is not None and (known[1].is_final or known[0] == self._rulesets.version)
+        return known[1] if known is not None and is_valid else None
 
     def _made(self, packet: Packet, way: Way, era: int) -> PacketExplanation:
         """An explanation, made of one of the same pattern where there is one."""
