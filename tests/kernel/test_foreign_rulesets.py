@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from tracetui.kernel import netns, procfs
+from tracetui.model import delivery
 from tracetui.model.rule import TraceRule
 from tracetui.session.live import LiveSession
 
@@ -164,3 +166,56 @@ def test_a_node_with_nft_and_legacy_in_one_hook_accepts_packets(namespace):
         assert [*places][1:] == [("nft", "early"), ("legacy", "INPUT"), ("nft", "filter_INPUT")]
         assert explanation.verdict == "accept"
         assert packet.hops[explanation.decided].chain == "filter_INPUT"
+
+
+@pytest.mark.parametrize("backend", ["nft", "legacy"])
+def test_a_packet_to_the_node_itself_is_accepted_where_only_forward_has_chains(namespace, backend):
+    """As with netavark, libvirt or Docker alone; it was unknown for ever."""
+    if backend == "nft":
+        namespace.run("nft", "add table inet netavark")
+        chain = "{ type filter hook forward priority 0; }"
+        namespace.run("nft", f"add chain inet netavark FORWARD {chain}")
+    with traced_inside(namespace, backend, chain="PREROUTING", proto="udp") as session:
+        udp_to(namespace, 9998)
+        packet, explanation = explained(session, is_to(9998))
+        assert packet.hook_of(len(packet.hops) - 1) == "PREROUTING"
+        assert (explanation.verdict, explanation.decided) == ("accept", len(packet.hops) - 1)
+        assert "127.0.0.1 is this node's" in explanation.why
+
+
+def test_a_packet_that_was_sent_elsewhere_is_not_taken_for_the_node_s(namespace, other_namespace):
+    """Over loopback it would be the node's: NAT was done in OUTPUT, and is done once."""
+    there = other_namespace.name
+    namespace.run("ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1", "netns", there)
+    namespace.run("ip", "addr", "add", "10.7.0.1/24", "dev", "v0")
+    namespace.run("ip", "link", "set", "v0", "up")
+    other_namespace.run("ip", "addr", "add", "10.7.0.2/24", "dev", "v1")
+    other_namespace.run("ip", "link", "set", "v1", "up")
+    for rule in (
+        "add table ip netavark",
+        "add chain ip netavark FORWARD { type filter hook forward priority 0; }",
+        "add chain ip netavark DNAT { type nat hook prerouting priority -100; }",
+        "add rule ip netavark DNAT udp dport 9998 dnat to 10.9.9.9:9998",
+    ):
+        namespace.run("nft", rule)
+    with traced_inside(namespace, chain="PREROUTING", proto="udp") as session:
+        udp_to(other_namespace, 9998, "10.7.0.1")
+        packet, explanation = explained(session, is_to(9998))
+        assert any(hop.chain == "DNAT" for hop in packet.hops)
+        assert explanation.verdict == "unknown"
+        udp_to(other_namespace, 9997, "10.7.0.1")
+        _, explanation = explained(session, is_to(9997))
+        assert explanation.verdict == "accept"
+
+
+def test_what_is_local_is_what_the_node_delivers_to_itself(namespace):
+    for address in ("10.7.0.1/24", "10.8.0.1/32", "fd00:7::1/64"):
+        namespace.run("ip", "addr", "add", address, "dev", "lo")
+    namespace.run("ip", "route", "add", "local", "10.77.0.0/16", "dev", "lo")
+    found = netns.call_inside(netns.resolve(namespace.name), procfs.local_addresses)
+    # Of loopback all of an address's network is.
+    local = ("10.7.0.1", "10.7.0.2", "10.8.0.1", "127.0.0.1", "127.1.2.3", "10.77.3.4", "fd00:7::1")
+    for address in local:
+        assert delivery.is_local(address, found), address
+    for address in ("10.7.1.2", "10.8.0.2", "fd00:7::2", "1.1.1.1"):
+        assert not delivery.is_local(address, found), address

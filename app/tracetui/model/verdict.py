@@ -13,6 +13,7 @@ from tracetui.model.base_chains import (
     not_reached,
     present,
 )
+from tracetui.model.delivery import delivered
 from tracetui.model.explanation import HopExplanation
 from tracetui.model.history import CHANGED, PENDING, UNREAD, RulesetHistory
 from tracetui.model.hop import NFLOG
@@ -63,6 +64,10 @@ class Verdicts:
         if later:
             return "unknown", None, off or self._why_not_reached(packet, hops, later, hook)
         is_end = later == "" and hook != "PREROUTING"
+        if is_accepted and not off and hook == "PREROUTING" and bases is not None:
+            here = delivered(packet, hops, bases, self._sysctls_of(packet))
+            if here is not None:
+                return "accept", last, here
         if packet.verdict != "unknown" or is_end:
             return "accept", last, vanished.clash(hops)
         proxied = vanished.by_tproxy(hops[last])
