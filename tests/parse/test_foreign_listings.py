@@ -115,3 +115,16 @@ def test_a_set_that_can_be_read_is_left_whole():
     rule = f"tcp dport {{ {elements} }} drop"
     assert shortened(rule) == rule
     assert shortened(f"{rule} {'x' * 5000}") == f"{rule} {'x' * 5000}"
+
+
+@pytest.mark.parametrize(
+    ("family", "printed", "priority"),
+    [
+        ("bridge", "filter", -200), ("bridge", "dstnat", -300), ("bridge", "srcnat + 5", 305),
+        ("bridge", "out", 100), ("bridge", "-7", -7), ("bridge", "raw", None),
+        ("inet", "filter", 0), ("ip", "dstnat", -100), ("ip", "out", None),
+    ],
+)  # fmt: skip
+def test_the_names_of_priorities_mean_other_numbers_on_a_bridge(family, printed, priority):
+    text = f"table {family} t {{\n\tchain c {{\n\t\ttype filter hook input priority {printed}; policy accept;\n\t}}\n}}\n"
+    assert nft_text.parse(text).chains[family, "t", "c"].priority == priority

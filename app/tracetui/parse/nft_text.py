@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Optional
 
 from tracetui.model.ruleset import Chain, ChainKey, ListedRule, Ruleset
@@ -25,6 +25,8 @@ _PRIORITY = re.compile(r"([a-z]+)?\s*([+-]? ?[0-9]{1,10})?$")
 _NAMED = {
     "raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100,
 }  # fmt: skip
+_OF_BRIDGE = {"dstnat": -300, "filter": -200, "out": 100, "srcnat": 300}
+"""What the names of priorities stand for (src/rule.c, std_prios and bridge_std_prios)."""
 _HOOKS = {
     name.lower(): name for name in ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
 }
@@ -61,29 +63,29 @@ def parse(text: str) -> Ruleset:
             ruleset.chains[key] = chain._replace(rules=tuple(rules.rules))
             key = None
         elif found := _BASE.match(line):
-            chain = chain if is_dormant else _base(chain, found)
+            chain = chain if is_dormant else _base(chain, found, key.family)
         elif not _ABOUT.match(line):
             rules.take(line)
     return ruleset
 
 
-def _base(chain: Chain, found: re.Match[str]) -> Chain:
+def _base(chain: Chain, found: re.Match[str], family: str) -> Chain:
     """A chain that is at a hook."""
     return chain._replace(
         hook=_HOOKS.get(found[2]),
         policy=found[4] or "accept",
         is_nat=found[1] == "nat",
-        priority=_priority(found[3]),
+        priority=_priority(found[3], _OF_BRIDGE if family == "bridge" else _NAMED),
     )
 
 
-def _priority(text: str) -> int | None:
+def _priority(text: str, named: Mapping[str, int]) -> int | None:
     """A priority as nft prints it: a number, or a name with a number added or taken."""
     found = _PRIORITY.match(text.strip())
-    if not text.strip() or found is None or found[1] not in (None, *_NAMED):
+    if not text.strip() or found is None or found[1] not in (None, *named):
         return None
     offset = int((found[2] or "0").replace(" ", ""))
-    return offset if found[1] is None else _NAMED[found[1]] + offset
+    return offset if found[1] is None else named[found[1]] + offset
 
 
 def _whole_lines(text: str) -> Iterator[Optional[str]]:
