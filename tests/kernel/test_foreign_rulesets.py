@@ -19,12 +19,12 @@ pytestmark = pytest.mark.kernel
 
 
 @contextmanager
-def traced_inside(namespace, backend="nft", chain="OUTPUT", **fields):
+def traced_inside(namespace, backend="nft", chain="OUTPUT", family=4, **fields):
     """A session whose rule traces what leaves the namespace, the rulesets read before."""
     session = LiveSession(namespace.name, threshold=50_000)
     try:
         wait_for(session, lambda: session.is_ready)
-        rule = TraceRule(chain=chain, family=4, limit=None, expires=int(time.time()) + 120)
+        rule = TraceRule(chain=chain, family=family, limit=None, expires=int(time.time()) + 120)
         session.add_rule(rule._replace(**fields), backend, override=True)
         wait_for(session, lambda: session.rules)
         history = session.rulesets.histories[backend]
@@ -219,3 +219,32 @@ def test_what_is_local_is_what_the_node_delivers_to_itself(namespace):
         assert delivery.is_local(address, found), address
     for address in ("10.7.1.2", "10.8.0.2", "fd00:7::2", "1.1.1.1"):
         assert not delivery.is_local(address, found), address
+
+
+@pytest.mark.parametrize("backend", ["nft", "legacy"])
+def test_a_packet_whose_prefix_is_translated_is_one_packet(namespace, other_namespace, backend):
+    there = other_namespace.name
+    namespace.run("ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1", "netns", there)
+    for one, device, address in (
+        (namespace, "v0", "fd00:7::1"),
+        (other_namespace, "v1", "fd00:7::2"),
+    ):
+        one.run("ip", "addr", "add", f"{address}/64", "dev", device, "nodad")
+        one.run("ip", "link", "set", device, "up")
+    rule = "-d fd00:7::/64 -p udp -j DNPT --src-pfx fd00:7::/64 --dst-pfx fd00:8::/64"
+    namespace.run(f"ip6tables-{backend}", "-t", "mangle", "-A", "PREROUTING", *rule.split())
+    namespace.run(f"ip6tables-{backend}", "-t", "filter", "-A", "INPUT", "-p", "udp", "-j", "DROP")
+    namespace.run("ip", "-6", "route", "add", "local", "fd00:8::/32", "dev", "lo")
+    with traced_inside(namespace, backend, chain="PREROUTING", family=6, proto="udp") as session:
+        other_namespace.run(
+            "python3", "-c",
+            "import socket; s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM);"
+            "s.sendto(b'x', ('fd00:7::1', 9998))",
+        )  # fmt: skip
+        _, explanation = explained(session, is_to(9998))
+        met = [[hop.place for hop in one.hops] for one in session.packets if is_to(9998)(one)]
+        assert len(met) == 1, met
+        (change,) = [one for one in explanation.changes if one.field == "dst"]
+        assert change.new[0].startswith("fd00:8:")
+        assert (change.by, explanation.hops[change.at].meaning.target) == ("rule", "DNPT")
+        assert explanation.verdict == "drop"

@@ -136,6 +136,10 @@ class Standing:
             return True
         if here not in ("PREROUTING", "OUTPUT"):
             return False
+        # nf_tables reports a rule after it ran, the legacy tables before.
+        translating = at if at.backend == "nft" else self._last
+        if translating is not None and _can_be_npt(translating):
+            return True
         rank = table_rank(hook, at.table)
         return hook != here or rank is None or rank >= _NAT
 
@@ -172,6 +176,11 @@ def _follows_policy(last: Place, at: Place) -> bool:
         return at.chain != last.chain
     is_same = at.chain == last.chain and at.type == "policy"
     return is_same and (at.rulenum or 0) > (last.rulenum or 0)
+
+
+def _can_be_npt(at: Place) -> bool:
+    """Whether there can be a rule that translates prefixes (net/ipv6/netfilter/ip6t_NPT.c)."""
+    return at.type == "rule" and at.table_key == ("ip6", "mangle")
 
 
 BEGINNING = Standing(None, None, None, False, 0, frozenset())
