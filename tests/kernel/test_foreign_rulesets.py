@@ -246,5 +246,10 @@ def test_a_packet_whose_prefix_is_translated_is_one_packet(namespace, other_name
         assert len(met) == 1, met
         (change,) = [one for one in explanation.changes if one.field == "dst"]
         assert change.new[0].startswith("fd00:8:")
-        assert (change.by, explanation.hops[change.at].meaning.target) == ("rule", "DNPT")
+        by = explanation.hops[change.at]
+        assert (change.by, by.state, by.rule and by.rule.text) == (
+            "rule",
+            "known",
+            f"-A PREROUTING {rule}",
+        )
         assert explanation.verdict == "drop"

@@ -32,6 +32,8 @@ _CHANGES = {
     "NETMAP": ("src", "dst"), "MARK": ("mark",), "CONNMARK": ("mark",), "CONNSECMARK": ("mark",),
     "HMARK": ("mark",), "TTL": ("ttl",), "HL": ("ttl",), "DNPT": ("dst",), "SNPT": ("src",),
 }  # fmt: skip
+_REWRITTEN = frozenset((("DNPT", "-d"), ("SNPT", "-s")))
+"""Tests of what the target rewrites at once: nf_tables shows the packet after the rule ran."""
 _FLAGS = {
     "--protocol": "-p", "--source": "-s", "--destination": "-d", "--in-interface": "-i",
     "--out-interface": "-o", "--dport": "--dport", "--sport": "--sport",
@@ -165,7 +167,7 @@ def _iptables(words: list[str]) -> Meaning:
         comment or None,
         not conditional,
         not narrowed,
-        tuple(tests),
+        tuple([test for test in tests if (target, test.flag) not in _REWRITTEN]),
         changes,
         destination,
         False,
