@@ -354,6 +354,10 @@ PARSERS = {
     "xtables_save.origin": Fuzzed(xtables_save.origin, texts(material.SAVED)),
     "xtables_save.parse": Fuzzed(saved, texts(material.SAVED)),
     "xtables_save.parse_chain": Fuzzed(xtables_save.parse_chain, texts(material.LISTED_CHAIN)),
+    "xtables_save.saved_form": Fuzzed(
+        xtables_save.saved_form,
+        texts(["-P INPUT ACCEPT\n-P FORWARD DROP\n-P OUTPUT ACCEPT\n-N X\n"]),
+    ),
     "xtables_save.parts": Fuzzed(
         lambda text: list(xtables_save.parts(text)), texts(material.SAVED)
     ),

@@ -399,3 +399,29 @@ def test_legacy_rules_that_can_not_be_read_are_not_called_changed(text):
     is_missing = not text
     assert ("is iptables-legacy installed" in explanation.why) == is_missing
     assert (report.rule_text(explanation.hops[0]) == "(ruleset changed)") != is_missing
+
+
+@pytest.mark.parametrize(
+    ("table", "bases"),
+    [
+        ("filter", "INPUT FORWARD OUTPUT"),
+        ("nat", "PREROUTING INPUT OUTPUT POSTROUTING"),
+        ("mangle", "PREROUTING INPUT FORWARD OUTPUT POSTROUTING"),
+        ("raw", "PREROUTING OUTPUT"),
+    ],
+)
+def test_what_iptables_prints_with_s_is_a_ruleset_of_the_table_that_its_chains_tell(table, bases):
+    heads = "".join(f"-P {name} DROP -c 3 180\n" for name in bases.split())
+    rulesets = Rulesets()
+    assert rulesets.fix(
+        f'{heads}-N web\n-A OUTPUT -m comment --comment "a -c 1 2" -c 7 420 -j web\n'
+    )
+    found = rulesets.histories["legacy"].chain(ChainKey("ip", table, "OUTPUT"), None).value
+    assert (found.policy, found.hook) == ("drop", "OUTPUT")
+    assert found.rules[0].text == '-A OUTPUT -m comment --comment "a -c 1 2" -j web'
+    assert found.rules[0].packets == 7
+    assert rulesets.histories["legacy"].chain(ChainKey("ip", table, "web"), None).state == "known"
+
+
+def test_one_chain_of_s_does_not_tell_its_table():
+    assert not Rulesets().fix("-P INPUT ACCEPT\n-A INPUT -j DROP\n")

@@ -111,6 +111,44 @@ class _Table:
             )
 
 
+_SPECIFIED = re.compile(r"-P (\S+) (ACCEPT|DROP)(?: -c [0-9]{1,20} [0-9]{1,20})?$", re.ASCII)
+_BASES = {
+    frozenset(("PREROUTING", "OUTPUT")): "raw",
+    frozenset(("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING")): "nat",
+    frozenset(("PREROUTING", "OUTPUT", "POSTROUTING")): "nat",
+    frozenset(("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")): "mangle",
+    frozenset(("INPUT", "FORWARD", "OUTPUT")): "filter",
+}
+"""The table that has these built-in chains; nat had no INPUT before Linux 2.6.36."""
+
+
+def saved_form(text: str) -> Optional[str]:
+    """What ``iptables -S`` prints, as iptables-save prints the same table; None for another text.
+
+    It does not say its table, which its built-in chains do: all of them have to be there.
+    """
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    if not lines or not lines[0].startswith("-P "):
+        return None
+    specified = [found for line in lines if (found := _SPECIFIED.match(line))]
+    policies = {str(found[1]): str(found[2]) for found in specified}
+    table = _BASES.get(frozenset(policies))
+    if table is None:
+        return None
+    heads = [f":{name} {policy} [0:0]" for name, policy in policies.items()]
+    heads += [f":{line[3:]} - [0:0]" for line in lines if line.startswith("-N ")]
+    rules = [_with_counters_first(line) for line in lines if line.startswith("-A ")]
+    return "\n".join([f"*{table}", *heads, *rules, "COMMIT", ""])
+
+
+def _with_counters_first(line: str) -> str:
+    """A rule of ``-v -S`` as ``iptables-save -c`` prints it."""
+    found = next(reversed(list(_COUNTERS.finditer(line))), None)
+    if found is None:
+        return line
+    return f"[{found[1]}:0] {line[: found.start()]}{line[found.end() :]}"
+
+
 def parse_chain(text: str) -> tuple[ListedRule, ...]:
     """The rules of ``iptables -v -S CHAIN``, with their counters."""
     rules = []

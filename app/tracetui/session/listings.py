@@ -25,7 +25,7 @@ def read(text: str) -> Optional[list[tuple[str, Ruleset]]]:
             return None
     if nft_text.is_listing(text):
         return [("nft", nft_text.parse(text))]
-    return [_saved(part) for part in xtables_save.parts(text)]
+    return [_saved(part) for part in xtables_save.parts(xtables_save.saved_form(text) or text)]
 
 
 class Parts:
