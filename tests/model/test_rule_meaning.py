@@ -174,6 +174,8 @@ def test_where_a_map_or_an_unnamed_chain_decides_the_text_names_no_target(text):
     ("text", "target"),
     [
         ("jump drop", "drop"),
+        ("tcp dport { 8080,8081} counter accept", "ACCEPT"),
+        ("tcp dport { 22 : drop,443 : drop} ip saddr { 1.1.1.1} jump a}b", "a}b"),
         ("tcp dport 22 goto accept", "accept"),
         ('counter comment "drop" accept', "ACCEPT"),
         ("meta l4proto { tcp, udp } counter continue", None),

@@ -92,11 +92,15 @@ def _set(left: list[Word]) -> tuple[str, ...]:
 
 
 def _outside_braces(words: list[Word]) -> Iterator[Word]:
-    """The words that are no elements of a set or a map; of these the braces only."""
+    """The words that are no elements of a set or a map; of these the braces only.
+
+    nft before 1.0 prints no blank before the last brace (``{ 80,443}``).
+    """
     depth = 0
     for word in words:
-        is_end = word.text == "}" and not word.is_quoted
-        depth -= is_end and depth > 0
-        if depth == 0:
+        before = depth
+        if not word.is_quoted:
+            depth += word.text.startswith("{") - word.text.rstrip(",").endswith("}")
+            depth = max(depth, 0)
+        if before == 0 or depth == 0:
             yield word
-        depth += word.text == "{" and not word.is_quoted
