@@ -13,6 +13,7 @@ from tracetui.lab.network import CLIENT, SERVER, Lab
 from tracetui.model.packet import Packet
 from tracetui.session.live import LiveSession
 
+from .queue_program import Repeater
 from .tracing import explained, traced
 
 pytestmark = pytest.mark.kernel
@@ -248,6 +249,18 @@ def test_the_copy_of_a_multicast_that_loops_back_has_a_packet_of_its_own(lab):
             ["POSTROUTING"],
             ["INPUT"],
         ]
+
+
+def test_a_program_that_has_a_packet_pass_its_hook_again_leaves_it_one(lab):
+    queue = "-m mark --mark 0 -j NFQUEUE --queue-num 78"
+    iptables(lab, "nft", f"-A FORWARD -p udp --dport 4242 {queue}")
+    with Repeater(lab, 78), traced(lab, "nft", proto="udp", iif="eth0") as session:
+        send(lab, SERVER[4])
+        packet, explanation = the_packet(session, SERVER[4])
+        forward = [hop.verdict for hop in packet.hops if hop.chain == "FORWARD"]
+        assert forward[0] == "queue"
+        assert forward[-1] == "accept"
+        assert explanation.verdict == "accept"
 
 
 @pytest.mark.parametrize("backend", ["legacy", "nft"])

@@ -108,6 +108,9 @@ def test_a_mark_is_not_handed_on_to_the_next_packet_with_the_trace_id():
         ("snat to 203.0.113.5:4000", True),
         ("snat ip to 203.0.113.5:4000", True),
         ("masquerade to :4000", True),
+        ("snat ip6 to [fd00::5]:4000", True),
+        ("snat ip6 to fd00::5:4000", False),
+        ("redirect to :4000", False),
         ("snat to 203.0.113.5", False),
         ("snat to 203.0.113.5:4000-4999", False),
         ("masquerade", False),
@@ -118,3 +121,19 @@ def test_behind_snat_to_a_fixed_port_the_packet_may_still_be_dropped(rule, may_c
     _, explanation = explained(text)
     assert explanation.verdict == "accept"
     assert ("insert_failed" in explanation.why) == may_clash
+
+
+@pytest.mark.parametrize(
+    ("target", "may_clash"),
+    [
+        ("SNAT --to-source 203.0.113.5:4000", True),
+        ("SNAT --to-source 203.0.113.5", False),
+        ("SNAT --to-source 203.0.113.5-203.0.113.9:4000-4999", False),
+        ("MASQUERADE --to-ports 4000", True),
+        ("MASQUERADE --to-ports 4000-4999", False),
+    ],
+)
+def test_the_same_of_iptables_rules(target, may_clash):
+    rules = (FIELD / "snat.save").read_text().replace("SNAT --to-source 203.0.113.5", target)
+    _, explanation = explained("s1.txt", rules)
+    assert (explanation.verdict, "insert_failed" in explanation.why) == ("accept", may_clash)

@@ -138,56 +138,66 @@ class OpenPacket:
         if looks[0].trace_id is None and (len(self.alike) > 1 or looks[0].header is None):
             return 0
         track = self._tracks[run.places[0].backend]
-        shown = self._shown(run, track.destination)
+        shown, devices = self._shown(run, track.destination)
         if len(shown) < len(looks):
             run = run.before(len(shown))
+            devices = self._devices_of(run, len(shown))
         step = steps.step(track.standing, run, shown)
         size = len(step.places)
         if size < len(run.places):
             looks, times = looks[: step.which[-1] + 1], one_time(run.times[:size])
+            devices = self._devices_of(run, len(looks))
         else:
             looks, times = run.looks, one_time(run.times)
         if not _are_together(times) or not self.packet.add_stretch(Stretch(step, looks, times)):
             return 0
-        header, at = None, 0
-        for look, count in zip(looks, run.counts):
+        header = None
+        for look in looks:
             header = look[4] or header
-            if look[0] is not None:
-                self._devices.setdefault(run.places[at].layer, look[0])
-            at += count
+        self._devices = devices
         last = times[-1] if isinstance(times, tuple) else times
         self._moved_to(step.standing, track, header, looks[-1], last)
         return size
 
     def _shown(
         self, run: Run, destination: Optional[tuple[Optional[str], Optional[int]]]
-    ) -> tuple[int, ...]:
+    ) -> tuple[tuple[int, ...], dict[str, str]]:
         """What looks show of where it goes (``path.Steps``), up to the first that may not be its.
 
-        The first one is.
+        The first one is. With the in-interfaces by layer, behind all of them.
         """
         shown: list[int] = []
-        devices, at = self._devices, 0
+        devices, places, at = self._devices, run.places, 0
         seen, known = self.seen, self.header
         is_named = run.looks[0].trace_id is not None
         for look, count in zip(run.looks, run.counts):
-            header, device, layer = look[4], look[0], run.places[at].layer
+            header, device, before = look[4], look[0], None
+            if device is not None:
+                layer = places[at].layer
+                before = devices.get(layer)
+                if before is None:
+                    devices, before = {**devices, layer: device}, device
             at += count
-            before = devices.get(layer, device)
-            if device is not None and layer not in devices:
-                devices = {**devices, layer: device}
             if header is None:
                 shown.append(NO_HEADER)
                 continue
-            if shown:
-                is_strange = device is not None and device != before
-                if is_strange or (header is not seen and not _is_it(known, header, is_named)):
-                    break
+            is_same = header is seen or not shown
+            if shown and (device != before or not (is_same or _is_it(known, header, is_named))):
+                break
             there = header[3], header[5]
             is_same = destination is None or there == destination
             shown.append(SAME_DESTINATION if is_same else OTHER_DESTINATION)
             destination, seen = there, header
-        return tuple(shown)
+        return tuple(shown), devices
+
+    def _devices_of(self, run: Run, pieces: int) -> dict[str, str]:
+        """The in-interfaces by layer, behind so many pieces of a run."""
+        devices, at = dict(self._devices), 0
+        for look, count in zip(run.looks[:pieces], run.counts):
+            if look[0] is not None:
+                devices.setdefault(run.places[at].layer, look[0])
+            at += count
+        return devices
 
     def _moved_to(
         self,

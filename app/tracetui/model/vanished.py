@@ -13,9 +13,10 @@ from tracetui.model.packet import Packet
 
 _FORWARDED_TO = re.compile(r"\bfwd (?:ip6? )?to (\S+)")
 _FIXED_PORT = re.compile(
-    r"(?:--to-source \S*?[\d\]]:|--to-ports |\bsnat (?:ip6? )?to \S*?[\d\]]?:|\bmasquerade to :)"
-    r"[0-9]{1,5}(?![0-9-])"
+    r"(?:(?:--to-source |\bsnat (?:ip6? )?to )(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|\[\S{2,45}\]):"
+    r"|-j MASQUERADE --to-ports |\bmasquerade to :)[0-9]{1,5}(?![0-9-])"
 )
+"""In the text of a rule of source NAT; a range of ports leaves a choice."""
 UNREADABLE = (
     "stopped here, or the trace did: legacy tables are in use (/proc/net/ip_tables_names), but "
     "their rules can't be read; is iptables-legacy installed?"

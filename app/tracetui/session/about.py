@@ -13,6 +13,8 @@ from tracetui.model.packet import Packet
 from tracetui.session import report
 
 BYTES_A_LINE = 16
+LONGEST_FRAME = 1500
+"""Bytes of an IP packet in an Ethernet frame, where nobody has set another MTU."""
 _LABEL = 10
 
 
@@ -36,6 +38,12 @@ def about(packet: Packet, explanation: PacketExplanation) -> Iterator[str]:
     for change in explanation.changes:
         at = _place(packet, explanation, change.at)
         yield _field("changed", f"{report.change_text(change)}, at {at}")
+    longest = max((hop.header.length or 0 for hop in packet.hops if hop.header), default=0)
+    if longest > LONGEST_FRAME and packet.iif != "lo":
+        what = "of several segments (GSO, GRO), unless the MTU is larger"
+        yield _field(
+            "length", f"{longest:,}: more than a frame's {LONGEST_FRAME:,}, an aggregate {what}"
+        )
     known: dict[str, object] = {}
     before: Optional[Header] = None
     for index, hop in enumerate(packet.hops):
