@@ -180,6 +180,30 @@ def test_what_netdev_sends_on_by_itself_is_taken_over(lab):
         assert explanation.why.startswith("taken over")
 
 
+SWITCHED = """
+table inet t {
+ chain p { type filter hook prerouting priority 10; udp dport 4242 meta nftrace set 0; }
+ chain f { type filter hook forward priority 0; }
+ chain i { type filter hook input priority 0; }
+}
+"""
+
+
+def test_a_trace_that_a_rule_switched_off_is_told_from_a_packet_that_was_stopped(lab):
+    nft(lab, SWITCHED)
+    run(lab.node, "ip", "route", "add", "blackhole", "10.9.1.0/24")
+    with traced(lab, "nft", proto="udp", iif="eth0") as session:
+        send(lab, SERVER[4])
+        _, explanation = the_packet(session, SERVER[4])
+        assert explanation.verdict == "unknown"
+        assert "switched off: a rule of t p" in explanation.why
+        # That chain let this one go.
+        send(lab, "10.9.1.1", PORT + 1)
+        _, explanation = the_packet(session, "10.9.1.1", PORT + 1)
+        assert explanation.why.startswith("not dropped by a rule: routing")
+        assert "blackhole" in explanation.why
+
+
 def test_two_base_chains_of_one_table_at_one_hook(lab):
     iptables(lab, "nft", "-A FORWARD -p udp --dport 4242")
     nft(

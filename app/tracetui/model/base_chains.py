@@ -117,7 +117,7 @@ def not_reached(
         return None
     last = packet.hops[-1]
     # Only the first packet of a connection passes the others.
-    always = [one for one in bases if not one.chain.is_nat and not _is_seen(packet, one)]
+    always = [one for one in unseen(packet, bases) if not one.chain.is_nat]
     if base is not None and hook != EGRESS:
         for one in always:
             if (
@@ -127,6 +127,17 @@ def not_reached(
             ):
                 return one.name
     return _next_hook(packet, last, always, hook)
+
+
+def unseen(packet: Packet, bases: Sequence[Base]) -> list[Base]:
+    """Those of which the packet has no hop."""
+    return [one for one in bases if not _is_seen(packet, one)]
+
+
+def ahead(packet: Packet, bases: Sequence[Base], hook: Optional[str]) -> list[Base]:
+    """Those of them that can come next, at this hook or the next one."""
+    hooks = {hook, *_NEXT_HOOKS.get(hook or "", ())}
+    return [one for one in unseen(packet, bases) if one.chain.hook in hooks]
 
 
 def _next_hook(packet: Packet, last: Hop, always: Sequence[Base], hook: str) -> Optional[str]:

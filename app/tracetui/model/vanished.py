@@ -7,9 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Optional
 
+from tracetui.model.base_chains import Base
 from tracetui.model.explanation import HopExplanation
 from tracetui.model.header import Header
+from tracetui.model.hop import Hop
 from tracetui.model.packet import Packet
+from tracetui.model.ruleset import ListedRule
 
 _FORWARDED_TO = re.compile(r"\bfwd (?:ip6? )?to (\S+)")
 _FIXED_PORT = re.compile(
@@ -62,15 +65,22 @@ def by_tproxy(here: HopExplanation) -> Optional[str]:
     return f"TPROXY: it drops what no socket here takes; and {needs}"
 
 
-def untraced(hops: Sequence[HopExplanation]) -> Optional[str]:
-    """The rule that switched the trace off, or may have; None without one."""
-    here = hops[-1]
-    if here.rule is not None and "nftrace set 0" in (here.rule.text or ""):
-        return "the trace was switched off here (meta nftrace set 0)"
-    rules = here.chain.rules if here.chain is not None else ()
-    if any("nftrace set 0" in (rule.text or "") for rule in rules):
-        return "the trace may have been switched off: a rule here says meta nftrace set 0"
-    return None
+def untraced(hop: Hop, here: HopExplanation, unseen: Sequence[Base]) -> Optional[str]:
+    """The rule that may have switched the trace off; None without one.
+
+    Of that rule no hop is told, nor of anything behind it (nf_tables_trace.c).
+    """
+    rules = here.chain.rules if here.chain is not None and hop.type == "rule" else ()
+    if _switches_off(rules[here.number or 0 :]):
+        return f"the trace may have been switched off: a rule of {hop.chain} sets nftrace to 0"
+    found = next((one for one in unseen if _switches_off(one.chain.rules)), None)
+    if found is None:
+        return None
+    return f"the trace may have been switched off: a rule of {found.name} sets nftrace to 0"
+
+
+def _switches_off(rules: Sequence[ListedRule]) -> bool:
+    return any("meta nftrace set 0" in (rule.text or "") for rule in rules)
 
 
 def clash(hops: Sequence[HopExplanation]) -> str:

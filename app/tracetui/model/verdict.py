@@ -8,6 +8,7 @@ from typing import Optional
 from tracetui.model import vanished
 from tracetui.model.base_chains import (
     AFTER_ROUTING,
+    ahead,
     base_chains,
     hook_of_last,
     not_reached,
@@ -60,7 +61,7 @@ class Verdicts:
         later = None
         if is_accepted and bases is not None:
             later = not_reached(packet, bases, base, hook)
-        off = vanished.untraced(hops)
+        off = vanished.untraced(packet.hops[last], hops[last], ahead(packet, bases or (), hook))
         if later:
             return "unknown", None, off or self._why_not_reached(packet, hops, later, hook)
         is_end = later == "" and hook != "PREROUTING"
