@@ -34,8 +34,6 @@ SOURCE_TEXTS = {
 AMBIGUOUS = "ambiguous: a packet that looks the same was on its way too, hops may be that one's"
 """What is to be known of a packet of which that is so."""
 
-_OF_SOME = ("icmp_id", "icmp_seq", "fragment")
-"""Fields that stand only in packets that have them."""
 _NO_HEADER = Header(family=0, proto=None, src=None, dst=None)
 
 
@@ -75,7 +73,7 @@ def packet_json(packet: Packet, explanation: PacketExplanation) -> dict[str, Any
 def head_json(packet: Packet) -> dict[str, Any]:
     """The packet's own fields."""
     header = packet.header or _NO_HEADER
-    return {
+    value = {
         "kind": "packet",
         "id": packet.id,
         "time": packet.time,
@@ -91,12 +89,14 @@ def head_json(packet: Packet) -> dict[str, Any]:
         "flags": header.flags,
         "icmp_type": header.icmp_type,
         "icmp_code": header.icmp_code,
-        **{name: value for name in _OF_SOME if (value := getattr(header, name)) is not None},
         "mark": packet.mark,
         "mac": packet.first.mac,
         "in": packet.iif,
         "out": packet.oif,
     }
+    if header.icmp_id is not None or header.fragment is not None:
+        value.update(icmp_id=header.icmp_id, icmp_seq=header.icmp_seq, fragment=header.fragment)
+    return value
 
 
 def packet_text(
