@@ -44,5 +44,5 @@ def test_every_word_of_a_filter_is_told():
     words = set(re.findall(r"[a-z0-9]+", " ".join(re.findall("`([^`]+)`", table))))
     from tracetui.model.filter_expression import KEYWORDS
 
-    rare = {"icmpv6", "sctp", "dccp", "udplite", "esp", "ah", "gre", "igmp"}
+    rare = {"icmpv6", "sctp", "dccp", "udplite", "esp", "ah", "gre", "igmp", "arp"}
     assert set(KEYWORDS) - rare <= words

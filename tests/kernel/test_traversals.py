@@ -41,6 +41,9 @@ def run(namespace: str, *argv: str, text: str = "") -> None:
 
 
 def nft(lab: Lab, rules: str) -> None:
+    if "table" in rules:
+        # A chain that the TRACE rule made would be none of all readings around a packet.
+        iptables(lab, "nft", "-t raw -A PREROUTING -p sctp")
     run(lab.node, "nft", "-f", "-", text=rules)
 
 
