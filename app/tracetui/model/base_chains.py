@@ -49,19 +49,20 @@ def base_chains(packet: Packet, histories: Mapping[str, RulesetHistory]) -> Opti
     That is, as the last hop met them.
     """
     last, found = packet.hops[-1], list[Base]()
+    family = "ip6" if packet.header is not None and packet.header.family == 6 else "ip"
+    families = (family, "inet", "bridge", "netdev")
     for backend, history in histories.items():
         if history.is_empty and all(hop.backend != backend for hop in packet.hops):
             continue
         window = last.readings
         if backend != last.backend and window is not None:
             window = (history.latest, history.latest) if history.latest else None
-        bases = history.base_chains(window)
+        bases = history.base_chains(window, families)
         was_seen = any(hop.backend == backend for hop in packet.hops)
         if bases is None or (not bases and was_seen and history.is_blind(window)):
             return None
         found += [Base(backend, key, chain) for key, chain in bases]
-    family = "ip6" if packet.header is not None and packet.header.family == 6 else "ip"
-    return [one for one in found if one.key.family in (family, "inet", "bridge", "netdev")]
+    return [one for one in found if one.key.family in families]
 
 
 def present(packet: Packet, bases: Sequence[Base]) -> Optional[Base]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Generic, NamedTuple, Optional, TypeVar
 
 from tracetui.model.place import Place
@@ -302,8 +302,13 @@ class RulesetHistory:
             return Found(PENDING if self._has_more and not self.is_ended else UNREAD)
         return _placed_within(self._rules.get(rule_key, []), window)
 
-    def base_chains(self, window: Optional[Window]) -> Optional[list[tuple[ChainKey, Chain]]]:
-        """Every base chain that was there; None where that is not known for sure."""
+    def base_chains(
+        self, window: Optional[Window], families: Optional[Collection[str]] = None
+    ) -> Optional[list[tuple[ChainKey, Chain]]]:
+        """Every base chain that was there, of all families or of some.
+
+        None where that is not known for sure.
+        """
         if window is None or self._has_fixed_only:
             if self._fixed is None:
                 return None
@@ -312,6 +317,8 @@ class RulesetHistory:
         if not window[0] or window[1] > self.latest:
             return None
         for key in self._base:
+            if families is not None and key.family not in families:
+                continue
             one, other = (self._span(self._chains.get(key), number) for number in window)
             if not isinstance(one, str):
                 found.append((key, one.value))
