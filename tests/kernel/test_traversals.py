@@ -127,7 +127,7 @@ def test_a_bridged_packet_that_ip_s_chains_see_too_is_one(lab):
     bridge(lab)
     run(lab.node, "sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=1")
     nft(lab, BRIDGE)
-    with traced(lab, "nft", proto="udp", dport="9") as session:
+    with traced(lab, "nft", proto="udp", dport="9", family=4) as session:
         send(lab, SERVER[4])
         packet, explanation = the_packet(session, SERVER[4])
         native = [chain for chain in chains(packet) if chain != "PREROUTING"]
@@ -142,7 +142,7 @@ def test_a_bridged_packet_that_ip_s_chains_see_too_is_one(lab):
 def test_a_bridged_packet_to_this_node_is_one(lab):
     bridge(lab)
     nft(lab, BRIDGE)
-    with traced(lab, "nft", proto="udp", dport="9") as session:
+    with traced(lab, "nft", proto="udp", dport="9", family=4) as session:
         send(lab, "10.200.0.1")
         packet, explanation = the_packet(session, "10.200.0.1")
         assert chains(packet)[-1] == "d4"
@@ -166,7 +166,7 @@ table inet f {
 
 def test_what_leaves_through_a_netdev_egress_chain_is_accepted(lab):
     nft(lab, NETDEV)
-    with traced(lab, "nft", proto="udp", dport="9") as session:
+    with traced(lab, "nft", proto="udp", dport="9", family=4) as session:
         send(lab, SERVER[4])
         packet, explanation = the_packet(session, SERVER[4])
         native = [chain for chain in chains(packet) if chain != "PREROUTING"]
@@ -176,7 +176,7 @@ def test_what_leaves_through_a_netdev_egress_chain_is_accepted(lab):
 
 def test_what_netdev_sends_on_by_itself_is_taken_over(lab):
     nft(lab, NETDEV.replace("nftrace set 1;", "nftrace set 1; udp dport 4242 fwd to cali7;"))
-    with traced(lab, "nft", proto="udp", dport="9") as session:
+    with traced(lab, "nft", proto="udp", dport="9", family=4) as session:
         send(lab, SERVER[4])
         _, explanation = the_packet(session, SERVER[4])
         assert explanation.verdict == "unknown"
