@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from tracetui.errors import Failure
+from tracetui.errors import Failure, NotPermitted
 
 _CAP_NET_ADMIN = 12
 """include/uapi/linux/capability.h."""
@@ -17,6 +17,8 @@ _CAP_NET_ADMIN = 12
 
 _NO_ID = 0xFFFFFFFF
 """(uid_t)-1, which means no user (setuid(2)); no number above it fits."""
+_VARIABLES = ("DOAS_USER", "SUDO_UID", "PKEXEC_UID")
+"""By which they are told, the first one counts (doas(1), sudo(8), pkexec(1))."""
 
 
 class Invoker(NamedTuple):
@@ -44,27 +46,40 @@ def may_trace() -> bool:
 def invoker() -> Optional[Invoker]:
     """Who started this root process through sudo, doas or pkexec; None if nobody, or root did.
 
-    They leave that in the environment (sudo(8), doas(1), pkexec(1)).
+    Raises NotPermitted where that is told by words that name no user: nobody then knows whose
+    files are touched, and root's are not to be.
     """
     if os.geteuid() != 0:
         return None
+    variable = next((name for name in _VARIABLES if name in os.environ), None)
+    if variable is None:
+        return None
     try:
-        entry = _entry()
-    except (KeyError, ValueError):
-        return None
-    if entry is None or not (0 < entry.uid < _NO_ID and 0 < entry.gid < _NO_ID):
-        return None
-    return entry
+        user = _named(variable)
+        if not (0 <= user.uid < _NO_ID and 0 <= user.gid < _NO_ID):
+            raise ValueError("beyond every id")
+    except (KeyError, ValueError, OverflowError):
+        raise NotPermitted(
+            f"{variable}={os.environ[variable]!r} names no user: run it through sudo, or "
+            f"`unset {variable}` where root itself runs it"
+        ) from None
+    return user if user.uid else None
 
 
 def drop_to_invoker() -> bool:
-    """Become the invoking user for good, with no way back; False where there is none."""
+    """Become the invoking user for good, with no way back; False where there is none.
+
+    Raises Failure where root can't be given up.
+    """
     user = invoker()
     if user is None:
         return False
-    _take_groups(user)
-    os.setgid(user.gid)
-    os.setuid(user.uid)
+    try:
+        _take_groups(user)
+        os.setgid(user.gid)
+        os.setuid(user.uid)
+    except OSError as error:
+        raise Failure(f"root could not be given up: {error.strerror}") from None
     if os.getresuid() != (user.uid,) * 3 or os.getresgid() != (user.gid,) * 3:
         raise Failure("root could not be given up")
     if user.name and user.home:
@@ -74,16 +89,19 @@ def drop_to_invoker() -> bool:
 
 @contextmanager
 def acting_as_invoker() -> Iterator[None]:
-    """Touch files as the invoking user, where there is one; to be used by a single thread."""
+    """Touch files as the invoking user, where there is one; to be used by a single thread.
+
+    Raises NotPermitted as :func:`invoker` does.
+    """
     user = invoker()
     if user is None:
         yield
         return
     groups, gid = os.getgroups(), os.getegid()
-    _take_groups(user)
-    os.setegid(user.gid)
-    os.seteuid(user.uid)
     try:
+        _take_groups(user)
+        os.setegid(user.gid)
+        os.seteuid(user.uid)
         yield
     finally:
         os.seteuid(0)
@@ -91,18 +109,23 @@ def acting_as_invoker() -> Iterator[None]:
         os.setgroups(groups)
 
 
-def _entry() -> Optional[Invoker]:
-    environment = os.environ
-    if "DOAS_USER" in environment:
-        return _known(pwd.getpwnam(environment["DOAS_USER"]))
-    for name in ("SUDO_UID", "PKEXEC_UID"):
-        if name in environment:
-            uid = int(environment[name])
-            try:
-                return _known(pwd.getpwuid(uid))
-            except KeyError:
-                return Invoker(uid, int(environment["SUDO_GID"]), None, None)
-    return None
+def _named(variable: str) -> Invoker:
+    """The user a variable names; raises KeyError, ValueError or OverflowError if it names none."""
+    value = os.environ[variable]
+    if variable == "DOAS_USER":
+        return _known(pwd.getpwnam(value))
+    uid = _number(value)
+    try:
+        return _known(pwd.getpwuid(uid))
+    except KeyError:
+        return Invoker(uid, _number(os.environ["SUDO_GID"]), None, None)
+
+
+def _number(text: str) -> int:
+    """A user or group id as sudo writes one; raises ValueError."""
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(text)
+    return int(text)
 
 
 def _known(entry: pwd.struct_passwd) -> Invoker:
