@@ -21,7 +21,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from tracetui.cli import GARBAGE
+from tracetui.cli.program import GARBAGE
 from tracetui.kernel.netlink import NfLog, NftTrace
 from tracetui.lab.network import SERVER, Lab
 from tracetui.lab.ruleset import Ruleset

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import subprocess
 from pathlib import Path
 
@@ -22,14 +23,50 @@ def test_a_new_file_is_readable_by_its_owner_only(tmp_path):
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o600
 
 
-def test_an_old_file_of_ours_is_written_anew_and_closed_to_others(tmp_path):
+def test_an_old_file_is_overwritten_only_where_that_was_asked_for(tmp_path):
     path = tmp_path / "old"
     path.write_text("a longer text than the new one")
     path.chmod(0o666)
-    with output.opened(str(path)) as file:
+    with pytest.raises(output.Exists, match=r"exists and is not empty; .* --overwrite"):
+        with output.opened(str(path)):
+            pytest.fail("it was opened")
+    assert path.read_text() == "a longer text than the new one"
+    with output.opened(str(path), overwrite=True) as file:
         file.write("x")
     assert path.read_text() == "x"
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_empty_file_is_written_unasked(tmp_path):
+    """As mktemp(1) makes one."""
+    (tmp_path / "empty").touch()
+    with output.opened(str(tmp_path / "empty")) as file:
+        file.write("x")
+    assert (tmp_path / "empty").read_text() == "x"
+
+
+def test_a_fifo_that_nobody_reads_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    assert "nobody reads it; start its reader first" in refused(tmp_path / "fifo")
+
+
+def test_a_tilde_is_a_home(monkeypatch):
+    monkeypatch.setenv("HOME", "/somewhere")
+    assert output.expanded("~/trace") == "/somewhere/trace"
+    assert output.expanded("~/trace", own="/another") == "/another/trace"
+    assert output.expanded("~root/trace", own="/another") == f"{pwd.getpwuid(0).pw_dir}/trace"
+    assert output.expanded("a~") == "a~"
+    with pytest.raises(Failure, match="no user nobody-by-that-name is known here"):
+        output.expanded("~nobody-by-that-name/trace")
+
+
+def test_older_files_of_a_rotation_are_not_pushed_away_unasked(tmp_path):
+    name = str(tmp_path / "trace")
+    output.refuse_older(name, 3)
+    (tmp_path / "trace.3").touch()
+    with pytest.raises(output.Exists, match=r"trace\.3: is there from an earlier recording"):
+        output.refuse_older(name, 3)
+    output.refuse_older(name, 2)
 
 
 def refused(path: Path) -> str:

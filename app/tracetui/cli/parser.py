@@ -115,6 +115,9 @@ def _add_record(top: Parser) -> None:
         "-w", dest="write", metavar="FILE", default="-", help="where to (default: -, stdout)"
     )
     output.add_argument(
+        "--overwrite", action="store_true", help="write FILE anew although it holds something"
+    )
+    output.add_argument(
         "--rotate",
         type=options.size,
         metavar="SIZE",

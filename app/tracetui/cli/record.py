@@ -8,20 +8,25 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TextIO
 
+from tracetui.cli import interruption, tracing
 from tracetui.cli import options as shared
-from tracetui.cli import tracing
+from tracetui.cli.interruption import Stop
 from tracetui.cli.terminal import say
 from tracetui.errors import Failure, UsageError
 from tracetui.kernel import privileges
+from tracetui.model.rule import TraceRule
 from tracetui.model.view_filter import ViewFilter
 from tracetui.session import output
 from tracetui.session.live import LiveSession
+from tracetui.session.outlet import outlet_of
 from tracetui.session.recorder import Recorder
 from tracetui.session.recording import RecordingWriter
 from tracetui.session.rotation import RotatingWriter
 
 ADD_SECONDS = 30.0
 """How long adding the rules may take: iptables may have to wait for its lock."""
+REFUSED = "no rule added: "
+"""What the collector's notice begins with where a rule could not be installed."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -29,68 +34,134 @@ def run(options: argparse.Namespace) -> int:
     rules = shared.rules(options)
     tracing.check(options)
     with ExitStack() as stack:
-        writer = _writer(options, stack)
-        stopped = stack.enter_context(tracing.stop_on_signals())
+        files = _Files(options, stack)
+        writer = files.writer()
         session = tracing.start(options, keep_readings=True)
-        recorder = Recorder(session, writer, ViewFilter.parse(expression=options.filter))
-
-        def tell() -> None:
-            tracing.print_notices(session)
-
-        try:
-            tracing.add_rules(session, rules, options)
-            _wait_until_added(session, len(rules), stopped)
-            writer.hello(session.status)
-            recorder.run(options.seconds, options.packets, stopped, tell)
-        finally:
-            session.close(tell)
-            tell()
-        recorder.finish(options.packets)
-        writer.bye(session.status, recorder.packets)
-        _say_totals(session, recorder.packets)
-        if session.status.guard.tripped:
-            raise Failure(
-                f"the guard tripped: {session.status.guard.reason}; narrow the RULE or its --limit"
-            )
+        with interruption.noted(session.leave, options.seconds) as stop:
+            tripped = _record(options, session, rules, writer, stop)
+            lost = _lost_end(files)
+    if lost and stop.number is None:
+        raise Failure(lost)
+    if lost:
+        say(lost)
+        return 128 + (stop.number or 0)
+    if tripped:
+        raise Failure(tripped)
     return 0
 
 
-def _writer(options: argparse.Namespace, stack: ExitStack) -> RecordingWriter:
-    """What writes to the file, or with --rotate to one after the other; raises Failure."""
-    files = stack.enter_context(ExitStack())
+def _record(
+    options: argparse.Namespace,
+    session: LiveSession,
+    rules: list[TraceRule],
+    writer: RecordingWriter,
+    stop: Stop,
+) -> str:
+    """Have the rules added, and write what comes; why the guard tripped, if it did."""
+    recorder = Recorder(session, writer, ViewFilter.parse(expression=options.filter))
 
-    def opened() -> TextIO:
+    def tell() -> None:
+        tracing.print_notices(session)
+
+    try:
+        _refuse_deaf(session, options)
+        tracing.add_rules(session, rules, options)
+        _wait_until_added(session, len(rules), stop)
+        writer.hello(session.status)
+        recorder.run(options.seconds, options.packets, stop, tell)
+    finally:
+        session.close(tell)
+        tell()
+    recorder.finish(options.packets)
+    writer.bye(session.status, recorder.packets)
+    _say_totals(session, recorder.packets)
+    guard = session.status.guard
+    if not guard.tripped:
+        return ""
+    return f"the guard tripped: {guard.reason}; narrow the RULE or its --limit"
+
+
+class _Files:
+    """What a recording is written to: a file, or with --rotate one after the other."""
+
+    def __init__(self, options: argparse.Namespace, stack: ExitStack) -> None:
+        if options.rotate is not None and options.write == "-":
+            raise UsageError("--rotate needs a file: -w FILE")
+        user = privileges.invoker()
+        self.name = output.expanded(options.write, user.home if user else None)
+        self._options = options
+        self._open = stack.enter_context(ExitStack())
+        self._overwrite = options.overwrite
+        self.stream: TextIO
+        """The one that is written to now."""
+
+    def writer(self) -> RecordingWriter:
+        """The writer of the recording; raises Failure."""
+        limit = self._options.rotate
+        if limit is None:
+            return RecordingWriter(self._opened())
+        if not self._overwrite:
+            with privileges.acting_as_invoker():
+                output.refuse_older(self.name, self._options.keep)
+        return RotatingWriter(self._opened(), self._following, limit)
+
+    def _opened(self) -> TextIO:
         with privileges.acting_as_invoker():
-            return files.enter_context(output.opened(options.write))
+            opened = output.opened(self.name, self._overwrite)
+            self.stream = self._open.enter_context(opened)
+        return self.stream
 
-    def following() -> TextIO:
-        files.close()
+    def _following(self) -> TextIO:
+        self._open.close()
         with privileges.acting_as_invoker():
-            output.shift(options.write, options.keep)
-        return opened()
+            output.shift(self.name, self._options.keep)
+        return self._opened()
 
-    if options.rotate is None:
-        return RecordingWriter(opened())
-    if options.write == "-":
-        raise UsageError("--rotate needs a file: -w FILE")
-    return RotatingWriter(opened(), following, options.rotate)
+
+def _lost_end(files: _Files) -> str:
+    """What is to be said of an output that was given up; empty where it took everything."""
+    outlet = outlet_of(files.stream)
+    if outlet is None or not outlet.is_shut:
+        return ""
+    name = "standard output" if files.name == "-" else files.name
+    return f"{name}: took nothing any more, so the end of the recording is missing"
+
+
+def _refuse_deaf(session: LiveSession, options: argparse.Namespace) -> None:
+    """Raise Failure where no source of hops of the rules' backend is open, or can be opened.
+
+    One that fails beside it is told, and the others go on.
+    """
+    backend = tracing.backend_of(session, options)
+    serving = ("nftrace",) if backend == "nft" else ("nflog", "kmsg")
+    states = [one for one in session.status.sources if one.name in serving]
+    if states and all(one.state == "failed" for one in states):
+        raise Failure(
+            f"no hop of a rule of {backend} can be received: "
+            + "; ".join(f"{one.name}: {one.detail}" for one in states)
+        )
 
 
 def _wait_until_added(session: LiveSession, rules: int, stopped: Callable[[], bool]) -> None:
-    """Wait for the outcome of each rule; raises Failure with the first that was refused."""
+    """Wait for the outcome of each rule; raises Failure with the first that was refused.
+
+    What else went wrong is told, and what works goes on.
+    """
     end = time.monotonic() + ADD_SECONDS
-    outcomes = 0
+    outcomes, why = 0, "iptables is busy"
     while outcomes < rules and not stopped():
         session.poll()
         for notice in session.take_notices():
-            if notice.severity == "error":
+            if notice.text.startswith(REFUSED):
                 raise Failure(notice.text)
+            if notice.severity == "error":
+                why = notice.text
             outcomes += notice.text.startswith("added ")
             say(notice.text)
+        if session.ended:
+            raise Failure(session.status.why_not or "the collector ended")
         if time.monotonic() > end:
-            raise Failure(
-                f"the rule was not added within {ADD_SECONDS:.0f} s: iptables is busy; try again"
-            )
+            raise Failure(f"the rule was not added within {ADD_SECONDS:.0f} s: {why}; try again")
         time.sleep(0.01)
 
 

@@ -48,6 +48,10 @@ def show(session: Session, expression: str = "") -> int:
     finally:
         session.close(tell)
         tell()
+    for name in app.unfinished:
+        say(f"{name}: not written to its end; the screen was left before")
+    if app.fault is not None:
+        raise app.fault
     _keep(app.settings, chosen, path)
     _keep_filters(history, history_file)
     return app.return_code or 0

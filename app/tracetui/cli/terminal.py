@@ -9,6 +9,7 @@ import sys
 
 from tracetui.cli import encoding
 from tracetui.errors import Failure
+from tracetui.session import outlet
 from tracetui.session.inert import inert
 
 
@@ -31,11 +32,20 @@ def have_streams() -> None:
 def take_any_text() -> None:
     """Have standard output and error write our marks in ASCII where their encoding lacks them.
 
-    Any other character that it lacks is written as an escape.
+    Any other character that it lacks is written as an escape. A write of theirs that waits for a
+    reader can be given up (``session.outlet``).
     """
     encoding.register()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+    for fd, name in ((1, "stdout"), (2, "stderr")):
+        stream = getattr(sys, name)
+        if not isinstance(stream, io.TextIOWrapper):
+            continue
+        if stream is getattr(sys, f"__{name}__"):
+            # With PYTHONUNBUFFERED every line is to be seen at once.
+            by_line = stream.line_buffering or stream.write_through
+            ours = outlet.text_on(fd, stream.encoding, encoding.AS_TEXT, False, by_line)
+            setattr(sys, name, ours)
+        else:
             stream.reconfigure(errors=encoding.AS_TEXT)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shutil
-import signal
+import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from pathlib import Path
 from typing import Optional
 
 from tracetui.cli import late
@@ -18,8 +19,12 @@ from tracetui.kernel import netns, privileges
 from tracetui.model.rule import TraceRule
 from tracetui.session.live import LiveSession
 
+COLLECTOR = "tracetui-collector"
+"""The command of ``collector.command``."""
 PROMPT = "tracetui: tracing needs root. Password for %p: "
 """What sudo asks with (sudo(8), -p)."""
+_QUOTED = re.compile(r"'[^']*(?: -c |tracetui-collector)[^']*'")
+"""The whole command, as sudo quotes it."""
 READY_SECONDS = 30.0
 """How long the collector may take to look at the node: its sweep may have to wait for a lock."""
 
@@ -27,6 +32,7 @@ READY_SECONDS = 30.0
 def check(options: argparse.Namespace) -> None:
     """Raise Failure where tracing can't work, before anything is started."""
     launcher()
+    privileges.invoker()
     if options.netns and privileges.may_trace():
         netns.resolve(options.netns)
 
@@ -42,6 +48,18 @@ def launcher() -> tuple[str, ...]:
     if sudo is None:
         raise Failure("tracing needs root, and there is no sudo here: run it as root")
     return (sudo, "-p", PROMPT, "--")
+
+
+def installed_collector() -> tuple[str, ...]:
+    """The command that starts nothing but a collector, where it is beside this one.
+
+    A line of sudoers(5) can allow that by name, and need not allow python.
+    """
+    for one in (Path(sys.argv[0]).absolute(), Path(sys.argv[0]).resolve()):
+        collector = one.with_name(COLLECTOR)
+        if one.name == "tracetui" and os.access(collector, os.X_OK):
+            return (str(collector),)
+    return ()
 
 
 def start(
@@ -65,16 +83,19 @@ def start(
         called=called,
         keep_readings=keep_readings,
         launcher=through,
+        program=installed_collector() if through else (),
     )
     try:
         meanwhile()
         privileges.drop_to_invoker()
         wait_until_ready(session, may_ask=bool(through))
+    except KeyboardInterrupt:
+        session.abandon()
+        raise
     except BaseException as error:
         session.close()
         if isinstance(error, Failure) and not session.has_begun and through:
-            # sudo quotes the whole command.
-            why = re.sub(r"'[^']* -c [^']*'", "the collector", str(error))
+            why = _QUOTED.sub("the collector", str(error))
             raise Failure(f"tracing needs root; {why}") from None
         raise
     return session
@@ -97,31 +118,19 @@ def wait_until_ready(session: LiveSession, may_ask: bool = False) -> None:
         time.sleep(0.01)
 
 
+def backend_of(session: LiveSession, options: argparse.Namespace) -> str:
+    """The backend that was asked for, or for ``auto`` the node's."""
+    asked: str = getattr(options, "backend", "auto")
+    return session.status.node.backend if asked == "auto" else asked
+
+
 def add_rules(session: LiveSession, rules: list[TraceRule], options: argparse.Namespace) -> None:
     """Have the rules of RULE installed, on the backend that was asked for."""
-    backend = getattr(options, "backend", "auto")
-    if backend == "auto":
-        backend = session.status.node.backend
     for rule in rules:
-        session.add_rule(rule, backend, getattr(options, "force", False))
+        session.add_rule(rule, backend_of(session, options), getattr(options, "force", False))
 
 
 def print_notices(session: LiveSession) -> None:
     """Print what the session has to say on standard error."""
     for notice in session.take_notices():
         say(notice.text)
-
-
-@contextmanager
-def stop_on_signals() -> Iterator[Callable[[], bool]]:
-    """Catch the signals that end a command; what is yielded tells whether one came."""
-    came: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.getsignal(number) for number in numbers}
-    for number in numbers:
-        signal.signal(number, lambda caught, _: came.append(caught))
-    try:
-        yield lambda: bool(came)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

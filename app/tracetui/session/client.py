@@ -3,70 +3,68 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
+import select
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, Optional
+from typing import Any, BinaryIO, Optional
 
-from tracetui.collector import frames
-from tracetui.collector.frames import Frame, FrameReader
+from tracetui.collector import command, frames
+from tracetui.collector.frames import Frame
 from tracetui.errors import CollectorGone, Failure
+from tracetui.session.frame_queue import FrameQueue
 
-CHUNK = 1 << 20
-"""Bytes asked for in one read."""
-BACKLOG = 256 << 20
-"""Bytes that wait for the session at most, about a million hops; beyond, the pipe fills and the
-collector counts what it can't send. The guard ends a flood long before, unless it is told not to.
-"""
 LEAVE_SECONDS = 40.0
 """How long we wait for a collector that is still removing rules; it goes on without us."""
 SILENCE_SECONDS = 8.0
 """A collector that says nothing for so long hangs: it tells its state every second."""
 SWEEP_SECONDS = 25.0
 """How long its watchdog, or a sweep of ours, may take after a collector died."""
+ABANDON_SECONDS = 1.0
+"""How long one that nobody waits for any more may take to end before we end without it."""
+SEND_SECONDS = 2.0
+"""How long a command may wait for the pipe: a collector that takes none for so long hangs."""
+WORDS_BYTES = 64 << 10
+"""The most that is read of what it wrote to its standard error: the end of it."""
 _STEP_SECONDS = 0.01
-_F_SETPIPE_SZ = 1031
-"""fcntl(2); the module has a name for it since Python 3.10."""
-_URGENT = frozenset(
-    (frames.HELLO, frames.STATUS, frames.RULES, frames.NOTICE, frames.NODE, frames.BYE)
-)
-"""Frames that need not wait behind hops: a trip is known at once, whatever there is to take in."""
-_START = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
-    "from tracetui.collector.__main__ import main; sys.exit(main())"
-)
 
 
 class CollectorClient:
     """A running collector. Frames arrive in a thread; everything else is the caller's."""
 
-    def __init__(self, arguments: Sequence[str], launcher: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        launcher: Sequence[str] = (),
+        program: Sequence[str] = (),
+    ) -> None:
         """Start a collector with these arguments; raises Failure.
 
         ``launcher`` is what makes it root where this process is not: the words before its command.
+        ``program`` are the words of that command, where an installed one is meant.
         """
         self._arguments = list(arguments)
         self._launcher = list(launcher)
-        self._frames: deque[Frame] = deque()
-        self._urgent: deque[Frame] = deque()
-        self._room = threading.Condition()
-        self._held = 0
-        """Bytes of the frames that wait."""
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        self._program = list(program)
         self._pid: Optional[int] = None
         self._said_bye = False
         self._closed = False
+        self._burial = threading.Lock()
+        self._is_buried = False
+        """Whether what a dead collector left was seen to."""
+        try:
+            self._errors = _in_memory()
+        except OSError as error:
+            raise Failure(f"could not start the collector: {error.strerror}") from None
         try:
             self._process = subprocess.Popen(
                 self._command(),
+                # Python's own buffer would be locked where a signal's handler closes it.
+                bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
@@ -76,8 +74,20 @@ class CollectorClient:
         except OSError as error:
             self._errors.close()
             raise Failure(f"could not start the collector: {error.strerror}") from None
-        self._reader = threading.Thread(target=self._read, name="frames", daemon=True)
-        self._reader.start()
+        assert self._process.stdin is not None  # noqa: S101 - what stdin=PIPE promises
+        assert self._process.stdout is not None  # noqa: S101 - as above
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
+        os.set_blocking(self._stdin.fileno(), False)
+        try:
+            self._queue = FrameQueue(self._stdout.fileno())
+        except RuntimeError:
+            self._stdin.close()
+            self._stdout.close()
+            self._errors.close()
+            self._end_unbegun()
+            raise Failure(
+                "could not start the collector: no more threads can be started here (ulimit -u, -v)"
+            ) from None
 
     @property
     def pid(self) -> int:
@@ -86,8 +96,18 @@ class CollectorClient:
 
     @property
     def gone(self) -> bool:
-        """Whether the collector ended and all it sent was taken."""
-        return not (self._reader.is_alive() or self._frames or self._urgent)
+        """Whether the collector ended, or can't be understood, and all it sent was taken."""
+        return self._queue.is_over
+
+    @property
+    def fault(self) -> str:
+        """Why a collector that runs is not heard any more; empty where it is."""
+        return self._queue.fault
+
+    @property
+    def silence(self) -> float:
+        """Seconds since anything came from the collector."""
+        return time.monotonic() - self._queue.heard
 
     @property
     def said_bye(self) -> bool:
@@ -96,33 +116,54 @@ class CollectorClient:
 
     def send(self, name: str, **values: Any) -> None:
         """Send a command; raises CollectorGone."""
-        assert self._process.stdin is not None  # noqa: S101 - what stdin=PIPE promises
+        left = memoryview(frames.encode_command(name, **values))
+        end = time.monotonic() + SEND_SECONDS
         try:
-            self._process.stdin.write(frames.encode_command(name, **values))
-            self._process.stdin.flush()
+            while left:
+                try:
+                    left = left[os.write(self._stdin.fileno(), left) :]
+                except BlockingIOError:
+                    if time.monotonic() > end:
+                        raise CollectorGone("the collector takes no commands: it hangs") from None
+                    select.select([], [self._stdin], [], _STEP_SECONDS)
         except (OSError, ValueError):
             raise CollectorGone("the collector has ended") from None
 
     def take(self) -> Frame | None:
-        """The next frame, urgent ones first; None when there is none."""
-        try:
-            frame = self._urgent.popleft() if self._urgent else self._frames.popleft()
-        except IndexError:
+        """The next frame, urgent ones first; None when there is none.
+
+        Raises Failure for one that tells who the collector is and is none.
+        """
+        frame = self._queue.take()
+        if frame is None:
             return None
-        if frame.kind not in _URGENT:
-            self._make_room(len(frame.payload))
         if frame.kind == frames.HELLO:
             pid = frame.json().get("pid")
-            self._pid = pid if isinstance(pid, int) else None
+            self._pid = pid if isinstance(pid, int) and pid > 1 else None
         if frame.kind == frames.BYE:
             self._said_bye = True
         return frame
 
+    def refuse(self, why: str) -> None:
+        """Have a collector end that can't be believed, for this reason."""
+        self._queue.refuse(why)
+        self.leave()
+
     def leave(self) -> None:
-        """Have the collector clean up and end, without waiting for it."""
-        assert self._process.stdin is not None  # noqa: S101 - as above
+        """Have the collector clean up and end, without waiting; safe in a signal's handler."""
         with contextlib.suppress(OSError):
-            self._process.stdin.close()
+            self._stdin.close()
+
+    def abandon(self) -> None:
+        """End without waiting: one that has not begun is ended, any other cleans up by itself."""
+        if self._closed:
+            return
+        self._closed = True
+        self.leave()
+        self._queue.abandon()
+        if self._pid is None and not self._queue.has_hello():
+            self._end_unbegun()
+        self._errors.close()
 
     def close(self, heard: Callable[[Frame], None]) -> list[str]:
         """Have the collector clean up and end; what the user has to know of what was left.
@@ -133,22 +174,28 @@ class CollectorClient:
             return []
         self._closed = True
         self.leave()
-        # Its last frames must not wait for room that nobody makes any more.
-        self._make_room(0)
         left = self._see_off(heard)
+        self._queue.abandon()
         if not left:
             left = self.after_death()
-            self._reader.join()
-            assert self._process.stdout is not None  # noqa: S101 - as above
-            self._process.stdout.close()
+            if not self.fault:
+                self._queue.join()
+            self._stdout.close()
         self._errors.close()
         return left
 
     def after_death(self) -> list[str]:
         """Wait until what a dead collector left was removed; what that came to, a line each.
 
-        After one that said good-bye that is nothing.
+        After one that said good-bye that is nothing; nor is there anything the second time.
         """
+        with self._burial:
+            if self._is_buried:
+                return []
+            self._is_buried = True
+            return self._bury()
+
+    def _bury(self) -> list[str]:
         said = len(self._errors_read())
         try:
             status = self._process.wait(SWEEP_SECONDS)
@@ -170,8 +217,13 @@ class CollectorClient:
         now = heard_last = time.monotonic()
         give_up = now + LEAVE_SECONDS
         while not self.gone:
-            frame = self.take()
+            frame = self._taken()
             now = time.monotonic()
+            if now > give_up:
+                return [
+                    f"the collector (pid {self.pid}) is still removing its rules and goes on "
+                    "with that; `tracetui rules` shows what is left"
+                ]
             if frame is not None:
                 heard_last = now
                 heard(frame)
@@ -179,14 +231,16 @@ class CollectorClient:
                 if not self._kill():
                     return [f"the collector does not answer; `sudo kill -9 {self.pid}` ends it"]
                 heard_last = now
-            elif now > give_up:
-                return [
-                    f"the collector (pid {self.pid}) is still removing its rules and goes on "
-                    "with that; `tracetui rules` shows what is left"
-                ]
             else:
                 time.sleep(_STEP_SECONDS)
         return []
+
+    def _taken(self) -> Optional[Frame]:
+        """The next frame; one that is none is left out."""
+        try:
+            return self.take()
+        except Failure:
+            return None
 
     def _kill(self) -> bool:
         """Kill a collector that hangs, for its watchdog to sweep; False where that is not ours."""
@@ -200,8 +254,24 @@ class CollectorClient:
             return False
         except ProcessLookupError:
             pass
-        self._reader.join(SILENCE_SECONDS)
+        self._queue.join(SILENCE_SECONDS)
         return True
+
+    def _end_unbegun(self) -> None:
+        """End what was started, a sudo that asks for a password too: no rule is there yet.
+
+        A user may send signals to a sudo that has not become somebody else for good: its real user
+        id is still the user's (kill(2); sudo 1.9 at its prompt).
+        """
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(PermissionError, ProcessLookupError):
+                if number == signal.SIGKILL and not self._launcher:
+                    os.killpg(self._process.pid, number)
+                else:
+                    self._process.send_signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(ABANDON_SECONDS)
+                return
 
     def _sweep(self) -> list[str]:
         """Remove what a collector left whose watchdog died too; what that says."""
@@ -223,41 +293,22 @@ class CollectorClient:
         return (done.stdout + done.stderr).splitlines()
 
     def _errors_read(self) -> list[str]:
-        if self._errors.closed:
+        try:
+            # Not by seeking: the collector writes at the place that both share.
+            fd = self._errors.fileno()
+            start = max(0, os.fstat(fd).st_size - WORDS_BYTES)
+            words = os.pread(fd, WORDS_BYTES, start)
+        except (OSError, ValueError):  # closed meanwhile
             return []
-        self._errors.seek(0)
-        return self._errors.read().decode(errors="replace").strip().splitlines()
+        return words.decode(errors="replace").strip().splitlines()
 
     def _command(self) -> list[str]:
-        # Isolated, and without site-packages: as root, only the standard library and this very
-        # package are looked at, wherever it is started. A checkout need not be installed for that.
-        # What it says is UTF-8 whatever the locale.
-        package = str(Path(__file__).resolve().parents[2])
-        python = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _START, package]
-        return [*self._launcher, *python, *self._arguments]
+        return [*self._launcher, *(self._program or command.words()), *self._arguments]
 
-    def _read(self) -> None:
-        assert self._process.stdout is not None  # noqa: S101 - what stdout=PIPE promises
-        fd = self._process.stdout.fileno()
-        with contextlib.suppress(OSError):
-            # The threads of this process have their turns milliseconds apart.
-            fcntl.fcntl(fd, _F_SETPIPE_SZ, CHUNK)
-        reader = FrameReader()
-        with contextlib.suppress(OSError, Failure):
-            while data := os.read(fd, CHUNK):
-                for frame in reader.feed(data):
-                    if frame.kind in _URGENT:
-                        self._urgent.append(frame)
-                    else:
-                        self._wait_for_room(len(frame.payload))
-                        self._frames.append(frame)
 
-    def _wait_for_room(self, size: int) -> None:
-        with self._room:
-            self._room.wait_for(lambda: self._held < BACKLOG or self._closed)
-            self._held += size
-
-    def _make_room(self, size: int) -> None:
-        with self._room:
-            self._held -= size
-            self._room.notify()
+def _in_memory() -> BinaryIO:
+    """A file that needs no directory; raises OSError."""
+    if not hasattr(os, "memfd_create"):
+        # Built with a C library older than glibc 2.27.
+        return tempfile.TemporaryFile(buffering=0)
+    return os.fdopen(os.memfd_create("collector", os.MFD_CLOEXEC), "w+b", buffering=0)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import starmap
@@ -12,7 +12,7 @@ from typing import Any, Optional
 
 from tracetui.collector import frames
 from tracetui.collector.frames import Frame
-from tracetui.errors import CollectorGone
+from tracetui.errors import CollectorGone, Failure
 from tracetui.model.assemble import Assembler
 from tracetui.model.explanation import PacketExplanation
 from tracetui.model.guard import DEFAULT_THRESHOLD
@@ -25,11 +25,14 @@ from tracetui.parse import kmsg
 from tracetui.parse.datagrams import Datagrams, Record
 from tracetui.parse.nflog_datagrams import NflogDatagrams
 from tracetui.parse.nftrace_datagrams import NftraceDatagrams
+from tracetui.session import frame_shapes as shapes
 from tracetui.session.aftermath import Aftermath
-from tracetui.session.client import CollectorClient
+from tracetui.session.client import SILENCE_SECONDS, CollectorClient
 from tracetui.session.explanations import Explanations
+from tracetui.session.frame_shapes import Each, checked
 from tracetui.session.guard_state import GuardState
 from tracetui.session.last_minute import LastMinute
+from tracetui.session.notices import Notices
 from tracetui.session.rulesets import Rulesets
 from tracetui.session.session import (
     POLL_SECONDS,
@@ -41,6 +44,11 @@ from tracetui.session.session import (
     Status,
 )
 from tracetui.session.store import PacketStore
+
+LINKS = 1 << 16
+"""Interfaces whose names are remembered; the oldest of more are forgotten."""
+_MALFORMED = (Failure, LookupError, TypeError, ValueError, ArithmeticError, RecursionError)
+"""What taking in a frame raises that is not as ours are."""
 
 
 class LiveSession:
@@ -55,11 +63,13 @@ class LiveSession:
         called: Optional[str] = None,
         keep_readings: bool = False,
         launcher: Sequence[str] = (),
+        program: Sequence[str] = (),
     ) -> None:
         """Start the collector; raises Failure. ``called`` is what to call the namespace.
 
         ``keep_readings`` collects the rulesets read, for :meth:`take_readings`. ``launcher`` makes
-        the collector root where this process is not.
+        the collector root where this process is not, and ``program`` are the words of an installed
+        one.
         """
         self.packets = PacketStore() if packets is None else packets
         self.status = Status(netns=called or netns, guard=GuardState(threshold))
@@ -74,6 +84,7 @@ class LiveSession:
         self.aftermath = Aftermath(self.packets)
         self._readings: Optional[list[dict[str, Any]]] = [] if keep_readings else None
         self._listings: dict[ChainPlace, ChainListing] = {}
+        self._asked: set[ChainPlace] = set()
         self._assembler = Assembler()
         self._links: dict[int, str] = {}
         self._datagrams: dict[str, Datagrams] = {
@@ -81,13 +92,14 @@ class LiveSession:
             "nft": NftraceDatagrams(),
         }
         self._set_windows()
-        self._notices: deque[Notice] = deque()
+        self._notices = Notices()
+        self._is_silent = False
         self._funeral: threading.Thread | None = None
         self._last_minute = LastMinute()
         arguments = ["--source", source, "--guard", str(threshold)]
         if netns:
             arguments += ["--netns", netns]
-        self._client = CollectorClient(arguments, launcher)
+        self._client = CollectorClient(arguments, launcher, program)
         self._takers: dict[int, Callable[[Frame], None]] = {
             frames.NFLOG: lambda f: self._take_hops(f, self._datagrams["legacy"].hops),
             frames.NFTRACE: lambda f: self._take_hops(f, self._datagrams["nft"].hops),
@@ -113,11 +125,11 @@ class LiveSession:
         """Take in what arrived, for so long at most; True if anything changed."""
         until = time.monotonic() + seconds
         taken = False
-        while (frame := self._client.take()) is not None:
-            self._take(frame)
+        while self._take_next():
             taken = True
             if time.monotonic() > until:
                 break
+        self._look_for_silence()
         for text in self._last_minute.news(self.rules, time.time()):
             self._say("warning", text)
         self.rulesets.forget_before(self.packets.first_id)
@@ -129,10 +141,7 @@ class LiveSession:
 
     def take_notices(self) -> list[Notice]:
         """What is to be told to the user since the last call, oldest first."""
-        taken = []
-        while self._notices:
-            taken.append(self._notices.popleft())
-        return taken
+        return self._notices.take()
 
     def add_rule(self, rule: TraceRule, backend: str, override: bool = False) -> None:
         """Have the rule installed; the outcome is a notice."""
@@ -157,6 +166,7 @@ class LiveSession:
 
     def ask_chain(self, place: ChainPlace) -> None:
         """Have a chain listed with its counters; :meth:`chain_listing` has it when it came."""
+        self._asked.add(place)
         self._order("chain", **place._asdict())
 
     def chain_listing(self, place: ChainPlace) -> Optional[ChainListing]:
@@ -187,14 +197,20 @@ class LiveSession:
         self._order("modprobe", module=name)
 
     def leave(self) -> None:
-        """Have our rules removed without waiting for that."""
+        """Have our rules removed without waiting for that; may be called by a signal's handler."""
         self._client.leave()
+
+    def abandon(self) -> None:
+        """End the trace without waiting: what has not begun is ended, the rest cleans itself up."""
+        self._client.abandon()
+        self.ended = True
 
     def close(self, said: Callable[[], None] = lambda: None) -> None:
         """End the trace; when this returns nothing of ours is left, or a notice says what is."""
 
         def hear(frame: Frame) -> None:
-            self._take(frame)
+            with contextlib.suppress(*_MALFORMED):
+                self._take(frame)
             if self._notices:
                 said()
 
@@ -212,10 +228,32 @@ class LiveSession:
         except CollectorGone as error:
             self._say("error", f"{error}; start tracetui again")
 
+    def _take_next(self) -> bool:
+        """Take the next frame; False if there is none. One that is malformed ends the trace."""
+        try:
+            frame = self._client.take()
+            if frame is not None:
+                self._take(frame)
+        except _MALFORMED as error:
+            why = str(error) if isinstance(error, Failure) else repr(error)
+            self._client.refuse(f"the collector sent what can't be understood: {why}")
+            return False
+        return frame is not None
+
     def _take(self, frame: Frame) -> None:
         taker = self._takers.get(frame.kind)
         if taker is not None:
             taker(frame)
+
+    def _look_for_silence(self) -> None:
+        """Warn, once, of a collector that tells nothing: what is shown is not what is."""
+        was, self._is_silent = self._is_silent, self._client.silence > SILENCE_SECONDS
+        if self._is_silent and not was and self.has_begun and not self._client.gone:
+            self._say(
+                "warning",
+                f"the collector has told nothing for {SILENCE_SECONDS:.0f} s: it hangs, or the "
+                "node does; rules of ours end at their expiry, or when this is left",
+            )
 
     def _take_hops(
         self, frame: Frame, read: Callable[[Iterable[Record]], Iterable[Optional[Hop]]]
@@ -231,26 +269,31 @@ class LiveSession:
         return None if hop is None else hop.with_(readings=self.rulesets.window("legacy"))
 
     def _take_reading(self, frame: Frame) -> None:
-        record = self.rulesets.take_mark(frame.json())
+        record = self.rulesets.take_mark(checked(frame, shapes.READING))
         self._set_windows()
         self.rulesets.begin_era(self._assembler.next_id)
         if record is not None and self._readings is not None:
             self._readings.append(record)
 
     def _take_chain(self, frame: Frame) -> None:
-        value = frame.json()
+        value = checked(frame, shapes.CHAIN)
         place = ChainPlace(value["backend"], value["family"], value["table"], value["chain"])
-        self._listings[place] = ChainListing(
-            float(value["time"]), str(value.get("text", "")), value.get("error")
-        )
+        if place in self._asked:
+            self._listings[place] = ChainListing(
+                float(value["time"]), value.get("text", ""), value.get("error")
+            )
 
     def _take_hello(self, frame: Frame) -> None:
         self.has_begun = True
-        self._set_status(host=str(frame.json().get("host", "")))
+        self._set_status(host=checked(frame, shapes.HELLO)["host"])
 
     def _take_links(self, frame: Frame) -> None:
         # Interfaces that went away keep their name: their hops may still be on the way.
-        self._links.update({int(index): str(name) for index, name in frame.json().items()})
+        for index, name in checked(frame, Each(str)).items():
+            self._links.pop(int(index), None)
+            self._links[int(index)] = name
+        while len(self._links) > LINKS:
+            del self._links[next(iter(self._links))]
         for one in self._datagrams.values():
             one.set_links(self._links)
 
@@ -260,14 +303,17 @@ class LiveSession:
             one.set_window(self.rulesets.window(backend))
 
     def _take_status(self, frame: Frame) -> None:
-        value = frame.json()
+        value = checked(frame, shapes.STATUS)
         guard, before = GuardState.from_json(value["guard"]), self.status.guard
         self._set_status(
             rate=value["rate"],
             hops=value["hops"],
             lost=value["lost"],
             unshown=value["unshown"],
-            sources=tuple(SourceState(**source) for source in value["sources"]),
+            sources=tuple(
+                SourceState(*(source[name] for name in SourceState._fields))
+                for source in value["sources"]
+            ),
             guard=guard,
         )
         if guard.trip is not None and (before.trip is None or before.trip.at != guard.trip.at):
@@ -275,26 +321,27 @@ class LiveSession:
             self._say("error", f"guard tripped: {guard.reason}")
 
     def _take_node(self, frame: Frame) -> None:
-        value = frame.json()
-        node = Node(**{**value, "backends": tuple(value["backends"])})
+        value = checked(frame, shapes.NODE)
+        known = {name: value[name] for name in Node._fields}
+        node = Node(**{**known, "backends": tuple(known["backends"])})
         why_not = (
             None if node.backends else "no iptables command here; install the iptables package"
         )
         self._set_status(node=node, why_not=why_not)
 
     def _take_rules(self, frame: Frame) -> None:
-        value = frame.json()
+        value = checked(frame, shapes.RULES)
         self.rules = tuple(InstalledRule.from_json(rule) for rule in value["rules"])
         self._set_status(sysctls=value["sysctls"])
         self.explanations.explainer.set_sysctls(value["sysctls"], self._assembler.next_id)
         self.is_ready = True
 
     def _take_notice(self, frame: Frame) -> None:
-        value = frame.json()
-        self._notices.append(Notice(frame.time, str(value["severity"]), str(value["text"])))
+        value = checked(frame, shapes.NOTICE)
+        self._notices.keep(Notice(frame.time, value["severity"], value["text"]))
 
     def _take_bye(self, frame: Frame) -> None:
-        value = frame.json()
+        value = checked(frame, shapes.BYE)
         self.rules = ()
         self._set_status(hops=value["hops"], lost=value["lost"])
         for text in value["removed"]:
@@ -307,7 +354,7 @@ class LiveSession:
         self.status = self.status.with_(**changes)
 
     def _say(self, severity: str, text: str) -> None:
-        self._notices.append(Notice(time.time(), severity, text))
+        self._notices.say(severity, text)
 
     def _mourn(self) -> None:
         """The collector ended unasked: say so, and what its watchdog removes."""
@@ -317,11 +364,13 @@ class LiveSession:
             why_not = self.status.why_not or "the collector was told to end; start tracetui again"
             self._set_status(why_not=why_not, rate=0)
             return
-        words = self._client.last_words()
+        fault = self._client.fault
+        words = fault or self._client.last_words()
         if not self.has_begun:
             self._set_status(why_not=words or "the collector did not start")
             return
-        why = f"the collector ended{f' ({words})' if words else ''}"
+        why = fault or f"the collector ended{f' ({words})' if words else ''}"
+        self._client.leave()
         self._set_status(why_not=f"{why}; start tracetui again", rate=0)
         self._say("error", f"{why}: its rules are being removed")
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Optional
 
+from rich.console import RenderableType
 from textual.app import App
 from textual.events import Event, Key
 from textual.screen import Screen
@@ -117,6 +118,25 @@ class TraceApp(App[None]):
         from tracetui.ui.dialogs import Dialogs
 
         return Dialogs(self, self.session, self._clock, self.tell, self.keymap)
+
+    @property
+    def unfinished(self) -> list[str]:
+        """The files that packets were being written to when the screen was left."""
+        return self._dialogs.unfinished if "_dialogs" in self.__dict__ else []
+
+    @property
+    def fault(self) -> Optional[Exception]:
+        """A fault of the program's own that ended the screen."""
+        return self._exception
+
+    def panic(self, *_: RenderableType) -> None:
+        """End without a word: see :attr:`fault`."""
+        self._close_messages_no_wait()
+
+    def _fatal_error(self) -> None:
+        # Textual's own way fills the terminal with a traceback and the values in it. Whoever runs
+        # the screen says in a line what happened and where it is written down.
+        self._close_messages_no_wait()
 
     def change(self, **chosen: object) -> None:
         """Have the user's choice remembered."""

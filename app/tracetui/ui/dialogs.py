@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from typing import Optional
 
 from textual.app import App
 
-from tracetui.errors import Failure
 from tracetui.model.modules import Module, ModuleTree
 from tracetui.model.needs import Need
 from tracetui.model.packet import Packet
-from tracetui.session import output, presets
+from tracetui.session import presets
 from tracetui.session.export import TEXT, Pieces, exported
-from tracetui.session.inert import inert
 from tracetui.session.module_reader import ModuleReader
 from tracetui.session.modules import need_state
 from tracetui.session.presets import Preset
 from tracetui.session.proposals import Proposal
 from tracetui.session.session import ChainPlace, Notice, Session
 from tracetui.ui.keymap import Keymap
+from tracetui.ui.saving import Saving
 from tracetui.ui.screens.add_rule import AddRuleScreen, Wanted
 from tracetui.ui.screens.chain import ChainScreen, Visit
 from tracetui.ui.screens.compare import CompareScreen
@@ -39,8 +37,6 @@ from tracetui.ui.screens.threshold import ThresholdScreen
 
 CLIPBOARD_BYTES = 74_000
 """The most that is copied: in base64 that stays below the 100,000 bytes which terminals take."""
-PACKETS_AT_ONCE = 50
-"""Written before the screen has its turn."""
 
 _NO_CHAIN = {
     "pending": "the rules are being read",
@@ -66,6 +62,12 @@ class Dialogs:
         self._clock = clock
         self._tell = tell
         self._keymap = keymap
+        self._saving = Saving(app, self.say)
+
+    @property
+    def unfinished(self) -> list[str]:
+        """The files that are being written."""
+        return self._saving.unfinished
 
     def say(self, text: str, severity: str = "information") -> None:
         """Tell the user one sentence."""
@@ -198,15 +200,17 @@ class Dialogs:
 
     def _write(self, wanted: Optional[Export]) -> None:
         if wanted is not None:
-            pieces = exported(
-                wanted.form, wanted.packets, self._session.explain, self._session.status
-            )
+            session, form, packets = self._session, wanted.form, wanted.packets
+
+            def pieces() -> Pieces:
+                return exported(form, packets, session.explain, session.status)
+
             count = "1 packet" if len(wanted.packets) == 1 else f"{len(wanted.packets):,} packets"
             what = f"{count} as {wanted.form}"
             if wanted.file is None:
-                self._copy("".join(_head(pieces)), what)
+                self._copy("".join(_head(pieces())), what)
             else:
-                self._app.run_worker(self._save(pieces, wanted.file, what), exclusive=False)
+                self._saving.save(pieces, wanted.file, what)
 
     def _copy(self, text: str, what: str) -> None:
         size = len(text.encode())
@@ -216,20 +220,6 @@ class Dialogs:
             return
         self._app.copy_to_clipboard(text)
         self.say(f"{what}: sent to the terminal's clipboard (OSC 52), {size:,} bytes")
-
-    async def _save(self, pieces: Pieces, file: str, what: str) -> None:
-        try:
-            with output.opened(file) as stream:
-                for count, piece in enumerate(pieces, start=1):
-                    stream.write(piece)
-                    if count % PACKETS_AT_ONCE == 0:
-                        await asyncio.sleep(0)
-        except Failure as error:
-            self.say(str(error), "error")
-        except OSError as error:
-            self.say(f"{inert(file)}: {error.strerror}", "error")
-        else:
-            self.say(f"{what}: written to {file}")
 
 
 def _head(pieces: Pieces) -> list[str]:

@@ -1,0 +1,108 @@
+"""Outputs whose blocked write can be given up: a reader that stands still holds nobody up.
+
+Python tries a write again that a signal interrupted (PEP 475), unless the signal's handler raises.
+So the handler has to know whether the main thread is in a write, and to raise only there.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+import time
+from typing import Optional, TextIO
+
+MOST_AT_ONCE = 64 << 10
+"""Bytes of one write, the size of a pipe: what takes long then takes nothing at all."""
+
+
+class GivenUp(OSError):
+    """Raised by a signal handler out of a write that does not end; the output is shut by it."""
+
+
+class Outlet(io.RawIOBase):
+    """A raw output; once shut it takes everything and writes nothing."""
+
+    def __init__(self, fd: int, closefd: bool = True) -> None:
+        """Write to a descriptor, which is closed with this if ``closefd``."""
+        super().__init__()
+        self.is_shut = False
+        """Whether it was given up: what is written from then on is lost."""
+        self._fd = fd
+        self._closefd = closefd
+
+    def write(self, data: object, /) -> int:
+        """Write as much as one go takes; the bytes taken. Raises OSError."""
+        view = memoryview(data).cast("B")  # type: ignore[arg-type]
+        if self.is_shut:
+            return len(view)
+        is_main = threading.current_thread() is threading.main_thread()
+        try:
+            if is_main:
+                _Main.writing_since = time.monotonic()
+            written = os.write(self._fd, view[:MOST_AT_ONCE])
+            if is_main:
+                _Main.writing_since = None
+        except GivenUp:
+            self.is_shut = True
+            written = len(view)
+        finally:
+            if is_main:
+                _Main.writing_since = None
+        return written
+
+    def shut(self) -> None:
+        """Write nothing any more."""
+        self.is_shut = True
+
+    def fileno(self) -> int:
+        """The descriptor."""
+        return self._fd
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        return os.isatty(self._fd)
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+    def close(self) -> None:
+        """Close the descriptor, if that was asked for."""
+        if not self.closed:
+            super().close()
+            if self._closefd:
+                os.close(self._fd)
+
+
+class _Main:
+    """The main thread, in which signal handlers run."""
+
+    writing_since: Optional[float] = None
+    """When its write began that is under way, monotonic seconds."""
+
+
+def blocked_seconds() -> Optional[float]:
+    """How long the main thread's write that is under way has taken; None where there is none."""
+    since = _Main.writing_since
+    return None if since is None else time.monotonic() - since
+
+
+def text_on(
+    fd: int,
+    encoding: Optional[str] = "utf-8",
+    errors: Optional[str] = None,
+    closefd: bool = True,
+    by_line: bool = False,
+) -> TextIO:
+    """A text stream on a descriptor, which can be given up; ``by_line`` flushes every line."""
+    raw = Outlet(fd, closefd)
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw), encoding=encoding, errors=errors, line_buffering=by_line
+    )
+
+
+def outlet_of(stream: TextIO) -> Optional[Outlet]:
+    """What a stream of :func:`text_on` writes to; None for any other."""
+    raw = getattr(getattr(stream, "buffer", None), "raw", None)
+    return raw if isinstance(raw, Outlet) else None
