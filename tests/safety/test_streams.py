@@ -102,11 +102,17 @@ def _words(pid: str) -> list[bytes]:
         {"DOAS_USER": "nobody by that name"},
     ],
 )
-def test_ids_that_no_user_can_have_are_no_invoker(faults, ids):
+def test_ids_that_no_user_can_have_are_refused(faults, tmp_path, ids):
+    """Nobody knows whose files would be touched, and root's are not to be."""
     argv = [sys.executable, "-m", "tracetui", "--netns", faults.namespace.name, "record", *RULE]
+    file = tmp_path / "trace.ndjson"
     done = subprocess.run(
-        [*argv, "--seconds", "0.3", "-w", "/dev/null"],
+        [*argv, "--seconds", "0.3", "-w", str(file)],
         capture_output=True, text=True, timeout=60, env={**os.environ, **ids},
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"tracetui: {next(iter(ids))}=")
+    assert "names no user: run it through sudo, or `unset " in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not file.exists()
     faults.leaves_nothing("SUDO_UID names no user")

@@ -35,13 +35,15 @@ class Interrupted(KeyboardInterrupt):
 
 
 @contextmanager
-def ending_at_once() -> Iterator[None]:
+def ending_at_once(shut: Callable[[], None]) -> Iterator[None]:
     """Have a signal raise Interrupted while the context lasts, in the main thread.
 
-    A hang-up that is ignored from the start stays ignored: nohup(1) asks for that.
+    ``shut`` gives the outputs up before: what is done on the way out may write, too. A hang-up that
+    is ignored from the start stays ignored: nohup(1) asks for that.
     """
 
     def end(number: int, _: Optional[FrameType]) -> None:
+        shut()
         raise Interrupted(number)
 
     with _handled(end):

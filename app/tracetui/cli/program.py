@@ -47,7 +47,7 @@ def run(argv: Optional[Sequence[str]] = None) -> int:
     # What is imported is in no cycle either.
     gc.set_threshold(*GARBAGE)
     try:
-        with interruption.ending_at_once():
+        with interruption.ending_at_once(_shut_streams):
             have_streams()
             take_any_text()
             status = _run_and_tell(argv)
@@ -142,4 +142,6 @@ def _shut_output() -> None:
     if outlet is not None:
         outlet.shut()
     else:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, sys.stdout.fileno())
+        os.close(nothing)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import sys
@@ -57,8 +56,13 @@ def can_draw() -> bool:
 def say(text: str) -> None:
     """Tell one sentence on standard error; text from rules and logs in it stays inert."""
     # Nothing depends on it that somebody hears it: what is left to do must go on.
-    with contextlib.suppress(OSError):
+    try:
         print(f"tracetui: {inert(text)}", file=sys.stderr, flush=True)
+    except OSError:
+        ours = outlet.outlet_of(sys.stderr)
+        if ours is not None:
+            with ours.dropping():
+                sys.stderr.flush()
 
 
 def take_terminal(instead: str) -> None:

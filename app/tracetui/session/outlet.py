@@ -10,6 +10,8 @@ import io
 import os
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Optional, TextIO
 
 MOST_AT_ONCE = 64 << 10
@@ -54,6 +56,15 @@ class Outlet(io.RawIOBase):
     def shut(self) -> None:
         """Write nothing any more."""
         self.is_shut = True
+
+    @contextmanager
+    def dropping(self) -> Iterator[None]:
+        """Write nothing while the context lasts: what waits in a buffer above is lost."""
+        before, self.is_shut = self.is_shut, True
+        try:
+            yield
+        finally:
+            self.is_shut = before
 
     def fileno(self) -> int:
         """The descriptor."""
