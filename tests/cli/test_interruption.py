@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from tests.recorded import RECORDINGS
@@ -67,7 +67,7 @@ def test_a_log_that_does_not_come_holds_a_replay_up_no_longer(number, eventually
         [sys.executable, "-m", "tracetui", "replay", "-", "--format", "text"],
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )  # fmt: skip
-    eventually(lambda: len(os.listdir(f"/proc/{process.pid}/task")) > 1, 30.0)
+    eventually(lambda: len(list(Path(f"/proc/{process.pid}/task").iterdir())) > 1, 30.0)
     ends_at_once(process, number)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from .live import add, live, rule
-from .terminal import Terminal
+from .terminal import MARK, Terminal
 from .users import NAME, PASSWORD, UID, as_user
 
 pytestmark = pytest.mark.kernel
@@ -198,3 +198,111 @@ def test_the_collector_takes_no_code_from_where_it_is_started(faults, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "taken").exists()
+
+
+def recorded(before: tuple[str, ...], namespace, file, *words: str) -> subprocess.CompletedProcess:
+    """``record`` for a second, by a user whom ``before`` makes."""
+    argv = [
+        *before, *(words or ("sudo", sys.executable, "-m", "tracetui")),
+        *("--netns", namespace.name, "record", *RULE, "--seconds", "1", "-w", str(file)),
+    ]  # fmt: skip
+    return subprocess.run(
+        argv, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
+        env={**os.environ, MARK: namespace.name},
+    )  # fmt: skip
+
+
+def test_a_user_whose_group_is_roots_does_not_stay_root(faults, home):
+    file = home / "home" / "trace.ndjson"
+    done = recorded(as_user(home, "NOPASSWD: ALL", gid=0), faults.namespace, file)
+    assert done.returncode == 0, done.stderr
+    assert (file.stat().st_uid, file.stat().st_gid) == (UID, 0)
+    faults.leaves_nothing("sudo tracetui record ends")
+
+
+def test_the_screen_of_a_user_whose_group_is_roots_is_not_root(faults, home):
+    name = faults.namespace.name
+    before = (*as_user(home, "NOPASSWD: ALL", gid=0), "sudo")
+    with Terminal("--netns", name, *RULE, mark=name, before=before) as program:
+        program.wait_for("guard ARMED")
+        status = Path(f"/proc/{ui_of(program)}/status").read_text()
+        assert re.search(rf"^Uid:\s+{UID}\s+{UID}\s+{UID}\s+{UID}$", status, re.MULTILINE)
+        assert re.search(r"^Cap(Eff|Prm):\s+0+$", status, re.MULTILINE)
+        program.type("q")
+        program.process.wait(20)
+        faults.leaves_nothing("sudo tracetui is left", program)
+
+
+def test_a_folder_that_the_user_may_not_enter_is_said(faults, home, tmp_path):
+    shut = tmp_path / "shut"
+    shut.mkdir(mode=0o700)
+    done = recorded(as_user(home, "NOPASSWD: ALL"), faults.namespace, shut / "trace.ndjson")
+    assert done.returncode == 1
+    assert done.stderr == f"tracetui: {shut}/trace.ndjson: Permission denied\n"
+    assert not list(shut.iterdir())
+
+
+def test_a_tilde_is_the_invoking_users_home(faults, home):
+    done = recorded(as_user(home, "NOPASSWD: ALL"), faults.namespace, "~/trace.ndjson")
+    assert done.returncode == 0, done.stderr
+    assert (home / "home" / "trace.ndjson").stat().st_uid == UID
+    faults.leaves_nothing("sudo tracetui record ends")
+
+
+@pytest.fixture
+def installed(home) -> Path:
+    """The two commands as pip writes them, in a directory of root's."""
+    for name, module in (("tracetui", "cli"), ("tracetui-collector", "collector.command")):
+        path = home / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(
+            f"#!{sys.executable}\n"
+            f"import sys\nfrom tracetui.{module} import main\nsys.exit(main())\n"
+        )
+        path.chmod(0o755)
+    return home / "bin"
+
+
+def test_sudoers_can_allow_tracing_alone(faults, home, installed):
+    """By a line that names the collector's command, and nothing that python could do beside."""
+    before = as_user(home, f"NOPASSWD: {installed}/tracetui-collector")
+    file = home / "home" / "trace.ndjson"
+    done = recorded(before, faults.namespace, file, str(installed / "tracetui"))
+    assert done.returncode == 0, done.stderr
+    assert file.stat().st_uid == UID
+    assert "added legacy IPv4 OUTPUT -p icmp" in done.stderr
+    assert "removed legacy IPv4 OUTPUT -p icmp" in done.stderr
+    faults.leaves_nothing("tracing alone is allowed by sudoers")
+    # Neither python itself nor the program that draws can be started as root.
+    for words in ((sys.executable, "-c", ""), (str(installed / "tracetui"), "rules")):
+        refused = subprocess.run(
+            [*before, "sudo", "-n", *words], capture_output=True, text=True, timeout=60
+        )
+        assert "password is required" in refused.stderr
+
+
+def test_the_collectors_command_takes_no_code_from_its_user(faults, home, installed):
+    """Neither from where it is started nor from the environment."""
+    theirs, taken = home / "home", home / "home" / "taken"
+    theirs.mkdir()
+    for module in ("json", "selectors", "sitecustomize"):
+        (theirs / f"{module}.py").write_text(f"open({str(taken)!r}, 'a')\n")
+    before = as_user(home, f"NOPASSWD: {installed}/tracetui-collector")
+    environment = ("env", "-C", str(theirs), f"PYTHONPATH={theirs}", "PYTHONSTARTUP=json.py")
+    done = subprocess.run(
+        [*before, *environment, "sudo", "-n", str(installed / "tracetui-collector"),
+         "--netns", faults.namespace.name],
+        capture_output=True, timeout=60, input=b"",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert b"pid" in done.stdout
+    assert not taken.exists()
+
+
+def test_a_user_whom_sudoers_lets_do_nothing_is_told_so(faults, home, installed):
+    done = recorded(
+        as_user(home, "NOPASSWD: /bin/true"), faults.namespace, "-", str(installed / "tracetui")
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("tracetui: tracing needs root; ")

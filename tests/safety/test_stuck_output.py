@@ -75,7 +75,7 @@ def test_also_in_the_middle_of_a_recording(faults, tmp_path, eventually, backend
             faults.namespace.ping(count=100)
             wait_until_stuck(process.pid)
             process.send_signal(signal.SIGTERM)
-            _, err = process.communicate(timeout=20)
+            process.communicate(timeout=20)
     assert process.returncode == 128 + signal.SIGTERM
     leaves_nothing(faults, STANDS_STILL, eventually)
 

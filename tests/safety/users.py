@@ -15,14 +15,17 @@ _HASH = (
 """Of PASSWORD, by ``openssl passwd -6 -salt tracetui``."""
 
 
-def as_user(directory: Path, sudoers: str = "ALL") -> tuple[str, ...]:
-    """Words that run a program as a user whom sudoers lets do that much."""
-    return ("unshare", "-m", "sh", "-ec", _script(directory, sudoers), "sh")
+def as_user(directory: Path, sudoers: str = "ALL", gid: int = UID) -> tuple[str, ...]:
+    """Words that run a program as a user whom sudoers lets do that much.
+
+    ``gid`` is the user's primary group.
+    """
+    return ("unshare", "-m", "sh", "-ec", _script(directory, sudoers, gid), "sh")
 
 
-def _script(directory: Path, sudoers: str) -> str:
+def _script(directory: Path, sudoers: str, gid: int) -> str:
     files = {
-        "passwd": (f"{NAME}:x:{UID}:{UID}::{directory}/home:/bin/sh\n", "644"),
+        "passwd": (f"{NAME}:x:{UID}:{gid}::{directory}/home:/bin/sh\n", "644"),
         "group": (f"{NAME}:x:{UID}:\n", "644"),
         "shadow": (f"{NAME}:{_HASH}:20000:0:99999:7:::\n", "640"),
     }
@@ -39,7 +42,7 @@ def _script(directory: Path, sudoers: str) -> str:
     lines += [f"chmod a+x {path}" for path in directory.parents if path.name]
     lines += _reachable(Path(sys.base_prefix))
     lines.append(
-        f'exec setpriv --reuid {UID} --regid {UID} --clear-groups env HOME={directory}/home "$@"'
+        f'exec setpriv --reuid {UID} --regid {gid} --clear-groups env HOME={directory}/home "$@"'
     )
     return "\n".join(lines)
 

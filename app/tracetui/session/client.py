@@ -147,6 +147,7 @@ class CollectorClient:
     def refuse(self, why: str) -> None:
         """Have a collector end that can't be believed, for this reason."""
         self._queue.refuse(why)
+        self._said_bye = False
         self.leave()
 
     def leave(self) -> None:
@@ -163,6 +164,7 @@ class CollectorClient:
         self._queue.abandon()
         if self._pid is None and not self._queue.has_hello():
             self._end_unbegun()
+        self._close_pipe(_STEP_SECONDS)
         self._errors.close()
 
     def close(self, heard: Callable[[Frame], None]) -> list[str]:
@@ -178,9 +180,7 @@ class CollectorClient:
         self._queue.abandon()
         if not left:
             left = self.after_death()
-            if not self.fault:
-                self._queue.join()
-            self._stdout.close()
+        self._close_pipe(ABANDON_SECONDS)
         self._errors.close()
         return left
 
@@ -241,6 +241,11 @@ class CollectorClient:
             return self.take()
         except Failure:
             return None
+
+    def _close_pipe(self, seconds: float) -> None:
+        """Close the pipe at its end; one that has none in so many seconds goes with the process."""
+        if self._queue.join(seconds):
+            self._stdout.close()
 
     def _kill(self) -> bool:
         """Kill a collector that hangs, for its watchdog to sweep; False where that is not ours."""

@@ -85,9 +85,10 @@ class FrameQueue:
             self._urgent.clear()
             self._room.notify()
 
-    def join(self, seconds: Optional[float] = None) -> None:
-        """Wait for the end of the pipe."""
+    def join(self, seconds: float) -> bool:
+        """Wait for the end of the pipe, for so long at most; whether it came."""
         self._reader.join(seconds)
+        return not self._reader.is_alive()
 
     def _read(self) -> None:
         with contextlib.suppress(OSError):

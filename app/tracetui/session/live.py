@@ -365,12 +365,14 @@ class LiveSession:
             self._set_status(why_not=why_not, rate=0)
             return
         fault = self._client.fault
+        if fault:
+            # It may be well, and not know that it is not heard any more.
+            self._client.leave()
         words = fault or self._client.last_words()
         if not self.has_begun:
             self._set_status(why_not=words or "the collector did not start")
             return
         why = fault or f"the collector ended{f' ({words})' if words else ''}"
-        self._client.leave()
         self._set_status(why_not=f"{why}; start tracetui again", rate=0)
         self._say("error", f"{why}: its rules are being removed")
 
