@@ -40,6 +40,13 @@ def test_a_rule_that_was_refused_is_fatal(capsys):
         told(one, capsys)
 
 
+def test_a_fault_of_the_collectors_own_shortens_the_wait_and_is_said(capsys, monkeypatch):
+    monkeypatch.setattr(record, "FAULT_SECONDS", 0.2)
+    one = session(hello(), notice("error", "internal: RuntimeError('no thread')"), UNTIL_TOLD)
+    with pytest.raises(Failure, match="not added in time: internal: RuntimeError"):
+        told(one, capsys)
+
+
 def test_a_collector_that_ends_meanwhile_is_not_waited_for(capsys):
     one = session(hello(), "sys.exit(1)")
     with pytest.raises(Failure, match="the collector ended"):

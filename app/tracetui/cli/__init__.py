@@ -21,7 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         from tracetui.cli.program import run
 
         return run(argv)
-    except MemoryError:
+    except (MemoryError, SystemError):
+        # Without memory CPython now and then fails to say of what it failed.
         why = "there is not enough memory here to start it (ulimit -v, or a cgroup's limit)"
     except ImportError as error:
         why = f"a part of it can't be loaded: {error}; install it again"
