@@ -24,6 +24,8 @@ def test_the_wheel_holds_the_stylesheet_and_the_command(tmp_path):
         names = file.namelist()
         assert file.read("tracetui/screens.tcss") == (ROOT / "screens.tcss").read_bytes()
         (entry_points,) = [name for name in names if name.endswith("entry_points.txt")]
-        assert b"tracetui = tracetui.cli:main" in file.read(entry_points)
+        commands = file.read(entry_points)
+        assert b"tracetui = tracetui.cli:main" in commands
+        assert b"tracetui-collector = tracetui.collector.command:main" in commands
     assert "tracetui/collector/__main__.py" in names
     assert not [name for name in names if name.startswith("tests")]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.recorded import RECORDINGS
 from tests.stuck import stuck, wait_until_stuck
+from tests.terminal import Terminal
 
 SEED = str(RECORDINGS / "seed-eks-forward.log")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -93,3 +94,19 @@ def test_messages_that_nobody_takes_hold_nothing_up(tmp_path):
         wait_until_stuck(process.pid)
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 128 + signal.SIGTERM
+
+
+def test_a_screen_is_left_though_a_file_it_saves_takes_nothing(tmp_path):
+    with stuck("fifo", tmp_path), Terminal("replay", SEED) as terminal:
+        terminal.wait_for("22896")
+        terminal.press("\x13")
+        terminal.wait_for("Export packets")
+        for keys in ("\t", "\t", "\x15", str(tmp_path / "fifo"), "\r"):
+            terminal.press(keys)
+        terminal.wait_for("takes nothing for now")
+        terminal.type("q")
+        written = terminal.end()
+    assert terminal.process.returncode == 0
+    assert (
+        f"{tmp_path}/fifo: not written to its end; the screen was left before".encode() in written
+    )

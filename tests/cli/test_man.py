@@ -14,8 +14,8 @@ from tracetui.ui.commands import COMMANDS, SCOPES
 from tracetui.ui.keymap import written
 
 SECTIONS = [
-    "NAME", "SYNOPSIS", "DESCRIPTION", "COMMANDS", "OPTIONS", "FILTERS", "KEYS", "FILES",
-    "ENVIRONMENT", "EXIT STATUS", "EXAMPLES", "SEE ALSO",
+    "NAME", "SYNOPSIS", "DESCRIPTION", "PRIVILEGES", "COMMANDS", "OPTIONS", "FILTERS", "KEYS",
+    "FILES", "ENVIRONMENT", "EXIT STATUS", "EXAMPLES", "SEE ALSO",
 ]  # fmt: skip
 
 
@@ -83,6 +83,20 @@ def test_files_variables_and_statuses_are_told(page):
         )
     assert all(text in section(page, "EXIT STATUS") for text in manual.STATUSES.values())
     assert "1 something keeps it from being traced" in section(page, "EXIT STATUS")
+    assert f"128+n {manual.ENDED}" in section(page, "EXIT STATUS")
+
+
+def test_a_line_of_sudoers_allows_tracing_alone(page, tmp_path):
+    """And names the command that lies beside the one that prints the page."""
+    told = section(page, "PRIVILEGES")
+    assert "%tracing ALL=(root) /usr/local/bin/tracetui-collector" in told
+    assert "All of them have to be root's." in told
+    program = tmp_path / "tracetui"
+    program.write_text("import sys\nfrom tracetui.cli import main\nsys.exit(main())\n")
+    done = subprocess.run(
+        [sys.executable, str(program), "man"], capture_output=True, text=True, check=True
+    )
+    assert f"(root) {tmp_path}/tracetui-collector" in done.stdout.replace("\\-", "-")
 
 
 def test_any_text_is_printed_as_it_is():

@@ -124,3 +124,19 @@ def test_a_reader_that_is_slow_gets_everything(faults, eventually):
     assert lines[-1]["kind"] == "bye"
     assert lines[-1]["packets"] >= 300
     leaves_nothing(faults, "SIGINT to `record` whose reader is slow", eventually)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("words", [["rules"], ["flush"], ["doctor"]], ids=" ".join)
+def test_a_listing_whose_reader_stands_still_is_left_at_once(faults, tmp_path, words, number):
+    with stuck("pipe", tmp_path) as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tracetui", *words, "--netns", faults.namespace.name],
+            stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        wait_until_stuck(process.pid)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 128 + number
+    assert "Traceback" not in err
+    faults.leaves_nothing("a signal to a listing whose reader stands still")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from tracetui import __version__
 from tracetui.cli import manual, roff
@@ -12,6 +14,7 @@ from tracetui.cli.usage import HELP
 from tracetui.ui.commands import COMMANDS, SCOPES
 from tracetui.ui.keymap import written
 
+_USUAL = Path("/usr/local/bin")
 Described = tuple[str, str]
 """An option as it is typed, and what is told of it."""
 
@@ -28,6 +31,7 @@ def _page(all_commands: Sequence[Command]) -> Iterator[str]:
     yield from _section("NAME", [f"tracetui \\- {roff.text(top.page.summary)}"])
     yield from _section("SYNOPSIS", _synopsis(all_commands))
     yield from _section("DESCRIPTION", roff.paragraphs([*top.page.more, *manual.SAFETY]))
+    yield from _section("PRIVILEGES", _privileges())
     yield from _section("COMMANDS", _commands(below))
     yield from _section("OPTIONS", _options(all_commands))
     yield from _section("FILTERS", roff.paragraphs(manual.FILTERS))
@@ -51,6 +55,14 @@ def _synopsis(all_commands: Iterable[Command]) -> Iterator[str]:
             if line.strip() != words:
                 yield f"\\fB{roff.text(command.name)}\\fR{roff.text(words)}"
                 yield ".br"
+
+
+def _privileges() -> Iterator[str]:
+    directory = Path(sys.argv[0]).absolute().parent if sys.argv[0].endswith("tracetui") else _USUAL
+    yield from roff.paragraphs(manual.PRIVILEGES)
+    line = manual.SUDOERS.line.format(directory=directory)
+    yield from roff.example(manual.SUDOERS.purpose, line)
+    yield from roff.paragraphs(manual.TRUST)
 
 
 def _commands(below: Iterable[Command]) -> Iterator[str]:
@@ -102,6 +114,7 @@ def _entries(texts: Mapping[str, str]) -> Iterator[str]:
 def _statuses(below: Iterable[Command]) -> Iterator[str]:
     for status, about in manual.STATUSES.items():
         yield from roff.entry(str(status), about)
+    yield from roff.entry("128+n", manual.ENDED)
     for command in below:
         if command.page.statuses != manual.STATUSES:
             told = "; ".join(f"{status} {text}" for status, text in command.page.statuses.items())

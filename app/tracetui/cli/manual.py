@@ -94,6 +94,10 @@ PAGES = {
             "it as you treat your rules.",
             "A packet is written when no hop of it came for a moment; if more come it is written "
             "again under the same id, and the last line stands.",
+            "FILE may be a FIFO or a device. One that holds something is written over only with "
+            "--overwrite. An output that takes nothing keeps no rule standing: when the end is "
+            "asked for, by a signal or --seconds, the rule is removed at once, the output is given "
+            "up a second later, and what is missing is said.",
         ),
         (
             Example(
@@ -243,6 +247,28 @@ SAFETY = (
     "sudo the screen becomes the invoking user. What needs no root works without.",
 )
 """What is done to the node, and what ends it."""
+PRIVILEGES = (
+    "Where a user starts tracetui, its privileged half is started through sudo: the command "
+    "`tracetui-collector` where it lies beside tracetui, else python with this package. A line of "
+    "sudoers(5) can so allow tracing, and nothing else of root's:",
+)
+SUDOERS = Example(
+    "For the members of a group", "%tracing ALL=(root) {directory}/tracetui-collector"
+)
+"""``{directory}`` is where the running one lies."""
+TRUST = (
+    "Root then runs what lies at these paths, so whoever may write to one of them, or to a "
+    "directory above it, is root: the command itself, the python that its first line names with "
+    "the libraries of that python and its site-packages, and the package in which tracetui lies. "
+    "All of them have to be root's. Never name a command of a virtual environment, or of a "
+    "checkout, that belongs to a user.",
+    "Whom that line allows it, may add and remove TRACE rules in every network namespace, read "
+    "the rulesets, the traced packets and, with `--source kmsg`, the kernel's log, and have the "
+    "modules loaded that tracing needs.",
+    "Under sudo, doas and pkexec tracetui becomes the user who started it. Where the environment "
+    "names a user whom nobody can be, it refuses to go on as root.",
+)
+ENDED = "signal n ended it: 130 for Ctrl+C (SIGINT), 143 for SIGTERM, 129 for a hang-up"
 FILTERS = (
     "A filter is written in tcpdump's words: `src 10.0.0.0/8 and dst port 8090 or icmp`, with "
     "`host`, `net`, `port`, `portrange`, `proto`, `less`, `greater`, `not` and parentheses. "
@@ -254,6 +280,8 @@ FILES = {
     "~/.config/tracetui/settings.json": "Colours, layout and keys that were chosen on the screen. "
     'Keys are bound by name, as in {"keys": {"timeline.pause": "z"}}.',
     "~/.local/state/tracetui/filters": "Filters of earlier sessions, one a line.",
+    "~/.local/state/tracetui/fault.txt": "The last fault of the program's own, for who mends it. "
+    "It may name files and rules: read it before you send it.",
     "/run/tracetui": "What was changed beside rules, so that it is restored also after a crash.",
     "/run/netns": "The named network namespaces.",
 }
@@ -263,6 +291,7 @@ ENVIRONMENT = {
     "TERM": "Where it is dumb, there is no screen, as without a terminal.",
     "COLUMNS": "The width of the help.",
     "XDG_CONFIG_HOME": "The directory in the place of ~/.config.",
+    "XDG_STATE_HOME": "The directory in the place of ~/.local/state.",
     "XTABLES_LOCKFILE": "The lock that iptables takes, where it is not /run/xtables.lock.",
     "TRACETUI_ROOT": "The directory in the place of / for `tracetui modules`: files of another "
     "node.",

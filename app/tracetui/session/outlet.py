@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import threading
 import time
 from collections.abc import Iterator
@@ -42,7 +43,7 @@ class Outlet(io.RawIOBase):
         try:
             if is_main:
                 _Main.writing_since = time.monotonic()
-            written = os.write(self._fd, view[:MOST_AT_ONCE])
+            written = self._write(view[:MOST_AT_ONCE])
             if is_main:
                 _Main.writing_since = None
         except GivenUp:
@@ -52,6 +53,14 @@ class Outlet(io.RawIOBase):
             if is_main:
                 _Main.writing_since = None
         return written
+
+    def _write(self, view: memoryview) -> int:
+        while True:
+            try:
+                return os.write(self._fd, view)
+            except BlockingIOError:
+                # Another program that has it open too made it so, as some leave a terminal.
+                select.select([], [self._fd], [])
 
     def shut(self) -> None:
         """Write nothing any more."""
