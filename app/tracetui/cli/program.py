@@ -34,7 +34,7 @@ _TOO_LITTLE = {
     errno.EAGAIN: "no more processes or threads can be started here (ulimit -u, ulimit -v, or a "
     "cgroup's limit)",
 }
-"""What a process can have too little of, and where that is set (getrlimit(2))."""
+"""Errors of a process that has too little of something, and where that is set (getrlimit(2))."""
 _NO_THREAD = "can't start new thread"
 """CPython's words (Modules/_threadmodule.c)."""
 

@@ -26,11 +26,11 @@ from tracetui.session.rotation import RotatingWriter
 ADD_SECONDS = 30.0
 """How long adding the rules may take: iptables may have to wait for its lock."""
 FAULT = "internal: "
-"""What its notice begins with where a job of its own failed: perhaps the one that adds the rule."""
+"""Beginning of its notice where a job of its own failed: perhaps the one that adds the rule."""
 FAULT_SECONDS = 3.0
 """How long the rule is waited for after that."""
 REFUSED = "no rule added: "
-"""What the collector's notice begins with where a rule could not be installed."""
+"""Beginning of the collector's notice where a rule could not be installed."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -86,7 +86,7 @@ def _record(
 
 
 class _Files:
-    """What a recording is written to: a file, or with --rotate one after the other."""
+    """The file of a recording, or with --rotate one after the other."""
 
     def __init__(self, options: argparse.Namespace, stack: ExitStack) -> None:
         if options.rotate is not None and options.write == "-":
@@ -123,7 +123,7 @@ class _Files:
 
 
 def _lost_end(files: _Files) -> str:
-    """What is to be said of an output that was given up; empty where it took everything."""
+    """The sentence about an output that was given up; empty where it took everything."""
     outlet = outlet_of(files.stream)
     if outlet is None or not outlet.is_shut:
         return ""

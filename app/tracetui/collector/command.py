@@ -19,7 +19,7 @@ START = (
 
 
 def words() -> list[str]:
-    """What starts a collector; its options come behind them.
+    """Words that start a collector; its options come behind them.
 
     A checkout need not be installed for that. What it says is UTF-8 whatever the locale.
     """

@@ -21,9 +21,9 @@ BACKLOG = 256 << 20
 collector counts what it can't send. The guard ends a flood long before, unless it is told not to.
 """
 URGENT_BACKLOG = 64 << 20
-"""The same for frames that go before others."""
+"""Bytes of frames that go before others, likewise."""
 FRAME_BYTES = 256
-"""What a frame costs beside its payload."""
+"""Cost of a frame beside its payload."""
 _F_SETPIPE_SZ = 1031
 """fcntl(2); the module has a name for it since Python 3.10."""
 _URGENT = frozenset(

@@ -1,4 +1,4 @@
-"""What the collector's JSON frames hold, and a check that one does before it is taken in.
+"""Shapes of the collector's JSON frames, and a check of each before it is taken in.
 
 The collector is root and its end of the pipe is ours; nevertheless nothing of a stream that went
 wrong may reach the screen as if it were true. Keys that are not named here are let through: a

@@ -45,10 +45,12 @@ from tracetui.session.session import (
 )
 from tracetui.session.store import PacketStore
 
+RULESET_BYTES = 512 << 20
+"""The largest ruleset that is taken in, some millions of rules."""
 LINKS = 1 << 16
 """Interfaces whose names are remembered; the oldest of more are forgotten."""
 _MALFORMED = (Failure, LookupError, TypeError, ValueError, ArithmeticError, RecursionError)
-"""What taking in a frame raises that is not as ours are."""
+"""Errors that taking in a frame raises that is not as ours are."""
 
 
 class LiveSession:
@@ -93,6 +95,8 @@ class LiveSession:
         }
         self._set_windows()
         self._notices = Notices()
+        self._ruleset_bytes = 0
+        """Of the readings that are under way."""
         self._is_silent = False
         self._funeral: threading.Thread | None = None
         self._last_minute = LastMinute()
@@ -104,7 +108,7 @@ class LiveSession:
             frames.NFLOG: lambda f: self._take_hops(f, self._datagrams["legacy"].hops),
             frames.NFTRACE: lambda f: self._take_hops(f, self._datagrams["nft"].hops),
             frames.KMSG: lambda f: self._take_hops(f, partial(starmap, self._kmsg_hop)),
-            frames.RULESET: lambda f: self.rulesets.take_text(*f.text()),
+            frames.RULESET: self._take_ruleset,
             frames.READING: self._take_reading,
             frames.CHAIN: self._take_chain,
             frames.HELLO: self._take_hello,
@@ -268,7 +272,14 @@ class LiveSession:
         hop = kmsg.parse(record, received)
         return None if hop is None else hop.with_(readings=self.rulesets.window("legacy"))
 
+    def _take_ruleset(self, frame: Frame) -> None:
+        self._ruleset_bytes += len(frame.payload)
+        if self._ruleset_bytes > RULESET_BYTES:
+            raise Failure("a ruleset without end")
+        self.rulesets.take_text(*frame.text())
+
     def _take_reading(self, frame: Frame) -> None:
+        self._ruleset_bytes = 0
         record = self.rulesets.take_mark(checked(frame, shapes.READING))
         self._set_windows()
         self.rulesets.begin_era(self._assembler.next_id)

@@ -1,4 +1,4 @@
-"""What waits to be told to the user, bounded however much there is."""
+"""Notices that wait to be told to the user, bounded however many there are."""
 
 from __future__ import annotations
 

@@ -123,6 +123,6 @@ def text_on(
 
 
 def outlet_of(stream: TextIO) -> Optional[Outlet]:
-    """What a stream of :func:`text_on` writes to; None for any other."""
+    """The outlet that a stream of :func:`text_on` writes to; None for any other."""
     raw = getattr(getattr(stream, "buffer", None), "raw", None)
     return raw if isinstance(raw, Outlet) else None
