@@ -140,8 +140,8 @@ def test_frames_without_end_wait_in_bounded_room(kind, monkeypatch):
     one = client.CollectorClient([], scripted.launcher(endless, UNTIL_TOLD))
     held = one._queue._held
     try:
-        before = -1
-        while before != sum(held.values()):
+        before, end = -1, time.monotonic() + 20
+        while (before != sum(held.values()) or not before) and time.monotonic() < end:
             before = sum(held.values())
             time.sleep(0.3)
         assert 0 < before <= (1 << 20) + frame_queue.FRAME_BYTES

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import shutil
 import sys
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 from tracetui.cli import late
 from tracetui.cli.terminal import say
@@ -76,6 +78,7 @@ def start(
     """
     check(options)
     through = launcher()
+    modes = _modes() if through else None
     session = LiveSession(
         options.netns,
         options.source,
@@ -91,6 +94,8 @@ def start(
         wait_until_ready(session, may_ask=bool(through))
     except KeyboardInterrupt:
         session.abandon()
+        # A sudo that was asked for a password may have ended without turning the echo on again.
+        _restore(modes)
         raise
     except BaseException as error:
         session.close()
@@ -99,6 +104,20 @@ def start(
             raise Failure(f"tracing needs root; {why}") from None
         raise
     return session
+
+
+def _modes() -> Optional[list[Any]]:
+    """How the terminal is set; None without one (termios(3))."""
+    try:
+        return termios.tcgetattr(0)
+    except termios.error:
+        return None
+
+
+def _restore(modes: Optional[list[Any]]) -> None:
+    if modes is not None and os.tcgetpgrp(0) == os.getpgrp():
+        with contextlib.suppress(termios.error):
+            termios.tcsetattr(0, termios.TCSANOW, modes)
 
 
 def wait_until_ready(session: LiveSession, may_ask: bool = False) -> None:

@@ -24,7 +24,7 @@ SILENCE_SECONDS = 8.0
 """A collector that says nothing for so long hangs: it tells its state every second."""
 SWEEP_SECONDS = 25.0
 """How long its watchdog, or a sweep of ours, may take after a collector died."""
-ABANDON_SECONDS = 1.0
+ABANDON_SECONDS = 3.0
 """How long one that nobody waits for any more may take to end before we end without it."""
 SEND_SECONDS = 2.0
 """How long a command may wait for the pipe: a collector that takes none for so long hangs."""
