@@ -115,8 +115,9 @@ def _modes() -> Optional[list[Any]]:
 
 
 def _restore(modes: Optional[list[Any]]) -> None:
-    if modes is not None and os.tcgetpgrp(0) == os.getpgrp():
-        with contextlib.suppress(termios.error):
+    # From the background it would stop us (tcsetattr(3)).
+    with contextlib.suppress(termios.error, OSError):
+        if modes is not None and os.tcgetpgrp(0) == os.getpgrp():
             termios.tcsetattr(0, termios.TCSANOW, modes)
 
 
