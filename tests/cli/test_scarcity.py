@@ -24,8 +24,6 @@ COMMANDS = [
     ["demo"],
 ]
 DESCRIPTORS = (5, 7, 9, 12, 16, 20)
-FEWEST = (5, 7, 9)
-"""With which no collector can be started."""
 MIB = 1 << 20
 STEP = 3 * MIB
 
@@ -71,7 +69,7 @@ def test_little_memory(argv, least):
 @pytest.mark.kernel
 def test_a_recorder_has_too_few_descriptors(namespace):
     argv = recorder(namespace)
-    for most in FEWEST:
+    for most in DESCRIPTORS:
         is_well_behaved(run(argv, resource.RLIMIT_NOFILE, most))
     assert namespace.trace_rules() == []
 

@@ -13,10 +13,11 @@ import pytest
 from tests.any_name import delete_chain, make_chain
 from tests.programs import before_others
 
-from tracetui.collector import owner
+from tracetui.collector import counting, owner
 from tracetui.collector.rulebook import RuleBook, tag_of
 from tracetui.errors import Failure
 from tracetui.kernel import netns
+from tracetui.kernel.legacy_tables import LegacyTables
 from tracetui.model.rule import TraceRule
 from tracetui.session.live import LiveSession
 
@@ -439,3 +440,20 @@ def test_the_guard_removes_a_legacy_rule_when_no_descriptor_is_left(namespace):
             wait_for(session, lambda: session.status.guard.tripped, 6)
             wait_for(session, lambda: session.status.guard.trip.removed, 6)
         assert namespace.trace_rules() == []
+
+
+def test_rules_are_counted_without_the_ends_of_chains(namespace):
+    """The kernel counts entries: an empty table with two base chains has three."""
+    for chain in ("a", "b"):
+        namespace.run("iptables-legacy", "-t", "raw", "-N", chain)
+    namespace.run("iptables-legacy", "-t", "raw", "-A", "a", "-p", "udp")
+    namespace.run("ip6tables-legacy", "-L", "-n")
+    tables = inside(namespace, LegacyTables)
+    try:
+        assert tables.size(4, "raw").entries == 1 + 2 + 2 * 2 + 1
+        assert tables.rules(4, "raw") == 1
+        assert tables.rules(6, "filter") == 0
+        assert tables.rules(6, "nat") == 0
+        assert counting.legacy(tables).total == 1
+    finally:
+        tables.close()

@@ -145,9 +145,13 @@ def backend_of(session: LiveSession, options: argparse.Namespace) -> str:
 
 
 def add_rules(session: LiveSession, rules: list[TraceRule], options: argparse.Namespace) -> None:
-    """Have the rules of RULE installed, on the backend that was asked for."""
+    """Have the rules of RULE installed, on the backend that was asked for.
+
+    For ``auto`` the collector chooses, by what the tables hold when it adds the rule.
+    """
     for rule in rules:
-        session.add_rule(rule, backend_of(session, options), getattr(options, "force", False))
+        backend = getattr(options, "backend", "auto")
+        session.add_rule(rule, backend, getattr(options, "force", False))
 
 
 def print_notices(session: LiveSession) -> None:

@@ -184,12 +184,13 @@ class Collector:
         os.set_blocking(self._stdin, False)
         self._mailbox.wake_on_signals()
         signal.signal(signal.SIGTERM, lambda *_: self._leave())
-        for thing, job in (
-            (self._stdin, self._read_commands),
-            (self._mailbox, self._mailbox.run),
-            (self._links, self._send_links),
-        ):
-            self._selector.register(thing, selectors.EVENT_READ, job)
+        self._selector.register(self._mailbox, selectors.EVENT_READ, self._mailbox.run)
+        self._selector.register(self._links, selectors.EVENT_READ, self._send_links)
+        try:
+            self._selector.register(self._stdin, selectors.EVENT_READ, self._read_commands)
+        except PermissionError:
+            # No pipe, but a file: nobody gives orders (epoll_ctl(2)).
+            self._leave("its orders come through no pipe")
         if self._lock.fileno() >= 0:
             self._selector.register(self._lock, selectors.EVENT_READ, self._lock.look)
         me = {"host": socket.gethostname(), "netns": self._options.netns, "pid": os.getpid()}

@@ -111,7 +111,7 @@ class RuleBook:
     def scanned(self, backend: str) -> int:
         """How many rules the kernel goes through for a hop at most, now; raises Failure."""
         if backend == "legacy":
-            return counting.legacy(self._tables.legacy_tables()).largest
+            return counting.largest_table(self._tables.legacy_tables())
         return counting.largest_chain()
 
     def families(self, rule: TraceRule, backend: str) -> list[int]:

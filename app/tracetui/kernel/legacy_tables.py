@@ -21,6 +21,8 @@ from tracetui.model.installed import TAG, InstalledRule
 
 TRIES = 5
 """How often a table is read anew that was replaced between two questions."""
+MOST_COUNTED = 100_000
+"""Entries of a table up to which its chains are counted: they are gone through one by one."""
 LARGEST = 1 << 30
 """Bytes of a table that is read; some three million rules."""
 _GET_INFO, _GET_ENTRIES = 64, 65
@@ -93,6 +95,22 @@ class LegacyTables:
         if table not in self.registered(family):
             return TableSize(0, 0)
         return self._info(family, table).size
+
+    def rules(self, family: int, table: str) -> int:
+        """How many rules a table has; of very many, with two for each user chain. Raises Failure.
+
+        Each base chain has an entry for its policy, each user chain one before its first rule and
+        one behind its last, and the table one at its end (libiptc, iptcc_compile_table).
+        """
+        if table not in self.registered(family):
+            return 0
+        info = self._info(family, table)
+        rules = info.size.entries - len(info.base_chains) - 1
+        if info.size.entries > MOST_COUNTED:
+            return rules
+        info, entries = self._entries(family, table)
+        names = [name for _, name, _ in _targets(family, entries, len(entries)) if name]
+        return info.size.entries - len(info.base_chains) - 1 - 2 * (len(names) - 1)
 
     def is_of_kubelet(self, family: int) -> bool:
         """Whether kubelet's marker chain is in the mangle table; raises Failure."""
