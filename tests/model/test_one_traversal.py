@@ -140,3 +140,18 @@ def test_an_id_that_changes_where_the_kernel_copies_what_comes_in_leaves_one_pac
         nft("ip:filter:FORWARD:policy", iif="eth0", oif="eth1", header=HEADER, trace_id=2),
     ]
     assert len(packets_of(hops)) == 1
+
+
+def test_both_traversals_of_loopback_keep_to_themselves_whichever_backend_tells_first(packets_of):
+    """The same packet leaves at OUTPUT and comes at PREROUTING; nothing in its header differs."""
+    over = HEADER._replace(src="127.0.0.1", dst="127.0.0.1")
+    hops = [
+        nft("ip:raw:OUTPUT:policy", oif="lo", header=over, trace_id=1),
+        nft("ip:raw:PREROUTING:policy", iif="lo", header=over, trace_id=2),
+        legacy("raw:OUTPUT:policy:1", iif=None, oif="lo", header=over),
+        legacy("raw:PREROUTING:policy:1", iif="lo", header=over),
+    ]
+    for order in (hops, hops[2:] + hops[:2], [hops[0], *hops[2:], hops[1]]):
+        found = packets_of(order)
+        assert sorted(map(sorted, places(found))) == [["OUTPUT"] * 2, ["PREROUTING"] * 2]
+        assert not any(packet.ambiguous for packet in found)

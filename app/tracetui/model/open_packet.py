@@ -16,6 +16,7 @@ from tracetui.model.path import (
     Steps,
     Track,
 )
+from tracetui.model.place import Place
 from tracetui.model.run import Run
 from tracetui.model.times import Times, one_time
 from tracetui.model.way import Stretch
@@ -26,13 +27,17 @@ PAST_SECONDS = 1.0
 """A packet without a hop for so long is no rival of one that goes on: a retransmission comes later,
 the hops of one packet come at once."""
 NO_FIT, BEST_FIT = 0, 4
+_IS_LOCAL = {"OUTPUT": True, "PREROUTING": False, "INPUT": False, "FORWARD": False}
+"""By hook of IP: whether packets there were sent by this node. One traversal is of one sort, and
+loopback's second one begins at PREROUTING (net/ipv4/ip_output.c, net/ipv4/ip_input.c)."""
 
 
 class OpenPacket:
     """A packet that may still get hops."""
 
     __slots__ = (
-        "_devices", "_look", "_tracks", "alike", "header", "packet", "seen", "time", "trace_ids",
+        "_devices", "_is_local", "_look", "_tracks", "alike", "header", "packet", "seen", "time",
+        "trace_ids",
     )  # fmt: skip
 
     def __init__(
@@ -49,6 +54,8 @@ class OpenPacket:
         self._look: Optional[Look] = None
         self._devices: dict[str, str] = {}
         """The first in-interface seen in each layer."""
+        self._is_local: Optional[bool] = None
+        """Whether this node sent it; None while no hook tells."""
         self.seen: Optional[Header] = None
         """The header it showed last."""
         self._tracks = {"legacy": Track(), "nft": Track()}
@@ -65,6 +72,7 @@ class OpenPacket:
             not self.is_full
             and track.accepts(hop)
             and self._in_time(hop)
+            and self._is_of_one_sort(hop, track)
             and self._came_from(hop)
             and self._goes_to(hop, track)
             and not self._is_other_copy(hop)
@@ -126,6 +134,7 @@ class OpenPacket:
         self.packet.add(hop, hook)
         if look.iif is not None:
             self._devices.setdefault(at.layer, look.iif)
+        self._note_hook(at, hook)
         self._moved_to(step.standing, track, look.header, look, time)
 
     def add_run(self, run: Run, steps: Steps) -> int:
@@ -155,6 +164,7 @@ class OpenPacket:
         for look in looks:
             header = look[4] or header
         self._devices = devices
+        self._note_hook(step.places[0], step.hooks[0])
         last = times[-1] if isinstance(times, tuple) else times
         self._moved_to(step.standing, track, header, looks[-1], last)
         return size
@@ -211,6 +221,17 @@ class OpenPacket:
         self._look = look
         self.seen = header or self.seen
         self.time = time if time is not None else self.time
+
+    def _note_hook(self, at: Place, hook: Optional[str]) -> None:
+        if self._is_local is None and at.layer == "ip":
+            self._is_local = _IS_LOCAL.get(hook or "")
+
+    def _is_of_one_sort(self, hop: Hop, track: Track) -> bool:
+        """Whether the hop can be of a traversal that began as this one did, whatever backend."""
+        if self._is_local is None or hop.at.layer != "ip":
+            return True
+        hook = track.standing.hook_of(hop.at, hop.look.header is not None)
+        return _IS_LOCAL.get(hook or "", self._is_local) == self._is_local
 
     def _in_time(self, hop: Hop) -> bool:
         if hop.time is None or self.time is None:

@@ -77,6 +77,7 @@ class LiveSession:
         self.status = Status(netns=called or netns, guard=GuardState(threshold))
         self.rules: tuple[InstalledRule, ...] = ()
         self.ended = False
+        self._is_leaving = False
         self.has_begun = False
         """Whether the collector runs: a password, where one is asked for, was given."""
         self.is_ready = False
@@ -202,6 +203,7 @@ class LiveSession:
 
     def leave(self) -> None:
         """Have our rules removed without waiting for that; may be called by a signal's handler."""
+        self._is_leaving = True
         self._client.leave()
 
     def abandon(self) -> None:
@@ -227,6 +229,9 @@ class LiveSession:
         self.ended = True
 
     def _order(self, name: str, **values: Any) -> None:
+        if self._is_leaving:
+            # Nothing else is to be done any more.
+            return
         try:
             self._client.send(name, **values)
         except CollectorGone as error:
