@@ -8,12 +8,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 from tracetui.collector import counting, owner
 from tracetui.collector.counting import TableCounts
 from tracetui.collector.raw_tables import TABLES, RawTable, RawTables
 from tracetui.collector.removal import Outcome, Removal, is_over
+from tracetui.collector.rule_listing import RuleListing, not_known
 from tracetui.collector.rule_words import RuleWords
 from tracetui.errors import CommandFailed, Failure, NotStarted
 from tracetui.kernel.nft_raw_tables import PartlyRead
@@ -26,19 +26,6 @@ PATIENCE = 20.0
 """Seconds for which removing rules that are not this process's own is tried, all of them."""
 
 Say = Callable[[str], None]
-
-
-class RuleListing(NamedTuple):
-    """What stands in the raw tables."""
-
-    rules: tuple[InstalledRule, ...]
-    unknown: Mapping[RawTable, str]
-    """The tables that could not be looked at, and why: what stands there is not known."""
-
-    @property
-    def doubts(self) -> list[str]:
-        """A sentence for each table that could not be looked at."""
-        return [f"{_not_known(table)}: {why}" for table, why in self.unknown.items()]
 
 
 class RuleBook:
@@ -94,7 +81,7 @@ class RuleBook:
         tag = f"{self.tag}/"
         marked = tuple(rule._replace(mine=(rule.comment or "").startswith(tag)) for rule in rules)
         for table in news:
-            self._say(f"{_not_known(table)}: {unknown[table]}")
+            self._say(f"{not_known(table)}: {unknown[table]}")
         return RuleListing(marked, unknown)
 
     @property
@@ -321,10 +308,6 @@ class RuleBook:
                 self._standing.remove(old)
             if new is not None:
                 self._standing.append(new)
-
-
-def _not_known(table: RawTable) -> str:
-    return f"it is not known which TRACE rules are in {table.name}"
 
 
 def _table(one: Standing) -> RawTable:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, Optional
 
 from tracetui.errors import Failure, NotPermitted
+from tracetui.kernel import xt_time
 from tracetui.model.digest import digest
 from tracetui.model.installed import TAG, InstalledRule
 
@@ -45,8 +46,6 @@ _XT_HEAD = struct.Struct("=H29sB")
 _XT_SIZE = 32
 _ERROR_NAME = 30
 """Bytes of a chain's name in the entry before its first rule (XT_FUNCTION_MAXNAMELEN)."""
-_TIME_DATES = struct.Struct("=II")
-_NO_STOP = 0x7FFFFFFF
 KUBELET_CHAINS = (b"KUBE-IPTABLES-HINT\0", b"KUBE-KUBELET-CANARY\0")
 """Chains that kubelet puts into the mangle table of the backend it uses."""
 
@@ -278,10 +277,6 @@ def _rule(family: int, chain: str, position: int, entries: bytes, at: int) -> In
     packets, size = _COUNTERS.unpack_from(entry, _COUNTERS_AT[family])
     matches = dict(_matches(entry, _ENTRY_SIZE[family], target_at))
     comment = matches.get(b"comment", b"").partition(b"\0")[0].decode(errors="surrogateescape")
-    expires = None
-    if len(matches.get(b"time", b"")) >= _TIME_DATES.size:
-        stop = int(_TIME_DATES.unpack_from(matches[b"time"])[1])
-        expires = None if stop >= _NO_STOP else float(stop)
     return InstalledRule(
         backend="legacy",
         family=family,
@@ -290,7 +285,7 @@ def _rule(family: int, chain: str, position: int, entries: bytes, at: int) -> In
         packets=packets,
         bytes=size,
         comment=comment if comment.startswith(TAG) else None,
-        expires=expires,
+        expires=xt_time.end_of(matches.get(b"time", b"")),
         position=position,
         key=digest(_lasting(family, entry).hex()),
     )

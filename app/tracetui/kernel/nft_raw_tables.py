@@ -12,7 +12,7 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import NamedTuple, Optional
 
 from tracetui.errors import Failure, KernelRefused
@@ -21,12 +21,10 @@ from tracetui.kernel.nft_socket import (
     NUMBERS,
     NftSocket,
     attribute,
-    attributes_of,
-    each_attribute,
-    required_number,
     required_value,
 )
-from tracetui.model.installed import TAG, InstalledRule
+from tracetui.kernel.nft_trace_rule import RULE_CHAIN, RULE_HANDLE, RULE_TABLE, text_of, trace_rule
+from tracetui.model.installed import InstalledRule
 
 TRIES = 200
 """How often a removal is begun anew because somebody else's change came between."""
@@ -34,20 +32,6 @@ _MANY = 1_000
 _GET_CHAIN, _GET_RULE, _DELETE_RULE = 4, 7, 8
 _CHAIN_TABLE, _CHAIN_NAME = 1, 3
 _TABLE = b"raw\0"
-_RULE_TABLE, _RULE_CHAIN, _RULE_HANDLE, _RULE_EXPRESSIONS, _RULE_USERDATA = 1, 2, 3, 4, 7
-_EXPRESSION_NAME, _EXPRESSION_DATA = 1, 2
-_DATA_VALUE = 1
-_IMMEDIATE_REGISTER, _IMMEDIATE_DATA = 1, 2
-_META_KEY, _META_SOURCE = 2, 3
-_META_NFTRACE = struct.pack(">I", 12)
-_COUNTER_BYTES, _COUNTER_PACKETS = 1, 2
-_XT_NAME, _XT_INFO = 1, 3
-"""Of a match or target of x_tables (nf_tables_compat.h)."""
-_USERDATA_COMMENT = 0
-_TIME_DATES = struct.Struct("=II")
-"""The first fields of struct xt_time_info (xt_time.h): seconds since the epoch."""
-_NO_STOP = 0x7FFFFFFF
-"""What iptables writes for a time without an end; xt_time.h calls no value so."""
 
 
 class PartlyRead(Failure):
@@ -165,7 +149,7 @@ class NftRawTables:
         with self._asking:
             answers = list(self._socket.ask(_GET_CHAIN, DUMP, _number(family)))
         return [
-            _text(required_value(found, _CHAIN_NAME))
+            text_of(required_value(found, _CHAIN_NAME))
             for _, found in answers
             if found.get(_CHAIN_TABLE) == _TABLE
         ]
@@ -201,7 +185,7 @@ class NftRawTables:
             if error.number == errno.ENOENT:
                 return None
             raise
-        return next((rule for _, found in answers if (rule := _parsed(family, found, 0))), None)
+        return next((rule for _, found in answers if (rule := trace_rule(family, found, 0))), None)
 
     def _every(
         self, family: int, chain: str, positions: Counter[bytes]
@@ -210,17 +194,17 @@ class NftRawTables:
 
         ``positions`` takes how many rules of each chain there are.
         """
-        where = attribute(_RULE_TABLE, _TABLE)
+        where = attribute(RULE_TABLE, _TABLE)
         if chain:
-            where += attribute(_RULE_CHAIN, _bytes(chain))
+            where += attribute(RULE_CHAIN, _bytes(chain))
         asker = self._one_to_read()
         try:
             for _, found in asker.ask(_GET_RULE, DUMP, _number(family), where):
-                if found.get(_RULE_TABLE) != _TABLE:
+                if found.get(RULE_TABLE) != _TABLE:
                     continue
-                name = required_value(found, _RULE_CHAIN)
+                name = required_value(found, RULE_CHAIN)
                 positions[name] += 1
-                rule = _parsed(family, found, positions[name])
+                rule = trace_rule(family, found, positions[name])
                 if rule is not None or positions[name] % _MANY == 0:
                     yield rule
         except KernelRefused as error:
@@ -273,92 +257,9 @@ def _bytes(name: str) -> bytes:
     return name.encode(errors="surrogateescape") + b"\0"
 
 
-def _text(name: bytes) -> str:
-    return name.rstrip(b"\0").decode(errors="surrogateescape")
-
-
 def _of_rule(chain: str, handle: int) -> bytes:
     return (
-        attribute(_RULE_TABLE, _TABLE)
-        + attribute(_RULE_CHAIN, _bytes(chain))
-        + attribute(_RULE_HANDLE, struct.pack(">Q", handle))
+        attribute(RULE_TABLE, _TABLE)
+        + attribute(RULE_CHAIN, _bytes(chain))
+        + attribute(RULE_HANDLE, struct.pack(">Q", handle))
     )
-
-
-def _parsed(family: int, found: Mapping[int, bytes], position: int) -> Optional[InstalledRule]:
-    """A rule as the kernel tells it; None for one whose target is not TRACE."""
-    expressions = found.get(_RULE_EXPRESSIONS, b"")
-    if _META_NFTRACE not in expressions and b"TRACE\0" not in expressions:
-        return None
-    parts = [_expression(element) for _, element in each_attribute(expressions)]
-    if not _traces(parts):
-        return None
-    counts = next((data for name, data in parts if name == b"counter"), {})
-    comment = _comment(parts, found.get(_RULE_USERDATA, b""))
-    handle = required_number(found, _RULE_HANDLE)
-    return InstalledRule(
-        backend="nft",
-        family=family,
-        chain=_text(required_value(found, _RULE_CHAIN)),
-        words=(),
-        packets=int.from_bytes(counts.get(_COUNTER_PACKETS, b""), "big"),
-        bytes=int.from_bytes(counts.get(_COUNTER_BYTES, b""), "big"),
-        comment=comment if comment is not None and comment.startswith(TAG) else None,
-        expires=_expiry(parts),
-        position=position,
-        handle=handle,
-    )
-
-
-_Part = tuple[bytes, dict[int, bytes]]
-"""An expression's name and its attributes."""
-
-
-def _expression(element: bytes) -> _Part:
-    found = attributes_of(element)
-    data = attributes_of(found.get(_EXPRESSION_DATA, b""))
-    return found.get(_EXPRESSION_NAME, b"").rstrip(b"\0"), data
-
-
-def _traces(parts: list[_Part]) -> bool:
-    """Whether a rule sets nf_trace: ``meta nftrace set 1``, or the TRACE target of x_tables.
-
-    iptables-nft writes the first (nft.c, add_nft_tracing; 1.8.7 to 1.8.13).
-    """
-    registers: dict[bytes, bytes] = {}
-    for name, data in parts:
-        if name == b"immediate":
-            loaded = attributes_of(data.get(_IMMEDIATE_DATA, b"")).get(_DATA_VALUE, b"")
-            registers[data.get(_IMMEDIATE_REGISTER, b"")] = loaded
-        elif name == b"meta" and data.get(_META_KEY) == _META_NFTRACE:
-            loaded = registers.get(data.get(_META_SOURCE, b"none"), b"")
-            if any(loaded):
-                return True
-        elif name == b"target" and data.get(_XT_NAME, b"").rstrip(b"\0") == b"TRACE":
-            return True
-    return False
-
-
-def _comment(parts: list[_Part], userdata: bytes) -> Optional[str]:
-    """A rule's comment: of the match that iptables-nft makes of it, or of the rule's user data."""
-    for name, data in parts:
-        if name == b"match" and data.get(_XT_NAME, b"").rstrip(b"\0") == b"comment":
-            return _text(data.get(_XT_INFO, b"").partition(b"\0")[0])
-    at = 0
-    while at + 2 <= len(userdata):
-        kind, size = userdata[at], userdata[at + 1]
-        if kind == _USERDATA_COMMENT:
-            return _text(userdata[at + 2 : at + 2 + size].partition(b"\0")[0])
-        at += 2 + size
-    return None
-
-
-def _expiry(parts: list[_Part]) -> Optional[float]:
-    """Seconds since the epoch at which a rule stops matching (``-m time --datestop``)."""
-    for name, data in parts:
-        if name == b"match" and data.get(_XT_NAME, b"").rstrip(b"\0") == b"time":
-            info = data.get(_XT_INFO, b"")
-            if len(info) >= _TIME_DATES.size:
-                stop = int(_TIME_DATES.unpack_from(info)[1])
-                return None if stop >= _NO_STOP else float(stop)
-    return None
