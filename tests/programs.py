@@ -13,3 +13,22 @@ def before_others(directory: Path) -> tuple[str, ...]:
     """
     mount = f'mount --bind {directory} /usr/local/sbin && exec "$@"'
     return ("unshare", "-m", "sh", "-c", mount, "sh")
+
+
+def without(directory: Path, *patterns: str) -> tuple[str, ...]:
+    """The words in front of a command for which programs of the packet filter are not installed.
+
+    ``patterns`` are those of their names in /usr/sbin, as a shell has them.
+    """
+    lost = " ".join(f"{directory}/{pattern}" for pattern in patterns)
+    hide = (
+        f"mount -t tmpfs none {directory} && cp -a /usr/sbin/*tables* /usr/sbin/nft {directory} && "
+        f'rm -f {lost} && mount --bind {directory} /usr/sbin && exec "$@"'
+    )
+    return ("unshare", "-m", "sh", "-c", hide, "sh")
+
+
+def read_only(path: str) -> tuple[str, ...]:
+    """The words in front of a command that finds a folder, and all below it, read-only."""
+    mount = f'mount --rbind {path} {path} && mount -o remount,ro,bind {path} && exec "$@"'
+    return ("unshare", "-m", "sh", "-c", mount, "sh")

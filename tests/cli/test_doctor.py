@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.programs import read_only, without
 
 from tracetui.kernel import netns
 from tracetui.kernel.netlink import NfLog
@@ -84,3 +85,58 @@ def test_without_iptables_it_says_what_to_install():
 
 
 HIDE = 'mount -t tmpfs none /usr/sbin && exec "$0" -m tracetui doctor'
+
+
+def doctor(before: tuple[str, ...], *argv: str) -> tuple[int, str]:
+    words = [*before, sys.executable, "-m", "tracetui", "doctor", *argv]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout
+
+
+def test_legacy_tables_without_iptables_legacy_are_named(namespace, tmp_path):
+    namespace.run("iptables-legacy", "-A", "OUTPUT", "-j", "ACCEPT")
+    before = without(tmp_path, "*-legacy*", "*-legacy-multi")
+    status, said = doctor(before, "--netns", namespace.name)
+    assert "○ rules' text     iptables-legacy is not installed" in said
+    assert "/proc/net/ip_tables_names names filter: those have no text" in said
+    assert "→ apt-get install iptables" in said
+    assert said.endswith("\nthis node can be traced, but not every rule can be shown\n")
+    assert status == 0
+
+
+@pytest.mark.parametrize("path", ["/run", "/proc/sys"])
+def test_a_read_only_folder_that_keeps_nf_log_from_being_bound_is_named(namespace, path):
+    """Legacy hops of a namespace are then in no log that can be had."""
+    namespace.run("iptables-legacy", "-A", "OUTPUT", "-j", "ACCEPT")
+    status, said = doctor(read_only(path), "--netns", namespace.name)
+    assert "✗ nf_log" in said
+    assert f"can't be bound to nflog: {path}/" in said
+    assert "Read-only file system; the kernel log does not have them either" in said
+    assert said.endswith("\nthis node can't be traced yet\n")
+    assert status == 1
+
+
+def test_rules_of_nft_can_be_traced_where_nf_log_can_t_be_bound(namespace):
+    status, said = doctor(read_only("/proc/sys"), "--netns", namespace.name)
+    assert "○ nf_log" in said
+    assert said.endswith("\nthis node can be traced, but legacy hops can't be had\n")
+    assert status == 0
+
+
+def test_in_a_container_it_is_not_known_whether_the_kernel_log_has_its_hops():
+    status, said = doctor(("unshare", "-n", *read_only("/proc/sys")))
+    assert "? nf_log" in said
+    assert said.endswith("but whether legacy hops can be had is not known\n")
+    assert status == 0
+
+
+def test_a_lock_that_can_t_be_made_keeps_rules_out_of_legacy_tables(tmp_path):
+    """iptables-legacy says "can't open lock file" and does nothing (1.8.9)."""
+    mount = (
+        'mount -t tmpfs none /run && mount -o remount,ro /run && exec env -u XTABLES_LOCKFILE "$@"'
+    )
+    _, said = doctor(("unshare", "-n", "-m", "sh", "-c", mount, "sh"))
+    assert (
+        "○ xtables lock    can't be taken, so iptables-legacy does nothing: /run: Read-on" in said
+    )
+    assert "no rule can be put into legacy tables" in said

@@ -10,10 +10,11 @@ from tracetui.cli.terminal import say
 from tracetui.collector import owner
 from tracetui.collector.backend_choice import choose_backend
 from tracetui.collector.legacy_route import ANOTHER
+from tracetui.collector.nf_log_binding import NfLogBinding
 from tracetui.collector.nf_log_claims import Claims
 from tracetui.collector.rulebook import RuleBook, tag_of
 from tracetui.errors import Failure
-from tracetui.kernel import netns, nf_log, privileges
+from tracetui.kernel import netns, nf_log, privileges, xtables_lock
 from tracetui.kernel.kmsg import KernelLog
 from tracetui.kernel.module_files import ModuleFiles
 from tracetui.kernel.netlink import NfLog, NftTrace
@@ -28,14 +29,16 @@ _SOURCES: dict[str, Callable[[], Any]] = {"nftrace": NftTrace, "nflog": NfLog, "
 def run(options: argparse.Namespace) -> int:
     """Look at the node and print what was found; 1 if it can't be traced."""
     is_root = privileges.may_trace()
+    # Only the initial namespace has the setting, and this process may leave it now.
+    has_every_namespace = nf_log.has_every_namespace()
     if options.netns and is_root:
         netns.enter(netns.resolve(options.netns))
-    found = checks(_facts(is_root))
+    found = checks(_facts(is_root, has_every_namespace))
     print(checkup.as_json(found) if options.json else checkup.text(found))
     return 0 if can_trace(found) else 1
 
 
-def _facts(is_root: bool) -> Facts:
+def _facts(is_root: bool, has_every_namespace: Optional[bool]) -> Facts:
     needs = ModuleReader(ModuleFiles()).read().needs
     xtables = Xtables()
     commands = {f"{b}/{f}": command.name for (b, f), command in xtables.commands.items()}
@@ -47,16 +50,19 @@ def _facts(is_root: bool) -> Facts:
     dead = [rule for rule in rules if rule.owner is not None and owner.is_dead(rule.owner)]
     sources = {name: _why_not(opened) for name, opened in _SOURCES.items()}
     use = _nflog_use()
+    is_log_enough = True if nf_log.has_every_namespace() is not None else has_every_namespace
     if sources["nflog"] is not None and use.is_received:
         sources["nflog"] = ANOTHER
     return Facts(
         is_root,
         commands,
+        unlisted=[why for family in (4, 6) if (why := xtables.lack("legacy", family))],
         backend=choose_backend(book.counts(), xtables.backends) if commands else None,
+        lock_refusal=xtables_lock.why_not(),
         needs=needs,
         sources=sources,
         loggers={f: logger for f in nf_log.FAMILIES if (logger := nf_log.read(f)) is not None},
-        nflog=use,
+        nflog=use._replace(is_log_enough=is_log_enough),
         rules=rules,
         doubts=listing.doubts,
         left_behind=dead,
@@ -67,7 +73,9 @@ def _nflog_use() -> NflogUse:
     """Who listens to what in this namespace, while this process does not."""
     claims, groups = Claims().others(), nf_log.holders()
     own = {family: nf_log.own_logger(family) for family in nf_log.FAMILIES}
-    return NflogUse(groups, len(claims), any(claim.receives for claim in claims), own)
+    is_received = any(claim.receives for claim in claims)
+    refusal = NfLogBinding("").why_not()
+    return NflogUse(groups, len(claims), is_received, own, refusal)
 
 
 def _why_not(opened: Callable[[], Any]) -> Optional[str]:

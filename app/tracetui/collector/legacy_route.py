@@ -10,7 +10,7 @@ from typing import NamedTuple, Optional
 from tracetui.collector.nf_log_binding import NfLogBinding
 from tracetui.collector.sources import Source
 from tracetui.errors import Failure
-from tracetui.kernel import netns
+from tracetui.kernel import nf_log
 from tracetui.kernel.kmsg import KernelLog
 from tracetui.kernel.legacy_tables import registered_tables
 from tracetui.kernel.netlink import NfLog
@@ -160,7 +160,7 @@ class LegacyRoute:
             self.detail += f"; {second}"
             self._say(f"legacy hops can't be shown: {self.detail}")
             return Change()
-        if not netns.is_initial():
+        if nf_log.has_every_namespace() is None:
             self.detail += "; /dev/kmsg shows other namespaces only with nf_log_all_netns=1"
         self._say(f"legacy hops come from the kernel log: {self.detail}")
         return Change(self._source)

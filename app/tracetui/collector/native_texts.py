@@ -57,7 +57,9 @@ class NativeTexts:
 
     def __init__(self) -> None:
         self._kept: dict[_Key, _Kept] = {}
-        self._failed: dict[_Key, _Wanted] = {}
+        self._failed: dict[_Key, tuple[_Wanted, str]] = {}
+        self.missing: dict[tuple[str, str], str] = {}
+        """Why nothing lists a table, by its family and name."""
         self.due = 0.0
         """Monotonic seconds before which nft is not asked again."""
         self.seconds = 0.0
@@ -79,14 +81,18 @@ class NativeTexts:
         before = time.monotonic()
         may_ask = may_ask and before >= self.due
         kept: dict[_Key, _Kept] = {}
-        failed: dict[_Key, _Wanted] = {}
-        self.is_incomplete = False
-        for wanted in _wanted(places, frozenset(refused), warnings):
+        failed: dict[_Key, tuple[_Wanted, str]] = {}
+        self.is_incomplete, self.missing = False, {}
+        for wanted in _wanted(places, frozenset(refused), self.missing):
             key = (*wanted.table[:3], wanted.chain)
             known = self._kept.get(key)
             if known is not None:
                 kept[key] = known
-            if (known is not None and known.has(wanted)) or self._failed.get(key) == wanted:
+            if known is not None and known.has(wanted):
+                continue
+            before_wanted, why = self._failed.get(key, (None, ""))
+            if before_wanted == wanted:
+                failed[key] = wanted, why
                 continue
             if not may_ask:
                 self.is_incomplete = True
@@ -94,9 +100,10 @@ class NativeTexts:
             try:
                 kept[key] = _listed(wanted)
             except Failure as error:
-                failed[key] = wanted
-                warnings.append(str(error))
+                failed[key] = wanted, str(error)
         self._kept, self._failed = kept, failed
+        self.missing.update({key[:2]: why for key, (_, why) in failed.items()})
+        warnings += self.missing.values()
         self.seconds = time.monotonic() - before
         if may_ask:
             self.due = before + self.seconds / SHARE
@@ -104,9 +111,12 @@ class NativeTexts:
 
 
 def _wanted(
-    places: Places, refused: frozenset[tuple[str, str]], warnings: list[str]
+    places: Places, refused: frozenset[tuple[str, str]], missing: dict[tuple[str, str], str]
 ) -> Iterator[_Wanted]:
-    """What iptables does not print: the tables of nft's own, and single chains of the others."""
+    """What iptables does not print: the tables of nft's own, and single chains of the others.
+
+    ``missing`` takes the tables that are too large to be asked for.
+    """
     chains: dict[tuple[str, str], list[ChainPlace]] = {}
     for chain in places.chains:
         chains.setdefault((chain.family, chain.table), []).append(chain)
@@ -124,7 +134,7 @@ def _wanted(
         named = [chain for chain in own if not unnamed_chains.is_unnamed(chain.name)]
         handles = frozenset(handle for chain in named for handle in chain.handles)
         if len(handles) > NATIVE_RULES:
-            warnings.append(f"table {table.family} {table.name} has {len(handles):,} rules")
+            missing[table[:2]] = f"table {table.family} {table.name} has {len(handles):,} rules"
         elif own:
             yield _Wanted(table, None, handles, names)
 

@@ -20,7 +20,7 @@ from typing import Any
 from tracetui.collector import owner
 from tracetui.collector.nf_log_claims import Claim, Claims, turn
 from tracetui.errors import Failure
-from tracetui.kernel import netns, nf_log
+from tracetui.kernel import netns, nf_log, writing
 
 _MAX_RECORD = 1 << 20
 """Characters of a record; a longer one is not ours."""
@@ -65,6 +65,11 @@ class NfLogBinding:
                 self._leave(record)
                 self._forget()
                 raise
+
+    def why_not(self) -> str:
+        """Why :meth:`take` would fail, as far as looking tells; empty if nothing does."""
+        state = self._state if self._state.exists() else self._state.parent
+        return nf_log.why_not_writable() or writing.why_not(state)
 
     def is_received_by_another(self) -> bool:
         """Whether another tracetui, wherever it runs, holds nflog's group 0 of this namespace."""

@@ -79,13 +79,15 @@ class LegacyReader:
             return None
         before = self._foreign_changes()
         texts = {family: self._commands.save("legacy", family) for family in (4, 6)}
+        lacks = {"ip": self._commands.lack("legacy", 4), "ip6": self._commands.lack("legacy", 6)}
         after = self._foreign_changes()
         parts: list[tuple[Mapping[str, Any], str]] = [
             ({"what": "save", "backend": "legacy", "family": family}, text)
             for family, text in texts.items()
         ]
+        parts += [_missing("legacy", family, "", why) for family, why in lacks.items() if why]
         _check_size(parts)
-        stable = "\0".join(_VOLATILE.sub("", text) for text in texts.values())
+        stable = "\0".join(_VOLATILE.sub("", text) for _, text in parts)
         digest = hashlib.sha256(stable.encode()).digest()
         is_same, self._known = digest == self._known, digest
         known = self._changes
@@ -94,7 +96,8 @@ class LegacyReader:
         continuous = known is not None and all(
             after[family] - known[family] <= 1 for family in known
         )
-        return Outcome(is_same, continuous, () if is_same else tuple(parts))
+        warning = "; ".join(why for why in lacks.values() if why)
+        return Outcome(is_same, continuous, () if is_same else tuple(parts), _remedied(warning))
 
     def forget(self) -> None:
         """Have the next outcome be whole, and continue the one before the last."""
@@ -148,7 +151,8 @@ class NftReader:
         parts.append(({"what": "places", "backend": "nft"}, _to_json(places)))
         _check_size(parts)
         again = texts.due if texts.is_incomplete else None
-        return Outcome(False, True, tuple(parts), "; ".join(warnings), texts.seconds, again)
+        warning = "; ".join(dict.fromkeys(warnings))
+        return Outcome(False, True, tuple(parts), warning, texts.seconds, again)
 
     def forget(self) -> None:
         """Have the next outcome be whole."""
@@ -173,7 +177,7 @@ class NftReader:
                 self._commands.save("nft", family),
             )
             for name, family in (("ip", 4), ("ip6", 6))
-            if name in families
+            if name in families and not self._commands.lack("nft", family)
         ]
 
     def _natives(
@@ -185,15 +189,34 @@ class NftReader:
         """What nft lists of the tables, and single chains, that iptables can't list.
 
         The first reading leaves out what may take long: hops stand behind it at once.
+        Where iptables-nft is missing those are all.
         """
         refused = {
             ("ip6" if head["family"] == 6 else "ip", name)
             for head, text in saves
             for name in _INCOMPATIBLE.findall(text)
         }
+        refused |= {
+            table[:2]
+            for table in places.tables
+            if self._commands.lack("nft", 6 if table.family == "ip6" else 4)
+        }
         texts = self._texts.of(places, refused, warnings, may_ask=not self._is_first)
         self._is_first = False
-        return [({"what": "native", "backend": "nft"}, text) for text in texts]
+        natives: list[tuple[Mapping[str, Any], str]] = [
+            ({"what": "native", "backend": "nft"}, text) for text in texts
+        ]
+        missing = self._texts.missing.items()
+        return natives + [_missing("nft", *table, why) for table, why in missing]
+
+
+def _missing(backend: str, family: str, table: str, why: str) -> tuple[Mapping[str, Any], str]:
+    """The part that says why nothing lists a table; an empty name stands for all of a family."""
+    return {"what": "missing", "backend": backend, "family": family, "table": table}, why
+
+
+def _remedied(warning: str) -> str:
+    return f"{warning}; install the iptables package" if warning else ""
 
 
 def _check_count(rules: int) -> None:

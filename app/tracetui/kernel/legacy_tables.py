@@ -199,6 +199,11 @@ class LegacyTables:
         return buffer
 
 
+def names_file(family: int) -> str:
+    """The file that names the registered tables, as a user finds it."""
+    return _TABLE_NAMES[family].replace("thread-self/", "")
+
+
 def registered_tables(family: int) -> tuple[str, ...]:
     """The legacy tables of this thread's namespace: those that packets cross, and that print hops.
 

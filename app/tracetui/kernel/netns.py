@@ -84,14 +84,6 @@ def name_for_ever() -> str:
     return f"cookie-{int.from_bytes(cookie, sys.byteorder)}"
 
 
-def is_initial() -> bool:
-    """Whether this process is in the network namespace of pid 1."""
-    try:
-        return os.stat("/proc/1/ns/net").st_ino == inode()  # noqa: PTH116 - as above
-    except OSError:
-        return False
-
-
 def call_inside(path: Path, function: Callable[[], Result]) -> Result:
     """What ``function`` gives, or raises, when it runs in the namespace; this thread stays here."""
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import errno
 import re
 from pathlib import Path
+from typing import Optional
 
 from tracetui.errors import Failure
+from tracetui.kernel import writing
 
 FAMILIES = (2, 10)
 """AF_INET and AF_INET6, as the sysctl numbers them."""
@@ -18,6 +20,7 @@ NETLINK_LOGGER = "nfnetlink_log"
 NO_LOGGER = "NONE"
 
 _SYSCTL = Path("/proc/sys/net/netfilter/nf_log")
+_ALL_NETNS = Path("/proc/sys/net/netfilter/nf_log_all_netns")
 _NETFILTER = Path("/proc/thread-self/net/netfilter")
 """Of this thread's namespace: /proc/net is that of the process's first thread (proc(5))."""
 _LOGGERS = re.compile(r"^\s*([0-9]{1,3}) \S+ \(([^()\n]*)\)$", re.MULTILINE)
@@ -41,6 +44,25 @@ def write(family: int, logger: str) -> None:
         if error.errno == errno.ENOENT and (_SYSCTL / str(family)).exists():
             why = "this kernel has no such logger; `modprobe nf_log_syslog` loads its own"
         raise Failure(f"net.netfilter.nf_log.{family} = {logger}: {why}") from None
+
+
+def why_not_writable() -> str:
+    """Why no logger can be bound here; empty where one can. Nothing is changed."""
+    known = [path for family in FAMILIES if (path := _SYSCTL / str(family)).exists()]
+    if not known:
+        return "this kernel has no net.netfilter.nf_log"
+    return next((why for path in known if (why := writing.why_not(path))), "")
+
+
+def has_every_namespace() -> Optional[bool]:
+    """Whether the kernel log has all namespaces' hops; None where that can't be seen.
+
+    The setting is there in the initial namespace only (nf_log.c, netfilter_log_sysctl_init).
+    """
+    try:
+        return _ALL_NETNS.read_text().strip() != "0"
+    except OSError:
+        return None
 
 
 def own_logger(family: int) -> str:

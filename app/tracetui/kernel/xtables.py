@@ -9,7 +9,7 @@ from typing import NamedTuple, Optional
 
 from tracetui.errors import Failure
 from tracetui.kernel import command_line
-from tracetui.kernel.legacy_tables import registered_tables
+from tracetui.kernel.legacy_tables import names_file, registered_tables
 from tracetui.model.rule import LOCK_SECONDS
 from tracetui.model.rule_fields import BACKENDS
 
@@ -112,6 +112,21 @@ class Xtables:
         self._count_lock(command)
         run(argv, "\n".join(lines))
 
+    def lack(self, backend: str, family: int) -> str:
+        """Why rules that stand here can't be listed, in a sentence; empty where nothing is missing.
+
+        Legacy tables stand without the commands where a container brought its own.
+        """
+        if (backend, family) in self.commands:
+            return ""
+        name = f"{_FAMILY_NAMES[family]}-{backend}"
+        if backend == "nft":
+            return f"{name} is not installed"
+        tables = registered_tables(family)
+        if not tables:
+            return ""
+        return f"{name} is not installed, and {names_file(family)} names {', '.join(tables)}"
+
     def list_raw(self, backend: str, family: int) -> str:
         """The raw table with counters; empty if there is none. Raises Failure.
 
@@ -120,17 +135,18 @@ class Xtables:
         iptables-nft-save reads every table first, whichever it is asked for. Bytes that are no
         UTF-8 are kept: a rule is deleted by the very words that were listed.
         """
-        command = self.commands.get((backend, family))
-        if command is None:
+        if backend == "legacy" and "raw" not in registered_tables(family):
             return ""
+        command = self._command(backend, family)
         if backend == "nft":
             return run([command.path, "-t", "raw", "-v", "-S"], errors="surrogateescape")
-        if "raw" not in registered_tables(family):
-            return ""
         return run([command.save_path, "-c", "-t", "raw"], errors="surrogateescape")
 
     def save(self, backend: str, family: int) -> str:
-        """Every table as iptables-save prints it; empty if there is none. Raises Failure."""
+        """Every table as iptables-save prints it; empty if there is none. Raises Failure.
+
+        Empty too where there is no command: :meth:`lack` tells the two apart.
+        """
         command = self.commands.get((backend, family))
         if command is None or (backend == "legacy" and not registered_tables(family)):
             return ""
@@ -138,9 +154,9 @@ class Xtables:
 
     def chain(self, backend: str, family: int, table: str, chain: str) -> str:
         """One chain as ``iptables -S CHAIN -v`` prints it, with counters; raises Failure."""
-        command = self.commands.get((backend, family))
-        if command is None or (backend == "legacy" and table not in registered_tables(family)):
+        if backend == "legacy" and table not in registered_tables(family):
             raise Failure(f"no {backend} table {table} here")
+        command = self._command(backend, family)
         if not is_chain_name(chain):
             raise Failure(f"{chain!r} is no name that iptables can be told")
         return self._run_locked(command, ["-t", table, "-v", "-S", chain])

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Optional
 
 from tracetui.errors import Failure
-from tracetui.kernel import netns
+from tracetui.kernel import netns, writing
 
 PATH = Path("/run/xtables.lock")
 """Or what XTABLES_LOCKFILE names in our environment (iptables, iptables/xshared.c); one in that of
@@ -158,6 +158,15 @@ def _take(fd: int, end: float) -> None:
             time.sleep(_STEP_SECONDS)
         else:
             return
+
+
+def why_not() -> str:
+    """Why no command of iptables-legacy can take the lock here; empty where it can.
+
+    Reading is enough where the file is there already (iptables, iptables/xshared.c).
+    """
+    path = _path()
+    return "" if path.exists() else writing.why_not(path.parent)
 
 
 def holder() -> Optional[str]:

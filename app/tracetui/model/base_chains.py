@@ -59,7 +59,8 @@ def base_chains(packet: Packet, histories: Mapping[str, RulesetHistory]) -> Opti
             window = (history.latest, history.latest) if history.latest else None
         bases = history.base_chains(window, families)
         was_seen = any(hop.backend == backend for hop in packet.hops)
-        if bases is None or (not bases and was_seen and history.is_blind(window)):
+        is_unlisted = bool(history.why_unlisted((family, ""), window))
+        if bases is None or is_unlisted or (not bases and was_seen and history.is_blind(window)):
             return None
         found += [Base(backend, key, chain) for key, chain in bases]
     return [one for one in found if one.key.family in families]

@@ -21,6 +21,8 @@ class Check(NamedTuple):
     detail: str
     remedy: str = ""
     """What to type; empty where nothing has to be done."""
+    limit: str = ""
+    """What a trace lacks for it, where it works otherwise."""
 
 
 NFLOG_LOGGER = "nfnetlink_log"
@@ -37,6 +39,10 @@ class NflogUse(NamedTuple):
     """Whether one of them holds group 0."""
     own_loggers: Mapping[int, str] = {}
     """What the kernel has of its own for each family, ``NONE`` for nothing."""
+    refusal: str = ""
+    """Why nf_log can't be bound to it; empty where it can."""
+    is_log_enough: Optional[bool] = True
+    """Whether the kernel log has this namespace's legacy hops; None where that can't be seen."""
 
 
 class Facts(NamedTuple):
@@ -45,8 +51,12 @@ class Facts(NamedTuple):
     is_root: bool
     commands: Mapping[str, str] = {}
     """``backend/family`` (``nft/4``) to the command's name."""
+    unlisted: Sequence[str] = ()
+    """Why rules that stand here can't be listed, a sentence each."""
     backend: Optional[tuple[str, str]] = None
     """The backend that holds the node's rules, and what that rests on."""
+    lock_refusal: str = ""
+    """Why iptables-legacy can't take its lock; empty where it can."""
     needs: Sequence[Need] = ()
     sources: Mapping[str, Optional[str]] = {}
     """Why a source can't be opened, by its name; None where it can."""
@@ -65,6 +75,8 @@ def checks(facts: Facts) -> list[Check]:
     return [
         _rights(facts),
         _commands(facts),
+        *_unlisted(facts),
+        *_lock(facts),
         *_parts(facts),
         *_sources(facts),
         *_rules(facts),
@@ -74,6 +86,14 @@ def checks(facts: Facts) -> list[Check]:
 def can_trace(found: Sequence[Check]) -> bool:
     """Whether nothing keeps a trace from working."""
     return not any(check.state == BAD for check in found)
+
+
+def answer(found: Sequence[Check]) -> str:
+    """Whether the node can be traced, and what a trace lacks, in a sentence."""
+    if not can_trace(found):
+        return "this node can't be traced yet"
+    limits = [check.limit for check in found if check.limit]
+    return ", but ".join(["this node can be traced", *([" and ".join(limits)] if limits else [])])
 
 
 def _rights(facts: Facts) -> Check:
@@ -95,6 +115,20 @@ def _commands(facts: Facts) -> Check:
         return Check(OK, "iptables", names)
     backend, why = facts.backend
     return Check(OK, "iptables", f"{names}; rules go to {backend} ({why})")
+
+
+def _unlisted(facts: Facts) -> Iterator[Check]:
+    for why in facts.unlisted:
+        remedy, limit = "apt-get install iptables", "not every rule can be shown"
+        yield Check(NOTE, "rules' text", f"{why}: those have no text", remedy, limit)
+
+
+def _lock(facts: Facts) -> Iterator[Check]:
+    if facts.lock_refusal and any(name.startswith("legacy/") for name in facts.commands):
+        is_legacy = facts.backend is not None and facts.backend[0] == "legacy"
+        detail = f"can't be taken, so iptables-legacy does nothing: {facts.lock_refusal}"
+        limit = "no rule can be put into legacy tables"
+        yield Check(BAD if is_legacy else NOTE, "xtables lock", detail, limit=limit)
 
 
 def _parts(facts: Facts) -> Iterator[Check]:
@@ -140,6 +174,8 @@ def _nf_log(facts: Facts) -> Check:
     )
     bound = [family for family, logger in facts.loggers.items() if logger == NFLOG_LOGGER]
     use = facts.nflog
+    if use.refusal and not use.needed_by:
+        return _unbindable(facts, told)
     if not bound:
         return Check(OK, "nf_log", f"{told}; bound to nflog only while a rule of ours stands")
     if use.needed_by:
@@ -155,6 +191,23 @@ def _nf_log(facts: Facts) -> Check:
     own = [f"net.netfilter.nf_log.{one}={use.own_loggers.get(one, 'NONE')}" for one in bound]
     remedy = f"unless the program that listens has bound it: sysctl -w {' '.join(own)}"
     return Check(NOTE, "nf_log", detail, remedy)
+
+
+def _unbindable(facts: Facts, told: str) -> Check:
+    """What is left where nf_log can't be bound: the kernel log, if that has this namespace."""
+    use, detail = facts.nflog, f"{told}; can't be bound to nflog: {facts.nflog.refusal}"
+    if facts.sources.get("kmsg") is None and use.is_log_enough:
+        limit = "legacy hops come from the kernel log only"
+        return Check(NOTE, "nf_log", f"{detail}; the kernel log is read instead", limit=limit)
+    is_legacy = facts.backend is not None and facts.backend[0] == "legacy"
+    if use.is_log_enough is None and facts.sources.get("kmsg") is None:
+        detail += "; whether the kernel log has this namespace's hops can't be seen from here"
+        state, limit = NOT_KNOWN, "whether legacy hops can be had is not known"
+    else:
+        detail += "; the kernel log does not have them either"
+        state, limit = BAD if is_legacy else NOTE, "legacy hops can't be had"
+    remedy = "sysctl -w net.netfilter.nf_log_all_netns=1, on the node itself"
+    return Check(state, "nf_log", detail, remedy, limit)
 
 
 def _rules(facts: Facts) -> Iterator[Check]:

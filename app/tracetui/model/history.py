@@ -163,6 +163,7 @@ class RulesetHistory:
         """Whether the next reading is the first, or the first of another recording."""
         self._chains: dict[ChainKey, _Spans[Chain]] = {}
         self._instances: dict[TableKey, _Spans[int]] = {}
+        self._unlisted: dict[TableKey, _Spans[str]] = {}
         self._open: set[ChainKey] = set()
         self._base: set[ChainKey] = set()
         self._rules: OrderedDict[_RuleKey, list[_Placed]] = OrderedDict()
@@ -242,6 +243,8 @@ class RulesetHistory:
             self._take_chain(self.latest + 1, key, None)
         for spans in self._instances.values():
             spans.take(self.latest + 1, None)
+        for reasons in self._unlisted.values():
+            reasons.take(self.latest + 1, None)
         self._open = set()
         self.latest, self._is_fresh = number, True
 
@@ -252,7 +255,7 @@ class RulesetHistory:
         after, before = window
         span = self._span(self._chains.get(key), after)
         if isinstance(span, str):
-            return Found(span)
+            return Found(UNREAD if self.why_unlisted(key[:2], window) else span)
         if span.last is not None and span.last < before:
             return Found(CHANGED)
         if before > self.latest:
@@ -260,6 +263,21 @@ class RulesetHistory:
         if self.backend == "legacy" and self._is_weak(window):
             return Found(CHANGED)
         return Found(KNOWN, span.value)
+
+    def why_unlisted(self, table: TableKey, window: Optional[Window]) -> str:
+        """Why nothing could list a table's rules around a hop; empty where something did.
+
+        A table with an empty name stands for the whole family.
+        """
+        if window is None:
+            return ""
+        for key in (table, (table[0], "")):
+            for number in window:
+                spans = self._unlisted.get(key)
+                span = spans.at(number) if spans is not None else None
+                if span is not None:
+                    return span.value
+        return ""
 
     def is_absent(self, key: ChainKey, window: Optional[Window]) -> bool:
         """Whether neither reading around a hop found the chain, though both read all its table.
@@ -300,7 +318,10 @@ class RulesetHistory:
         rule_key = (*table, span.value, handle)
         if rule_key in self._untold:
             return Found(PENDING if self._has_more and not self.is_ended else UNREAD)
-        return _placed_within(self._rules.get(rule_key, []), window)
+        found = _placed_within(self._rules.get(rule_key, []), window)
+        if found.state == CHANGED and self.why_unlisted(table, window):
+            return Found(UNREAD)
+        return found
 
     def base_chains(
         self, window: Optional[Window], families: Optional[Collection[str]] = None
@@ -333,14 +354,22 @@ class RulesetHistory:
         del self._weak[: bisect_left(self._weak, number)]
         for spans in self._instances.values():
             spans.forget_before(number)
+        for reasons in self._unlisted.values():
+            reasons.forget_before(number)
         self._instances = {
             one: spans for one, spans in self._instances.items() if not spans.is_empty
+        }
+        self._unlisted = {
+            one: reasons for one, reasons in self._unlisted.items() if not reasons.is_empty
         }
 
     def _take_ruleset(self, number: int, ruleset: Ruleset) -> Iterator[None]:
         for table in {*self._instances, *ruleset.instances}:
             spans = self._instances.setdefault(table, _Spans())
             spans.take(number, ruleset.instances.get(table))
+        for table in {*self._unlisted, *ruleset.unread}:
+            reasons = self._unlisted.setdefault(table, _Spans())
+            reasons.take(number, ruleset.unread.get(table))
         for key in self._open - ruleset.chains.keys():
             self._take_chain(number, key, None)
             yield

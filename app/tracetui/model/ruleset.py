@@ -72,7 +72,7 @@ TableKey = tuple[str, str]
 class Ruleset:
     """All chains of one backend at one moment."""
 
-    __slots__ = ("chains", "instances")
+    __slots__ = ("chains", "instances", "unread")
 
     def __init__(
         self,
@@ -83,6 +83,8 @@ class Ruleset:
         self.chains = {} if chains is None else chains
         self.instances = {} if instances is None else instances
         """Table handles of nf_tables, where known: a table made anew has another one."""
+        self.unread: dict[TableKey, str] = {}
+        """Why nothing could list the rules of a table; an empty name stands for all of a family."""
 
     def add(self, other: Ruleset) -> None:
         """Take in another part of the same ruleset; what both have is joined rule by rule.
@@ -91,6 +93,7 @@ class Ruleset:
         about the number of rules.
         """
         self.instances.update(other.instances)
+        self.unread.update(other.unread)
         for key, chain in other.chains.items():
             known = self.chains.get(key)
             self.chains[key] = chain if known is None else _joined(known, chain)

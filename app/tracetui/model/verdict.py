@@ -17,7 +17,7 @@ from tracetui.model.base_chains import (
 from tracetui.model.delivery import delivered
 from tracetui.model.explanation import HopExplanation
 from tracetui.model.history import CHANGED, PENDING, UNREAD, RulesetHistory
-from tracetui.model.hop import NFLOG
+from tracetui.model.hop import NFLOG, Hop
 from tracetui.model.packet import Packet
 from tracetui.model.printed_rule import CONTRADICTS
 
@@ -79,7 +79,7 @@ class Verdicts:
         history = self._histories.get(packet.hops[last].backend)
         if hops[last].state == UNREAD and history is not None and not history.is_empty:
             return "unknown", None, vanished.UNREADABLE
-        return "unknown", None, _why_unknown(hops[last])
+        return "unknown", None, _why_unknown(hops[last], self._why_unlisted(packet.hops[last]))
 
     def _why_not_reached(
         self, packet: Packet, hops: tuple[HopExplanation, ...], later: str, hook: Optional[str]
@@ -93,6 +93,11 @@ class Verdicts:
         return (
             f"accepted here, but {later} was not reached: the kernel stopped it, or a hop is lost"
         )
+
+    def _why_unlisted(self, hop: Hop) -> str:
+        """Why nothing could list the rules of the hop's table; empty where something did."""
+        history = self._histories.get(hop.backend)
+        return history.why_unlisted((hop.family, hop.table), hop.readings) if history else ""
 
     def _sysctls_of(self, packet: Packet) -> Mapping[str, str]:
         """What was set when the packet came, as far as that is known."""
@@ -124,10 +129,12 @@ def _outcome(here: HopExplanation) -> Optional[str]:
     return here.chain.policy if is_return and here.chain is not None else here.verdict
 
 
-def _why_unknown(last: HopExplanation) -> str:
+def _why_unknown(last: HopExplanation, why_unlisted: str) -> str:
     if last.state == PENDING:
         return "the rules are being read"
     if last.state == UNREAD and last.verdict is None:
+        if why_unlisted:
+            return f"stopped here, or the trace did; its rules can't be listed: {why_unlisted}"
         return "stopped here, or the trace did; without the rules it can't be told which"
     if last.state == CHANGED and last.verdict is None:
         return "the ruleset changed, so its last rule can't be told"

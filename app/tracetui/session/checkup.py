@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from tracetui.model.checkup import BAD, NOT_KNOWN, NOTE, OK, Check, can_trace
+from tracetui.model.checkup import BAD, NOT_KNOWN, NOTE, OK, Check, answer, can_trace
 from tracetui.session.inert import inert, inert_json
 
 _MARKS = {OK: "✓", NOTE: "○", BAD: "✗", NOT_KNOWN: "?"}
@@ -18,11 +18,14 @@ def text(found: Sequence[Check]) -> str:
         lines.append(f"{_MARKS[check.state]} {check.name:<15} {check.detail}")
         if check.remedy:
             lines.append(f"{'':17} → {check.remedy}")
-    answer = "this node can be traced" if can_trace(found) else "this node can't be traced yet"
-    return "\n".join(map(inert, [*lines, "", answer]))
+    return "\n".join(map(inert, [*lines, "", answer(found)]))
 
 
 def as_json(found: Sequence[Check]) -> str:
-    """The same for programs: ``ok``, and the checks with name, state, detail and remedy."""
-    checks = [{**check._asdict(), "remedy": check.remedy or None} for check in found]
+    """``ok``, and the checks with name, state, detail, remedy and limit, as one JSON object."""
+    empty = {"remedy": None, "limit": None}
+    checks = [
+        {name: value or empty.get(name, value) for name, value in check._asdict().items()}
+        for check in found
+    ]
     return inert_json(json.dumps({"ok": can_trace(found), "checks": checks}))

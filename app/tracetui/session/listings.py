@@ -35,6 +35,7 @@ class Parts:
         self.skipped = 0
         """Those that could not be read."""
         self._save, self._native, self._places = Ruleset(), Ruleset(), Ruleset()
+        self._missing = Ruleset()
 
     def taking(self, head: Mapping[str, Any], text: str) -> Iterator[None]:
         """Read a part."""
@@ -44,6 +45,8 @@ class Parts:
                 yield from xtables_save.parse(text.split("\n"), family, self._save)
             elif head.get("what") == "native":
                 self._native.add(nft_text.parse(text))
+            elif head.get("what") == "missing":
+                self._missing.unread[str(head["family"]), str(head["table"])] = text
             elif head.get("what") == "places":
                 yield from nft_places.parse(text, self._places)
         except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
@@ -51,9 +54,9 @@ class Parts:
 
     def joining(self, backend: str) -> Generator[None, None, Ruleset]:
         """Put together what was read; returns the ruleset."""
-        if backend == "nft":
-            return (yield from self._placed())
-        return self._save
+        ruleset = (yield from self._placed()) if backend == "nft" else self._save
+        ruleset.add(self._missing)
+        return ruleset
 
     def _placed(self) -> Generator[None, None, Ruleset]:
         """Give every rule that has a place its text, chain by chain.
