@@ -136,6 +136,18 @@ def test_few_are_at_hand():
     assert [packet._open is None for packet in made] == [True] * UNPACKED + [False] * UNPACKED
 
 
+def test_one_that_is_asked_again_and_again_is_at_hand_once():
+    """It was counted anew each time it was packed, and at last went for itself, hops and all."""
+    packet = filled(hops_of(SEED), [None] * len(SEED))
+    for _ in range(UNPACKED + 2):
+        packet.pack()
+        assert len(packet.hops) == len(SEED)
+    packet.pack()
+    packet.add(hops_of(SEED)[0], None)
+    assert len(packet.hops) == len(SEED) + 1
+    assert list(packets._unpacked).count(packet) == 1
+
+
 @pytest.mark.parametrize(
     ("parse", "name"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import marshal
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, Optional
@@ -364,14 +364,16 @@ class Packet:
 
 UNPACKED = 512
 """Packets at hand, beside those that may still get hops: more than a screen shows."""
-_unpacked: deque[Packet] = deque()
+_unpacked: OrderedDict[Packet, None] = OrderedDict()
+"""Each once, the one asked last at the end."""
 
 
 def _keep_at_hand(packet: Packet) -> None:
-    """Have a packet at hand, and the one no longer that was it for longest."""
-    _unpacked.append(packet)
+    """Have a packet at hand, and the one no longer that was asked for longest ago."""
+    _unpacked[packet] = None
+    _unpacked.move_to_end(packet)
     while len(_unpacked) > UNPACKED:
-        _unpacked.popleft().pack()
+        _unpacked.popitem(last=False)[0].pack()
 
 
 def _note_new(
