@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from tests.recorded import RECORDINGS, SEED_HOPS, unpacked
 
+from tracetui.cli.replay import LARGEST_RULESET
 from tracetui.lab import recording
 
 SEED = str(RECORDINGS / "seed-eks-forward.log")
@@ -225,6 +226,24 @@ def test_a_file_that_is_no_ruleset_is_one_clear_line(tracetui):
     assert "no ruleset" in done.err
     assert "iptables-save" in done.err
     assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("/dev/zero", "it is no text"), ("/proc/self/mem", "Input/output error"), ("/proc", "Is a di")],
+)
+def test_what_can_t_be_a_ruleset_is_not_read_for_ever(tracetui, name, why):
+    done = tracetui("replay", SEED, "--ruleset", name)
+    assert (done.status, done.out) == (1, "")
+    assert done.err.startswith(f"tracetui: {name}: ")
+    assert why in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_a_ruleset_without_an_end_is_one_clear_line(tracetui):
+    rules = b"-A FORWARD -j ACCEPT\n" * (LARGEST_RULESET // 20)
+    done = tracetui("replay", SEED, "--ruleset", "-", stdin=rules)
+    assert (done.status, done.err) == (1, "tracetui: -: no ruleset is longer than 64 MiB\n")
 
 
 def test_our_own_hops_are_printed_when_asked_for(tracetui, tmp_path):

@@ -23,6 +23,10 @@ from tracetui.session.replay import ReplaySession
 from tracetui.session.rulesets import Rulesets
 from tracetui.session.store import PacketStore
 
+LARGEST_RULESET = 64 << 20
+"""Bytes of a listing: some 450,000 rules."""
+_PIECE_BYTES = 1 << 20
+
 
 def run(options: argparse.Namespace) -> int:
     """Replay the files; the exit status."""
@@ -54,13 +58,28 @@ def _rulesets(names: list[str]) -> Rulesets:
     rulesets = Rulesets()
     for name in names:
         with _open(name) as file:
-            text = file.read().decode(errors="backslashreplace")
+            text = _text(name, file)
         if not rulesets.fix(text):
             raise Failure(
                 f"{name}: no ruleset; iptables-save, `nft -j list ruleset` and `nft -a list "
                 "ruleset` write one"
             )
     return rulesets
+
+
+def _text(name: str, file: BinaryIO) -> str:
+    """The whole of a listing; raises Failure for what is no text, has no end, or can't be read."""
+    pieces: list[bytes] = []
+    try:
+        while piece := file.read(_PIECE_BYTES):
+            if b"\0" in piece:
+                raise Failure(f"{name}: no ruleset: it is no text")
+            pieces.append(piece)
+            if len(pieces) * _PIECE_BYTES > LARGEST_RULESET:
+                raise Failure(f"{name}: no ruleset is longer than {LARGEST_RULESET >> 20} MiB")
+    except OSError as error:
+        raise Failure(f"{name}: {error.strerror}") from None
+    return b"".join(pieces).decode(errors="backslashreplace")
 
 
 def _print(session: ReplaySession, wanted: str, options: argparse.Namespace) -> int:
