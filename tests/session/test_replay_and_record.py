@@ -14,6 +14,8 @@ from tests.recorded import RECORDINGS, SEED_HOPS, lines
 from tracetui.lab import recording as lab_recording
 from tracetui.model.packet import MOST_HOPS
 from tracetui.model.view_filter import ViewFilter
+from tracetui.parse.line_reader import LineReader
+from tracetui.parse.structured import NO_HOP
 from tracetui.session import report
 from tracetui.session.recording import RecordingWriter
 from tracetui.session.replay import ReplaySession
@@ -106,6 +108,34 @@ def test_a_packet_written_again_replaces_what_it_was():
     )
     (packet,) = replayed(text.encode()).packets
     assert len(packet.hops) == 22
+
+
+def test_a_packet_can_be_written_again_as_often_as_a_long_recording_does():
+    """Some 500 times ended the replay with an AttributeError."""
+    line = json.dumps(as_json(replayed("\n".join(SEED).encode()))[0])
+    once, often = (replayed("\n".join([line] * times).encode()) for times in (1, 1200))
+    assert as_json(often) == as_json(once)
+    assert (often.status.hops, often.status.skipped) == (22, 0)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_empty_lines_are_taken_all_at_once_and_counted(monkeypatch, end):
+    """Each cost as much as a line of unknown form: 20 µs."""
+    read = []
+    feed = LineReader.feed
+    monkeypatch.setattr(
+        LineReader, "feed", lambda self, line: (read.append(line), feed(self, line))[1]
+    )
+    session = replayed(f"{SEED[0]}{end}{end * 100_000}junk{end}{SEED[1]}{end}".encode())
+    assert [len(packet.hops) for packet in session.packets] == [2]
+    assert [(fault.line, fault.why) for fault in session.take_faults()] == [(100_002, NO_HOP)]
+    assert len(read) < 10
+
+
+def test_empty_lines_between_entries_of_the_journal_end_one_each():
+    entry = f"MESSAGE={SEED[0].partition('] ')[2]}\n_TRANSPORT=kernel\n"
+    one, many = (replayed((entry + "\n" * lines).encode() * 3) for lines in (1, 50))
+    assert one.status.hops == many.status.hops == 3
 
 
 def test_unknown_keys_and_kinds_are_ignored():

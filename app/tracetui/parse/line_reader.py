@@ -109,9 +109,9 @@ class LineReader:
             self.lines += sum(len(piece.places) for piece in found)
         return found
 
-    def pass_by(self) -> None:
-        """Count a line that somebody else reads."""
-        self.lines += 1
+    def pass_by(self, lines: int = 1) -> None:
+        """Count lines that somebody else reads, or that tell nothing."""
+        self.lines += lines
 
     def finish(self) -> list[Hop]:
         """The hops that were held back. More lines may follow all the same."""

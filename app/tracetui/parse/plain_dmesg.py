@@ -69,6 +69,8 @@ class PlainDmesg:
         Of one line at least. They are taken from it; the first that is not just so, or has ``but``
         characters, is left.
         """
+        if not block.text.startswith(("[", "\n"), block.at):
+            return []
         end = block.end_of(min(most, self._ahead))
         # A line that ends just there is empty, and not of this kind: the one before takes its end.
         while end > block.at and block.text[end - 1] == "\n":

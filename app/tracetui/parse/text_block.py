@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+_EMPTY = re.compile(r"(?:\r?\n)+")
+
 
 class TextBlock:
     """Whole lines, and how far they were read."""
@@ -33,6 +37,14 @@ class TextBlock:
         end, begin = self.end_of(0), self.at
         self.pass_to(end, end - begin)
         return self.text[begin:end]
+
+    def pass_empty(self) -> int:
+        """Take the empty lines that come next, but for the text's last; how many there were."""
+        found = _EMPTY.match(self.text, self.at)
+        if found is None:
+            return 0
+        self.pass_to(found.end() - 1, 0)
+        return found[0].count("\n")
 
     def end_of(self, most: int) -> int:
         """Where the last of the next lines ends that have so many characters; of one at least."""

@@ -46,6 +46,9 @@ MOST_FAULTS = 1000
 NO_NODE = "this is a replay: there is no node to trace"
 
 
+_EMPTY = ("", "\r")
+
+
 class Fault(NamedTuple):
     """A line of a file that gave nothing, or that tells of a gap."""
 
@@ -242,6 +245,9 @@ class ReplaySession:
             self._tell_unread(reader)
         else:
             hops = reader.feed(line)
+            if line in _EMPTY:
+                # The first of them ends what an empty line ends.
+                reader.pass_by(self._files.block.pass_empty())
         self._skipped += reader.skipped - skipped
         self._lost += reader.lost - lost
         if reader.skipped != skipped or reader.lost != lost:
