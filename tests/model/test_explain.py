@@ -314,6 +314,33 @@ def test_lost_after_prerouting_is_routing_with_its_likely_causes(sysctls, ttl, d
     assert unsaid not in explanation.why
 
 
+@pytest.mark.parametrize(
+    ("ttl", "dst", "sysctls", "said"),
+    [
+        (1, "10.2.0.1", {}, "its TTL is 1, so it can't be forwarded"),
+        (64, "224.0.0.251", {}, "is multicast that nothing here has asked for"),
+        (64, "10.2.0.1", {"ipv4.ip_forward": "0"}, "net.ipv4.ip_forward is 0 here"),
+    ],
+)
+def test_without_rules_the_packet_and_the_settings_still_tell_likely_causes(
+    ttl, dst, sysctls, said
+):
+    """As in a replay of a log: it was told that nothing can be told."""
+    hop = line("mangle:PREROUTING:policy:1", ttl=ttl, dst=dst)
+    _, explanation = explained("", hop, sysctls=sysctls)
+    assert explanation.verdict == "unknown"
+    assert "without the rules it can't be told which. Likely causes" in explanation.why
+    assert said in explanation.why
+
+
+@pytest.mark.parametrize(
+    "place", ["mangle:PREROUTING:rule:1", "filter:INPUT:policy:1", "nat:KUBE:return:3"]
+)
+def test_no_routing_is_blamed_where_a_packet_did_not_stop_before_it(place):
+    _, explanation = explained("", line(place, ttl=1))
+    assert "Likely" not in explanation.why
+
+
 def test_a_table_behind_the_last_hop_means_that_its_end_was_not_seen():
     rules = ROUTED + FILTER.format(policy="ACCEPT")
     _, explanation = explained(rules, line("mangle:INPUT:policy:1"))

@@ -111,9 +111,11 @@ def _print(session: ReplaySession, wanted: str, options: argparse.Namespace) -> 
     if wanted == "json":
         writer.bye(session.status, printout.packets)
     status = session.status
-    if status.skipped:
+    if status.skipped and not status.silence:
         lines = "1 line" if status.skipped == 1 else f"{status.skipped:,} lines"
         say(f"{lines} held no hop{'' if options.verbose else '; --verbose says which'}")
+    for finding in status.silence:
+        say(f"{finding.cause}{f': {finding.remedy}' if finding.remedy else ''}")
     if status.lost:
         say(f"{status.lost:,} records are missing, by what the log says")
     return 1 if failures else 0

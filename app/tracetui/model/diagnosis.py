@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, Optional
 
 from tracetui.model.installed import InstalledRule
@@ -15,6 +15,22 @@ class Finding(NamedTuple):
     cause: str
     remedy: str
     """What to do, or what to type; empty where there is nothing."""
+
+
+_OTHER_NAMESPACES = Finding(
+    "the kernel log has hops of other namespaces only if the node says so",
+    "sysctl net.netfilter.nf_log_all_netns=1",
+)
+
+
+class RecordedTrace(NamedTuple):
+    """What a recording tells of the trace that it was made of."""
+
+    sources: Sequence[str] = ()
+    """Those that were open or could be: nftrace, nflog, kmsg."""
+    netns: Optional[str] = None
+    rules: Sequence[tuple[str, str]] = ()
+    """Backend and chain of each of its TRACE rules."""
 
 
 class Situation(NamedTuple):
@@ -51,6 +67,36 @@ def silence(situation: Situation) -> list[Finding]:
     return [*found, *_lacking(situation.needs, standing)]
 
 
+def recorded_silence(trace: RecordedTrace, lost: int) -> list[Finding]:
+    """Why a recording has no packet, the likeliest last; ``lost`` are hops that are missing."""
+    found = [Finding("no packet was recorded: none matched, or no hop came", "")]
+    if not trace.rules:
+        return [*found, Finding("no TRACE rule stood while it was recorded", "")]
+    if lost:
+        found.append(Finding(f"{lost:,} hops were lost, by what it says", ""))
+    backends = {backend for backend, _ in trace.rules}
+    if backends == {"legacy"} and not {"nflog", "kmsg"} & {*trace.sources}:
+        found.append(Finding("neither nflog nor the kernel log could be read", ""))
+    if "kmsg" in trace.sources and "nflog" not in trace.sources and trace.netns is not None:
+        found.append(_OTHER_NAMESPACES)
+    return [*found, *_blind_spots({chain for _, chain in trace.rules}, trace.netns)]
+
+
+def silent_log(lines: int) -> list[Finding]:
+    """Why a log of so many lines that tell something has no hop."""
+    if not lines:
+        return [Finding("there is nothing in it", "")]
+    count = "1 line, and it is no" if lines == 1 else f"{lines:,} lines, and none is a"
+    return [
+        Finding(f"{count} TRACE record", "`tracetui replay --verbose` says which"),
+        Finding(
+            "rules of iptables-nft and nft leave no hop in the kernel log",
+            "`xtables-monitor --trace` and `nft monitor trace` print them",
+        ),
+        _OTHER_NAMESPACES,
+    ]
+
+
 def _is_over(rule: InstalledRule, now: float) -> bool:
     return rule.expires is not None and rule.expires <= now
 
@@ -65,7 +111,11 @@ def _unmatched(rules: Sequence[InstalledRule], situation: Situation) -> Iterator
             "and may keep packets from it",
             "{rules.delete} deletes it, and {main.add-rule} puts another one first",
         )
-    chains = {rule.chain for rule in rules}
+    yield from _blind_spots({rule.chain for rule in rules}, situation.netns)
+
+
+def _blind_spots(chains: Collection[str], netns: Optional[str]) -> Iterator[Finding]:
+    """What rules of these chains don't see."""
     if chains == {"PREROUTING"}:
         yield Finding(
             "PREROUTING sees what comes in over an interface",
@@ -76,7 +126,7 @@ def _unmatched(rules: Sequence[InstalledRule], situation: Situation) -> Iterator
             "OUTPUT sees what this node itself sends",
             "what it forwards, a pod's traffic, is matched with --chain PREROUTING",
         )
-    where = situation.netns or "this node's own namespace"
+    where = netns or "this node's own namespace"
     yield Finding(
         f"only {where} is looked at",
         "traffic within a container: --netns NAME, PATH or PID",
@@ -101,10 +151,7 @@ def _unheard(rules: Sequence[InstalledRule], situation: Situation) -> Iterator[F
                 f"{name} is {state}{f': {detail}' if detail else ''}", _remedy(name, detail)
             )
     if "kmsg" in situation.sources and situation.netns is not None:
-        yield Finding(
-            "the kernel log has hops of other namespaces only if the node says so",
-            "sysctl net.netfilter.nf_log_all_netns=1",
-        )
+        yield _OTHER_NAMESPACES
 
 
 def _remedy(source: str, detail: str) -> str:

@@ -24,6 +24,7 @@ UNREADABLE = (
     "stopped here, or the trace did: legacy tables are in use (/proc/net/ip_tables_names), but "
     "their rules can't be read; is iptables-legacy installed?"
 )
+_MULTICAST = "is multicast that nothing here has asked for, or that is not forwarded"
 CLASH = (
     "unless another connection has that port already: SNAT to a fixed port then fails behind the "
     "last rule (insert_failed in /proc/net/stat/nf_conntrack)"
@@ -91,9 +92,34 @@ def clash(hops: Sequence[HopExplanation]) -> str:
 
 def by_routing(packet: Packet, sysctls: Mapping[str, str]) -> str:
     """What can have stopped a packet between PREROUTING and its next hook."""
+    causes = _shown_causes(packet, sysctls)
+    if causes == [_MULTICAST]:
+        return f"It {_MULTICAST}"
+    causes.append(
+        "no route to the destination, or one that refuses it (blackhole, unreachable, prohibit)"
+    )
+    causes.append("larger than the MTU of its way and not to be fragmented")
+    if not sysctls:
+        causes.append("or ip_forward or rp_filter, which can't be read here")
+    return f"Likely causes: {'; '.join(causes)}"
+
+
+def likely(packet: Packet, hook: Optional[str], sysctls: Mapping[str, str]) -> str:
+    """What speaks for routing where a packet left PREROUTING, or ended there, without its rules.
+
+    Empty where nothing does.
+    """
+    if packet.hops[-1].type != "policy" or hook != "PREROUTING":
+        return ""
+    causes = _shown_causes(packet, sysctls)
+    return f". Likely causes, if no policy dropped it: {'; '.join(causes)}" if causes else ""
+
+
+def _shown_causes(packet: Packet, sysctls: Mapping[str, str]) -> list[str]:
+    """What speaks for routing: the packet itself, or the node's settings when it came."""
     header, causes = _last_header(packet), list[str]()
     if header is not None and header.dst is not None and _is_multicast(header.dst):
-        return "It is multicast that nothing here has asked for, or that is not forwarded"
+        return [_MULTICAST]
     if header is not None and header.ttl == 1:
         causes.append("its TTL is 1, so it can't be forwarded")
     is_v6 = header is not None and header.family == 6
@@ -107,13 +133,7 @@ def by_routing(packet: Packet, sysctls: Mapping[str, str]) -> str:
             f"its destination is {header.dst}, which is taken from {packet.iif} only with "
             f"net.ipv4.conf.{packet.iif}.route_localnet=1"
         )
-    causes.append(
-        "no route to the destination, or one that refuses it (blackhole, unreachable, prohibit)"
-    )
-    causes.append("larger than the MTU of its way and not to be fragmented")
-    if not sysctls:
-        causes.append("or ip_forward or rp_filter, which can't be read here")
-    return f"Likely causes: {'; '.join(causes)}"
+    return causes
 
 
 def nothing_more(hook: Optional[str], are_rules_known: bool) -> str:

@@ -21,6 +21,7 @@ from tracetui.model.hop import NFLOG, Hop
 from tracetui.model.packet import Packet
 from tracetui.model.printed_rule import CONTRADICTS
 
+_WITHOUT_RULES = "without the rules it can't be told which"
 _Judgement = tuple[str, Optional[int], str]
 
 
@@ -74,12 +75,15 @@ class Verdicts:
         proxied = vanished.by_tproxy(hops[last])
         if off or proxied:
             return "unknown", None, off or proxied or ""
+        likely = vanished.likely(packet, hook, self._sysctls_of(packet))
         if is_accepted:
-            return "unknown", None, vanished.nothing_more(hook, bases is not None)
+            return "unknown", None, vanished.nothing_more(hook, bases is not None) + likely
+        why_unlisted = self._why_unlisted(packet.hops[last])
         history = self._histories.get(packet.hops[last].backend)
-        if hops[last].state == UNREAD and history is not None and not history.is_empty:
+        is_unread = hops[last].state == UNREAD and not why_unlisted
+        if is_unread and history is not None and not history.is_empty:
             return "unknown", None, vanished.UNREADABLE
-        return "unknown", None, _why_unknown(hops[last], self._why_unlisted(packet.hops[last]))
+        return "unknown", None, _why_unknown(hops[last], why_unlisted, likely)
 
     def _why_not_reached(
         self, packet: Packet, hops: tuple[HopExplanation, ...], later: str, hook: Optional[str]
@@ -129,13 +133,12 @@ def _outcome(here: HopExplanation) -> Optional[str]:
     return here.chain.policy if is_return and here.chain is not None else here.verdict
 
 
-def _why_unknown(last: HopExplanation, why_unlisted: str) -> str:
+def _why_unknown(last: HopExplanation, why_unlisted: str, likely: str) -> str:
     if last.state == PENDING:
         return "the rules are being read"
     if last.state == UNREAD and last.verdict is None:
-        if why_unlisted:
-            return f"stopped here, or the trace did; its rules can't be listed: {why_unlisted}"
-        return "stopped here, or the trace did; without the rules it can't be told which"
+        said = f"its rules can't be listed: {why_unlisted}" if why_unlisted else _WITHOUT_RULES
+        return f"stopped here, or the trace did; {said}{likely}"
     if last.state == CHANGED and last.verdict is None:
         return "the ruleset changed, so its last rule can't be told"
     return "the trace ends here: its next hop was lost, or a match dropped it without a hop"

@@ -16,7 +16,8 @@ def empty_text(session: Session, needs: Sequence[Need], now: float) -> str:
     """
     status = session.status
     if status.why_not:
-        return status.why_not
+        said = "\n".join(_lines(status.silence))
+        return f"{said}\n\n{status.why_not}" if said else status.why_not
     if status.guard.tripped:
         what_now = "{main.guard} shows what flooded, and narrower rules to add"
         return f"The guard removed our rules\n\n{what_now}"

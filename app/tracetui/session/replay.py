@@ -28,6 +28,7 @@ from tracetui.session.session import (
     SourceState,
     Status,
 )
+from tracetui.session.silence import Silence
 from tracetui.session.store import PacketStore
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class ReplaySession:
         self._waiting: list[Hop] = []
         self._recorded: OrderedDict[int, Packet] = OrderedDict()
         self._notices: list[Notice] = []
+        self._silence = Silence()
         self._skipped = self._lost = 0
         self._reader_of_file: Optional[LineReader] = None
         self._pace = Pace(speed)
@@ -132,7 +134,9 @@ class ReplaySession:
         if self._pace.is_waiting and not taken:
             time.sleep(min(patience, self._pace.seconds_left))
         self.rulesets.work(max(until, time.monotonic() + seconds / 2))
-        changes = {"hops": hops, "skipped": self._skipped, "lost": self._lost}
+        changes: dict[str, object] = {"hops": hops, "skipped": self._skipped, "lost": self._lost}
+        if self.ended and not hops and self.status.sources:
+            changes["silence"] = self._silence.findings(self._skipped, self._lost)
         self.status = self.status.with_(**changes, progress=self._files.progress)
         return True
 
@@ -318,6 +322,7 @@ class ReplaySession:
         try:
             self._take_reading(line)
             self._take_event(line)
+            self._silence.take(line)
             found = recording.read_packet(line, self._assembler.next_id)
         except ValueError:
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Optional, Protocol
 
+from tracetui.model.diagnosis import Finding
 from tracetui.model.explanation import PacketExplanation
 from tracetui.model.installed import InstalledRule
 from tracetui.model.packet import Packet
@@ -68,6 +69,8 @@ class Status(NamedTuple):
     """Lines or datagrams that were no TRACE hop or could not be read."""
     progress: Optional[float] = None
     """The part of the files that was read so far; None where that is not known, and at the end."""
+    silence: tuple[Finding, ...] = ()
+    """Why there is no packet, by what was read; empty where nothing tells."""
     guard: GuardState = GuardState()
     sysctls: Mapping[str, str] = {}
     """The routing settings of the traced namespace (``kernel.procfs.routing_sysctls``)."""
