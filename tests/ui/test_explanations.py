@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
+
+from tracetui.session.replay import ReplaySession
 from tracetui.session.session import ChainListing, ChainPlace
 from tracetui.ui.screens.chain import ChainScreen
 from tracetui.ui.widgets.chain_list import ChainList
@@ -132,6 +136,38 @@ async def test_a_hop_without_a_ruleset_says_how_to_bring_one(shown, seed):
         await screen.press("home", "enter", "down", "enter")
         assert not isinstance(screen.app.screen, ChainScreen)
         assert "--ruleset" in screen.text("#notices")
+
+
+UNLISTED = {
+    "kind": "ruleset", "backend": "legacy", "continuous": True,
+    "parts": [
+        {
+            "what": "missing", "backend": "legacy", "family": "ip", "table": "",
+            "text": "iptables-legacy is not installed",
+        }
+    ],
+}  # fmt: skip
+HOP = {
+    "backend": "legacy", "table": "filter", "chain": "INPUT", "type": "rule", "rulenum": 1,
+    "readings": [1, 2],
+}  # fmt: skip
+
+
+async def test_a_chain_that_nothing_could_list_says_what_is_missing(shown):
+    """A ruleset that is brought would not help: the hop has one, without this chain."""
+    packet = {"kind": "packet", "id": 1, "family": 4, "src": "10.0.0.1", "dst": "10.0.0.2"}
+    lines = [{**UNLISTED, "reading": 1}, {**packet, "hops": [HOP]}, {**UNLISTED, "reading": 2}]
+    text = "\n".join(map(json.dumps, lines)).encode()
+    session = ReplaySession([("recording", io.BytesIO(text))])
+    session.read_all()
+    async with shown(session, size=(160, 50)) as screen:
+        await screen.press("home")
+        said = "its rules can't be listed: iptables-legacy is not installed"
+        assert said in screen.text("#detail")
+        await screen.press("enter", "down", "enter")
+        assert not isinstance(screen.app.screen, ChainScreen)
+        assert "iptables-legacy is not installed" in screen.text("#notices")
+        assert "--ruleset" not in screen.text("#notices")
 
 
 async def test_two_packets_are_compared_from_the_first_hop_where_they_part(shown, lab):

@@ -29,10 +29,12 @@ def run(options: argparse.Namespace) -> int:
     if options.action == "add":
         _wanted(options)
     enter(options)
-    # What can't be looked at is said at the end, and makes the command fail.
-    tell = say if options.action == "add" else lambda _: None
-    book = RuleBook(tag_of(owner.unattended()), tell)
+    said: list[str] = []
+    book = RuleBook(tag_of(owner.unattended()), say if options.action == "add" else said.append)
     {"list": _list, "add": _add, "delete": _delete}[options.action](options, book)
+    # What can't be looked at makes the command fail, with a sentence of its own.
+    for text in said if options.action == "list" else ():
+        say(text)
     return 0
 
 

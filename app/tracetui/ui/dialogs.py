@@ -114,7 +114,9 @@ class Dialogs:
         """The chain of a hop; the cursor on rule ``number`` of it, or on the hop's own."""
         hop, here = packet.hops[index], self._session.explain(packet).hops[index]
         if here.chain is None:
-            self.say(_NO_CHAIN.get(here.state, "this chain is not known"))
+            history = self._session.rulesets.histories[hop.backend]
+            why = history.why_unlisted((hop.family, hop.table), hop.readings)
+            self.say(why or _NO_CHAIN.get(here.state, "this chain is not known"))
             return
         end = len(here.chain.rules) + 1
         place = ChainPlace(hop.backend, hop.family, hop.table, hop.chain)
