@@ -23,7 +23,9 @@ trap 'ip netns delete "$netns" 2>/dev/null || true; rm -rf "$work"' EXIT
     cd "$work"
     apt-get -q -o APT::Sandbox::User=root download iptables=1.8.9-2 libxtables12=1.8.9-2 libip4tc2=1.8.9-2 libip6tc2=1.8.9-2 \
         libnftnl11=1.2.4-2 libmnl0=1.0.4-3 libnetfilter-conntrack3=1.0.9-3 libnfnetlink0=1.0.2-2 \
-        nftables=1.0.6-2+deb12u2 libnftables1=1.0.6-2+deb12u2 libjansson4=2.14-2 >download.log 2>&1 ||
+        nftables=1.0.6-2+deb12u2 libnftables1=1.0.6-2+deb12u2 libjansson4=2.14-2 \
+        libedit2=3.1-20221030-2 libbsd0=0.11.7-2 \
+        libmd0=1.0.4-2 libgmp10=2:6.2.1+dfsg1-1.1 >download.log 2>&1 ||
         { cat download.log; exit 3; }
     for package in *.deb; do dpkg-deb -x "$package" .; done
 )
