@@ -73,7 +73,7 @@ def test_rules_of_iptables_nft_have_nft_s_text_where_only_nft_is_installed(names
     namespace.run("iptables-nft", "-A", "OUTPUT", "-p", "icmp", "-j", "ACCEPT")
     (tmp_path / "sbin").mkdir()
     shown, _ = recorded(namespace, without(tmp_path / "sbin", *NFT), tmp_path, "legacy")
-    rule, *_ = (line for line in shown.splitlines() if "nft    filter:OUTPUT:rule" in line)
+    rule, *_ = (line for line in shown.splitlines() if "nft    filter:OUTPUT rule" in line)
     assert "accept" in rule
     assert "meta l4proto icmp" in rule
     assert not is_said_to_have_changed(shown, "nft    filter")

@@ -78,7 +78,11 @@ class InstalledRule(NamedTuple):
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> InstalledRule:
         """Build a rule from :meth:`to_json`."""
-        known = {name: value[name] for name in cls._fields}
+        known = {
+            name: value[name]
+            for name in cls._fields
+            if name in value or name not in cls._field_defaults
+        }
         return cls(**{**known, "words": tuple(known["words"])})
 
 

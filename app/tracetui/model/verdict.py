@@ -80,7 +80,8 @@ class Verdicts:
             return "unknown", None, vanished.nothing_more(hook, bases is not None) + likely
         why_unlisted = self._why_unlisted(packet.hops[last])
         history = self._histories.get(packet.hops[last].backend)
-        is_unread = hops[last].state == UNREAD and not why_unlisted
+        was_read = packet.hops[last].readings is not None
+        is_unread = was_read and hops[last].state == UNREAD and not why_unlisted
         if is_unread and history is not None and not history.is_empty:
             return "unknown", None, vanished.UNREADABLE
         return "unknown", None, _why_unknown(hops[last], why_unlisted, likely)
