@@ -183,6 +183,8 @@ def test_the_collector_has_no_door_but_its_pipes(faults):
         assert (state / mine).stat().st_mode & 0o777 == 0o600
         written = [str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()]
         files = [name for name in written if name.startswith("/") and name != "/dev/null"]
+        # The lists of legacy tables are read.
+        files = [name for name in files if not name.endswith("_tables_names")]
         assert all("(deleted)" in name for name in files), files
 
 

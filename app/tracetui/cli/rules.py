@@ -16,7 +16,7 @@ from tracetui.collector import owner
 from tracetui.collector.backend_choice import choose_backend
 from tracetui.collector.rulebook import RuleBook, tag_of
 from tracetui.errors import Failure, InvalidRule
-from tracetui.kernel import netns, privileges
+from tracetui.kernel import netns, privileges, process
 from tracetui.model.cost import worst_case
 from tracetui.model.installed import InstalledRule
 from tracetui.model.rule import TraceRule
@@ -115,7 +115,10 @@ def _add(options: argparse.Namespace, book: RuleBook) -> None:
             for rule in rules:
                 added += book.insert(rule, backend, book.families(rule, backend))
     except BaseException:
+        # A command that began as the signal came is nobody's: it must not insert after this.
+        process.end_children()
         book.remove(added)
+        book.remove_leftover()
         raise
     for one in added:
         print(inert(f"added {one.text}"))

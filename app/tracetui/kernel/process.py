@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import signal
 from pathlib import Path
 
 _INITIAL_PID_NAMESPACE = 0xEFFFFFFC
@@ -50,6 +51,15 @@ def children(pid: int) -> list[int]:
                 if _stat(int(path.name))[1:2] == [str(pid)]:
                     found.append(int(path.name))
     return found
+
+
+def end_children() -> None:
+    """Kill every process that this one started, and wait for its end (kill(2), wait(2))."""
+    for pid in children(os.getpid()):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
 
 
 def rename(name: str) -> None:
