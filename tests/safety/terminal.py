@@ -196,6 +196,14 @@ def environment(pid: int) -> bytes:
         return b""
 
 
+def command_line(pid: int) -> bytes:
+    """Empty for a process that is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def parent(pid: int) -> int:
     """Zero for a process that is gone."""
     try:
