@@ -52,6 +52,10 @@ def _serve(options: Options) -> int:
     except Failure as error:
         print(error, file=sys.stderr)
         return 1
+    except (OSError, MemoryError, RuntimeError) as error:
+        # No descriptor, thread or memory is left; the watchdog sweeps.
+        print(f"the collector can't go on: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -283,8 +283,7 @@ class Collector:
     def _refresh(self) -> None:
         """Have the rules listed, unless the last listing is still under way."""
         if not self._refreshing:
-            self._refreshing = True
-            self._worker.submit(self._refresh_job)
+            self._refreshing = self._worker.submit(self._refresh_job)
 
     def _refresh_job(self) -> None:
         began = time.monotonic()
@@ -329,9 +328,9 @@ class Collector:
         # From here on nothing comes first.
         self._keeper.is_needed_elsewhere = lambda: False
         try:
-            removed = self._keeper.remove_mine()
+            removed = self._keeper.remove_noted()
             self._worker.stop(JOB_SECONDS)
-            removed += self._keeper.remove_mine()
+            removed += self._keeper.remove_all()
         except Exception as error:
             self._mailbox.post(partial(self._fail, error))
         else:

@@ -29,8 +29,11 @@ from tracetui.model.standing import Standing
 
 READING_SECONDS = 3.0
 """How long the kernel may take to tell a table's rules, each time that they are listed."""
+LAST_READING_SECONDS = 120.0
+"""The same before the end of a collector that has added rules."""
 SWEEP_SECONDS = 10.0
 """How long what dead collectors left may take to be removed, before anything else is done."""
+_FLUSHED = "flushed meanwhile"
 CLOCK_SET_SECONDS = 5.0
 """The wall clock is this far from where it was going: somebody set it."""
 
@@ -70,6 +73,7 @@ class Keeper:
         self.route = LegacyRoute(source_choice, self._binding, self._warn)
         self._counts: Mapping[str, TableCounts] = {}
         self._refusal: str | None = None
+        self._has_added = False
         self._removals = 0
         self._adding = 0
         self._lock = threading.Lock()
@@ -117,19 +121,32 @@ class Keeper:
             },
         )
 
-    def add(self, order: Mapping[str, Any]) -> None:
-        """Install a rule that was asked for, or say why not."""
+    @property
+    def removals(self) -> int:
+        """How often everything was removed; what was asked for before is not added after it."""
+        return self._removals
+
+    def add(self, order: Mapping[str, Any], removals: int) -> None:
+        """Install a rule that was asked for, or say why not.
+
+        ``removals`` is how many there had been when it was asked for.
+        """
         try:
-            self._add(order)
+            self._add(order, removals)
         except TracetuiError as error:
-            self._loop.say("error", f"no rule added: {error}")
+            is_flushed = removals != self._removals
+            why = self._refusal or _FLUSHED if is_flushed else str(error)
+            self._loop.say("error", f"no rule added: {why}")
             self._close_route_if_idle()
         self.refresh()
 
     def delete(self, rule_id: str) -> None:
         """Remove one rule of ours by its id, or say why not."""
-        rule = next((rule for rule in self.book.listing().rules if rule.id == rule_id), None)
-        if rule is None:
+        listing = self.book.listing()
+        rule = next((rule for rule in listing.rules if rule.id == rule_id), None)
+        if rule is None and listing.unknown:
+            self._loop.say("error", f"{rule_id} is not removed: {'; '.join(listing.doubts)}")
+        elif rule is None:
             self._warn(f"no TRACE rule {rule_id} any more")
         elif not rule.is_ours:
             self._loop.say("error", f"{rule_id} is not ours and is left alone: {rule.text}")
@@ -140,12 +157,17 @@ class Keeper:
         self._close_route_if_idle()
         self.refresh()
 
-    def extend(self, rule_ids: Collection[str]) -> None:
-        """Have rules of this collector end later, all of them where none is named."""
-        listed = {rule.comment: rule for rule in self.book.listing().rules if rule.mine}
+    def extend(self, rule_ids: Collection[str], removals: int) -> None:
+        """Have rules of this collector end later, all of them where none is named.
+
+        ``removals`` is how many there had been when that was asked for.
+        """
+        listed = {rule.identity: rule for rule in self.book.listing().rules if rule.mine}
         ends: dict[str, list[str]] = {}
         for one in self.book.standing:
-            found = listed.get(one.comment)
+            found = listed.get(one.identity)
+            if self._is_overtaken(removals):
+                break
             if one.expires is None or (rule_ids and (not found or found.id not in rule_ids)):
                 continue
             try:
@@ -155,6 +177,10 @@ class Keeper:
             else:
                 clock = time.strftime("%H:%M:%S", time.gmtime(later.expires))
                 ends.setdefault(clock, []).append(later.text)
+        if self._is_overtaken(removals):
+            # An extension that was under way has put a rule in: it goes too.
+            self.remove_noted()
+            ends.clear()
         for clock, texts in ends.items():
             # One notice, however many they are: what they cover is what is looked at.
             which = texts[0] if len(texts) == 1 else f"{len(texts)} rules"
@@ -179,6 +205,16 @@ class Keeper:
         """Remove every rule of this collector, then what they needed; one line for each rule."""
         return self.remove_noted() + self.remove_leftover()
 
+    def remove_all(self) -> list[str]:
+        """Remove every rule of this collector for good; one line for each.
+
+        Raises Failure where it is not known whether all are gone.
+        """
+        removed = self.remove_noted() + self.remove_leftover(LAST_READING_SECONDS)
+        if self._has_added and self.book.doubts:
+            raise Failure("; ".join(self.book.doubts))
+        return removed
+
     def remove_noted(self, told: Callable[[str], None] = lambda text: None) -> list[str]:
         """Remove every rule that this collector inserted, one line for each.
 
@@ -193,9 +229,12 @@ class Keeper:
         self._close_route_if_idle()
         return [one.text for one in removed]
 
-    def remove_leftover(self) -> list[str]:
-        """Remove what bears this collector's tag and is not noted; one line for each rule."""
-        removed = self.book.remove_leftover(self.is_needed_elsewhere)
+    def remove_leftover(self, seconds: float | None = None) -> list[str]:
+        """Remove what bears this collector's tag and is not noted; one line for each rule.
+
+        The kernel may take so many seconds to tell of a table's, or as many as usual.
+        """
+        removed = self.book.remove_leftover(self.is_needed_elsewhere, seconds)
         self._close_route_if_idle()
         return [one.text for one in removed]
 
@@ -209,11 +248,13 @@ class Keeper:
             why = " (the clock was set forward)" if early else ""
             if gone:
                 self._loop.say("information", f"expired{why}: {'; '.join(o.text for o in gone)}")
-            comments = {one.comment for one in over}
-            rules = [rule for rule in rules if rule.comment not in comments]
+            ended = {one.identity for one in over}
+            rules = [rule for rule in rules if rule.identity not in ended]
         self._look_after_route(rules)
-        ends = {one.comment: one for one in self.book.standing}
-        told = [_as_kept(rule, ends.get(rule.comment or "")) for rule in rules]
+        ends: dict[tuple[str, int, str, str | None], Standing] = {
+            one.identity: one for one in self.book.standing
+        }
+        told = [_as_kept(rule, ends.get(rule.identity)) for rule in rules]
         self._loop.send(
             frames.RULES,
             {"rules": [rule.to_json() for rule in told], "sysctls": routing_sysctls()},
@@ -223,7 +264,7 @@ class Keeper:
         """The TRACE rules of others by id, each with how often the kernel matched it so far."""
         return {rule.id: rule for rule in self.book.listing().rules if not rule.mine}
 
-    def _add(self, order: Mapping[str, Any]) -> None:
+    def _add(self, order: Mapping[str, Any], removals: int) -> None:
         wanted = order.get("rule")
         rule = _within_bounds(TraceRule.from_json(wanted if isinstance(wanted, dict) else {}))
         backend = self._chosen(str(order.get("backend")))
@@ -232,23 +273,29 @@ class Keeper:
         self._check_cost(rule, backend, override)
         # What a rule without a limit costs on legacy has to be accepted first.
         may_lack = ("expiry", "limit") if override or backend == "nft" else ("expiry",)
-        removals = self._removals
-        if self._refusal is not None:
-            raise Failure(self._refusal)
+        self._check_refusal(removals)
         with self._lock:
             self._adding += 1
         try:
             self._open_route(backend)
+            self._has_added = True
             added = self.book.insert(rule, backend, families, may_lack)
         finally:
             with self._lock:
                 self._adding -= 1
-        if removals != self._removals or self._refusal is not None:
-            # A flush or a trip overtook the insertion: it wins.
-            self.remove_mine()
-            raise Failure(self._refusal or "flushed meanwhile")
+        if self._is_overtaken(removals):
+            self.remove_noted()
+            self._check_refusal(removals)
         self._loop.read_rulesets()
         self._loop.say("information", f"added {'; '.join(one.text for one in added)}")
+
+    def _is_overtaken(self, removals: int) -> bool:
+        """Whether a flush or a trip came after so many removals: it wins."""
+        return removals != self._removals or self._refusal is not None
+
+    def _check_refusal(self, removals: int) -> None:
+        if self._is_overtaken(removals):
+            raise Failure(self._refusal or _FLUSHED)
 
     def _chosen(self, backend: str) -> str:
         """The backend that an order names, or for ``auto`` the one that holds the rules now."""

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import stat
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from tracetui.collector.nf_log_claims import Claim, Claims, turn
 from tracetui.errors import Failure
 from tracetui.kernel import netns, nf_log, writing
 
+LOCK_SECONDS = 3.0
+"""How long another one that looks at the loggers is waited for; it takes milliseconds."""
+_STEP_SECONDS = 0.01
 _MAX_RECORD = 1 << 20
 """Characters of a record; a longer one is not ours."""
 _LOGGER = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -187,10 +191,23 @@ class NfLogBinding:
             found = os.fstat(fd)
             if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
                 raise Failure(f"{self._state} is open to others; remove it")
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            self._take(fd)
             yield self._load()
         finally:
             os.close(fd)
+
+    def _take(self, fd: int) -> None:
+        """Take the lock of the state folder, waited for at most LOCK_SECONDS; raises Failure."""
+        end = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                if time.monotonic() > end:
+                    raise Failure(f"{self._state} is locked by another process") from None
+                time.sleep(_STEP_SECONDS)
+            else:
+                return
 
     def _load(self) -> dict[str, Any]:
         """The record; empty for what is none, or is no file of ours."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Optional, Protocol
@@ -13,6 +14,8 @@ from tracetui.collector.worker import BOUND, Worker
 from tracetui.errors import Failure
 from tracetui.kernel import modprobe
 from tracetui.model.needs import LOADABLE
+
+QUIET_SECONDS = 10.0
 
 
 class Asked(Protocol):
@@ -46,13 +49,13 @@ class Orders:
         """``remover`` runs nothing but removals, so that they never wait."""
         self._keeper = keeper
         self._loop = loop
-        self._too_many = False
-        """Whether the last order was left out, which is said once."""
+        self._quiet_until = 0.0
+        """Monotonic seconds before which it is not said again that orders are left out."""
         # Each command by its name.
         self._orders: dict[str, Callable[[Mapping[str, Any]], Optional[bool]]] = {
-            "add": lambda c: worker.submit(partial(keeper.add, c)),
+            "add": lambda c: worker.submit(partial(keeper.add, c, keeper.removals)),
             "delete": lambda c: worker.submit(partial(keeper.delete, str(c.get("id")))),
-            "extend": lambda c: worker.submit(partial(keeper.extend, _ids(c))),
+            "extend": lambda c: worker.submit(partial(keeper.extend, _ids(c), keeper.removals)),
             "flush": lambda c: remover.submit(partial(self._flush, _ids(c))),
             "count": lambda _: worker.submit(keeper.count),
             "read": lambda _: snapshots.want(),
@@ -68,10 +71,10 @@ class Orders:
         order = self._orders.get(str(command.get("do")))
         if order is None:
             return
-        is_left_out = order(command) is False
-        if is_left_out and not self._too_many:
-            self._loop.say("error", f"{BOUND} orders wait to be done already; this one is left out")
-        self._too_many = is_left_out
+        now = time.monotonic()
+        if order(command) is False and now > self._quiet_until:
+            self._quiet_until = now + QUIET_SECONDS
+            self._loop.say("error", f"{BOUND} orders wait to be done already; more are left out")
 
     def _flush(self, foreign_ids: tuple[str, ...]) -> None:
         self._keeper.flush(foreign_ids)

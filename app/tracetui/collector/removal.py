@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Optional
 
 from tracetui.collector import confinement
 from tracetui.collector.raw_tables import RawTable, RawTables
 from tracetui.errors import CommandFailed, Failure
 from tracetui.kernel import xtables_lock
+from tracetui.kernel.nft_raw_tables import PartlyRead
 from tracetui.kernel.xtables import CALL_SECONDS, ENTRIES_A_SECOND, LOCKED, Xtables
 from tracetui.model.installed import InstalledRule
 from tracetui.model.standing import Standing
@@ -24,6 +26,8 @@ PAUSE_SECONDS = 0.5
 """Before the second try; it grows with each."""
 LONGEST_PAUSE_SECONDS = 5.0
 _STEP_SECONDS = 0.05
+TOLD = 5
+"""Rules that are named when they can't be removed; of more the number is told."""
 LOCK_SECONDS = 5.0
 """How long the xtables lock is waited for in one try."""
 
@@ -64,14 +68,11 @@ class Removal:
         give_up = time.monotonic() + patience
         outcome = Outcome(left=tuple(sorted(rules, key=lambda one: one.backend != "nft")))
         for attempt in itertools.count(1):
-            outcome, reasons = self._round(outcome, settled)
+            outcome, reasons = self._round(outcome, settled, give_up)
             is_late = time.monotonic() > give_up
-            for one in outcome.left:
-                # At the first try, the second, the fourth, the eighth ...
-                if is_late:
-                    self._say(f"NOT removed: {one.text} ({reasons[one]})")
-                elif attempt & (attempt - 1) == 0:
-                    self._say(f"still removing {one.text}: {reasons[one]}")
+            # At the first try, the second, the fourth, the eighth ...
+            if is_late or attempt & (attempt - 1) == 0:
+                self._tell("NOT removed:" if is_late else "still removing", outcome.left, reasons)
             if is_late or not outcome.left:
                 return outcome
             # It may be for want of what a command needs, and somebody may have lowered that.
@@ -83,50 +84,82 @@ class Removal:
                 time.sleep(_STEP_SECONDS)
         raise AssertionError("unreachable")
 
+    def _tell(self, what: str, left: Sequence[Standing], reasons: Mapping[Standing, str]) -> None:
+        for one in left[:TOLD]:
+            self._say(f"{what} {one.text} ({reasons[one]})")
+        if len(left) > TOLD:
+            self._say(f"{what} {len(left) - TOLD:,} more rules")
+
     def _round(
-        self, outcome: Outcome, settled: Callable[[Standing, bool], None]
+        self, outcome: Outcome, settled: Callable[[Standing, bool], None], give_up: float
     ) -> tuple[Outcome, dict[Standing, str]]:
-        """Try once what is left; what became of all, and why the rest is left."""
-        removed, absent, left = list(outcome.removed), list(outcome.absent), []
+        """Try once what is left; what became of all, and why the rest is left.
+
+        What is removed by its handle comes first: that waits for no search and no command.
+        """
+        removed, absent = list(outcome.removed), list(outcome.absent)
+        left: list[Standing] = []
         reasons: dict[Standing, str] = {}
-        for one in outcome.left:
+
+        def settle(one: Standing, was_there: bool) -> None:
+            (removed if was_there else absent).append(one)
+            settled(one, was_there)
+
+        others = [one for one in outcome.left if not self._is_removed_by_handle(one, settle)]
+        search = _Search(self._tables, others, give_up)
+        for at, one in enumerate(others):
+            if at and time.monotonic() > give_up:
+                reasons[one] = "no time was left"
+                left.append(one)
+                continue
             try:
-                was_there = self._try(one)
+                settle(one, self._try(one, search))
             except Failure as error:
                 reasons[one] = self._why(one, error)
                 if is_over(one.expires, time.time()):
                     self._say(f"NOT removed, but ended by the kernel: {one.text} ({reasons[one]})")
-                    absent.append(one)
-                    settled(one, False)
+                    settle(one, False)
                 else:
                     left.append(one)
-            else:
-                (removed if was_there else absent).append(one)
-                settled(one, was_there)
         return Outcome(tuple(removed), tuple(absent), tuple(left)), reasons
 
-    def _try(self, one: Standing) -> bool:
+    def _is_removed_by_handle(
+        self, one: Standing, settle: Callable[[Standing, bool], None]
+    ) -> bool:
+        """Remove a rule of nf_tables by the handle it had; False where it may still be there."""
+        if one.handle is None:
+            return False
+        try:
+            was_there = self._tables.delete_by_handle(_as_installed(one))
+        except Failure:
+            return False
+        # One of ours may have another handle by now: the ruleset was restored with it.
+        is_settled = was_there or not one.comment
+        if is_settled:
+            settle(one, was_there)
+        return is_settled
+
+    def _try(self, one: Standing, search: _Search) -> bool:
         """Remove a rule now; False if it is not there. Raises Failure if it still may be."""
         if one.backend == "nft":
-            return self._by_handle(one)
+            found = search.find(one)
+            return found is not None and self._tables.delete_by_handle(found)
         if self._stands(one) is None:
             return False
-        self._by_command(one)
+        try:
+            self._by_command(one)
+        except CommandFailed:
+            if self._stands(one) is not None:
+                raise
+            # Another removal, or somebody else, was faster.
+            return False
         if self._stands(one) is not None:
             raise Failure("iptables said that it removed it, and the kernel still has it")
         return True
 
-    def _by_handle(self, one: Standing) -> bool:
-        remembered = None if one.handle is None else _as_installed(one)
-        if remembered is not None and self._tables.delete_by_handle(remembered):
-            return True
-        # Its handle is not known, or the ruleset was restored with our rule in it.
-        found = self._stands(one) if one.comment else None
-        return found is not None and self._tables.delete_by_handle(found)
-
     def _stands(self, one: Standing) -> Optional[InstalledRule]:
         """The rule as the kernel has it now; None if it has none. Raises Failure."""
-        table = RawTable(one.backend, one.family)
+        table = _table(one)
         if one.comment:
             return self._tables.find(table, one.chain, one.comment)
         rules = self._tables.rules(table)
@@ -167,10 +200,57 @@ class Removal:
         return str(error)
 
 
+class _Search:
+    """Finds rules of ours in nf_tables by their comments, in one round of removals.
+
+    Where several are looked for in a table it is read once for all of them: that takes seconds
+    where it has many rules.
+    """
+
+    def __init__(self, tables: RawTables, wanted: Sequence[Standing], give_up: float) -> None:
+        self._tables = tables
+        self._wanted = Counter(_table(one) for one in wanted)
+        self._give_up = give_up
+        self._read: dict[RawTable, dict[tuple[str, Optional[str]], InstalledRule]] = {}
+        self._partly: dict[RawTable, Failure] = {}
+
+    def find(self, one: Standing) -> Optional[InstalledRule]:
+        """The rule as it is in the kernel; None if it is not there. Raises Failure."""
+        table = _table(one)
+        if self._wanted[table] == 1:
+            return self._tables.find(table, one.chain, one.comment)
+        if table not in self._read:
+            self._read[table] = {(rule.chain, rule.comment): rule for rule in self._rules(table)}
+        found = self._read[table].get((one.chain, one.comment))
+        if found is None and table in self._partly:
+            raise self._partly[table]
+        return found
+
+    def _rules(self, table: RawTable) -> list[InstalledRule]:
+        try:
+            return self._tables.rules(table, max(1.0, self._give_up - time.monotonic()))
+        except PartlyRead as error:
+            self._partly[table] = error
+            return error.rules
+
+
+def _table(one: Standing) -> RawTable:
+    return RawTable(one.backend, one.family)
+
+
 def _as_installed(one: Standing) -> InstalledRule:
     """A rule of this process as it was found in the kernel."""
     return InstalledRule(
-        one.backend, one.family, one.chain, (), 0, 0, one.comment or None, None, handle=one.handle
+        one.backend,
+        one.family,
+        one.chain,
+        (),
+        0,
+        0,
+        one.comment or None,
+        None,
+        handle=one.handle,
+        key=one.key,
     )
 
 

@@ -60,7 +60,9 @@ class RuleWords:
             printed = self._trusted(table)
         except Failure as error:
             if str(error) != why:
-                self._say(f"{error}; its TRACE rules are shown without their words")
+                self._say(
+                    f"{str(error).rstrip('.')}; its TRACE rules are shown without their words"
+                )
             self._refusals[table] = str(error), wanted
             return
         for rule in unnamed:
@@ -93,7 +95,7 @@ class RuleWords:
 
 
 def _key(rule: InstalledRule) -> _Key:
-    name = rule.comment or rule.key if rule.handle is None else str(rule.handle)
+    name = f"{rule.handle or ''} {rule.comment or rule.key}"
     return rule.backend, rule.family, rule.chain, name
 
 

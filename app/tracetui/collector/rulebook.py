@@ -48,6 +48,8 @@ class RuleBook:
         self._removal = Removal(self._tables, self.xtables, say)
         self._words = RuleWords(self._tables, self.xtables, say)
         self._standing: list[Standing] = []
+        self._removing: set[tuple[str, int, str, str]] = set()
+        """What is being removed: that it is missing is no news."""
         self._unknown: Mapping[RawTable, str] = {}
         self._lock = threading.Lock()
         self._listing = threading.Lock()
@@ -58,15 +60,19 @@ class RuleBook:
         with self._lock:
             return tuple(self._standing)
 
-    def listing(self) -> RuleListing:
-        """Every TRACE rule of every raw table; what can't be looked at is told, and said once."""
+    def listing(self, seconds: float | None = None) -> RuleListing:
+        """Every TRACE rule of every raw table; what can't be looked at is told, and said once.
+
+        The kernel may take so many ``seconds`` for a table, or as many as usual.
+        """
+        most = self._reading_seconds if seconds is None else seconds
         rules: list[InstalledRule] = []
         unknown: dict[RawTable, str] = {}
         with self._listing:
-            own = {one.comment: one.words for one in self.standing}
+            own = {one.comment: one.words for one in self.standing if one.words}
             for table in TABLES:
                 try:
-                    found = self._tables.rules(table, self._reading_seconds)
+                    found = self._tables.rules(table, most)
                 except PartlyRead as error:
                     rules += [
                         rule._replace(words=own.get(rule.comment or "", ())) for rule in error.rules
@@ -157,6 +163,8 @@ class RuleBook:
             self._exchange(later, None)
             if one.backend == "legacy" or isinstance(error, NotStarted):
                 raise
+            if one not in self.standing or not self._may_stand(one):
+                raise Failure("it was removed meanwhile") from None
             # iptables-nft reads a whole table before it deletes a rule; it inserts without that.
             later = self._try(later)
             self.remove([one])
@@ -181,17 +189,29 @@ class RuleBook:
             if was_there:
                 removed(one)
 
-        patience = float("inf")
-        outcome = self._removal.remove(list(rules), patience, is_needed_elsewhere, settle)
+        doomed = list(rules)
+        identities = {one.identity for one in doomed}
+        with self._lock:
+            self._removing |= identities
+        try:
+            outcome = self._removal.remove(doomed, float("inf"), is_needed_elsewhere, settle)
+        finally:
+            with self._lock:
+                self._removing -= identities
         return list(outcome.removed)
 
     def remove_leftover(
-        self, is_needed_elsewhere: Callable[[], bool] = lambda: False
+        self,
+        is_needed_elsewhere: Callable[[], bool] = lambda: False,
+        seconds: float | None = None,
     ) -> list[Standing]:
-        """Remove what bears this process's tag and is not noted: a ruleset was restored with it."""
-        noted = {one.comment for one in self.standing}
-        leftover = [rule for rule in self.listing().rules if rule.mine]
-        doomed = [Standing.of(rule) for rule in leftover if rule.comment not in noted]
+        """Remove what bears this process's tag and is not noted: a ruleset was restored with it.
+
+        It is looked for as :meth:`listing` does.
+        """
+        noted = {one.identity for one in self.standing}
+        leftover = [rule for rule in self.listing(seconds).rules if rule.mine]
+        doomed = [Standing.of(rule) for rule in leftover if rule.identity not in noted]
         return self.remove(doomed, is_needed_elsewhere)
 
     def remove_listed(self, rules: Iterable[InstalledRule], patience: float = PATIENCE) -> Outcome:
@@ -215,12 +235,14 @@ class RuleBook:
 
         Where the last look failed nothing is forgotten.
         """
-        there = {(rule.backend, rule.family, rule.chain, rule.comment) for rule in listed}
+        there = {rule.identity for rule in listed}
         with self._lock:
             gone = [
                 one
                 for one in self._standing
-                if one.identity not in there and _table(one) not in self._unknown
+                if one.identity not in there
+                and one.identity not in self._removing
+                and _table(one) not in self._unknown
             ]
             self._standing[:] = [one for one in self._standing if one not in gone]
         for one in gone:
@@ -228,11 +250,10 @@ class RuleBook:
 
     def swept(self, now: float, patience: float = PATIENCE) -> Outcome:
         """Remove rules of dead owners and expired ones; ``now`` is seconds since the epoch."""
-        doomed = [
-            rule
-            for rule in self.listing().rules
-            if rule.owner is not None and (owner.is_dead(rule.owner) or is_over(rule.expires, now))
-        ]
+        rules = [rule for rule in self.listing().rules if rule.owner is not None]
+        # To look for one process in another namespace of pids takes a look at all.
+        dead = {name: owner.is_dead(name) for name in {rule.owner or "" for rule in rules}}
+        doomed = [rule for rule in rules if dead[rule.owner or ""] or is_over(rule.expires, now)]
         return self.remove_listed(doomed, patience)
 
     def _insert(

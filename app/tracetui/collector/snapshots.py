@@ -133,7 +133,8 @@ class Snapshots:
             return
         state.busy, state.wanted, state.began = True, False, time.monotonic()
         state.hops = self._reception.hops_of[backend]
-        state.worker.submit(partial(self._read, backend, state))
+        # Never more than one: it need not stand back behind orders for single chains.
+        state.worker.insist(partial(self._read, backend, state))
 
     def _read(self, backend: str, state: _State) -> None:
         began = time.monotonic()

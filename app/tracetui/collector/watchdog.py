@@ -12,6 +12,7 @@ import os
 import signal
 from collections.abc import Callable
 
+from tracetui.collector import confinement
 from tracetui.collector.worker import PRIORITY
 from tracetui.kernel import process
 
@@ -44,7 +45,12 @@ def run(serve: Callable[[], int], sweep: Callable[[], None], restore: Callable[[
     signal.signal(signal.SIGTERM, lambda *_: _pass_on(child, signal.SIGTERM))
     _let_go_of_pipes()
     status = _wait_for(child)
-    had_orphans = _end_orphans()
+    # Whoever could lower this process's limits could keep it from sweeping.
+    confinement.take_limits()
+    try:
+        had_orphans = _end_orphans()
+    except OSError:
+        had_orphans = True
     if status != 0 or had_orphans:
         sweep()
     else:

@@ -28,7 +28,13 @@ from tracetui.model.installed import InstalledRule
 
 TRIES = 200
 """How often a removal is begun anew because somebody else's change came between."""
+READINGS = 20
+"""How often rules are read anew because somebody else's change came between."""
+READING_SECONDS = 60.0
+"""After so long it is not begun anew any more."""
 _MANY = 1_000
+_FEW = 64
+"""TRACE rules for which it is worth while to note that one of them is gone."""
 _GET_CHAIN, _GET_RULE, _DELETE_RULE = 4, 7, 8
 _CHAIN_TABLE, _CHAIN_NAME = 1, 3
 _TABLE = b"raw\0"
@@ -74,9 +80,21 @@ class NftRawTables:
                     for new, old in zip(found, known.rules)
                     if new is not None
                 ]
+        began = time.monotonic()
+        end = began + seconds
+        for _ in range(READINGS):
+            try:
+                return self._read(family, end, seconds)
+            except _Interrupted:
+                if time.monotonic() > min(end, began + READING_SECONDS):
+                    break
+        raise Failure("others change it all the time")
+
+    def _read(self, family: int, end: float, seconds: float) -> list[InstalledRule]:
+        """Read one family's raw table; raises _Interrupted where it changed meanwhile."""
+        before = self._generation()
         positions: Counter[bytes] = Counter()
         listed: list[InstalledRule] = []
-        end = time.monotonic() + seconds
         for rule in self._every(family, "", positions):
             if rule is not None:
                 listed.append(rule)
@@ -105,10 +123,16 @@ class NftRawTables:
         known = self._listed.get(family)
         if known is not None and known.generation == self._generation():
             return next((r for r in known.rules if (r.chain, r.comment) == (chain, comment)), None)
-        for rule in self._every(family, chain, Counter()):
-            if rule is not None and rule.comment == comment:
-                return rule
-        return None
+        for _ in range(READINGS):
+            try:
+                for rule in self._every(family, chain, Counter()):
+                    if rule is not None and rule.comment == comment:
+                        return rule
+            except _Interrupted:
+                continue
+            else:
+                return None
+        raise Failure("others change the rules of nf_tables all the time")
 
     def delete(self, one: InstalledRule) -> bool:
         """Remove a rule by its handle; False if it was not there, or is another one by now.
@@ -124,7 +148,7 @@ class NftRawTables:
             for _ in range(TRIES):
                 generation = self._socket.generation()
                 found = self._rule(one.family, one.chain, one.handle)
-                if found is None or found.comment != one.comment:
+                if found is None or not _is_same(found, one):
                     return False
                 try:
                     self._socket.change(_DELETE_RULE, _number(one.family), where, generation)
@@ -163,15 +187,16 @@ class NftRawTables:
     def _note_deletion(self, one: InstalledRule, generation: int) -> None:
         """Keep what is known: the commit that removed the rule is the generation's next one."""
         for family, known in list(self._listed.items()):
-            if known.generation == generation:
-                name = (one.family, one.chain, one.handle)
-                left = [
-                    _moved_up(rule, one)
-                    for rule in known.rules
-                    if (rule.family, rule.chain, rule.handle) != name
-                ]
-                gone = len(known.rules) - len(left)
-                self._listed[family] = _Listed(generation + 1, tuple(left), known.size - gone)
+            if known.generation != generation or len(known.rules) > _FEW:
+                continue
+            name = (one.family, one.chain, one.handle)
+            left = [
+                _moved_up(rule, one)
+                for rule in known.rules
+                if (rule.family, rule.chain, rule.handle) != name
+            ]
+            gone = len(known.rules) - len(left)
+            self._listed[family] = _Listed(generation + 1, tuple(left), known.size - gone)
 
     def _generation(self) -> int:
         with self._asking:
@@ -207,6 +232,9 @@ class NftRawTables:
                 rule = trace_rule(family, found, positions[name])
                 if rule is not None or positions[name] % _MANY == 0:
                     yield rule
+            if asker.was_interrupted:
+                # What stands behind a rule that went meanwhile can have been passed over.
+                raise _Interrupted
         except KernelRefused as error:
             # No table, or no such chain in it.
             if error.number != errno.ENOENT:
@@ -233,6 +261,10 @@ class NftRawTables:
                     self._spare = NftSocket()
 
 
+class _Interrupted(Exception):
+    """A change came between the parts of an answer."""
+
+
 class _Listed(NamedTuple):
     """The TRACE rules of one family in one generation of the ruleset."""
 
@@ -240,6 +272,13 @@ class _Listed(NamedTuple):
     rules: tuple[InstalledRule, ...]
     size: int
     """Rules of the table, whatever their target."""
+
+
+def _is_same(found: InstalledRule, meant: InstalledRule) -> bool:
+    """Whether the rule with a handle is still the one that was meant: a table can be made anew."""
+    if meant.comment is not None:
+        return found.comment == meant.comment
+    return found.comment is None and found.key == meant.key
 
 
 def _moved_up(rule: InstalledRule, gone: InstalledRule) -> InstalledRule:

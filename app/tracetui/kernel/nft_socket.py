@@ -34,6 +34,8 @@ _GET_GENERATION = 16
 _GENERATION_ID = 1
 _REQUEST, _ACKNOWLEDGE = 1, 4
 _ERROR, _DONE = 2, 3
+_INTERRUPTED = 0x10
+"""NLM_F_DUMP_INTR: something changed while a dump was told (netlink_dump)."""
 _RECEIVE = 1 << 18
 """Bytes; the kernel fills a dump's datagrams up to 32 KiB (netlink_dump)."""
 _SECONDS = 5.0
@@ -64,6 +66,8 @@ class NftSocket:
         """Ask over ``wire``, or a socket of its own; raises Failure where there is no nf_tables."""
         self._wire = wire or _netlink_socket()
         self._sequence = 0
+        self.was_interrupted = False
+        """Whether the last dump can lack what was there all the time."""
 
     def generation(self) -> int:
         """The number of the last committed change (NFT_MSG_GETGEN); raises Failure."""
@@ -79,6 +83,7 @@ class NftSocket:
         A dump that is not read to its end goes on in the socket: close it then.
         """
         self._sequence += 1
+        self.was_interrupted = False
         request = _message(_SUBSYSTEM | kind, _REQUEST | flags, self._sequence, family, attributes)
         try:
             self._wire.send(request)
@@ -131,10 +136,11 @@ class NftSocket:
             data, (sender, _) = self._wire.recvfrom(_RECEIVE)
             at = 0 if sender == KERNEL else len(data)
             while at + 16 <= len(data):
-                size, found, _, sequence, _, family, _, _ = _HEAD.unpack_from(
+                size, found, flags, sequence, _, family, _, _ = _HEAD.unpack_from(
                     data.ljust(at + _HEAD.size, b"\0"), at
                 )
                 if sequence == self._sequence:
+                    self.was_interrupted |= bool(flags & _INTERRUPTED)
                     name = FAMILIES.get(family, str(family))
                     yield found, name, data, at + _HEAD.size, at + size
                 at += (size + 3) & ~3 or len(data)

@@ -7,7 +7,7 @@ xt_time.h).
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Optional
 
 from tracetui.kernel import xt_time
@@ -17,6 +17,7 @@ from tracetui.kernel.nft_socket import (
     required_number,
     required_value,
 )
+from tracetui.model.digest import digest
 from tracetui.model.installed import TAG, InstalledRule
 
 RULE_TABLE, RULE_CHAIN, RULE_HANDLE = 1, 2, 3
@@ -55,11 +56,19 @@ def trace_rule(family: int, found: Mapping[int, bytes], position: int) -> Option
         expires=_expiry(parts),
         position=position,
         handle=handle,
+        key=digest(b"".join(_lasting(expressions)).hex()),
     )
 
 
 _Part = tuple[bytes, dict[int, bytes]]
 """An expression's name and its attributes."""
+
+
+def _lasting(expressions: bytes) -> Iterator[bytes]:
+    """The expressions of a rule without those that change as packets pass."""
+    for _, element in each_attribute(expressions):
+        if _expression(element)[0] != b"counter":
+            yield element
 
 
 def _expression(element: bytes) -> _Part:

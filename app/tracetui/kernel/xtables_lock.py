@@ -138,7 +138,10 @@ def held(seconds: float) -> Iterator[str]:
     try:
         _take(fd, time.monotonic() + seconds)
         # It is named by its descriptor: no other file has to be made anywhere.
-        own = os.memfd_create("xtables.lock")
+        try:
+            own = os.memfd_create("xtables.lock")
+        except OSError as error:
+            raise Failure(f"no lock file to give to iptables: {error.strerror}") from None
         try:
             yield f"/proc/{os.getpid()}/fd/{own}"
         finally:

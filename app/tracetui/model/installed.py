@@ -39,13 +39,19 @@ class InstalledRule(NamedTuple):
     handle: Optional[int] = None
     """The handle that the kernel gave it; None on legacy."""
     key: str = ""
-    """On legacy, a digest of what the kernel keeps of it beside counters."""
+    """A digest of what the kernel keeps of it beside counters."""
 
     @property
     def id(self) -> str:
         """Six hex digits that name the rule as long as it stands."""
-        name = (str(self.handle),) if self.handle else (self.key,) if self.key else self.words
+        # A handle is given anew where a table is made anew.
+        name = (f"{self.handle or ''} {self.key}",) if self.key else self.words
         return digest("\0".join((self.backend, str(self.family), self.chain, *name)))
+
+    @property
+    def identity(self) -> tuple[str, int, str, Optional[str]]:
+        """What names a rule of ours: its comment alone is that of both families."""
+        return self.backend, self.family, self.chain, self.comment
 
     @property
     def is_ours(self) -> bool:
