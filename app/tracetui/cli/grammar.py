@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from tracetui.cli.arguments import Argument
 from tracetui.cli.manual import Page
 from tracetui.cli.usage import Parser
 from tracetui.model.rule_fields import CHAINS, PROTOCOLS
@@ -74,28 +74,22 @@ class Command(NamedTuple):
 def commands(top: Parser) -> Iterator[Command]:
     """All of them, the whole program first."""
     for one in top.all():
-        options, operands, below = [], [], []
-        for group in one._action_groups:
-            for action in group._group_actions:
-                if isinstance(action, argparse._SubParsersAction):
-                    below += list(action.choices)
-                elif action.option_strings:
-                    options.append(_option(action, group.title or ""))
-                else:
-                    operands.append(_value(action, group.title or ""))
+        options = tuple(_option(argument) for argument in one.arguments if argument.flags)
+        operands = tuple(_value(argument) for argument in one.arguments if not argument.flags)
         usage = one.format_usage().removeprefix("usage: ").rstrip()
-        yield Command(one.prog, one.page, usage, tuple(options), tuple(operands), tuple(below))
+        yield Command(one.prog, one.page, usage, options, operands, tuple(one.commands))
 
 
-def _option(action: argparse.Action, group: str) -> Option:
-    repeats = isinstance(action, argparse._AppendAction)
-    return Option(tuple(action.option_strings), action.help or "", _value(action), group, repeats)
+def _option(argument: Argument) -> Option:
+    about = argument.action.help or ""
+    return Option(argument.flags, about, _value(argument), argument.title, argument.repeats)
 
 
-def _value(action: argparse.Action, group: str = "") -> Value:
-    if action.nargs == 0:
+def _value(argument: Argument) -> Value:
+    if not argument.takes_value:
         return Value("")
-    name = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
-    words = tuple(action.choices or _WORDS.get(name, ()))
+    name, action = argument.metavar, argument.action
+    words = argument.words or tuple(_WORDS.get(name, ()))
     kind, about = _KINDS.get(name, ""), action.help or ""
+    group = "" if argument.flags else argument.title
     return Value(name, words, kind, about, action.nargs == "+", group)

@@ -7,6 +7,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Any, Optional
 
+from tracetui.cli.arguments import Group, OneOf
 from tracetui.cli.usage import Parser
 from tracetui.errors import InvalidRule
 from tracetui.model.guard import DEFAULT_THRESHOLD, MAX_THRESHOLD
@@ -59,7 +60,7 @@ def add_sources(parser: Parser, inner: bool = False) -> None:
     group = parser.group(TRACE)
     group.add_argument(
         "--source",
-        choices=("auto", "nflog", "kmsg", "nftrace"),
+        type=OneOf(("auto", "nflog", "kmsg", "nftrace")),
         metavar="SOURCE",
         default=argparse.SUPPRESS if inner else "auto",
         help="where hops come from: nftrace, nflog or kmsg (default: auto, all that can be had)",
@@ -77,10 +78,10 @@ def add_rule(parser: Parser) -> None:
     """RULE, in iptables' own words and a few of ours; nothing is set that was not typed."""
     group = parser.group("the RULE, in iptables' words")
 
-    def add(group: argparse._ActionsContainer, *flags: str, **rest: Any) -> None:
+    def add(group: Group, *flags: str, **rest: Any) -> None:
         group.add_argument(*flags, default=argparse.SUPPRESS, **rest)
 
-    family = group.add_mutually_exclusive_group()
+    family = group.exclusive()
     add(family, "-4", dest="family", action="store_const", const="4", help="IPv4 only")
     add(family, "-6", dest="family", action="store_const", const="6", help="IPv6 only")
     for name, (flag, metavar, about) in _RULE_FIELDS.items():
@@ -103,7 +104,7 @@ def add_rule(parser: Parser) -> None:
     add(
         ours,
         "--backend",
-        choices=("auto", *BACKENDS),
+        type=OneOf(("auto", *BACKENDS)),
         metavar="BACKEND",
         help="legacy or nft (default: auto, where the node's rules are)",
     )

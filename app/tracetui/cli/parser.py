@@ -8,6 +8,7 @@ from typing import Optional
 
 from tracetui import __version__
 from tracetui.cli import options
+from tracetui.cli.arguments import OneOf
 from tracetui.cli.options import INPUT, OUTPUT, TRACE
 from tracetui.cli.usage import HELP, Parser
 from tracetui.model.module_order import ORDERS
@@ -51,11 +52,11 @@ def parser() -> Parser:
 
 def _refuse_idle(top: Parser, found: argparse.Namespace) -> None:
     """Exit with 2 where an option before a command means nothing to the command."""
-    known = {action.dest for action in found.parser._actions}
-    for action in top._actions:
+    known = {one.action.dest for one in found.parser.arguments}
+    for flags, action in ((one.flags, one.action) for one in top.arguments):
         is_typed = getattr(found, action.dest, action.default) != action.default
-        if action.option_strings and is_typed and action.dest not in known:
-            found.parser.error(f"{action.option_strings[-1]} is no option of it")
+        if flags and is_typed and action.dest not in known:
+            found.parser.error(f"{flags[-1]} is no option of it")
 
 
 def _add_replay(top: Parser) -> None:
@@ -85,7 +86,7 @@ def _add_replay(top: Parser) -> None:
     output = replay.group(OUTPUT)
     output.add_argument(
         "--format",
-        choices=("tui", "text", "json"),
+        type=OneOf(("tui", "text", "json")),
         metavar="FORMAT",
         help="tui, text or json (default: tui on a terminal, else text)",
     )
@@ -168,7 +169,7 @@ def _add_modules(top: Parser) -> None:
     output = modules.group(OUTPUT)
     output.add_argument(
         "--sort",
-        choices=ORDERS,
+        type=OneOf(ORDERS),
         default=ORDERS[0],
         metavar="ORDER",
         help=f"{', '.join(ORDERS[:-1])} or {ORDERS[-1]} (default: {ORDERS[0]})",
@@ -193,7 +194,7 @@ def _add_demo(top: Parser) -> None:
 def _add_completion(top: Parser) -> None:
     completion = _command(top, "completion", "SHELL")
     completion.group("the shell").add_argument(
-        "shell", choices=SHELLS, metavar="SHELL", help="bash, zsh or fish"
+        "shell", type=OneOf(SHELLS), metavar="SHELL", help="bash, zsh or fish"
     )
     completion.add_help_flag()
 

@@ -6,18 +6,18 @@ import argparse
 import os
 import re
 import sys
-import textwrap
 from collections.abc import Iterable, Sequence
-from typing import Any, NoReturn, Optional
+from typing import NoReturn, Optional
 
+from tracetui.cli import help_text
+from tracetui.cli.arguments import Argument, Group
+from tracetui.cli.help_text import Entry
 from tracetui.cli.manual import PAGES, Page
 from tracetui.model.rule_fields import PROTOCOLS
 from tracetui.session.inert import inert
 
 HELP = "help"
 """The title of what only tells."""
-WIDTH = 80
-"""Columns of the help at most; narrower terminals get less."""
 _IPTABLES = {
     "--protocol": "-p", "--proto": "-p", "--source-port": "--sport", "--sports": "--sport",
     "--src": "-s", "--dst": "-d", "--destination": "-d", "--destination-port": "--dport",
@@ -43,62 +43,84 @@ _EXPECTED = re.compile(r"argument (\S+): expected .*argument")
 class Parser(argparse.ArgumentParser):
     """The options of one command; ``page`` tells of it.
 
-    What is parsed has the parser of the command that was typed as ``parser``.
+    What is parsed has the parser of the command that was typed as ``parser``. Of argparse only what
+    its documentation names is used: the rest changes from Python to Python.
     """
 
     def __init__(self, prog: str, operands: str = "", top: Optional[Parser] = None) -> None:
         """``operands`` stand behind the options in the line on usage."""
+        super().__init__(prog=prog, allow_abbrev=False, add_help=False)
         self.page: Page = PAGES[prog]
         self.top = top or self
         """The parser of the whole command line."""
-        super().__init__(
-            prog=prog,
-            usage=f"{prog} [OPTIONS]{' ' if operands else ''}{operands}",
-            description="\n\n".join([self.page.about, *self.page.more]),
-            epilog=_epilog(self.page),
-            formatter_class=_Formatter,
-            allow_abbrev=False,
-            add_help=False,
-        )
+        self.arguments: list[Argument] = []
+        self.commands: dict[str, Parser] = {}
+        """Those below this one, by the word that calls each."""
+        self._line = f"usage: {prog} [OPTIONS]{' ' if operands else ''}{operands}\n"
+        self._commands_title = self._commands_name = ""
+        self._groups: dict[str, Group] = {}
+        self._titles: list[str] = []
+        """In the order of the help."""
         self.set_defaults(parser=self)
-        self._commands: Any = None
-        self._titled: dict[str, argparse._ArgumentGroup] = {}
 
-    def group(self, title: str) -> argparse._ArgumentGroup:
+    def group(self, title: str) -> Group:
         """The options under one title."""
-        if title not in self._titled:
-            self._titled[title] = self.add_argument_group(title)
-        return self._titled[title]
+        if title not in self._groups:
+            self._titles.append(title)
+            self._groups[title] = Group(title, self.arguments, self.add_argument_group(title))
+        return self._groups[title]
 
     def add_help_flag(self) -> None:
         """Add -h, which is the last of the options."""
         self.group(HELP).add_argument("-h", "--help", action="help", help="show this and exit")
 
-    def add_commands(self, title: str, metavar: str) -> None:
-        """Have commands below this one."""
-        self._commands = self.add_subparsers(title=title, metavar=metavar, prog=self.prog)
+    def add_commands(self, title: str, name: str) -> None:
+        """Have commands below this one; ``name`` is what one of them is called."""
+        self._titles.append(title)
+        self._commands_title, self._commands_name = title, name
 
     def add_command(self, name: str, operands: str = "") -> Parser:
         """A command below this one, told of by its page."""
-        page = PAGES[f"{self.prog} {name}"]
-        made: Parser = self._commands.add_parser(
-            name, help=page.summary, operands=operands, top=self.top
-        )
-        return made
+        self.commands[name] = Parser(f"{self.prog} {name}", operands, self.top)
+        return self.commands[name]
 
     def flags(self) -> list[str]:
         """Every option as it is typed."""
-        return list(self._option_string_actions)
+        return [flag for one in self.arguments for flag in one.flags]
+
+    def format_usage(self) -> str:
+        """The line on usage."""
+        return self._line
+
+    def format_help(self) -> str:
+        """The help, as wide as the terminal but no wider than help_text.WIDTH."""
+        lists = {title: list(self._entries(title)) for title in self._titles}
+        paragraphs = [self.page.about, *self.page.more]
+        return help_text.written(self._line, paragraphs, lists, _epilog(self.page))
+
+    def _entries(self, title: str) -> Iterable[Entry]:
+        if title == self._commands_title:
+            for name, one in self.commands.items():
+                yield Entry(name, one.page.summary, 4)
+        for argument in self.arguments:
+            if argument.title == title:
+                value = argument.metavar if argument.takes_value else ""
+                typed = " ".join(filter(None, [", ".join(argument.flags), value]))
+                yield Entry(typed, argument.action.help or "")
 
     def parse_known_args(  # type: ignore[override]
         self, args: Optional[Sequence[str]] = None, namespace: Optional[argparse.Namespace] = None
     ) -> tuple[argparse.Namespace, list[str]]:
         """Parse; what is not known ends it, in the words of the command that it was typed for."""
         words = sys.argv[1:] if args is None else list(args)
-        self._look_at_options(words)
-        found, unknown = super().parse_known_args(words, namespace)
+        own = self._look_at_options(words)
+        found, unknown = super().parse_known_args(words[:own], namespace)
         if unknown:
             self.error(f"{unknown[0]!r} is not expected here{self._about_rules()}")
+        if own < len(words):
+            below = self._command(words[own]).parse_args(words[own + 1 :])
+            for name, value in vars(below).items():
+                setattr(found, name, value)
         return found, []
 
     def error(self, message: str) -> NoReturn:
@@ -107,44 +129,58 @@ class Parser(argparse.ArgumentParser):
         lines = [f"{self.prog}: {first}; see {self.prog} --help", *shown]
         self.exit(2, "".join(f"{inert(line)}\n" for line in lines))
 
-    def _check_value(self, action: argparse.Action, value: Any) -> None:
-        if action.choices is None or value in action.choices:
-            return
-        known = list(action.choices)
-        choice = f" (one of {', '.join(known)})"
-        if isinstance(action, argparse._SubParsersAction):
-            hint = _meant(str(value), known) or choice
-            # Of a name that is too long, Path would raise.
-            if self.top is self and os.path.isfile(value):  # noqa: PTH113
-                hint = f" (did you mean {self.prog} replay {value}?)"
-            elif value in _PCAP and self._about_rules():
-                hint = self._about_rules()
-            self.error(f"no {str(action.metavar).lower()} {value!r}{hint}")
-        self.error(f"{'/'.join(action.option_strings) or action.metavar}: not {value!r}{choice}")
+    def _command(self, name: str) -> Parser:
+        """The command of that name below this one; ends with 2 where there is none."""
+        if name not in self.commands:
+            self.error(f"no {self._commands_name.lower()} {name!r}{self._about_name(name)}")
+        return self.commands[name]
 
-    def _look_at_options(self, words: Sequence[str]) -> None:
-        """Complain of an option that is none, before its value is taken for something else."""
+    def _about_name(self, name: str) -> str:
+        """What was probably meant by a command that is none."""
+        known = list(self.commands)
+        hint = _meant(name, known) or f" (one of {', '.join(known)})"
+        # Of a name that is too long, Path would raise.
+        if self.top is self and os.path.isfile(name):  # noqa: PTH113
+            hint = f" (did you mean {self.prog} replay {name}?)"
+        elif name in _PCAP and self._about_rules():
+            hint = self._about_rules()
+        return hint
+
+    def _look_at_options(self, words: Sequence[str]) -> int:
+        """Complain of an option that is none, before its value is taken for something else.
+
+        Returns how many of the words are this command's own: the next calls one below it.
+        """
         is_value = False
-        for word in words:
-            if is_value or word == "-":
+        for at, word in enumerate(words):
+            if is_value:
                 is_value = False
                 continue
-            if word == "--" or (not word.startswith("-") and self._subparsers is not None):
-                return
-            if not word.startswith("-"):
+            if word == "--":
+                break
+            if word == "-" or not word.startswith("-"):
+                if self.commands:
+                    return at
                 continue
-            flag = word.partition("=")[0]
-            known = self._option_string_actions.get(flag)
-            if known is None and (flag[:2] == "--" or flag[:2] not in self._option_string_actions):
-                self.error(self._unknown(flag))
-            is_value = known is not None and known.nargs is None and "=" not in word
+            is_value = self._is_followed(word)
+        return len(words)
+
+    def _is_followed(self, word: str) -> bool:
+        """Whether the value of an option is the next word; ends with 2 for an unknown option."""
+        flag = word.partition("=")[0]
+        known = self._argument(flag)
+        if known is None and (flag[:2] == "--" or self._argument(flag[:2]) is None):
+            self.error(self._unknown(flag))
+        return known is not None and known.takes_value and "=" not in word
+
+    def _argument(self, flag: str) -> Optional[Argument]:
+        return next((one for one in self.arguments if flag in one.flags), None)
 
     def _plainer(self, message: str) -> str:
         expected = _EXPECTED.fullmatch(message)
         if expected:
-            action = self._option_string_actions.get(expected[1].split("/")[0])
-            value = action.metavar if action else None
-            return f"{expected[1]} needs a value{f': {value}' if value else ''}"
+            argument = self._argument(expected[1].split("/")[0])
+            return f"{expected[1]} needs a value{f': {argument.metavar}' if argument else ''}"
         for theirs, ours in _PLAINER:
             if theirs.fullmatch(message):
                 return theirs.sub(ours, message)
@@ -163,32 +199,8 @@ class Parser(argparse.ArgumentParser):
     def all(self) -> Iterable[Parser]:
         """The parser itself and those of the commands below it."""
         yield self
-        for action in self._actions:
-            if isinstance(action, argparse._SubParsersAction):
-                for one in action.choices.values():
-                    yield from one.all()
-
-
-class _Formatter(argparse.HelpFormatter):
-    """Wraps a paragraph of one line, and leaves one of several as it is."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=26)
-        self._width = min(self._width, WIDTH - 2)
-
-    def _format_action(self, action: argparse.Action) -> str:
-        if isinstance(action, argparse._SubParsersAction):
-            return "".join(map(self._format_action, self._iter_indented_subactions(action)))
-        return super()._format_action(action)
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return "\n\n".join(
-            part if "\n" in part else textwrap.fill(part, width, break_on_hyphens=False)
-            for part in text.split("\n\n")
-        )
-
-    def _split_lines(self, text: str, width: int) -> list[str]:
-        return textwrap.wrap(text, width, break_on_hyphens=False)
+        for one in self.commands.values():
+            yield from one.all()
 
 
 def _epilog(page: Page) -> str:
