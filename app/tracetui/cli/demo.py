@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from contextlib import ExitStack
+from typing import BinaryIO
 
 from tracetui.cli import late, terminal_keeper, tracing
 from tracetui.cli.terminal import can_draw, say, take_terminal
@@ -31,13 +32,14 @@ def run(options: argparse.Namespace) -> int:
     if not can_draw():
         return _print_recording()
     take_terminal("`tracetui demo | less` prints a recording")
-    with terminal_keeper.kept(), ExitStack() as stack:
+    # When the recording is needed, root may have been given up, and only root be able to read it.
+    with terminal_keeper.kept(), recording.open_recording() as file, ExitStack() as stack:
         session: Session
         try:
             session = _live(options, stack)
         except Failure as error:
             stack.close()
-            session = _recorded(str(error), stack)
+            session = _recorded(str(error), file)
         from tracetui.cli.screen import show
 
         return show(session)
@@ -78,7 +80,6 @@ def _print_recording() -> int:
     return 0
 
 
-def _recorded(why: str, stack: ExitStack) -> ReplaySession:
+def _recorded(why: str, file: BinaryIO) -> ReplaySession:
     """A recording of the lab, which says that it is one."""
-    file = stack.enter_context(recording.open_recording())
     return ReplaySession([("a recording of the lab", file)], why_not=f"this is a recording; {why}")

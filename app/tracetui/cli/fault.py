@@ -23,11 +23,13 @@ def report(error: BaseException) -> str:
     Only the last report is kept, so that they can't fill a disk.
     """
     what = f"a fault of tracetui's own: {_last_line(error)}"
+    # Only root may be able to read the sources, and what Python imports to write them down.
+    text = _text(error)
     try:
         # Under sudo the directory may be the user's, and root touches nothing there.
         with privileges.acting_as_invoker():
             path = _file()
-            home.write(path, _text(error))
+            home.write(path, text)
     except (OSError, RuntimeError, TracetuiError) as why:
         reason = why.strerror if isinstance(why, OSError) else why
         return f"{what}; no report could be written ({reason})"

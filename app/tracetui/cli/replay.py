@@ -12,7 +12,6 @@ from typing import BinaryIO
 from tracetui.cli import late, terminal_keeper
 from tracetui.cli.terminal import can_draw, say, take_terminal
 from tracetui.errors import Failure
-from tracetui.kernel import privileges
 from tracetui.model.explanation import PacketExplanation
 from tracetui.model.packet import Packet
 from tracetui.model.view_filter import ViewFilter
@@ -37,8 +36,9 @@ def run(options: argparse.Namespace) -> int:
         files = [(name, stack.enter_context(_open(name))) for name in options.files]
         rulesets = _rulesets(options.ruleset)
         # What is read may be readable by root only; what it says need not be looked at by root.
-        (late.load_screen if wanted == "tui" else late.load)()
-        privileges.drop_to_invoker()
+        if wanted == "tui":
+            late.load_screen()
+        late.give_up_root()
         store = PacketStore() if wanted == "tui" else PacketStore(KEPT_HOPS)
         session = ReplaySession(
             files, store, rulesets=rulesets, follow=options.follow, speed=options.speed

@@ -68,7 +68,7 @@ def start(
     options: argparse.Namespace,
     keep_readings: bool = False,
     called: Optional[str] = None,
-    meanwhile: Callable[[], None] = late.load,
+    meanwhile: Optional[Callable[[], None]] = None,
 ) -> LiveSession:
     """A session as --netns, --source and --guard ask for, its node looked at; raises Failure.
 
@@ -89,8 +89,9 @@ def start(
         program=installed_collector() if through else (),
     )
     try:
-        meanwhile()
-        privileges.drop_to_invoker()
+        if meanwhile is not None:
+            meanwhile()
+        late.give_up_root()
         wait_until_ready(session, may_ask=bool(through))
     except KeyboardInterrupt:
         session.abandon()
