@@ -26,9 +26,14 @@ class Terminal(terminal.Terminal):
         super().__init__(*argv, mark=mark, env=colours, size=(columns, rows), before=before)
 
     def press(self, keys: str, seconds: float = 0.4) -> None:
-        """Type, and give the program time to answer."""
+        """Type when the picture is whole, and give the program time to answer.
+
+        On a busy machine a key that comes before finds nothing that it could change.
+        """
+        self.settle()
         self.type(keys)
         time.sleep(seconds)
+        self.settle()
 
     def end(self) -> bytes:
         """Wait until the program ended; everything it wrote."""

@@ -20,8 +20,16 @@ COMMANDS = ("replay", "record", "rules", "flush", "modules", "doctor", "demo", "
 PLAIN = {
     "bash": ["bash", "--norc", "--noprofile"],
     "zsh": ["zsh", "-f"],
-    "fish": ["fish", "--no-config"],
+    "fish": ["fish"],
 }
+if (
+    shutil.which("fish")
+    and not subprocess.run(
+        ["fish", "--no-config", "-c", ""], check=False, stderr=subprocess.DEVNULL
+    ).returncode
+):
+    # Before fish 3.5 there is no such option.
+    PLAIN["fish"].append("--no-config")
 BEFORE = {
     "bash": "PS1='$ '\nbind 'set enable-bracketed-paste off'\n",
     "zsh": "autoload -U compinit\ncompinit -u -D\nPS1='%% '\n",

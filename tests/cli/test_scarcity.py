@@ -13,6 +13,7 @@ import sys
 import pytest
 from tests.recorded import RECORDINGS
 from tests.safety.users import as_user
+from tests.terminal import Terminal
 
 SEED = str(RECORDINGS / "seed-eks-forward.log")
 COMMANDS = [
@@ -106,24 +107,43 @@ def test_a_user_who_may_start_no_process(argv, tmp_path_factory):
         assert done.stderr.count("\n") == 1
 
 
+READ_ONLY = (
+    "unshare", "-m", "sh", "-ec",
+    "for d in /tmp /var/tmp /dev/shm; do mount -t tmpfs -o size=4k tmpfs $d; "
+    "mount -o remount,ro $d; done; mount -o remount,bind,ro /; cd /proc; "
+    'exec "$@"',
+    "sh", "env", "-u", "XDG_CONFIG_HOME", "-u", "XDG_STATE_HOME", "HOME=/nowhere",
+    "TMPDIR=/nowhere",
+)  # fmt: skip
+"""In front of a command: nothing can be written, and there is no temporary directory."""
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("what", ["replay", "trace"])
+def test_a_screen_on_a_read_only_root_without_a_temporary_directory(namespace, what):
+    words = ("replay", SEED) if what == "replay" else ("--netns", namespace.name)
+    with Terminal(*words, before=READ_ONLY) as terminal:
+        terminal.wait_for("TRACE rules")
+        terminal.press(">")
+        terminal.type("q")
+        written = terminal.end().decode()
+    assert "Traceback" not in written
+    assert "the settings are not kept" in written
+    assert terminal.process.returncode == 0
+
+
 @pytest.mark.kernel
 def test_a_read_only_root_without_a_temporary_directory(namespace):
     """The nft backend needs no file at all."""
-    script = (
-        "for d in /tmp /var/tmp /dev/shm; do mount -t tmpfs -o size=4k tmpfs $d; "
-        "mount -o remount,ro $d; done; mount -o remount,bind,ro /; cd /proc; "
-        'exec "$@"'
-    )
-    before = ["unshare", "-m", "sh", "-ec", script, "sh", "env", "HOME=/nowhere", "TMPDIR=/nowhere"]
     done = subprocess.run(
-        [*before, sys.executable, *recorder(namespace)],
+        [*READ_ONLY, sys.executable, *recorder(namespace)],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "added nft IPv4 OUTPUT" in done.stderr
     assert namespace.trace_rules() == []
     written = subprocess.run(
-        [*before, sys.executable, *recorder(namespace), "-w", "/proc/../trace.ndjson"],
+        [*READ_ONLY, sys.executable, *recorder(namespace), "-w", "/proc/../trace.ndjson"],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert written.returncode == 1

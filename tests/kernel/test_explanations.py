@@ -351,7 +351,7 @@ def test_a_dormant_table_stops_nobody():
     with Lab(Ruleset("nft", SERVER)) as lab, Traffic(lab) as traffic:
         on_node(lab, "nft", "add table ip dorm { flags dormant; }")
         chain = "{ type filter hook postrouting priority 5; policy drop; }"
-        on_node(lab, "nft", f"add chain ip dorm out {chain}")
+        on_node(lab, "nft", f"add chain ip dorm last {chain}")
         with traced(lab, "nft", iif="eth0") as session:
             assert traffic.ask("web") == "answered"
             _, explanation = explained(session, is_syn_to(80))

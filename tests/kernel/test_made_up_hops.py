@@ -118,9 +118,9 @@ def test_what_trace_can_have_sent_is_not_told_from_it_by_the_record(
 
 def test_a_rule_of_nft_that_logs_is_marked_alike(namespace, receiver):
     namespace.run("nft", "add table inet shop")
-    namespace.run("nft", "add chain inet shop out { type filter hook output priority 0; }")
+    namespace.run("nft", "add chain inet shop sent { type filter hook output priority 0; }")
     said = 'log prefix "TRACE: raw:PREROUTING:policy:2 " group 0'
-    namespace.run("nft", f"add rule inet shop out {said}")
+    namespace.run("nft", f"add rule inet shop sent {said}")
     namespace.ping()
     assert set(sources(receiver)) == {FORGED}
 
