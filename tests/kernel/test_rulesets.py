@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import select
 import subprocess
 import threading
@@ -94,6 +95,25 @@ def test_an_nft_ruleset_is_read_whole_only_when_it_changed(namespace):
     assert not read(True).same
     reader.forget()
     assert read(False) is None
+    reader.close()
+
+
+def test_a_reading_during_which_a_rule_was_added_says_that_it_left_something_out(namespace):
+    namespace.run("iptables-nft", "-A", "INPUT", "-p", "icmp", "-j", "DROP")
+    commands = Xtables()
+    save, added = commands.save, []
+
+    def save_and_add(backend, family):
+        if not added:
+            added.append(namespace.run("iptables-nft", "-A", "INPUT", "-p", "udp", "-j", "DROP"))
+        return save(backend, family)
+
+    commands.save = save_and_add  # type: ignore[method-assign]
+    reader = NftReader(commands)
+    first, second = (inside(namespace, lambda: reader.read(True)) for _ in range(2))
+    places = [json.loads(outcome.parts[-1][1]) for outcome in (first, second)]
+    assert [one.get("settled", True) for one in places] == [False, True]
+    assert [chain[2] for chain in places[1]["chains"]] == ["INPUT"]
     reader.close()
 
 

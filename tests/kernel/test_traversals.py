@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import subprocess
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from tracetui.lab.network import CLIENT, SERVER, Lab
 from tracetui.model.packet import Packet
+from tracetui.model.rule import TraceRule
 from tracetui.session.live import LiveSession
 
 from .queue_program import Repeater
-from .tracing import explained, traced
+from .tracing import explained, traced, wait_for
 
 pytestmark = pytest.mark.kernel
 PORT = 4242
@@ -41,9 +44,6 @@ def run(namespace: str, *argv: str, text: str = "") -> None:
 
 
 def nft(lab: Lab, rules: str) -> None:
-    if "table" in rules:
-        # A chain that the TRACE rule made would be none of all readings around a packet.
-        iptables(lab, "nft", "-t raw -A PREROUTING -p sctp")
     run(lab.node, "nft", "-f", "-", text=rules)
 
 
@@ -171,6 +171,22 @@ def test_what_leaves_through_a_netdev_egress_chain_is_accepted(lab):
         packet, explanation = the_packet(session, SERVER[4])
         native = [chain for chain in chains(packet) if chain != "PREROUTING"]
         assert native == ["g1", "d0", "d1", "d2", "d4", "g2"]
+        assert (explanation.verdict, explanation.why) == ("accept", "")
+
+
+def test_a_packet_that_comes_right_after_the_trace_rule_brought_its_chain_is_accepted(lab):
+    """The reading before it had no such chain, and the one behind it has."""
+    nft(lab, NETDEV)
+    session = LiveSession(lab.node, threshold=50_000)
+    with contextlib.closing(session):
+        wait_for(session, lambda: session.is_ready)
+        wait_for(session, lambda: session.rulesets.histories["nft"].latest)
+        rule = TraceRule(chain="PREROUTING", proto="udp", dport="9", family=4)
+        session.add_rule(rule._replace(expires=int(time.time()) + 120), "nft")
+        wait_for(session, lambda: session.rules)
+        send(lab, SERVER[4])
+        packet, explanation = the_packet(session, SERVER[4])
+        assert "PREROUTING" in chains(packet)
         assert (explanation.verdict, explanation.why) == ("accept", "")
 
 

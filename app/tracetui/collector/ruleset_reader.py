@@ -244,4 +244,7 @@ def _common(one: Places, other: Places) -> Places:
 
 def _to_json(places: Places) -> str:
     """The tables and chains, each as the list of its fields."""
-    return json.dumps({"tables": places.tables, "chains": places.chains}, separators=(",", ":"))
+    value: dict[str, Any] = {"tables": places.tables, "chains": places.chains}
+    if not places.is_whole:
+        value["settled"] = False
+    return json.dumps(value, separators=(",", ":"))

@@ -31,6 +31,8 @@ class Base(NamedTuple):
     backend: str
     key: ChainKey
     chain: Chain
+    is_sure: bool = True
+    """Whether it was there when the packet came; else only a reading before or behind found it."""
 
     @property
     def name(self) -> str:
@@ -63,6 +65,10 @@ def base_chains(packet: Packet, histories: Mapping[str, RulesetHistory]) -> Opti
         if bases is None or is_unlisted or (not bases and was_seen and history.is_blind(window)):
             return None
         found += [Base(backend, key, chain) for key, chain in bases]
+        for key, chain in history.passing_base_chains(window, families):
+            one = Base(backend, key, chain)
+            # A hop in it proves it.
+            found.append(one._replace(is_sure=_is_seen(packet, one)))
     return [one for one in found if one.key.family in families]
 
 

@@ -113,6 +113,10 @@ class _Spans(Generic[Value]):
         span = next((one for one in reversed(self._spans) if one.first <= number), None)
         return span if span is not None and (span.last or number) >= number else None
 
+    def values(self) -> list[Value]:
+        """Everything that is remembered, the oldest first."""
+        return [one.value for one in self._spans]
+
     def forget(self, span: _Span[Value]) -> Optional[Value]:
         """Forget what was found first; what was found there next, None for nothing so far."""
         self._spans.remove(span)
@@ -170,6 +174,8 @@ class RulesetHistory:
         self._gone: deque[tuple[ChainKey, _Span[Chain]]] = deque()
         self._gone_rules = 0
         self._weak: list[int] = []
+        self._unsettled: set[int] = set()
+        """The readings during which the ruleset changed, so that they left something out."""
         self._forgotten = 0
         """The last reading of those that found a chain which is forgotten now."""
         self._logged = LoggedPlaces()
@@ -196,7 +202,9 @@ class RulesetHistory:
 
     def is_blind(self, window: Optional[Window]) -> bool:
         """Whether the readings around a hop found no base chain at all."""
-        return not self._has_fixed_only and self.latest > 0 and self.base_chains(window) == []
+        if self._has_fixed_only or not self.latest or self.base_chains(window) != []:
+            return False
+        return not self.passing_base_chains(window)
 
     @property
     def _has_fixed_only(self) -> bool:
@@ -234,7 +242,11 @@ class RulesetHistory:
         if reading.ruleset is not None:
             self._has_more = reading.has_more
             self._untold.clear()
+            if not reading.ruleset.is_settled:
+                self._unsettled.add(number)
             yield from self._take_ruleset(number, reading.ruleset)
+        elif number - 1 in self._unsettled:
+            self._unsettled.add(number)
         self.latest = number
 
     def begin_anew(self, number: int) -> None:
@@ -326,32 +338,60 @@ class RulesetHistory:
     def base_chains(
         self, window: Optional[Window], families: Optional[Collection[str]] = None
     ) -> Optional[list[tuple[ChainKey, Chain]]]:
-        """Every base chain that was there, of all families or of some.
+        """Every base chain that was there all the time, of all families or of some.
 
-        None where that is not known for sure.
+        None where no reading tells.
         """
         if window is None or self._has_fixed_only:
             if self._fixed is None:
                 return None
             return [(key, chain) for key, chain in self._fixed.chains.items() if chain.is_base]
-        found = []
         if not window[0] or window[1] > self.latest:
             return None
-        for key in self._base:
-            if families is not None and key.family not in families:
-                continue
-            one, other = (self._span(self._chains.get(key), number) for number in window)
-            if not isinstance(one, str):
-                found.append((key, one.value))
-            if isinstance(one, str) != isinstance(other, str):
-                return None
+        return [
+            (key, before)
+            for key, before, after in self._bases_around(window, families)
+            if before is not None and after is not None and before[2:] == after[2:]
+        ]
+
+    def passing_base_chains(
+        self, window: Optional[Window], families: Optional[Collection[str]] = None
+    ) -> list[tuple[ChainKey, Chain]]:
+        """Every base chain that may have been there or not: one reading around a hop found it.
+
+        Where a ruleset changed while it was read, a reading leaves out what changed, and every
+        chain that was ever there may be.
+        """
+        if window is None or self._has_fixed_only:
+            return []
+        is_unsettled = not self._unsettled.isdisjoint(window)
+        found = []
+        for key, before, after in self._bases_around(window, families):
+            if before is not None and after is not None:
+                here = [] if before[2:] == after[2:] else [before, after]
+            else:
+                here = [one for one in (before, after) if one is not None]
+            if not here and is_unsettled:
+                here = self._chains[key].values() if key in self._chains else []
+            found += [(key, chain) for chain in here if chain.is_base]
         return found
+
+    def _bases_around(
+        self, window: Window, families: Optional[Collection[str]]
+    ) -> Iterator[tuple[ChainKey, Optional[Chain], Optional[Chain]]]:
+        """What was ever a base chain, as the readings around a hop found it; None for not."""
+        for key in self._base:
+            if families is None or key.family in families:
+                spans = [self._span(self._chains.get(key), number) for number in window]
+                before, after = (None if isinstance(one, str) else one.value for one in spans)
+                yield key, before, after
 
     def forget_before(self, number: int) -> None:
         """Forget what only readings before that one found: no hop that met it is kept."""
         while self._gone and (self._gone[0][1].last or 0) < number:
             self._forget_oldest()
         del self._weak[: bisect_left(self._weak, number)]
+        self._unsettled = {one for one in self._unsettled if one >= number}
         for spans in self._instances.values():
             spans.forget_before(number)
         for reasons in self._unlisted.values():

@@ -72,7 +72,7 @@ TableKey = tuple[str, str]
 class Ruleset:
     """All chains of one backend at one moment."""
 
-    __slots__ = ("chains", "instances", "unread")
+    __slots__ = ("chains", "instances", "is_settled", "unread")
 
     def __init__(
         self,
@@ -85,6 +85,8 @@ class Ruleset:
         """Table handles of nf_tables, where known: a table made anew has another one."""
         self.unread: dict[TableKey, str] = {}
         """Why nothing could list the rules of a table; an empty name stands for all of a family."""
+        self.is_settled = True
+        """Whether nothing changed while it was read; what did is left out else."""
 
     def add(self, other: Ruleset) -> None:
         """Take in another part of the same ruleset; what both have is joined rule by rule.

@@ -8,6 +8,7 @@ from typing import Optional
 from tracetui.model import vanished
 from tracetui.model.base_chains import (
     AFTER_ROUTING,
+    Base,
     ahead,
     base_chains,
     hook_of_last,
@@ -53,9 +54,23 @@ class Verdicts:
     def _judged(
         self, packet: Packet, hops: tuple[HopExplanation, ...], is_refused: bool
     ) -> _Judgement:
-        """The judgement of a packet that no rule stopped."""
-        last = len(packet.hops) - 1
+        """The judgement of a packet that no rule stopped.
+
+        A chain that may have been there or not makes no difference, or the packet is unknown.
+        """
         bases = None if is_refused else base_chains(packet, self._histories)
+        found = self._by_bases(packet, hops, bases)
+        if bases is None or all(one.is_sure for one in bases):
+            return found
+        sure = [one for one in bases if one.is_sure]
+        is_the_same = found == self._by_bases(packet, hops, sure)
+        return found if is_the_same else self._by_bases(packet, hops, None)
+
+    def _by_bases(
+        self, packet: Packet, hops: tuple[HopExplanation, ...], bases: Optional[list[Base]]
+    ) -> _Judgement:
+        """The judgement where these base chains were there; None for not known ones."""
+        last = len(packet.hops) - 1
         base = None if bases is None else present(packet, bases)
         hook = hook_of_last(packet, hops, base)
         is_accepted = _outcome(hops[last]) == "accept"

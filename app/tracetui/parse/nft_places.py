@@ -20,6 +20,7 @@ def parse(text: str, ruleset: Ruleset) -> Iterator[None]:
         for family, name, handle, _ in value["tables"]:
             table = (json_text.text(family), json_text.text(name))
             ruleset.instances[table] = json_text.number(handle)
+        ruleset.is_settled = value.get("settled") is not False
         for chain in value["chains"]:
             yield
             _take_chain(chain, ruleset)

@@ -65,6 +65,7 @@ class Parts:
         iptables-nft-save lists built-in chains that do not exist.
         """
         ruleset = Ruleset(instances=self._places.instances)
+        ruleset.is_settled = self._places.is_settled
         save, native = self._save.chains, self._native.chains
         for key, chain in self._places.chains.items():
             yield
