@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.fuzz import damage, material
 from tests.fuzz.json_damage import json_texts
 
-from tracetui.session import report
+from tracetui.session import halves, report
 from tracetui.session.recording import RecordingWriter
 from tracetui.session.replay import ReplaySession
 from tracetui.session.store import PacketStore
@@ -74,7 +74,7 @@ def test_whatever_the_files_every_hop_is_kept_or_counted(texts, capacity):
     assert kept == session.status.hops or session.packets.evicted
     for notice in session.take_notices():
         # What a recording tells, and what begins as if it were packed.
-        assert notice.text.startswith(("the guard tripped", "file"))
+        assert notice.text.startswith(("the guard tripped", "file", halves.TRACED_BY_NFT))
     for packet in session.packets:
         for line in report.packet_text(packet, session.explain(packet)):
             assert line.isprintable()

@@ -115,7 +115,7 @@ def test_a_reading_out_of_turn_is_not_taken(number):
 def test_a_listing_that_was_brought_explains_what_has_no_readings():
     made = RulesetHistory("legacy")
     assert made.chain(KEY, None) == Found("unread", None)
-    made.fix(ruleset(A))
+    made.fix(Ruleset({KEY: A, ChainKey("ip", "nat", "MORE"): A}))
     assert made.chain(KEY, None) == Found("known", A)
     assert made.chain(ChainKey("ip", "nat", "OTHER"), None) == Found("changed", None)
 
@@ -150,7 +150,12 @@ def test_what_a_listing_does_not_have_was_not_read():
     made = RulesetHistory("legacy")
     made.fix(ruleset(A))
     assert made.chain(ChainKey("ip6", "nat", "SVC"), None).state == "unread"
+    # One chain alone is what `nft list chain` shows of a table.
+    assert made.chain(ChainKey("ip", "nat", "GONE"), None).state == "unread"
+    leads = chain("-A MORE -p tcp -j LEFT_OUT", "-A MORE -m comment --comment GONE")
+    made.fix(Ruleset({ChainKey("ip", "nat", "MORE"): leads}))
     assert made.chain(ChainKey("ip", "nat", "GONE"), None).state == "changed"
+    assert made.chain(ChainKey("ip", "nat", "LEFT_OUT"), None).state == "unread"
     assert made.rule(("ip", "nat"), 7, None).state == "unread"
 
 

@@ -47,7 +47,7 @@ table inet filter {
 	}
 }
 """
-NO_CHAIN = "table inet filter {\n\tchain output {\n\t}\n}\n"
+NO_CHAIN = "table inet filter {\n\tchain output {\n\t}\n\tchain forward {\n\t}\n}\n"
 
 
 @pytest.mark.parametrize("ruleset", [OTHER, NO_CHAIN])

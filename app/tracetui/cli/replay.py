@@ -59,10 +59,14 @@ def _rulesets(names: list[str]) -> Rulesets:
     for name in names:
         with _open(name) as file:
             text = _text(name, file)
-        if not rulesets.fix(text):
+        said = len(rulesets.unused)
+        is_one = rulesets.fix(text)
+        for why in rulesets.unused[said:]:
+            say(f"{name}: {why}")
+        if not is_one:
             raise Failure(
-                f"{name}: no ruleset; iptables-save, `nft -j list ruleset` and `nft -a list "
-                "ruleset` write one"
+                f"{name}: no ruleset; iptables-save, `iptables -S`, `iptables -L -v -n`, `nft -j "
+                "list ruleset` and `nft -a list ruleset` write one"
             )
     return rulesets
 

@@ -11,6 +11,7 @@ found is what the packet met, if nothing can have changed and changed back in be
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict, deque
 from collections.abc import Collection, Iterator
@@ -180,6 +181,8 @@ class RulesetHistory:
         """The last reading of those that found a chain which is forgotten now."""
         self._logged = LoggedPlaces()
         self._fixed: Optional[Ruleset] = None
+        self._absent: dict[ChainKey, bool] = {}
+        """Chains asked for that the user's listing lacks: whether it has all else of the table."""
         self._untold: set[_RuleKey] = set()
         """Rules that are there and have no text so far."""
         self._has_more = False
@@ -215,6 +218,7 @@ class RulesetHistory:
         if self._fixed is None:
             self._fixed = Ruleset()
         self._fixed.add(ruleset)
+        self._absent.clear()
         for key, chain in self._fixed.chains.items():
             self._logged.note(chain)
             for rule in chain.rules:
@@ -495,11 +499,22 @@ class RulesetHistory:
         chain = self._fixed.chains.get(key)
         if chain is not None:
             return Found(KNOWN, chain)
-        return Found(CHANGED if self._is_listed(key[:2]) else UNREAD)
+        return Found(CHANGED if self._is_whole_without(key) else UNREAD)
 
-    def _is_listed(self, table: TableKey) -> bool:
-        """Whether the user's listing has anything of a table."""
-        return self._fixed is not None and any(key[:2] == table for key in self._fixed.chains)
+    def _is_whole_without(self, key: ChainKey) -> bool:
+        """Whether the user's listing has all of a table that a chain is not in.
+
+        ``nft list chain`` shows one chain of it, and a cut listing leads to chains that it lacks.
+        """
+        if self._fixed is None:
+            return False
+        if key not in self._absent:
+            chains = [one for other, one in self._fixed.chains.items() if other[:2] == key[:2]]
+            called = re.compile(rf"(?:^-A .* -[jg]|(?:jump|goto)) {re.escape(key.name)}(?=[ ,]|$)")
+            self._absent[key] = len(chains) > 1 and not any(
+                called.search(rule.text or "") for one in chains for rule in one.rules
+            )
+        return self._absent[key]
 
     def _span(self, spans: Optional[_Spans[Value]], after: int) -> _Span[Value] | str:
         """What the reading before a hop found; a state if it found nothing."""

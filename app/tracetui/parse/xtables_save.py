@@ -55,24 +55,31 @@ def parts(text: str) -> Iterator[str]:
     yield from (text[one:other] for one, other in zip(cuts, cuts[1:]))
 
 
-def parse(lines: Iterable[str], family: str, ruleset: Ruleset) -> Iterator[None]:
+def parse(
+    lines: Iterable[str], family: str, ruleset: Ruleset, faults: Optional[list[str]] = None
+) -> Iterator[None]:
     """Read a listing of one family into ``ruleset``, a line a step, so that a caller can pause.
 
     A table is taken if it is whole: one line that can't be read may be a rule, and all numbers
-    behind it would be wrong.
+    behind it would be wrong. ``faults`` gets a sentence for each that is not.
     """
     table = _Table("")
+    faults = [] if faults is None else faults
     for line in saved_lines.whole_lines(lines):
         yield
         if line is None:
             continue
         if line.startswith("*"):
+            faults += table.faults(is_ended=False)
             table = _Table(line[1:].strip())
-        elif line.startswith("COMMIT") and not table.is_damaged:
-            for name, chain in table.chains():
+        elif line.startswith("COMMIT") and table.name:
+            faults += table.faults(is_ended=True)
+            for name, chain in table.chains() if not table.is_damaged else ():
                 ruleset.chains[ChainKey(family, table.name, name)] = chain
+            table = _Table("")
         else:
             table.take(line)
+    faults += table.faults(is_ended=False)
 
 
 class _Table:
@@ -80,7 +87,8 @@ class _Table:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.is_damaged = False
+        self.damage = ""
+        """The first line that can't be read."""
         self._policies: dict[str, str] = {}
         self._rules: dict[str, list[ListedRule]] = {}
 
@@ -89,16 +97,28 @@ class _Table:
         if line.startswith(":"):
             head = _CHAIN.match(line)
             if head is None:
-                self.is_damaged = True
+                self.damage = self.damage or line
             else:
                 self._policies[head[1]], self._rules[head[1]] = head[2], []
         elif line.startswith(("-A ", "[")):
             found = _RULE.match(line)
             if found is None or found[3] not in self._rules:
-                self.is_damaged = True
+                self.damage = self.damage or line
             else:
                 packets = None if found[1] is None else int(found[1])
                 self._rules[found[3]].append(ListedRule(found[2], None, packets))
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether a line of it can't be read."""
+        return bool(self.damage)
+
+    def faults(self, is_ended: bool) -> list[str]:
+        """Why it is not taken, in a sentence; nothing where it is, or where there is none."""
+        if not self.name or (is_ended and not self.damage):
+            return []
+        why = f"this line can't be read: {self.damage[:80]}" if self.damage else "it has no COMMIT"
+        return [f"table {self.name} is left out: {why}"]
 
     def chains(self) -> Iterator[tuple[str, Chain]]:
         """The chains by name, in the listing's order."""
@@ -112,7 +132,7 @@ class _Table:
 
 
 _SPECIFIED = re.compile(r"-P (\S+) (ACCEPT|DROP)(?: -c [0-9]{1,20} [0-9]{1,20})?$", re.ASCII)
-_BASES = {
+BASES = {
     frozenset(("PREROUTING", "OUTPUT")): "raw",
     frozenset(("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING")): "nat",
     frozenset(("PREROUTING", "OUTPUT", "POSTROUTING")): "nat",
@@ -122,17 +142,18 @@ _BASES = {
 """The table that has these built-in chains; nat had no INPUT before Linux 2.6.36."""
 
 
-def saved_form(text: str) -> Optional[str]:
+def saved_form(text: str, named: Optional[str] = None) -> Optional[str]:
     """What ``iptables -S`` prints, as iptables-save prints the same table; None for another text.
 
-    It does not say its table, which its built-in chains do: all of them have to be there.
+    It does not say its table, which its built-in chains do: all of them have to be there, unless
+    the table is ``named``.
     """
     lines = [line.strip() for line in text.split("\n") if line.strip()]
     if not lines or not lines[0].startswith("-P "):
         return None
     specified = [found for line in lines if (found := _SPECIFIED.match(line))]
     policies = {str(found[1]): str(found[2]) for found in specified}
-    table = _BASES.get(frozenset(policies))
+    table = named or BASES.get(frozenset(policies))
     if table is None:
         return None
     heads = [f":{name} {policy} [0:0]" for name, policy in policies.items()]

@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
-from typing import Any, Optional
+from typing import Any
 
 from tracetui.model import unnamed_chains
 from tracetui.model.ruleset import ListedRule, Ruleset
-from tracetui.parse import nft_json, nft_places, nft_text, xtables_save
+from tracetui.parse import nft_places, nft_text, xtables_save
 
 _FAMILIES = {4: "ip", 6: "ip6"}
 _UNLISTED = ListedRule(None)
-
-
-def read(text: str) -> Optional[list[tuple[str, Ruleset]]]:
-    """The rulesets of a listing that the user brought, each with its backend; None for no JSON.
-
-    What is no listing at all has no chains.
-    """
-    if text.lstrip().startswith("{"):
-        try:
-            return [("nft", nft_json.parse(text))]
-        except ValueError:
-            return None
-    if nft_text.is_listing(text):
-        return [("nft", nft_text.parse(text))]
-    return [_saved(part) for part in xtables_save.parts(xtables_save.saved_form(text) or text)]
 
 
 class Parts:
@@ -86,13 +71,3 @@ def _with_text(place: ListedRule, saved: ListedRule, native: ListedRule) -> List
     """A rule with its text by iptables-save, or by nft where iptables can't have made it."""
     text = native.text if place.is_native else saved.text or native.text
     return place._replace(text=text, block=native.block)
-
-
-def _saved(text: str) -> tuple[str, Ruleset]:
-    """One listing of iptables-save, and whose it is; one that does not say it is legacy's."""
-    origin = xtables_save.origin(text)
-    family, backend = origin or (xtables_save.guessed_family(text), "legacy")
-    ruleset = Ruleset()
-    for _ in xtables_save.parse(text.split("\n"), family, ruleset):
-        pass
-    return backend, ruleset

@@ -14,7 +14,7 @@ from tracetui.model.installed import InstalledRule
 from tracetui.model.packet import Packet
 from tracetui.model.rule import TraceRule
 from tracetui.model.run import runs
-from tracetui.session import recording
+from tracetui.session import halves, recording
 from tracetui.session.aftermath import Aftermath
 from tracetui.session.explanations import Explanations
 from tracetui.session.log_files import NOTHING, LogFiles
@@ -148,6 +148,7 @@ class ReplaySession:
         if self._files.ended:
             self.ended = True
             self.rulesets.end()
+            self._tell_missing()
         return is_more
 
     @property
@@ -285,6 +286,12 @@ class ReplaySession:
             lines = "1 line" if count == 1 else f"{count:,} lines"
             text = f"{self._files.name}: {lines} of TRACE not read: {why}"
             self._notices.append(Notice(time.time(), "warning", text))
+
+    def _tell_missing(self) -> None:
+        """Say that one backend's hops are not in what was read, where that is known."""
+        why = halves.missing(self.packets, self.rulesets.histories)
+        if why is not None:
+            self._notices.append(Notice(time.time(), "warning", why))
 
     def _note(self, number: int, why: str) -> None:
         if len(self._faults) < MOST_FAULTS:

@@ -31,6 +31,8 @@ class Rulesets:
         """Grows with everything learned."""
         self.skipped = 0
         """Texts that could not be read."""
+        self.unused: list[str] = []
+        """What could not be used of the listings that the user brought, a sentence each."""
         self._windows: dict[str, Window] = dict.fromkeys(BACKENDS, (0, 1))
         self._parts: dict[str, list[tuple[Mapping[str, Any], str]]] = {b: [] for b in BACKENDS}
         self._jobs: deque[Iterator[None]] = deque()
@@ -116,13 +118,14 @@ class Rulesets:
     def fix(self, text: str) -> bool:
         """Explain hops by a listing that the user brought; False if it is none that is known."""
         # No listing is read before the first picture, and what reads them takes a while to import.
-        from tracetui.session import listings
+        from tracetui.session import given_listings
 
-        found = listings.read(text)
-        if found is None:
+        given = given_listings.read(text)
+        if given is None:
             return False
+        self.unused += given.unused
         whole = {backend: Ruleset() for backend in BACKENDS}
-        for backend, ruleset in found:
+        for backend, ruleset in given.rulesets:
             whole[backend].add(ruleset)
         if not any(ruleset.chains for ruleset in whole.values()):
             return False
