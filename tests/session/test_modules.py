@@ -62,6 +62,24 @@ def test_a_name_that_is_not_loaded_is_a_failure_with_a_hint():
         report(TEXT, "nf_contrack", False)
 
 
+@pytest.mark.parametrize(
+    ("name", "files", "said"),
+    [
+        ("nosuch", {"on_disk": "kernel/x/xt_TRACE.ko:\n"}, "nosuch is not known: .* none of"),
+        ("nosuch", {}, "nosuch is not known: "),
+        ("xt-TRACE", {"on_disk": "kernel/x/xt_TRACE.ko.zst:\n"}, "not loaded; `modprobe xt-TRACE`"),
+        ("loop", {"built_in": "kernel/drivers/loop.ko\n"}, "loop is built into this kernel"),
+    ],
+)
+@pytest.mark.parametrize("listing", [TEXT, None])
+def test_an_unknown_module_is_told_to_be_unknown_by_its_name(listing, name, files, said):
+    texts = Texts(listing)
+    for which, text in files.items():
+        setattr(texts, which, lambda text=text: text)
+    with pytest.raises(Failure, match=said):
+        modules.report(ModuleReader(texts), name, "name", False)
+
+
 def test_a_kernel_without_modules_says_so():
     assert "no loadable modules" in report(None, None, False)
     value = json.loads(report(None, None, True))

@@ -9,6 +9,8 @@ from tracetui.model.modules import Module
 
 _STATES = ("Live", "Loading", "Unloading")
 _TAINT = re.compile(r"\(([A-Z+-]+)\)")
+_REMOVED = "-1"
+"""The references of a module that is being removed (kernel/module/main.c, module_refcount)."""
 _DIGITS = 20
 """Of the largest 64-bit number."""
 _NAME = re.compile(r"[\w.-]+")
@@ -41,7 +43,7 @@ def _module(line: str) -> Optional[Module]:
     words = line.split()
     if len(words) < 3 or not _NAME.fullmatch(words[0]) or not _is_number(words[1]):
         return None
-    if words[2] != "-" and not _is_number(words[2]):
+    if words[2] not in ("-", _REMOVED) and not _is_number(words[2]):
         return None
     users, state, rest = _users(words[3:])
     taint = _TAINT.fullmatch(rest[-1]) if rest else None

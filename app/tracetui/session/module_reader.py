@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, Optional, Protocol
 
 from tracetui.model.modules import BUILT_IN, Module, ModuleFacts, ModuleTree
-from tracetui.model.needs import Evidence, Need, needs
+from tracetui.model.needs import MISSING, ON_DISK, UNKNOWN, Evidence, Need, needs
 from tracetui.parse import module_texts, proc_modules
 
 
@@ -106,6 +106,15 @@ class ModuleReader:
         """What sysfs and modinfo(8) tell of a module; takes a moment."""
         told = self._source.details(module.name)
         return module_texts.facts(told.modinfo, told.sysfs, told.parameters)
+
+    def state_of_name(self, name: str) -> str:
+        """BUILT_IN, ON_DISK, MISSING or UNKNOWN, of a module that is not listed."""
+        fixed, name = self._read_fixed(), name.replace("-", "_")
+        if name in (fixed.built_in or ()):
+            return BUILT_IN
+        if fixed.on_disk is None:
+            return UNKNOWN
+        return ON_DISK if name in fixed.on_disk else MISSING
 
     def _read_fixed(self) -> Evidence:
         if self._fixed is None:

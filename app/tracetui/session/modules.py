@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Optional
 
 from tracetui.errors import Failure
-from tracetui.model.modules import Module, ModuleFacts, ModuleTree
+from tracetui.model.modules import BUILT_IN, Module, ModuleFacts, ModuleTree
 from tracetui.model.needs import LOADED, MISSING, ON_DISK, UNKNOWN, Need
 from tracetui.session.inert import inert, inert_json
 from tracetui.session.module_reader import Listing, ModuleReader
@@ -25,7 +25,7 @@ def report(reader: ModuleReader, name: Optional[str], order: str, as_json: bool)
     """What ``tracetui modules`` prints; raises TracetuiError, also for a wrong name."""
     listing = reader.read()
     tree = listing.tree
-    chosen = tree.sorted_by(order) if name is None else [_named(listing, name)]
+    chosen = tree.sorted_by(order) if name is None else [_named(reader, listing, name)]
     facts = None if name is None else reader.facts(chosen[0])
     if as_json:
         return inert_json(json.dumps(_json(listing, chosen, facts)))
@@ -115,17 +115,24 @@ def need_state(need: Need) -> str:
     return texts.get(need.state, lambda: need.state)()
 
 
-def _named(listing: Listing, name: str) -> Module:
+def _named(reader: ModuleReader, listing: Listing, name: str) -> Module:
     module = listing.tree.find(name)
     if module is not None:
         return module
-    if not listing.is_loadable:
-        raise Failure(NO_MODULES)
+    state = reader.state_of_name(name)
+    if state == BUILT_IN:
+        raise Failure(f"{name} is built into this kernel, which tells nothing more of it")
+    if state == ON_DISK:
+        raise Failure(f"{name} is not loaded; `modprobe {name}` loads it")
     from difflib import get_close_matches
 
     close = get_close_matches(name, [one.name for one in listing.tree.modules])
     hint = f"did you mean {', '.join(close)}?" if close else "built-in ones are not always listed"
-    raise Failure(f"no module {name} is loaded; {hint}")
+    if state == MISSING:
+        hint = hint if close else "its name is in none of this kernel's files"
+    elif not listing.is_loadable:
+        hint = f"{hint}. {NO_MODULES}"
+    raise Failure(f"{name} is not known: no module of that name is loaded; {hint}")
 
 
 def _lines(tree: ModuleTree, module: Module) -> Iterator[str]:
