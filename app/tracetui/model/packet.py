@@ -246,9 +246,14 @@ class Packet:
     @property
     def time(self) -> Optional[float]:
         """Seconds since the epoch at the first hop; None if not known."""
-        here = self._growing
-        time = self.hops[0].time if here is None else here.oldest
+        time = self.stamped
         return time if time is not None and SINCE_EPOCH <= time < YEAR_10000 else None
+
+    @property
+    def stamped(self) -> Optional[float]:
+        """The time of the first hop as its source had it (``model.moments``); None for none."""
+        here = self._growing
+        return self.hops[0].time if here is None else here.oldest
 
     def hook_of(self, index: int) -> Optional[str]:
         """The hook of a hop, also of one in a user chain; None where it is not known."""

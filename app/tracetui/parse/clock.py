@@ -7,6 +7,7 @@ from collections import OrderedDict
 from typing import Optional
 
 from tracetui.model.hop import SINCE_EPOCH
+from tracetui.model.moments import OF_A_YEAR, OF_NO_START
 from tracetui.parse import stamps
 
 _DMESG = re.compile(r"\[ {0,11}(\d{1,12}\.\d{6})\] ", re.ASCII)
@@ -23,12 +24,13 @@ class Clock:
 
     The kernel's own stamp tells distances best, that of a logger the date: where a line has both,
     the time is the kernel's, laid beside the wall clock once. Without a date, a time below
-    ``SINCE_EPOCH`` keeps the distances, and the date is not known.
+    ``SINCE_EPOCH`` keeps the distances, and the date is not known (``model.moments``).
     """
 
     def __init__(self) -> None:
         self._offsets: OrderedDict[str, float] = OrderedDict()
         self._running: Optional[float] = None
+        self._start = OF_NO_START
         self._minute: tuple[float, float] = (0.0, 0.0)
 
     def time_of(self, prefix: str) -> Optional[float]:
@@ -41,7 +43,9 @@ class Clock:
             return self._relative(found)
         if found.uptime is not None:
             return self.beside(found.wall, found.uptime, found.host)
-        return found.in_year if found.wall is None else found.wall
+        if found.wall is None and found.in_year is not None:
+            return OF_A_YEAR + found.in_year
+        return found.wall
 
     def pass_by(self, line: str) -> None:
         """Note the stamp of a line that holds no hop: the next one may count from it."""
@@ -63,11 +67,12 @@ class Clock:
         """``dmesg --reltime`` tells the minute where that changes, and else what passed since."""
         if found.minute is None:
             self._running = (self._running or 0.0) + (found.gap or 0.0)
-        elif self._running is None or found.minute < self._minute[0]:
+        elif self._start == OF_NO_START or self._running is None or found.minute < self._minute[0]:
+            self._start = OF_A_YEAR
             self._running, self._minute = found.minute, (found.minute, found.minute)
         else:
             # Within its minute each can be anywhere: no more passed for certain than this.
             minute, then = self._minute
             self._running = max(self._running, then + found.minute - minute - 60)
             self._minute = (found.minute, self._running)
-        return self._running
+        return self._start + self._running

@@ -86,7 +86,7 @@ class LineReader:
         self._is_calm = False
         self.lines += 1
         out: list[Hop] = []
-        text = wrapper.bare(line)
+        text = wrapper.as_typed(wrapper.bare(line))
         if self._structured.holds(text) and self._take_structured(text, out):
             return out
         if text and not text.isspace():

@@ -17,6 +17,8 @@ _DICTIONARY = re.compile(r" [A-Z][A-Z0-9_]{0,63}=\S{0,256}$", re.ASCII)
 _OF_DICTIONARY = re.compile(r" (?:SUBSYSTEM|DEVICE)=", re.ASCII)
 """The keys that the kernel puts into it (drivers/base/core.c, set_dev_info)."""
 _BLANKS = str.maketrans(dict.fromkeys("\t\xa0\u202f\u2007\u3000", " "))
+_QUOTES = str.maketrans(dict.fromkeys("\u201c\u201d\u201e\u201f\xab\xbb\u2033", '"'))
+_DASH = re.compile(r"(?<!\S)(?:\u2013|\u2014|\u2011|\u2212){1,2}([A-Za-z0-9]+)(?=[\s=]|-[a-z]|$)")
 _LEVELS = "emerg|alert|crit|err|warn|notice|info|debug|panic|error|warning"
 _FACILITIES = "kern|user|mail|daemon|auth|authpriv|syslog|lpr|news|uucp|cron|ftp|local[0-7]"
 _WROTE = re.compile(
@@ -40,6 +42,24 @@ def bare(line: str) -> str:
     if ">" in text[:16] and (found := _QUOTE.match(text)):
         text = text[found.end() :]
     return text
+
+
+def as_typed(text: str) -> str:
+    """A line with the quotes and dashes that were typed, where an editor put others in their place.
+
+    A dash is one only where an option begins, and a quote only where the line has no other: texts
+    that people wrote keep theirs.
+    """
+    if text.isascii():
+        return text
+    if '"' not in text:
+        text = text.translate(_QUOTES)
+    return _DASH.sub(_dashes, text)
+
+
+def _dashes(found: re.Match[str]) -> str:
+    """An option's dashes: two were made one, and of a short option there is only one."""
+    return ("-" if len(found[1]) == 1 else "--") + found[1]
 
 
 def with_blanks(text: str) -> str:

@@ -8,7 +8,8 @@ from typing import Optional
 
 from tracetui.model.explanation import PacketExplanation
 from tracetui.model.header import Header
-from tracetui.model.hop import SINCE_EPOCH, Hop
+from tracetui.model.hop import SINCE_EPOCH, YEAR_10000, Hop
+from tracetui.model.moments import OF_A_YEAR, stamp
 from tracetui.model.packet import Packet
 from tracetui.session import report
 
@@ -30,7 +31,7 @@ def about(packet: Packet, explanation: PacketExplanation) -> Iterator[str]:
         yield _field("decided at", _place(packet, explanation, explanation.decided))
     if packet.ambiguous:
         yield report.AMBIGUOUS
-    yield _field("time", _moment(packet.time))
+    yield _field("time", _moment(packet.stamped))
     yield _field("hops", f"{len(packet.hops)}, {_sources(packet, explanation)}")
     ids = sorted({hop.trace_id for hop in packet.hops if hop.trace_id is not None})
     if ids:
@@ -95,10 +96,12 @@ def _bytes(raw: Optional[bytes]) -> Iterator[str]:
 
 
 def _moment(time: Optional[float]) -> str:
-    if time is None:
+    if time is None or not OF_A_YEAR <= time < YEAR_10000:
         return "not known"
+    if time < 0:
+        return f"{stamp(time)}, of a year that the log does not tell"
     if time < SINCE_EPOCH:
-        return f"{time:.6f} s since boot"
+        return f"{stamp(time)} s since boot"
     return f"{datetime.fromtimestamp(time, timezone.utc):%Y-%m-%d %H:%M:%S.%f} UTC"
 
 

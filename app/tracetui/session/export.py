@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 
+from tracetui.model import moments
 from tracetui.model.explanation import PacketExplanation
 from tracetui.model.packet import Packet
 from tracetui.session import report
@@ -34,11 +35,15 @@ def _text(packet: Packet, explanation: PacketExplanation) -> str:
     return "\n".join(report.packet_text(packet, explanation)) + "\n"
 
 
+def _when(packet: Packet) -> str:
+    return f"{moments.stamp(packet.stamped)}{'' if packet.time is None else ' UTC'}"
+
+
 def _markdown(packet: Packet, explanation: PacketExplanation) -> str:
     """A line that tells it all, the reason, and the hops as they are, in a fence they can't end."""
     ends = inert(report.endpoints(packet.header))
     after = f" ⇒ {_code(inert(report.destination(packet)))}" if packet.nat else ""
-    head = f"**{report.clock(packet.time)} UTC {inert(report.protocol(packet.header))}**"
+    head = f"**{_when(packet)} {inert(report.protocol(packet.header))}**"
     lines = [f"{head} {_code(ends)}{after}: **{explanation.verdict}**", ""]
     if explanation.decided is not None:
         at = explanation.decided

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, Optional
 
 from tracetui.model.ruleset import Ruleset
-from tracetui.parse import nft_json, nft_text, xtables_list, xtables_save
+from tracetui.parse import nft_json, nft_text, wrapper, xtables_list, xtables_save
 
 _COMMAND = re.compile(
     r"(?:^|[\s#$>/])(?:(ip6?tables)(?:-(legacy|nft))?(?: [^|]*)? (?:-[a-zA-Z]*[LSnvc]\b|--list)"
@@ -43,6 +43,8 @@ def read(text: str) -> Optional[Given]:
     """The listings of a text; None for JSON that is none."""
     if text.lstrip().startswith("{"):
         return _from_json(text)
+    if not text.isascii():
+        text = "\n".join(map(wrapper.as_typed, text.split("\n")))
     given = Given([], [])
     for piece in _pieces(text):
         _READERS[piece.kind](piece, given)

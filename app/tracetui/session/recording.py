@@ -13,6 +13,7 @@ from tracetui.model.explanation import PacketExplanation
 from tracetui.model.header import Header
 from tracetui.model.hop import FORGEABLE, SINCE_EPOCH, YEAR_10000, Hop
 from tracetui.model.installed import InstalledRule
+from tracetui.model.moments import OF_NO_START
 from tracetui.model.packet import MOST_HOPS, Packet
 from tracetui.model.place import HOOKS, built_in_hook
 from tracetui.parse import json_text
@@ -27,8 +28,8 @@ _NUMBERS = (
     *("icmp_id", "icmp_seq", "fragment"),
 )
 
-_UNPLACED = 0.5
-"""Seconds since boot; no whole number, for the stamps were finer than that."""
+_UNPLACED = OF_NO_START + 0.5
+"""Seconds since no known moment; no whole number, for the stamps were finer than that."""
 _BACKENDS = ("legacy", "nft")
 _LARGEST = 1 << 64
 """Beyond every number of ours; what is no number at all is not below it either."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timezone
 from typing import Any, Optional
 
 from tracetui import __version__
@@ -11,6 +10,7 @@ from tracetui.model.explanation import Change, HopExplanation, PacketExplanation
 from tracetui.model.header import Header, endpoint
 from tracetui.model.history import CHANGED, PENDING
 from tracetui.model.hop import KMSG, LOG, NFLOG, Hop
+from tracetui.model.moments import stamp
 from tracetui.model.packet import Packet
 from tracetui.model.place import FORGED
 from tracetui.model.rule_meaning import meaning
@@ -123,7 +123,7 @@ def head_text(packet: Packet, explanation: PacketExplanation) -> str:
     nat = f"  ⇒ {destination(packet)}" if packet.nat else ""
     said = _doubt(packet, explanation) + ("  ambiguous" if packet.ambiguous else "")
     return inert(
-        f"{clock(packet.time)}  {_protocol_of(packet)}  {endpoints(packet.header)}{nat}"
+        f"{stamp(packet.stamped)}  {_protocol_of(packet)}  {endpoints(packet.header)}{nat}"
         f"  {packet.iif or '-'} → {packet.oif or '-'}  {len(packet.hops)} hops"
         f"  {explanation.verdict}{said}"
     )
@@ -186,14 +186,6 @@ def change_text(change: Change) -> str:
     if change.field == "ttl" and change.by == "routing":
         return f"ttl {change.old[0]} → {change.new[0]} (forwarded)"
     return f"{change.field} {change.old[0] or '-'} → {change.new[0]}"
-
-
-def clock(time: Optional[float]) -> str:
-    """The time of day in UTC with milliseconds; dashes where it is not known."""
-    if time is None:
-        return "--:--:--.---"
-    moment = datetime.fromtimestamp(time, timezone.utc)
-    return f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}"
 
 
 def protocol(header: Optional[Header]) -> str:

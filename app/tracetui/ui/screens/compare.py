@@ -12,6 +12,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from tracetui.model import moments
 from tracetui.model.explanation import PacketExplanation
 from tracetui.model.packet import Packet
 from tracetui.session import report
@@ -93,7 +94,7 @@ def _ends(pair: tuple[Packet, Packet], both: list[PacketExplanation], at: int, w
     text = Text()
     for what in (
         [report.endpoints(packet.header) for packet in pair],
-        [f"{report.clock(p.time)} {report.protocol(p.header)} {p.iif or '·'}" for p in pair],
+        [f"{moments.clock(p.stamped)} {report.protocol(p.header)} {p.iif or '·'}" for p in pair],
         [f"{explanation.verdict} {explanation.why}" for explanation in both],
     ):
         cells = [padded(shown(one, width), width) for one in what]

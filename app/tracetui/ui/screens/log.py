@@ -11,7 +11,7 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tracetui.session import report
+from tracetui.model import moments
 from tracetui.session.inert import inert
 from tracetui.session.session import Notice
 from tracetui.ui.commands import bindings
@@ -64,4 +64,4 @@ def _lines(notices: Sequence[Notice]) -> Iterator[Text]:
     for notice in notices[-SHOWN:]:
         mark = MARKS.get(notice.severity, "·")
         style = "bold" if notice.severity == "error" else ""
-        yield Text(f"{report.clock(notice.time)[:8]} {mark} {inert(notice.text)}", style)
+        yield Text(f"{moments.clock(notice.time)[:8]} {mark} {inert(notice.text)}", style)

@@ -14,6 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from tracetui.model import moments
 from tracetui.model.packet import Packet
 from tracetui.session import report
 from tracetui.session.cells import shown
@@ -84,7 +85,7 @@ class PathsScreen(ModalScreen[Optional[Packet]]):
         packet = path.newest
         explanation = self._session.explain(packet)
         count = f"{path.count:,}x"
-        span = f"{report.clock(path.first)[:8]}-{report.clock(path.last)[:8]}"
+        span = f"{moments.clock(path.first)[:8]}-{moments.clock(path.last)[:8]}"
         head = f"{count:>9}  {MARKS[verdict]:<9}  {span}  "
         width = self.query_one("#path-list").scrollable_content_region.width - 2
         ends = f"{report.protocol(packet.header)} {report.endpoints(packet.header)}"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple, Optional
 
+from tracetui.model import moments
 from tracetui.model.explanation import PacketExplanation
 from tracetui.model.packet import Packet
 from tracetui.session import report
@@ -46,7 +47,7 @@ def packet_line(
     verdict = explanation.verdict
     pieces = [Piece(marks, "fold")]
     if columns.time:
-        pieces.append(Piece(report.clock(packet.time)[: columns.time] + " ", "time"))
+        pieces.append(Piece(moments.clock(packet.stamped)[: columns.time] + " ", "time"))
     pieces.append(Piece(cell(report.protocol(packet.header), columns.proto), "proto"))
     pieces += _endpoints(packet, columns.endpoints)
     if columns.devices:
