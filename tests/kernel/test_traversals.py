@@ -324,3 +324,71 @@ def test_a_record_that_the_kernel_does_not_stamp_has_no_distance_from_one_that_i
         stamped = [us is not None for us in packet.stamps()]
         assert stamped == [hook != "POSTROUTING" for hook in packet.hooks]
         assert "POSTROUTING" in packet.hooks
+
+
+@pytest.mark.parametrize("kind", ["blackhole", "unreachable", "prohibit", "none", "good"])
+def test_no_route_is_said_only_where_the_node_has_none(lab, kind):
+    nft(lab, SWITCHED.replace("meta nftrace set 0", "counter"))
+    to = "10.9.1.1"
+    if kind == "good":
+        to = SERVER[4]
+        run(lab.node, "sysctl", "-qw", "net.ipv4.ip_forward=0")
+    elif kind != "none":
+        run(lab.node, "ip", "route", "add", kind, "10.9.1.0/24")
+    with traced(lab, "nft", proto="udp", iif="eth0") as session:
+        wait_for(session, lambda: session.status.sysctls)
+        send(lab, to)
+        _, explanation = the_packet(session, to)
+        assert explanation.verdict == "unknown"
+        assert ("no route" in explanation.why) == (kind == "none")
+        if kind not in ("none", "good"):
+            assert f"a {kind} route" in explanation.why
+
+
+def test_a_packet_with_df_that_is_larger_than_the_next_mtu_is_told_so(lab):
+    run(lab.node, "ip", "link", "set", "cali7", "mtu", "1000")
+    nft(lab, SWITCHED.replace("meta nftrace set 0", "counter"))
+    with traced(lab, "nft", proto="udp", iif="eth0") as session:
+        with lab.inside(
+            lab.client, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        ) as one:
+            one.setsockopt(socket.IPPROTO_IP, 10, 3)  # IP_MTU_DISCOVER, IP_PMTUDISC_PROBE
+            one.sendto(b"x" * 1200, (SERVER[4], PORT))
+        _, explanation = the_packet(session, SERVER[4])
+        assert explanation.verdict == "unknown"
+        assert "larger (1,228 bytes) than the MTU of its way, and it has DF" in explanation.why
+
+
+@pytest.mark.parametrize("backend", ["legacy", "nft"])
+def test_a_packet_that_synproxy_takes_over_is_told_so(lab, backend):
+    iptables(
+        lab,
+        backend,
+        "-t raw -A PREROUTING -p tcp --dport 4242 --syn -j CT --notrack",
+        "-A FORWARD -p tcp -m conntrack --ctstate INVALID,UNTRACKED -j SYNPROXY --mss 1460",
+        "-A FORWARD -p udp",
+    )
+    with traced(lab, backend, proto="tcp", dport=str(PORT), iif="eth0") as session:
+        with lab.inside(
+            lab.client, lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        ) as one:
+            one.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                one.connect((SERVER[4], PORT))
+            _, explanation = explained(session, lambda packet: packet.header is not None)
+        assert explanation.verdict != "accept"
+        assert "SYNPROXY" in explanation.why
+
+
+@pytest.mark.parametrize("backend", ["legacy", "nft"])
+def test_a_packet_to_the_node_itself_without_an_input_chain_is_delivered(lab, backend):
+    if backend == "nft":
+        iptables(lab, backend, "-A FORWARD -p udp")
+    else:
+        iptables(lab, backend, "-t raw -A PREROUTING -p tcp")
+    with traced(lab, backend, proto="udp", iif="eth0") as session:
+        wait_for(session, lambda: session.status.sysctls)
+        send(lab, "10.200.1.1")
+        _, explanation = the_packet(session, "10.200.1.1")
+        assert explanation.verdict == "accept"
+        assert "no chain in INPUT would show it" in explanation.why

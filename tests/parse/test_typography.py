@@ -35,7 +35,7 @@ def test_dashes_that_were_made_one_are_two_again(dash):
     text = [line.replace(" --", f" {dash}").replace(" -", f" {dash}") for line in MONITOR]
     rules = [
         [hop.rule for hop in packet.hops]
-        for packet in map(lambda lines: assembled(hops_of(lines))[0], (MONITOR, text))
+        for packet in (assembled(hops_of(lines))[0] for lines in (MONITOR, text))
     ]
     assert rules[0] == rules[1]
     assert "--dport 2" in rules[0][0]

@@ -12,6 +12,7 @@ from tracetui.model.explanation import HopExplanation
 from tracetui.model.header import Header
 from tracetui.model.hop import Hop
 from tracetui.model.packet import Packet
+from tracetui.model.routes import ROUTES, refusal
 from tracetui.model.ruleset import ListedRule
 
 _FORWARDED_TO = re.compile(r"\bfwd (?:ip6? )?to (\S+)")
@@ -20,6 +21,10 @@ _FIXED_PORT = re.compile(
     r"|-j MASQUERADE --to-ports |\bmasquerade to :)[0-9]{1,5}(?![0-9-])"
 )
 """In the text of a rule of source NAT; a range of ports leaves a choice."""
+LARGEST_SAFE = 577
+"""Bytes: what is smaller fits nearly every link (RFC 791, section 3.2, has 576 for a host)."""
+_DF = 0x40
+"""In the seventh byte of an IPv4 header: don't fragment."""
 UNREADABLE = (
     "stopped here, or the trace did: legacy tables are in use (/proc/net/ip_tables_names), but "
     "their rules can't be read; is iptables-legacy installed?"
@@ -95,10 +100,8 @@ def by_routing(packet: Packet, sysctls: Mapping[str, str]) -> str:
     causes = _shown_causes(packet, sysctls)
     if causes == [_MULTICAST]:
         return f"It {_MULTICAST}"
-    causes.append(
-        "no route to the destination, or one that refuses it (blackhole, unreachable, prohibit)"
-    )
-    causes.append("larger than the MTU of its way and not to be fragmented")
+    header = _last_header(packet)
+    causes += [*_of_routes(header, sysctls), *_too_large(header)]
     if not sysctls:
         causes.append("or ip_forward or rp_filter, which can't be read here")
     return f"Likely causes: {'; '.join(causes)}"
@@ -134,6 +137,29 @@ def _shown_causes(packet: Packet, sysctls: Mapping[str, str]) -> list[str]:
             f"net.ipv4.conf.{packet.iif}.route_localnet=1"
         )
     return causes
+
+
+def _of_routes(header: Optional[Header], sysctls: Mapping[str, str]) -> list[str]:
+    """What the node's routes say, or what they may where they are not known."""
+    dst = None if header is None else header.dst
+    refused = None if dst is None else refusal(dst, sysctls.get(ROUTES, ""))
+    if refused is None:
+        return [
+            "no route to the destination, or one that refuses it (blackhole, unreachable, prohibit)"
+        ]
+    return [refused] if refused else []
+
+
+def _too_large(header: Optional[Header]) -> list[str]:
+    """Routing's answer to what does not fit (net/ipv4/ip_forward.c, ip_exceeds_mtu)."""
+    if header is None or header.length is None:
+        return ["larger than the MTU of its way and not to be fragmented"]
+    raw = header.raw if header.family == 4 else None
+    is_whole = raw is not None and len(raw) >= 8
+    if header.length < LARGEST_SAFE or (raw is not None and is_whole and not raw[6] & _DF):
+        return []
+    said = "it has DF" if is_whole else "not to be fragmented"
+    return [f"larger ({header.length:,} bytes) than the MTU of its way, and {said}"]
 
 
 def nothing_more(hook: Optional[str], are_rules_known: bool) -> str:
