@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import socket
 import struct
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -392,3 +394,51 @@ def test_a_packet_to_the_node_itself_without_an_input_chain_is_delivered(lab, ba
         _, explanation = the_packet(session, "10.200.1.1")
         assert explanation.verdict == "accept"
         assert "no chain in INPUT would show it" in explanation.why
+
+
+@pytest.mark.parametrize("kind", ["vxlan", "tun"])
+def test_what_goes_into_a_tunnel_is_told_so(lab, kind):
+    make = {
+        "vxlan": "link add t0 type vxlan id 5 remote 10.200.2.2 dstport 4789",
+        "tun": "tuntap add mode tun name t0",
+    }[kind]
+    run(lab.node, "ip", *make.split())
+    with contextlib.ExitStack() as stack:
+        if kind == "tun":
+            # It has a carrier while a program holds it.
+            held = stack.enter_context(Path("/dev/net/tun").open("r+b", buffering=0))
+            request = struct.pack("16sH22x", b"t0", 0x1001)
+            lab.inside(lab.node, lambda: fcntl.ioctl(held, 0x400454CA, request))
+        run(lab.node, "ip", "address", "add", "10.7.0.1/24", "dev", "t0")
+        run(lab.node, "ip", "link", "set", "t0", "up")
+        if kind == "vxlan":
+            known = "neighbour", "add", "10.7.0.9", "lladdr", "02:00:00:00:00:09"
+            run(lab.node, "ip", *known, "dev", "t0")
+        iptables(lab, "nft", "-A FORWARD -p tcp", "-t mangle -A POSTROUTING -p tcp")
+        with traced(lab, "nft", proto="udp", iif="eth0") as session:
+            wait_for(session, lambda: session.status.sysctls.get("tunnel.t0"))
+            send(lab, "10.7.0.9")
+            _, explanation = the_packet(session, "10.7.0.9")
+            assert explanation.verdict == "accept"
+            assert f"into a tunnel: t0 ({kind})" in explanation.why
+
+
+@pytest.mark.parametrize("backend", ["legacy", "nft"])
+def test_what_tee_sends_is_called_a_copy(lab, backend):
+    iptables(
+        lab,
+        backend,
+        "-t mangle -A PREROUTING -p udp --dport 4242 -j TEE --gateway 10.200.2.2",
+        "-A FORWARD -p tcp",
+        "-A OUTPUT -p tcp",
+        "-t mangle -A POSTROUTING -p tcp",
+    )
+    with traced(lab, backend, proto="udp", iif="eth0") as session:
+        wait_for(session, lambda: session.status.sysctls)
+        send(lab, SERVER[4])
+        copy, explanation = explained(session, lambda one: one.hooks[0] == "OUTPUT")
+        assert copy.header.src == CLIENT[4]
+        assert "a copy of another packet" in explanation.why
+        (original,) = (one for one in session.packets if one.hooks[0] == "PREROUTING")
+        assert session.explain(original).verdict == "accept"
+        assert "copy" not in session.explain(original).why

@@ -18,7 +18,7 @@ ROUTES = (
         ("10.1.1.1", ROUTES, ""),
         ("10.9.2.1", ROUTES, "a blackhole route"),
         ("10.9.1.1", ROUTES, ""),
-        ("10.8.1.1", ROUTES, ""),
+        ("10.8.1.1", ROUTES, None),
         ("192.0.2.1", ROUTES, "there is no route"),
         ("fd00::1", ROUTES, ""),
         ("fd01::1", ROUTES, "one that refuses it"),

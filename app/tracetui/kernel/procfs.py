@@ -7,6 +7,7 @@ import ipaddress
 import re
 from pathlib import Path
 
+from tracetui.kernel.links import tunnels
 from tracetui.kernel.names import text_of
 
 _ROUTING = Path("/proc/sys/net")
@@ -15,6 +16,8 @@ _LOCAL_V6 = Path("/proc/thread-self/net/if_inet6")
 _ROUTES_V6 = Path("/proc/thread-self/net/ipv6_route")
 ROUTES = "routes"
 """The name of :func:`routes` among the settings."""
+TUNNEL = "tunnel."
+"""Before the name of a tunnel's device among the settings; its value is the kind."""
 LOCAL = "local"
 """The name of :func:`local_addresses` among the settings."""
 MOST_ADDRESSES = 512
@@ -44,6 +47,7 @@ def routing_sysctls() -> dict[str, str]:
         with contextlib.suppress(OSError):
             values[name] = path.read_text().strip()
     told = {LOCAL: local_addresses(), ROUTES: routes()}
+    told.update((f"{TUNNEL}{name}", kind) for name, kind in tunnels().items())
     return {**values, **{name: text for name, text in told.items() if text}}
 
 

@@ -390,6 +390,15 @@ class RulesetHistory:
                 before, after = (None if isinstance(one, str) else one.value for one in spans)
                 yield key, before, after
 
+    def newest_texts(self) -> Iterator[str]:
+        """The texts of the rules that the newest reading found, or that the user gave."""
+        fixed = {} if self._fixed is None else self._fixed.chains
+        newest = (self._chains[key].newest for key in self._open)
+        for chain in (*fixed.values(), *newest):
+            for rule in chain.rules if chain is not None else ():
+                if rule.text is not None:
+                    yield rule.text
+
     def forget_before(self, number: int) -> None:
         """Forget what only readings before that one found: no hop that met it is kept."""
         while self._gone and (self._gone[0][1].last or 0) < number:

@@ -34,7 +34,10 @@ def refusal(address: str, routes: str) -> Optional[str]:
         return "there is no route to the destination"
     if known.are_several_tables:
         return None
-    if not covering[0] or covering[0] == "throw":
+    if covering[0] == "throw":
+        # What comes behind the table is not told.
+        return None
+    if not covering[0]:
         return ""
     how = "one that refuses it" if covering[0] == "refused" else f"a {covering[0]} route"
     return f"the route to the destination is {how} (ip route)"

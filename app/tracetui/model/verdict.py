@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Optional
 
-from tracetui.model import vanished
+from tracetui.model import copies, vanished
 from tracetui.model.base_chains import (
     AFTER_ROUTING,
     Base,
@@ -86,7 +86,11 @@ class Verdicts:
             if here is not None:
                 return "accept", last, here
         if packet.verdict != "unknown" or is_end:
-            return "accept", last, vanished.clash(hops)
+            told = (
+                vanished.clash(hops),
+                *copies.told(packet, self._sysctls_of(packet), self._texts),
+            )
+            return "accept", last, "; ".join(filter(None, told))
         proxied = vanished.by_tproxy(hops[last])
         if off or proxied:
             return "unknown", None, off or proxied or ""
@@ -100,6 +104,11 @@ class Verdicts:
         if is_unread and history is not None and not history.is_empty:
             return "unknown", None, vanished.UNREADABLE
         return "unknown", None, _why_unknown(hops[last], why_unlisted, likely)
+
+    def _texts(self) -> Iterator[str]:
+        """The texts of all rules that stand now."""
+        for history in self._histories.values():
+            yield from history.newest_texts()
 
     def _why_not_reached(
         self, packet: Packet, hops: tuple[HopExplanation, ...], later: str, hook: Optional[str]

@@ -1,0 +1,56 @@
+"""Devices of this thread's namespace that put a packet into another one (rtnetlink(7))."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+from collections.abc import Iterator, Mapping
+
+from tracetui.errors import Failure
+from tracetui.kernel.names import text_of
+from tracetui.kernel.netlink import close_to_others
+from tracetui.kernel.nft_socket import attributes_of
+
+TUNNELS = frozenset((
+    "vxlan", "geneve", "gre", "gretap", "ip6gre", "ip6gretap", "erspan", "ip6erspan", "ipip",
+    "ip6tnl", "sit", "vti", "vti6", "xfrm", "wireguard", "tun", "bareudp", "gtp", "ovpn",
+))  # fmt: skip
+"""Kinds (IFLA_INFO_KIND) whose devices send what they are given inside a packet of their own."""
+_GET_LINK, _DUMP_REQUEST, _DONE, _ERROR = 18, 0x301, 3, 2
+_NAME, _INFO, _KIND = 3, 18, 1
+_HEAD, _LINK = 16, 32
+"""Bytes of struct nlmsghdr, and of that with struct ifinfomsg behind it."""
+_MOST_BYTES, _SECONDS, _MOST_TUNNELS = 1 << 20, 0.5, 256
+
+
+def tunnels() -> Mapping[str, str]:
+    """The kind of each tunnel device by its name; empty where the kernel does not tell."""
+    found: dict[str, str] = {}
+    with contextlib.suppress(OSError, Failure, struct.error, ValueError):
+        for message in _links():
+            parts = attributes_of(message)
+            info = attributes_of(parts.get(_INFO, b""))
+            kind = info.get(_KIND, b"").rstrip(b"\0").decode(errors="replace")
+            if kind in TUNNELS and len(found) < _MOST_TUNNELS:
+                found[text_of(parts[_NAME].rstrip(b"\0").decode(errors="surrogateescape"))] = kind
+    return found
+
+
+def _links() -> Iterator[bytes]:
+    """The attributes of every device; raises OSError."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as asked:
+        asked.bind((0, 0))
+        close_to_others(asked)
+        asked.settimeout(_SECONDS)
+        asked.send(struct.pack("=IHHII", _LINK, _GET_LINK, _DUMP_REQUEST, 1, 0) + bytes(16))
+        taken = 0
+        while taken < _MOST_BYTES:
+            data = asked.recv(1 << 16)
+            taken += len(data)
+            while len(data) >= _HEAD:
+                length, kind = struct.unpack_from("=IH", data)
+                if kind in (_DONE, _ERROR) or not _HEAD <= length <= len(data):
+                    return
+                yield data[_LINK:length]
+                data = data[(length + 3) & ~3 :]
