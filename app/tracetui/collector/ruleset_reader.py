@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol
 
+from tracetui.collector import saved_texts
 from tracetui.collector.native_texts import NativeTexts
 from tracetui.errors import Failure, NotPermitted
 from tracetui.kernel import xtables
@@ -142,11 +143,12 @@ class NftReader:
             saving = other.submit(self._saves, kernel.tables())
             places = kernel.places()
             saves = saving.result()
+        places = saved_texts.with_untold(places, saves)
         warnings: list[str] = []
         parts = [*saves, *self._natives(places, saves, warnings)]
         after = kernel.generation()
         if after != before or not places.is_whole:
-            places = _common(places, kernel.places())
+            places = _common(places, saved_texts.with_untold(kernel.places(), saves))
         self._known = before if after == before else None
         parts.append(({"what": "places", "backend": "nft"}, _to_json(places)))
         _check_size(parts)

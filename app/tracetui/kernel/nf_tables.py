@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, Optional
 
 from tracetui.errors import Failure
+from tracetui.kernel import rule_tests
 from tracetui.kernel.nft_socket import (
     DUMP,
     NUMBERS,
@@ -82,6 +83,8 @@ class Places(NamedTuple):
     chains: tuple[ChainPlace, ...]
     is_whole: bool
     """Whether nothing changed meanwhile; else parts may be of different moments."""
+    tests: Mapping[tuple[str, str, int], frozenset[str]] = {}
+    """What rules test that iptables-save may leave out, by family, table and handle."""
 
 
 class NfTables:
@@ -101,8 +104,9 @@ class NfTables:
         tables = self.tables()
         # Packets enter no chain of a dormant table.
         dormant = {table[:2] for table in tables if table.is_dormant}
-        chains = tuple(self._chains(dormant))
-        return Places(tables, chains, self.generation() == before)
+        tests: dict[tuple[str, str, int], frozenset[str]] = {}
+        chains = tuple(self._chains(dormant, tests))
+        return Places(tables, chains, self.generation() == before, tests)
 
     def tables(self) -> tuple[TablePlace, ...]:
         """Every table; raises Failure."""
@@ -134,7 +138,11 @@ class NfTables:
         """Give the socket back."""
         self._socket.close()
 
-    def _chains(self, dormant: Collection[tuple[str, str]]) -> Iterator[ChainPlace]:
+    def _chains(
+        self,
+        dormant: Collection[tuple[str, str]],
+        tests: dict[tuple[str, str, int], frozenset[str]],
+    ) -> Iterator[ChainPlace]:
         chains = list(self._socket.ask(_GET_CHAIN, DUMP))
         handles: dict[_Key, list[int]] = {}
         native: dict[_Key, list[int]] = {}
@@ -142,8 +150,11 @@ class NfTables:
             key = _of_rule(family, found)
             handle = required_number(found, _RULE_HANDLE)
             handles.setdefault(key, []).append(handle)
-            if _is_native(found.get(_RULE_EXPRESSIONS, b"")):
+            expressions = found.get(_RULE_EXPRESSIONS, b"")
+            if _is_native(expressions):
                 native.setdefault(key, []).append(handle)
+            elif asked := rule_tests.asked(expressions):
+                tests[family, _text(key[1]), handle] = asked
         for family, found in chains:
             key = _key(family, found)
             if (family, _text(key[1])) in dormant:
