@@ -331,7 +331,7 @@ def test_orders_that_come_faster_than_they_are_done_are_bounded(namespace, lock_
 
             def told() -> bool:
                 texts.extend(notice.text for notice in session.take_notices())
-                return any("is left out" in text for text in texts)
+                return any("are left out" in text for text in texts)
 
             wait_for(session, told, 20)
         began = time.monotonic()
