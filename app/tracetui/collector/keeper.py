@@ -173,6 +173,8 @@ class Keeper:
             try:
                 later = self.book.extend(one, _later(one, time.time()))
             except Failure as error:
+                if self._is_overtaken(removals):
+                    break
                 self._loop.say("error", f"not extended: {one.text} ({error})")
             else:
                 clock = time.strftime("%H:%M:%S", time.gmtime(later.expires))
