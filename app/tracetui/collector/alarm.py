@@ -73,6 +73,7 @@ class Alarm:
         trip = {"at": time.time(), "reason": self._guard.reason, "removed": None, "foreign": ()}
         self._trips.append(trip)
         self._keeper.refuse(f"the guard tripped ({self._guard.reason}); arm it first")
+        self._keeper.note_removal()
         self._remover.insist(partial(self._remove, trip))
         self._loop.tell_status()
 

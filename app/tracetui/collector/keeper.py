@@ -123,8 +123,13 @@ class Keeper:
 
     @property
     def removals(self) -> int:
-        """How often everything was removed; what was asked for before is not added after it."""
+        """How often that was noted."""
         return self._removals
+
+    def note_removal(self) -> None:
+        """Note that everything is to be removed: what was asked for before is added no more."""
+        with self._lock:
+            self._removals += 1
 
     def add(self, order: Mapping[str, Any], removals: int) -> None:
         """Install a rule that was asked for, or say why not.
@@ -223,8 +228,6 @@ class Keeper:
         It ends early where another removal waits, which then has what is left. ``told`` gets each
         line as soon as its rule is gone.
         """
-        with self._lock:
-            self._removals += 1
         removed = self.book.remove(
             self.book.standing, self.is_needed_elsewhere, lambda one: told(one.text)
         )

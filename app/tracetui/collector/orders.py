@@ -56,7 +56,7 @@ class Orders:
             "add": lambda c: worker.submit(partial(keeper.add, c, keeper.removals)),
             "delete": lambda c: worker.submit(partial(keeper.delete, str(c.get("id")))),
             "extend": lambda c: worker.submit(partial(keeper.extend, _ids(c), keeper.removals)),
-            "flush": lambda c: remover.submit(partial(self._flush, _ids(c))),
+            "flush": lambda c: self._have_flushed(remover, _ids(c)),
             "count": lambda _: worker.submit(keeper.count),
             "read": lambda _: snapshots.want(),
             "chain": snapshots.list_chain,
@@ -75,6 +75,10 @@ class Orders:
         if order(command) is False and now > self._quiet_until:
             self._quiet_until = now + QUIET_SECONDS
             self._loop.say("error", f"{BOUND} orders wait to be done already; more are left out")
+
+    def _have_flushed(self, remover: Worker, foreign_ids: tuple[str, ...]) -> bool:
+        self._keeper.note_removal()
+        return remover.submit(partial(self._flush, foreign_ids))
 
     def _flush(self, foreign_ids: tuple[str, ...]) -> None:
         self._keeper.flush(foreign_ids)
