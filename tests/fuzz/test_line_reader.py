@@ -9,6 +9,7 @@ from tests.fuzz.json_damage import json_texts
 from tests.recorded import assembled
 
 from tracetui.model.hop import LOG, YEAR_10000
+from tracetui.model.moments import OF_NO_START
 from tracetui.parse.line_reader import MOST_TOLD, LineReader
 
 ORIGINALS = [
@@ -49,7 +50,8 @@ def test_whatever_the_lines_hops_are_sane_and_the_rest_is_counted(lines, width):
     for hop in hops:
         assert hop.source == LOG
         assert hop.type in ("rule", "return", "policy")
-        assert hop.time is None or 0 <= hop.time < YEAR_10000 * 2
+        # Far below the epoch stand those whose year, or whose beginning, no stamp tells.
+        assert hop.time is None or OF_NO_START <= hop.time < YEAR_10000 * 2
         assert (hop.rulenum is None) == (hop.backend == "nft")
     assert reader.lines == len(pieces)
     assert reader.lost >= 0

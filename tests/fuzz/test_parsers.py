@@ -30,6 +30,7 @@ from tracetui.parse import (
     json_objects,
     json_text,
     kmsg,
+    listed_options,
     log_body,
     logline,
     long_sets,
@@ -50,6 +51,7 @@ from tracetui.parse import (
     stamps,
     ulogd,
     wrapper,
+    xtables_list,
     xtables_monitor,
     xtables_save,
 )
@@ -185,8 +187,23 @@ def usual(line: str) -> object:
 
 
 NFT_STATEMENTS = json_texts(material.NFT_STATEMENTS) | texts(material.NFT_STATEMENTS)
+OPTIONS = [
+    "tcp dpt:8080 ctstate NEW /* two words */ limit: avg 20/sec burst 5 to:10.0.0.1:80-90",
+    "multiport dports 80,443 mark match 0x1/0x1 ADDRTYPE match dst-type LOCAL random persistent",
+]
+LISTED = """\
+Chain PREROUTING (policy ACCEPT 7 packets, 588 bytes)
+num   pkts bytes target  prot opt in     out     source       destination
+1        3   252 DNAT    tcp  --  eth0   *       0.0.0.0/0    10.96.0.1   tcp dpt:80 to:10.0.0.2:8
+2        0     0 KUBE    all  --  *      *      !10.0.0.0/8   0.0.0.0/0   /* "quoted" */
+
+Chain KUBE (1 references)
+ pkts bytes target  prot opt in     out     source       destination
+    0     0 RETURN  udp  --  *      !lo     0.0.0.0/0    0.0.0.0/0   udp spts:1:2 mark match 0x1/0x1
+"""
 NOT_ITS_FORM = (
     nft_json_values.Unknown, KeyError, TypeError, ValueError, AttributeError, IndexError,
+    RecursionError,
 )  # fmt: skip
 """What the writer of a statement takes from them, and leaves it JSON."""
 PARSERS = {
@@ -248,7 +265,9 @@ PARSERS = {
         (ValueError,),
     ),
     "nft_json_rule.statement": Fuzzed(
-        lambda text: nft_json_rule.statement(json.loads(text)), NFT_STATEMENTS, (ValueError,)
+        lambda text: nft_json_rule.statement(json.loads(text)),
+        NFT_STATEMENTS,
+        (ValueError, RecursionError),
     ),
     **{
         f"nft_json_values.{function.__name__}": Fuzzed(
@@ -342,6 +361,12 @@ PARSERS = {
         lambda text: (found := object_of(text)) and shown(ulogd.parse(found)),
         texts(material.ULOGD) | json_texts(material.ULOGD),
     ),
+    "listed_options.options": Fuzzed(
+        lambda text: listed_options.options(text, "DNAT"), texts(OPTIONS)
+    ),
+    "xtables_list.is_head": Fuzzed(xtables_list.is_head, texts([LISTED])),
+    "xtables_list.tables": Fuzzed(lambda text: list(xtables_list.tables(text)), texts([LISTED])),
+    "wrapper.as_typed": Fuzzed(wrapper.as_typed, LOG_LINES | KMSG),
     "wrapper.bare": Fuzzed(wrapper.bare, LOG_LINES | KMSG),
     "wrapper.is_dictionary": Fuzzed(wrapper.is_dictionary, KMSG),
     "wrapper.is_of_a_program": Fuzzed(wrapper.is_of_a_program, LOG_LINES | texts(material.STAMPS)),

@@ -81,6 +81,7 @@ def test_a_hostile_name_is_recorded_as_it_is_and_its_rule_explains_the_hop(
     assert packet["out"] == interface.decode(errors="backslashreplace")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("interface", [b"[bold]x", b"OUT=eth9", b"a\\x41b", b"\xff\xfebad"])
 def test_the_kernel_log_gives_the_same_names(namespace, eventually, interface):
     hostile.fill(namespace.name, "legacy")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +12,6 @@ from tracetui.kernel.xtables import Xtables
 from tracetui.session.rulesets import Rulesets
 
 pytestmark = pytest.mark.kernel
-OLD = Path(os.environ.get("TRACETUI_OLD_ROOT", "/nowhere"))
 RULES = """\
 -p tcp --dport 9999 -j DROP
 -p tcp -j ACCEPT
@@ -76,19 +73,3 @@ def test_a_text_without_a_match_that_the_kernel_has_is_not_taken(namespace):
     assert different == [
         at for at, text in enumerate(saved) if any(one in text for one in cut_ones)
     ]
-
-
-@pytest.mark.skipif(not (OLD / "usr/sbin").is_dir(), reason="TRACETUI_OLD_ROOT is not set")
-def test_an_older_iptables_reads_no_rule_short(namespace):
-    """TRACETUI_OLD_ROOT is a Debian bullseye with iptables 1.8.7."""
-    # A range of ports has it refuse the table, which is told anyway.
-    saved = make(namespace, [rule for rule in RULES.splitlines() if "1000:2000" not in rule])
-    commands = Xtables()
-    old = namespace.run("chroot", str(OLD), "iptables-nft-save")
-    assert "-A FORWARD -p tcp -j DROP" in old
-    commands.save = lambda backend, family: old  # type: ignore[method-assign]
-    short = 0
-    for text, meant in zip(read(namespace, commands), saved):
-        assert text == meant or not text.startswith("-A "), meant
-        short += text != meant
-    assert short

@@ -107,7 +107,8 @@ def _iso(found: re.Match[str]) -> Optional[float]:
         whole = datetime.fromisoformat(f"{date}T{clock}{offset}").timestamp()
     except ValueError:
         return None
-    return whole + _fraction(fraction)
+    # No kernel that traces ran before the epoch.
+    return whole + _fraction(fraction) if whole >= 0 else None
 
 
 def _in_year(*parts: str) -> Optional[float]:
@@ -123,7 +124,8 @@ def _moment(
         whole = datetime(*date, int(hour), int(minute), int(second), tzinfo=timezone.utc)
     except ValueError:
         return None
-    return whole.timestamp() + _fraction(part)
+    seconds = whole.timestamp()
+    return seconds + _fraction(part) if seconds >= 0 else None
 
 
 def _fraction(digits: Optional[str]) -> float:
