@@ -136,6 +136,16 @@ class Namespace:
         ]
         return {int(line[0]): line[1] for line in lines if line[0] in ("2", "10")}
 
+    def have_nft_traced(self) -> None:
+        """Have nf_tables tell of packets that a legacy rule traces.
+
+        It does so only while a rule anywhere on the machine can set nftrace (the static key
+        nft_trace_enabled, net/netfilter/nft_meta.c): this one, which no packet matches.
+        """
+        self.run("nft", "add table ip tracing")
+        self.run("nft", "add chain ip tracing c")
+        self.run("nft", "add rule ip tracing c ip saddr 203.0.113.1 meta nftrace set 1")
+
     def ping(self, count: int = 1, address: str = "127.0.0.1") -> None:
         """Send echo requests over loopback."""
         self.run("ping", "-q", "-c", str(count), "-i", "0.01", "-W", "1", address)

@@ -159,6 +159,7 @@ def test_a_node_with_nft_and_legacy_in_one_hook_accepts_packets(namespace):
     ):
         namespace.run("nft", rule)
     namespace.run("iptables-legacy", "-A", "INPUT", "-p", "udp", "-j", "ACCEPT")
+    namespace.have_nft_traced()
     with traced_inside(namespace, "legacy", chain="PREROUTING", proto="udp") as session:
         udp_to(namespace, 9998)
         packet, explanation = explained(session, is_to(9998))

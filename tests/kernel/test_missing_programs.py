@@ -71,6 +71,7 @@ def test_a_family_that_has_its_command_keeps_its_rules_texts(namespace, tmp_path
 def test_rules_of_iptables_nft_have_nft_s_text_where_only_nft_is_installed(namespace, tmp_path):
     """As on Debian 12 and RHEL 9, where kube-proxy wrote them."""
     namespace.run("iptables-nft", "-A", "OUTPUT", "-p", "icmp", "-j", "ACCEPT")
+    namespace.have_nft_traced()
     (tmp_path / "sbin").mkdir()
     shown, _ = recorded(namespace, without(tmp_path / "sbin", *NFT), tmp_path, "legacy")
     rule, *_ = (line for line in shown.splitlines() if "nft    filter:OUTPUT rule" in line)
