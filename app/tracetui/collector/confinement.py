@@ -1,4 +1,4 @@
-"""What a privileged process takes over from whoever started it: as little as can be."""
+"""Limits, environment and descriptors of a privileged process: its own, not its starter's."""
 
 from __future__ import annotations
 

@@ -14,12 +14,12 @@ from tracetui.errors import Failure
 
 
 class Flushed(NamedTuple):
-    """What a sweep or a flush came to."""
+    """The outcome of a sweep or a flush."""
 
     lines: list[str]
-    """What was removed or restored, a line each."""
+    """Rules removed and loggers restored, a line each."""
     doubts: list[str]
-    """What may be there still, or is not known, a sentence each."""
+    """Rules that may be there still, and tables not looked at, a sentence each."""
 
 
 def sweep(say: Say = print, patience: float = PATIENCE) -> Flushed:
@@ -66,7 +66,7 @@ def _flushed(outcome: Outcome, book: RuleBook) -> Flushed:
 
 
 def _with_log(flushed: Flushed, say: Say, restoring: Callable[[], list[str]]) -> Flushed:
-    """What came of the rules, and of nf_log; raises Failure after having said the first."""
+    """Restore nf_log after the rules; raises Failure after having said what became of those."""
     try:
         return flushed._replace(lines=flushed.lines + restoring())
     except Failure as error:

@@ -27,9 +27,9 @@ from tracetui.model.rule import TraceRule
 from tracetui.model.rule_fields import BACKENDS, DEFAULT_EXPIRY, MAX_EXPIRY
 from tracetui.model.standing import Standing
 
-READING_SECONDS = 3.0
+LISTING_SECONDS = 3.0
 """How long the kernel may take to tell a table's rules, each time that they are listed."""
-LAST_READING_SECONDS = 120.0
+LAST_LISTING_SECONDS = 120.0
 """The same before the end of a collector that has added rules."""
 SWEEP_SECONDS = 10.0
 """How long what dead collectors left may take to be removed, before anything else is done."""
@@ -68,7 +68,7 @@ class Keeper:
     def __init__(self, loop: Loop, source_choice: str) -> None:
         self._loop = loop
         me = str(Owner.this_process())
-        self.book = RuleBook(tag_of(me), self._warn, reading_seconds=READING_SECONDS)
+        self.book = RuleBook(tag_of(me), self._warn, reading_seconds=LISTING_SECONDS)
         self._binding = NfLogBinding(me)
         self.route = LegacyRoute(source_choice, self._binding, self._warn)
         self._counts: Mapping[str, TableCounts] = {}
@@ -217,7 +217,7 @@ class Keeper:
 
         Raises Failure where it is not known whether all are gone.
         """
-        removed = self.remove_noted() + self.remove_leftover(LAST_READING_SECONDS)
+        removed = self.remove_noted() + self.remove_leftover(LAST_LISTING_SECONDS)
         if self._has_added and self.book.doubts:
             raise Failure("; ".join(self.book.doubts))
         return removed

@@ -1,4 +1,4 @@
-"""What iptables prints about raw tables, read for the words of rules that the kernel told of."""
+"""Listings of raw tables by iptables, read for the words of rules that the kernel told of."""
 
 from __future__ import annotations
 

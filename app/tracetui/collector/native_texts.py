@@ -38,7 +38,7 @@ class _Wanted(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """What nft printed once."""
+    """A listing of nft, kept."""
 
     text: str
     handles: frozenset[int]

@@ -23,7 +23,7 @@ from tracetui.collector.nf_log_claims import Claim, Claims, turn
 from tracetui.errors import Failure
 from tracetui.kernel import netns, nf_log, writing
 
-LOCK_SECONDS = 3.0
+STATE_LOCK_SECONDS = 3.0
 """How long another one that looks at the loggers is waited for; it takes milliseconds."""
 _STEP_SECONDS = 0.01
 _MAX_RECORD = 1 << 20
@@ -197,8 +197,8 @@ class NfLogBinding:
             os.close(fd)
 
     def _take(self, fd: int) -> None:
-        """Take the lock of the state folder, waited for at most LOCK_SECONDS; raises Failure."""
-        end = time.monotonic() + LOCK_SECONDS
+        """Take the lock of the state folder, waited for so long at most; raises Failure."""
+        end = time.monotonic() + STATE_LOCK_SECONDS
         while True:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -28,14 +28,14 @@ LONGEST_PAUSE_SECONDS = 5.0
 _STEP_SECONDS = 0.05
 TOLD = 5
 """Rules that are named when they can't be removed; of more the number is told."""
-LOCK_SECONDS = 5.0
+XTABLES_LOCK_SECONDS = 5.0
 """How long the xtables lock is waited for in one try."""
 
 Say = Callable[[str], None]
 
 
 class Outcome(NamedTuple):
-    """What became of rules that were to be removed."""
+    """The outcome of a removal of rules."""
 
     removed: tuple[Standing, ...] = ()
     absent: tuple[Standing, ...] = ()
@@ -173,7 +173,7 @@ class Removal:
         if one.words:
             self._xtables.delete(one.backend, one.family, one.chain, one.words, entries)
             return
-        with xtables_lock.held(LOCK_SECONDS) as own_lock:
+        with xtables_lock.held(XTABLES_LOCK_SECONDS) as own_lock:
             found = self._stands(one)
             if found is None:
                 return

@@ -1,4 +1,4 @@
-"""What stands in the raw tables, and what of them could not be looked at."""
+"""A listing of the raw tables, with what of them could not be looked at."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tracetui.model.installed import InstalledRule
 
 
 class RuleListing(NamedTuple):
-    """What stands in the raw tables."""
+    """TRACE rules of the raw tables, and tables that could not be looked at."""
 
     rules: tuple[InstalledRule, ...]
     unknown: Mapping[RawTable, str]

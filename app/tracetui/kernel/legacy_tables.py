@@ -20,7 +20,7 @@ from tracetui.kernel import xt_time
 from tracetui.model.digest import digest
 from tracetui.model.installed import TAG, InstalledRule
 
-TRIES = 5
+READING_TRIES = 5
 """How often a table is read anew that was replaced between two questions."""
 MOST_COUNTED = 100_000
 """Entries of a table up to which its chains are counted: they are gone through one by one."""
@@ -148,7 +148,7 @@ class LegacyTables:
 
     def _entries(self, family: int, table: str) -> tuple[_Info, bytes]:
         """A table as the kernel has it, all of one moment."""
-        for _ in range(TRIES):
+        for _ in range(READING_TRIES):
             info = self._info(family, table)
             # The entries are aligned as 64-bit numbers are (struct ipt_get_entries).
             step = ctypes.alignment(ctypes.c_uint64)

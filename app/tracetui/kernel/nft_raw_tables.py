@@ -26,11 +26,11 @@ from tracetui.kernel.nft_socket import (
 from tracetui.kernel.nft_trace_rule import RULE_CHAIN, RULE_HANDLE, RULE_TABLE, text_of, trace_rule
 from tracetui.model.installed import InstalledRule
 
-TRIES = 200
+DELETION_TRIES = 200
 """How often a removal is begun anew because somebody else's change came between."""
 READINGS = 20
 """How often rules are read anew because somebody else's change came between."""
-READING_SECONDS = 60.0
+ANEW_SECONDS = 60.0
 """After so long it is not begun anew any more."""
 _MANY = 1_000
 _FEW = 64
@@ -86,7 +86,7 @@ class NftRawTables:
             try:
                 return self._read(family, end, seconds)
             except _Interrupted:
-                if time.monotonic() > min(end, began + READING_SECONDS):
+                if time.monotonic() > min(end, began + ANEW_SECONDS):
                     break
         raise Failure("others change it all the time")
 
@@ -145,7 +145,7 @@ class NftRawTables:
             raise Failure("a rule of nf_tables is removed by its chain and handle")
         where = _of_rule(one.chain, one.handle)
         with self._asking:
-            for _ in range(TRIES):
+            for _ in range(DELETION_TRIES):
                 generation = self._socket.generation()
                 found = self._rule(one.family, one.chain, one.handle)
                 if found is None or not _is_same(found, one):
