@@ -16,11 +16,12 @@ import pytest
 
 from tracetui.collector.removal import TOLD
 from tracetui.collector.worker import BOUND
+from tracetui.kernel.nft_raw_tables import NftRawTables
 from tracetui.model.rule import TraceRule
 from tracetui.session.live import LiveSession
 
 from .test_collector_safety import BACKENDS, add, expiring, live, wait_for
-from .test_removal import lock_held, pid_limits, program
+from .test_removal import inside, lock_held, pid_limits, program
 
 pytestmark = pytest.mark.kernel
 __all__ = ["lock_held"]
@@ -179,3 +180,19 @@ def test_record_says_nothing_of_a_collector_that_it_told_to_leave(namespace, eve
     _, said = process.communicate(timeout=30)
     assert "has ended" not in said
     assert "removed " in said
+
+
+def test_what_is_removed_by_its_handle_is_still_what_was_listed(namespace):
+    """Between the listing and the removal too."""
+    foreign = ("-t", "raw", "-A", "PREROUTING", "-j", "TRACE", "-s")
+    namespace.run("iptables-nft", *foreign, "10.0.0.1")
+    tables = inside(namespace, NftRawTables)
+    try:
+        (listed,) = inside(namespace, lambda: tables.rules(4))
+        namespace.run("nft", "flush", "ruleset")
+        namespace.run("iptables-nft", *foreign, "192.0.2.77")
+        assert tables.rule(4, "PREROUTING", listed.handle) is not None
+        assert not tables.delete(listed)
+    finally:
+        tables.close()
+    assert len(namespace.trace_rules()) == 1
