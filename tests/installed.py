@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from datetime import datetime, timezone
 
-from tracetui.collector.listing import listing
-from tracetui.model.installed import TAG, InstalledRule
+from tracetui.collector.rules.printed_rules import listing
+from tracetui.model.tracing.installed_rule import TAG, InstalledRule
 
 
 def installed(saved: str, tag: str, backend: str = "nft", family: int = 4) -> list[InstalledRule]:

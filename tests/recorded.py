@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Optional
 
-from tracetui.model.assemble import Assembler
-from tracetui.model.hop import Hop
-from tracetui.model.packet import Packet
+from tracetui.model.trace.assembler import Assembler
+from tracetui.model.trace.hop import Hop
+from tracetui.model.trace.packet import Packet
 from tracetui.parse.line_reader import LineReader
 
 RECORDINGS = Path(__file__).parent / "recordings"
@@ -68,5 +68,5 @@ def sections(name: str) -> dict[str, list[str]]:
     return found
 
 
-def places(packet: Packet) -> list[str]:
+def points(packet: Packet) -> list[str]:
     return [f"{hop.table}:{hop.chain}:{hop.type}:{hop.rulenum}" for hop in packet.hops]

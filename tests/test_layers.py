@@ -52,16 +52,16 @@ def test_the_privileged_side_is_standard_library_only(layer):
 
 
 def test_the_first_picture_waits_for_no_parser_and_no_dialog():
-    loaded = loaded_by(["tracetui.cli.replay", "tracetui.cli.screen"])
+    loaded = loaded_by(["tracetui.cli.commands.replay", "tracetui.cli.terminal.screen"])
     assert "tracetui.ui.screens.main" in loaded
     assert not {
-        "tracetui.parse.line_reader", "tracetui.parse.xtables_save", "tracetui.ui.dialogs",
+        "tracetui.parse.line_reader", "tracetui.parse.listings.xtables_save", "tracetui.ui.dialogs",
     } & loaded  # fmt: skip
 
 
 def test_text_commands_load_no_textual():
     names = [
         "tracetui.cli",
-        *(f"tracetui.cli.{n}" for n in ("rules", "flush", "modules", "record")),
+        *(f"tracetui.cli.commands.{n}" for n in ("rules", "flush", "modules", "record")),
     ]
     assert not {"textual", "rich"} & loaded_by(names)

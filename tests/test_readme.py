@@ -42,7 +42,7 @@ def test_there_are_two_of_them():
 def test_every_word_of_a_filter_is_told():
     table = README.partition("### Filters")[2].partition("### Files")[0]
     words = set(re.findall(r"[a-z0-9]+", " ".join(re.findall("`([^`]+)`", table))))
-    from tracetui.model.filter_expression import KEYWORDS
+    from tracetui.model.filter.expression import KEYWORDS
 
     rare = {"icmpv6", "sctp", "dccp", "udplite", "esp", "ah", "gre", "igmp", "arp"}
     assert set(KEYWORDS) - rare <= words

@@ -22,7 +22,7 @@ from tests.bench.peers import ENDED_SECONDS, Bench, flows, sink
 from tests.safety.terminal import Terminal
 
 from tracetui.lab.network import CLIENT_SIDE, SERVER, Lab
-from tracetui.lab.ruleset import Ruleset
+from tracetui.lab.ruleset import LabRuleset
 
 TIMES = 3
 PACKETS, PACKETS_UNLIMITED = 60_000, 3_000
@@ -32,7 +32,7 @@ LIMITS = {"no rule": None, "default limit": (), "no limit": ("--limit", "none", 
 
 def main() -> None:
     services = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    with Lab(Ruleset("legacy", SERVER, services)) as lab, sink(lab):
+    with Lab(LabRuleset("legacy", SERVER, services)) as lab, sink(lab):
         bench = Bench(lab, "legacy", services, Namespace())
         flow = flows(services)[1]
         print(f"{bench.rules():,} rules")

@@ -23,14 +23,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.any_name import make_chain
 
-from tracetui.collector import frames
-from tracetui.collector.raw_tables import RawTable, RawTables
+from tracetui.collector.rules.raw_tables import RawTable, RawTables
 from tracetui.kernel import netns
 from tracetui.kernel.nft_raw_tables import PartlyRead
 from tracetui.lab.network import SERVER, Lab
-from tracetui.lab.ruleset import Ruleset
-from tracetui.model.rule import TraceRule
-from tracetui.session.client import CollectorClient
+from tracetui.lab.ruleset import LabRuleset
+from tracetui.model.tracing.trace_rule import TraceRule
+from tracetui.protocol import frames
+from tracetui.session.live.client import CollectorClient
 
 THRESHOLD = 5_000
 PROBES = 10
@@ -121,7 +121,7 @@ def one_run(
     come, and the guard is told to be content with fewer.
     """
     with ExitStack() as stack:
-        lab = stack.enter_context(Lab(Ruleset(backend, SERVER, services)))
+        lab = stack.enter_context(Lab(LabRuleset(backend, SERVER, services)))
         prepare(lab, backend)
         client = (Deaf if stuck else CollectorClient)(["--netns", lab.node, "--guard", str(guard)])
         stack.callback(client.close, lambda _: None)

@@ -16,13 +16,13 @@ import subprocess
 import time
 from pathlib import Path
 
-from tracetui.collector import frames
 from tracetui.lab.network import SERVER, Lab
-from tracetui.lab.ruleset import KINDS, Ruleset
+from tracetui.lab.ruleset import KINDS, LabRuleset
 from tracetui.lab.traffic import Traffic
-from tracetui.model.rule import TraceRule
-from tracetui.session.client import CollectorClient
-from tracetui.session.live import LiveSession
+from tracetui.model.tracing.trace_rule import TraceRule
+from tracetui.protocol import frames
+from tracetui.session.live.client import CollectorClient
+from tracetui.session.live.live import LiveSession
 
 PROBES = 300
 SECONDS = 60.0
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("services", type=int)
     options = parser.parse_args()
     backend = "legacy" if options.kind == "legacy" else "nft"
-    with Lab(Ruleset(options.kind, SERVER, options.services)) as lab, Traffic(lab) as traffic:
+    with Lab(LabRuleset(options.kind, SERVER, options.services)) as lab, Traffic(lab) as traffic:
         rules = on_node(lab, f"iptables-{backend}-save").count("\n-A")
         print(f"{options.kind}: {rules:,} rules in {backend}")
         explanation(lab, traffic, backend)

@@ -23,7 +23,7 @@ from tests.bench.peers import TICK, Bench, cpu, flows, shown, sink
 from tests.safety.terminal import Terminal
 
 from tracetui.lab.network import CLIENT_SIDE, SERVER, Lab
-from tracetui.lab.ruleset import Ruleset
+from tracetui.lab.ruleset import LabRuleset
 
 HOPS_PER_SECOND = (2_000, 20_000, 100_000)
 SECONDS = 10.0
@@ -33,7 +33,7 @@ IDLE_SECONDS = 10.0
 
 def main() -> None:
     backend = sys.argv[1] if len(sys.argv) > 1 else "nft"
-    with Lab(Ruleset(backend, SERVER, 50)) as lab, sink(lab):
+    with Lab(LabRuleset(backend, SERVER, 50)) as lab, sink(lab):
         bench = Bench(lab, backend, 50, Namespace())
         flow = flows(50)[0]
         each = bench.hops_of(flow)
@@ -116,16 +116,16 @@ def flush(bench: Bench, program: Terminal, flow, rate: int) -> None:
     while bench.has_rule():
         assert time.monotonic() - before < 20, program.text[-2000:]
     took = time.monotonic() - before
-    looks = statistics.median(timed(bench.has_rule) for _ in range(5))
+    states = statistics.median(timed(bench.has_rule) for _ in range(5))
     print(f"  F to no rule left, {rate:,} packets/s: {took * 1000:.0f} ms", end="")
-    print(f" (a look takes {looks * 1000:.0f} ms)", flush=True)
+    print(f" (a look takes {states * 1000:.0f} ms)", flush=True)
     if rate:
         sender.join()
 
 
-def timed(look) -> float:
+def timed(state) -> float:
     before = time.monotonic()
-    look()
+    state()
     return time.monotonic() - before
 
 

@@ -21,19 +21,19 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from tracetui.cli.program import GARBAGE
+from tracetui.cli.start.program import GARBAGE
 from tracetui.kernel.netlink import NfLog, NftTrace
 from tracetui.lab.network import SERVER, Lab
-from tracetui.lab.ruleset import Ruleset
-from tracetui.model.assemble import Assembler
-from tracetui.model.run import runs_of
-from tracetui.parse.datagrams import Datagrams, Record
-from tracetui.parse.nflog_datagrams import NflogDatagrams
-from tracetui.parse.nftrace_datagrams import NftraceDatagrams
-from tracetui.session.explanations import Explanations
-from tracetui.session.recording import RecordingWriter
-from tracetui.session.rulesets import Rulesets
-from tracetui.session.store import PacketStore
+from tracetui.lab.ruleset import LabRuleset
+from tracetui.model.trace.assembler import Assembler
+from tracetui.model.trace.batch import batches_of
+from tracetui.parse.netlink.datagrams import Datagrams, Record
+from tracetui.parse.netlink.nflog_datagrams import NflogDatagrams
+from tracetui.parse.netlink.nftrace_datagrams import NftraceDatagrams
+from tracetui.session.recording.recording import RecordingWriter
+from tracetui.session.rulesets.rulesets import Rulesets
+from tracetui.session.state.explanations import Explanations
+from tracetui.session.state.store import PacketStore
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.bench.peers import Bench, flows, sink
@@ -53,7 +53,7 @@ def main() -> None:
     gc.set_threshold(*GARBAGE)
     costs: dict[tuple[str, int], list[float]] = {}
     for services in SERVICES:
-        with Lab(Ruleset(backend, SERVER, services)) as lab, sink(lab):
+        with Lab(LabRuleset(backend, SERVER, services)) as lab, sink(lab):
             bench = Bench(lab, backend, services, argparse.Namespace())
             for flow in flows(services):
                 records, rulesets = captured(lab, bench, backend, flow, packets)
@@ -118,7 +118,7 @@ def cost(decoder: Datagrams, records: list[Record], rulesets: Rulesets) -> list[
     marks = [time.process_time()]
     hops = [hop for hop in decoder.hops(records) if hop is not None]
     marks.append(time.process_time())
-    assembler.take(runs_of(hops), packets.took)
+    assembler.take(batches_of(hops), packets.took)
     marks.append(time.process_time())
     for packet in packets.take_changed():
         writer.packet(packet, explanations.of(packet))

@@ -31,7 +31,7 @@ from typing import NamedTuple, Optional
 
 from tracetui.kernel.netlink import NfLog, NftTrace
 from tracetui.lab.network import CLIENT_SIDE, SERVER, Lab
-from tracetui.lab.ruleset import DNS, DNS_BACKEND, SERVICES, Ruleset
+from tracetui.lab.ruleset import DNS, DNS_BACKEND, SERVICES, LabRuleset
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.bench.sender import FLOWS
@@ -104,7 +104,7 @@ def main() -> None:
     )
     for backend in options.backend or ("nft", "legacy"):
         for services in options.services or (50, 5000):
-            with Lab(Ruleset(backend, SERVER, services)) as lab, sink(lab):
+            with Lab(LabRuleset(backend, SERVER, services)) as lab, sink(lab):
                 bench = Bench(lab, backend, services, options)
                 for flow in flows(services):
                     if flow.name in (options.flow or (flow.name,)):

@@ -19,11 +19,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tracetui.lab.network import CLIENT_SIDE, SERVER, Lab
-from tracetui.lab.ruleset import DNS, SERVICES, Ruleset
+from tracetui.lab.ruleset import DNS, SERVICES, LabRuleset
 from tracetui.lab.traffic import Traffic
-from tracetui.model.rule import TraceRule
-from tracetui.session.live import LiveSession
-from tracetui.session.store import PacketStore
+from tracetui.model.tracing.trace_rule import TraceRule
+from tracetui.session.live.live import LiveSession
+from tracetui.session.state.store import PacketStore
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.safety.terminal import Terminal
@@ -45,7 +45,7 @@ STEP_SECONDS = 15.0
 def main() -> None:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 3600.0
     with ExitStack() as stack:
-        lab = stack.enter_context(Lab(Ruleset("mixed", SERVER)))
+        lab = stack.enter_context(Lab(LabRuleset("mixed", SERVER)))
         traffic = stack.enter_context(Traffic(lab))
         session = LiveSession(lab.node, threshold=50_000, packets=PacketStore(KEPT_HOPS))
         stack.callback(session.close)

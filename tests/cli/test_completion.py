@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tracetui.cli.parser import SHELLS, parser
+from tracetui.cli.grammar.parser import SHELLS, parser
 
 COMMANDS = ("replay", "record", "rules", "flush", "modules", "doctor", "demo", "completion", "man")
 PLAIN = {

@@ -26,7 +26,7 @@ COMMANDS = {
 }
 BROKEN = """
 import sys
-import tracetui.cli.{command} as command
+import tracetui.cli.commands.{command} as command
 
 def run(options):
     raise KeyError("marker-of-the-fault")

@@ -151,7 +151,7 @@ def test_a_hop_out_of_the_kernel_log_says_so_for_ever(tracetui, tmp_path):
 def test_a_slow_reader_gets_every_line_whatever_signal_comes():
     code = (
         "import signal, sys\n"
-        "from tracetui.session.output import opened\n"
+        "from tracetui.session.recording.output import opened\n"
         "signal.signal(signal.SIGTERM, lambda *_: None)\n"
         "print('ready', file=sys.stderr, flush=True)\n"
         "with opened('-') as out:\n"

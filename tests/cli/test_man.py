@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from tracetui.cli import manual, roff
-from tracetui.cli.parser import parser
+from tracetui.cli.grammar import manual, roff
+from tracetui.cli.grammar.parser import parser
 from tracetui.ui.commands import COMMANDS, SCOPES
 from tracetui.ui.keymap import written
 

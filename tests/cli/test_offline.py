@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from tests.recorded import RECORDINGS, SEED_HOPS, unpacked
 
-from tracetui.cli.replay import LARGEST_RULESET
+from tracetui.cli.commands.replay import LARGEST_RULESET
 from tracetui.lab import recording
 
 SEED = str(RECORDINGS / "seed-eks-forward.log")

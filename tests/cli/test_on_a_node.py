@@ -16,7 +16,7 @@ import pytest
 from tracetui.kernel import netns
 from tracetui.kernel.netlink import NfLog
 from tracetui.lab.network import CLIENT_SIDE, SERVER, Lab
-from tracetui.lab.ruleset import Ruleset
+from tracetui.lab.ruleset import LabRuleset
 from tracetui.lab.traffic import Traffic
 
 pytestmark = pytest.mark.kernel
@@ -113,7 +113,7 @@ def test_record_ends_after_its_seconds(tracetui, namespace):
 @pytest.mark.parametrize("kind", ["legacy", "nft"])
 def test_a_replay_of_a_record_is_what_was_live(tracetui, tmp_path, kind):
     file = tmp_path / "lab.ndjson"
-    with Lab(Ruleset(kind, SERVER)) as lab, Traffic(lab) as traffic:
+    with Lab(LabRuleset(kind, SERVER)) as lab, Traffic(lab) as traffic:
         argv = [
             *(sys.executable, "-m", "tracetui", "--netns", lab.node, "record"),
             *("-i", CLIENT_SIDE, "--limit", "none", "--force", "-w", str(file)),

@@ -8,9 +8,9 @@ import pytest
 from tests.session import scripted
 from tests.session.scripted import UNTIL_TOLD, hello, json_frame, poll_until, session
 
-from tracetui.cli import record
-from tracetui.collector import frames
+from tracetui.cli.commands import record
 from tracetui.errors import Failure
+from tracetui.protocol import frames
 
 
 def notice(severity: str, text: str) -> str:

@@ -30,8 +30,8 @@ DEPENDENCIES = (
 )  # fmt: skip
 LATE = f"""
 import importlib, json, os, pkgutil, sys
-import tracetui.cli.screen, rich, textual
-from tracetui.cli import late
+import tracetui.cli.terminal.screen, rich, textual
+from tracetui.cli.start import late
 names = [
     one.name for package in (tracetui, rich, textual)
     for one in pkgutil.walk_packages(package.__path__, package.__name__ + ".", lambda _: None)

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 import tracetui.cli
-from tracetui.cli.manual import PAGES
-from tracetui.cli.parser import parse, parser
-from tracetui.cli.usage import Parser
+from tracetui.cli.grammar.manual import PAGES
+from tracetui.cli.grammar.parser import parse, parser
+from tracetui.cli.grammar.usage import Parser
 
 COMMANDS = {one.prog: one for one in parser().all()}
 
@@ -191,8 +191,8 @@ def test_a_command_that_only_prints_loads_little(argv):
     """
     loaded = loaded_with(f"import tracetui.cli\ntracetui.cli.main({argv})")
     heavy = {
-        "textual", "rich", "dataclasses", "asyncio", "socket", "tracetui.model.packet",
-        "tracetui.model.filter_expression",
+        "textual", "rich", "dataclasses", "asyncio", "socket", "tracetui.model.trace.packet",
+        "tracetui.model.filter.expression",
     }  # fmt: skip
-    assert "tracetui.cli.program" in loaded
+    assert "tracetui.cli.start.program" in loaded
     assert not heavy & (loaded - loaded_with("import argparse"))

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracetui.collector import frames
-from tracetui.collector.frames import CommandReader, Frame, FrameReader
-from tracetui.collector.outbox import HOLD_SECONDS, HOP_BOUND, Outbox
+from tracetui.collector.reactor.outbox import HOLD_SECONDS, HOP_BOUND, Outbox
 from tracetui.errors import Failure
+from tracetui.protocol import frames
+from tracetui.protocol.frames import CommandReader, Frame, FrameReader
 
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.binary(max_size=300))), st.integers(1, 64))

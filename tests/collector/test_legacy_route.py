@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tracetui.collector.legacy_route import ANOTHER, LegacyRoute
-from tracetui.collector.nf_log_binding import NfLogBinding
+from tracetui.collector.sources.legacy_source import ANOTHER, LegacySource
+from tracetui.collector.sources.nf_log_binding import NfLogBinding
 from tracetui.kernel import netns, nf_log
 from tracetui.kernel.netlink import NfLog
 
@@ -21,7 +21,7 @@ class Route:
     def __init__(self, name: str, state) -> None:
         self.told: list[str] = []
         binding = NfLogBinding(name, state / name)
-        self._route = LegacyRoute("auto", binding, self.told.append)
+        self._route = LegacySource("auto", binding, self.told.append)
         self._sources: list = []
 
     def refresh(self) -> str:

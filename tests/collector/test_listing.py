@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tracetui.collector.listing import ListedRule, listing
+from tracetui.collector.rules.printed_rules import PrintedRule, listing
 from tracetui.errors import Failure
 
 SAVED = """\
@@ -22,7 +22,7 @@ COMMIT
 """
 
 
-def listed(text: str) -> tuple[ListedRule, ...]:
+def listed(text: str) -> tuple[PrintedRule, ...]:
     return listing(text, "the raw table").rules
 
 
@@ -125,7 +125,7 @@ def test_names_that_look_like_quotations_are_names():
         )
 
 
-def saved_rules(*rules: str) -> tuple[ListedRule, ...]:
+def saved_rules(*rules: str) -> tuple[PrintedRule, ...]:
     return listed("\n".join(["*raw", ":OUTPUT ACCEPT [0:0]", *rules, "COMMIT", ""]))
 
 

@@ -11,8 +11,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from tracetui.collector.nf_log_binding import NfLogBinding
-from tracetui.collector.nf_log_claims import TURN_SECONDS, turn
+from tracetui.collector.sources.nf_log_binding import NfLogBinding
+from tracetui.collector.sources.nf_log_claims import TURN_SECONDS, turn
 from tracetui.errors import Failure
 from tracetui.kernel import netns, nf_log, process
 from tracetui.kernel.netlink import LogGroup, NfLog
@@ -28,7 +28,7 @@ WORKERS, ROUNDS = 5, 30
 TAKE_AND_DIE = """
 import os, sys
 from pathlib import Path
-from tracetui.collector.nf_log_binding import NfLogBinding
+from tracetui.collector.sources.nf_log_binding import NfLogBinding
 from tracetui.kernel import netns
 netns.enter(netns.resolve(sys.argv[1]))
 NfLogBinding(sys.argv[3], Path(sys.argv[2])).take()
@@ -38,8 +38,8 @@ os.kill(os.getpid(), 9)
 COME_AND_GO = """
 import random, sys, time
 from pathlib import Path
-from tracetui.collector.nf_log_binding import NfLogBinding
-from tracetui.collector.owner import Owner
+from tracetui.collector.sources.nf_log_binding import NfLogBinding
+from tracetui.collector.process.owner import Owner
 from tracetui.kernel import netns, nf_log
 netns.enter(netns.resolve(sys.argv[1]))
 binding = NfLogBinding(str(Owner.this_process()), Path(sys.argv[2]))

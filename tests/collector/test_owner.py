@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tracetui.collector.owner import Owner, is_dead, unattended
+from tracetui.collector.process.owner import Owner, is_dead, unattended
 from tracetui.kernel import process
 
 
@@ -41,7 +41,7 @@ def test_a_process_that_can_not_be_looked_up_is_not_dead(is_elsewhere):
     assert is_dead(str(owner))
     code = (
         "import contextlib, os, resource, sys\n"
-        "from tracetui.collector.owner import is_dead\n"
+        "from tracetui.collector.process.owner import is_dead\n"
         "from tracetui.kernel import process\nprocess.sees_every_process = lambda: True\n"
         f"if {is_elsewhere}: process.pid_namespace = lambda: 1\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))\n"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import selectors
 
-from tracetui.collector.outbox import Outbox
-from tracetui.collector.reception import SOME_BATCHES, Reception
-from tracetui.collector.sources import Source
-from tracetui.model.guard import Guard
+from tracetui.collector.reactor.outbox import Outbox
+from tracetui.collector.sources.receiver import SOME_BATCHES, HopReceiver
+from tracetui.collector.sources.sources import Source
+from tracetui.model.tracing.guard import Guard
 
 
 class Flood:
@@ -36,7 +36,7 @@ class Flood:
 def test_a_source_that_is_never_dry_is_left_after_some_batches():
     flood, nowhere = Flood(), os.open(os.devnull, os.O_WRONLY)
     with selectors.DefaultSelector() as selector:
-        reception = Reception(selector, Outbox(nowhere), Guard(10**9), lambda: None)
+        reception = HopReceiver(selector, Outbox(nowhere), Guard(10**9), lambda: None)
         reception.add(Source("nftrace", flood))
         assert not reception.drain("nft")
         assert flood.asked == reception.hops == SOME_BATCHES
@@ -55,7 +55,7 @@ def test_a_source_that_breaks_is_given_up_and_told_to_who_relies_on_it():
     nowhere, told = os.open(os.devnull, os.O_WRONLY), []
     with selectors.DefaultSelector() as selector:
         outbox = Outbox(nowhere)
-        reception = Reception(
+        reception = HopReceiver(
             selector, outbox, Guard(10**9), lambda: None, lambda *broke: told.append(broke)
         )
         reception.add(Source("nflog", Broken()))

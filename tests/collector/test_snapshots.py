@@ -8,16 +8,17 @@ import time
 
 import pytest
 
-from tracetui.collector import frames, outbox
-from tracetui.collector.mailbox import Mailbox
-from tracetui.collector.outbox import Outbox
-from tracetui.collector.reception import Reception
-from tracetui.collector.ruleset_reader import Outcome
-from tracetui.collector.snapshots import Snapshots
-from tracetui.collector.sources import Source
+from tracetui.collector.reactor import outbox
+from tracetui.collector.reactor.mailbox import Mailbox
+from tracetui.collector.reactor.outbox import Outbox
+from tracetui.collector.snapshots.ruleset_reader import ReadOutcome
+from tracetui.collector.snapshots.snapshots import Snapshots
+from tracetui.collector.sources.receiver import HopReceiver
+from tracetui.collector.sources.sources import Source
 from tracetui.errors import Failure
 from tracetui.kernel.xtables import Xtables
-from tracetui.model.guard import Guard
+from tracetui.model.tracing.guard import Guard
+from tracetui.protocol import frames
 
 PART = ({"what": "save", "backend": "nft", "family": 4}, "*filter\nCOMMIT\n")
 
@@ -72,7 +73,7 @@ class Bench:
         self.mailbox = Mailbox()
         self._out, write = os.pipe()
         self.outbox = Outbox(write)
-        self._reception = reception = Reception(
+        self._reception = reception = HopReceiver(
             selectors.DefaultSelector(), self.outbox, Guard(10_000), lambda: None
         )
         self.source = Source("nftrace", self.hops)
@@ -122,8 +123,8 @@ def bench():
     made.close()
 
 
-def found(same: bool = False) -> Outcome:
-    return Outcome(same, True, () if same else (PART,))
+def found(same: bool = False) -> ReadOutcome:
+    return ReadOutcome(same, True, () if same else (PART,))
 
 
 def test_hops_of_before_the_end_of_a_reading_come_before_its_end(bench):

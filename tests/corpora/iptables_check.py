@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from tracetui.kernel import netns
 from tracetui.kernel.nf_tables import NfTables
-from tracetui.model.rule_meaning import Meaning, meaning
-from tracetui.model.ruleset import Chain, ChainKey, Ruleset
-from tracetui.parse import xtables_save
+from tracetui.model.rules.parsed_rule import ParsedRule, meaning
+from tracetui.model.rules.ruleset import Chain, ChainKey, Ruleset
+from tracetui.parse.listings import xtables_save
 
 from .nft_check import Wrong
 
@@ -78,7 +78,7 @@ def check(namespace: str, case: Case, backend: str, counts: Counter[str]) -> Ite
     listed = _run(namespace, tool, "-t", case.table, "-n", "-v", "--line-numbers", "-L", case.chain)
     yield from _check_meaning(case, chain, (listed or "").split("\n")[2:])
     if backend == "nft":
-        places = netns.call_inside(netns.resolve(namespace), lambda: NfTables().places())
+        places = netns.call_inside(netns.resolve(namespace), lambda: NfTables().outline())
         handles = next((len(one.handles) for one in places.chains if one[:3] == key), 0)
         if handles != len(chain.rules):
             yield Wrong("handles and places", case.name, len(chain.rules), handles)
@@ -116,7 +116,7 @@ def _check_meaning(case: Case, chain: Chain, lines: list[str]) -> Iterator[Wrong
 
 
 def _check_columns(
-    case: Case, said: Meaning, text: str, words: list[str], line: str
+    case: Case, said: ParsedRule, text: str, words: list[str], line: str
 ) -> Iterator[Wrong]:
     tests = {test.flag: test for test in said.tests}
     rest = words[2:] if len(words) > 2 and words[1] in ("--", "-f", "!f") else words[1:]

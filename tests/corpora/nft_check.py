@@ -12,10 +12,10 @@ from typing import Any, NamedTuple, Optional
 
 from tracetui.kernel import netns
 from tracetui.kernel.nf_tables import NfTables
-from tracetui.model.rule_meaning import meaning
-from tracetui.model.ruleset import ChainKey, ListedRule
-from tracetui.parse import nft_json, nft_text
-from tracetui.parse.nft_json_rule import KEPT
+from tracetui.model.rules.parsed_rule import meaning
+from tracetui.model.rules.ruleset import ChainKey, ListedRule
+from tracetui.parse.listings import nft_json, nft_text
+from tracetui.parse.listings.nft_json_rule import KEPT
 
 from .nft_cases import Case
 
@@ -44,7 +44,7 @@ def check(namespace: str, case: Case, counts: Counter[str]) -> Iterator[Wrong]:
         for key, chain in nft_json.parse(printed).chains.items()
         for rule in chain.rules
     }
-    places = netns.call_inside(netns.resolve(namespace), lambda: NfTables().places())
+    places = netns.call_inside(netns.resolve(namespace), lambda: NfTables().outline())
     for chain in places.chains:
         key = ChainKey(*chain[:3])
         handles = tuple(rule.handle for rule in listed[key].rules) if key in listed else None

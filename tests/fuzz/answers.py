@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from tests.recorded import datagrams
 
 from tracetui.kernel.netlink import KERNEL
-from tracetui.kernel.nf_tables import NfTables, Places
+from tracetui.kernel.nf_tables import NfTables, RulesetOutline
 
 
 class Answers:
@@ -51,6 +51,6 @@ def _numbered(datagram: bytes, sequence: int) -> bytes:
     return bytes(numbered)
 
 
-def places(sent: Iterable[bytes]) -> Places:
+def outline(sent: Iterable[bytes]) -> RulesetOutline:
     """What the ruleset is by these answers; raises Failure."""
-    return NfTables(Answers(sent)).places()
+    return NfTables(Answers(sent)).outline()

@@ -121,10 +121,10 @@ def _word_repeated(draw: Draw, text: str, _: object) -> str:
 
 
 def _replaced(draw: Draw, text: str, pattern: re.Pattern[str], new: str) -> str:
-    places = list(pattern.finditer(text))
-    if not places:
+    points = list(pattern.finditer(text))
+    if not points:
         return text
-    found = draw(st.sampled_from(places))
+    found = draw(st.sampled_from(points))
     return text[: found.start()] + new + text[found.end() :]
 
 

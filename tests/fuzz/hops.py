@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tests.fuzz.damage import Draw
 from tests.recorded import datagrams, hops_of, lines, sections, unpacked
 
-from tracetui.model.hop import Hop
-from tracetui.parse import nflog, nftrace
+from tracetui.model.trace.hop import Hop
+from tracetui.parse.netlink import nflog, nftrace
 
 
 def _decoded(parse: Callable, recorded: Iterable[bytes]) -> Iterator[Hop]:

@@ -60,14 +60,14 @@ def json_texts(draw: Draw, originals: Sequence[str]) -> str:
 def _damage(draw: Draw, holder: dict | list) -> None:
     """Replace a value inside, mostly by one of its kind; or leave it out, or have it twice."""
     key = draw(st.sampled_from(list(holder) if isinstance(holder, dict) else range(len(holder))))
-    way, known = draw(st.integers(0, 9)), holder[key]
-    if way == 0:
+    path, known = draw(st.integers(0, 9)), holder[key]
+    if path == 0:
         del holder[key]
-    elif way == 1 and isinstance(holder, list):
+    elif path == 1 and isinstance(holder, list):
         holder.insert(key, json.loads(json.dumps(known)))
-    elif way < 7 and isinstance(known, str):
+    elif path < 7 and isinstance(known, str):
         holder[key] = draw(TEXTS | st.text(max_size=8))
-    elif way < 7 and isinstance(known, (int, float)):
+    elif path < 7 and isinstance(known, (int, float)):
         holder[key] = draw(NUMBERS)
     else:
         holder[key] = draw(VALUES)

@@ -8,7 +8,7 @@ from itertools import chain
 from tests.fuzz import answers
 from tests.recorded import RECORDINGS, datagrams, lines, unpacked
 
-from tracetui.collector import ruleset_reader
+from tracetui.collector.snapshots import ruleset_reader
 from tracetui.lab import recording as lab_recording
 
 NFLOG = list(datagrams("2cpu-interleaved-nflog.bin.gz"))[::97]
@@ -132,7 +132,7 @@ NFT_JSON = [
         {"nftables": json.loads(unpacked("scenario-nft.ruleset.json.gz"))["nftables"][::61]}
     ),
 ]
-PLACES = [ruleset_reader._to_json(answers.places(DUMP))]
+PLACES = [ruleset_reader._to_json(answers.outline(DUMP))]
 LISTINGS = [*SAVED, *NFT_TEXT, *NFT_JSON]
 
 with lab_recording.open_recording() as file:

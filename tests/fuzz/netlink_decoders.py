@@ -27,10 +27,11 @@ with atheris.instrument_imports(include=["tracetui"]):
     from tests.fuzz import answers, sane
     from tests.recorded import datagrams
 
-    from tracetui.collector import frames
     from tracetui.errors import Failure
-    from tracetui.model import hop as hop_model
-    from tracetui.parse import ethernet, ip, netlink, nflog, nftrace
+    from tracetui.model.trace import hop as hop_model
+    from tracetui.parse.headers import ethernet, ip
+    from tracetui.parse.netlink import attributes, nflog, nftrace
+    from tracetui.protocol import frames
 
 RECORDED = (
     "2cpu-interleaved-nflog.bin.gz",
@@ -67,8 +68,8 @@ def decode_ethernet(data: bytes) -> object:
 
 
 def decode_message(data: bytes) -> object:
-    message = netlink.first_message(data)
-    found = netlink.attributes(data)
+    message = attributes.first_message(data)
+    found = attributes.attributes(data)
     assert sum(len(value) for value in found.values()) <= len(data)
     return message, found
 
@@ -100,7 +101,7 @@ def decode_commands(data: bytes) -> None:
 
 def decode_places(data: bytes) -> object:
     try:
-        return answers.places(cut(data))
+        return answers.outline(cut(data))
     except Failure:
         return None
 
@@ -162,14 +163,14 @@ def seeds() -> Iterator[bytes]:
 
 
 def _decoder_of(datagram: bytes) -> Callable[[bytes], object]:
-    message = netlink.first_message(datagram)
+    message = attributes.first_message(datagram)
     is_nflog = message is not None and message.type == NFLOG
     return decode_nflog if is_nflog else decode_nftrace
 
 
 def _packets(datagram: bytes) -> Iterator[bytes]:
     """The packets inside a datagram."""
-    message = netlink.first_message(datagram)
+    message = attributes.first_message(datagram)
     found = message.attributes if message is not None else {}
     if message is not None and message.type == NFLOG:
         yield bytes([DECODERS.index(decode_packet)]) + found.get(9, b"")

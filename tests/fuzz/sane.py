@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from tracetui.model.place import HOOKS, Place
-from tracetui.model.ruleset import Ruleset
+from tracetui.model.rules.ruleset import Ruleset
+from tracetui.model.trace.trace_point import HOOKS, TracePoint
 
 LARGEST = 10**20
 """No kernel has a number of more digits."""
@@ -29,7 +29,7 @@ def check(value: object, size: int) -> None:
         assert -LARGEST < value < LARGEST
     elif isinstance(value, float):
         assert math.isfinite(value)
-    elif isinstance(value, Place):
+    elif isinstance(value, TracePoint):
         check(value.fields, size)
     elif isinstance(value, Mapping):
         check(list(value.items()), size)

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from tests.fuzz import damage
 from tests.fuzz.hops import STREAMS, arrivals
 
-from tracetui.model.assemble import ALIKE_PACKETS, TRACE_IDS, Assembler
-from tracetui.model.hook_hops import by_hook
-from tracetui.model.hop import Hop, Look
-from tracetui.model.packet import Packet
-from tracetui.model.run import runs_of
-from tracetui.session.store import PacketStore
+from tracetui.model.trace.assembler import ALIKE_PACKETS, TRACE_IDS, Assembler
+from tracetui.model.trace.batch import batches_of
+from tracetui.model.trace.hook_hops import by_hook
+from tracetui.model.trace.hop import Hop, PacketState
+from tracetui.model.trace.packet import Packet
+from tracetui.session.state.store import PacketStore
 
 
 def assembled(assembler: Assembler, hops: Iterable[Hop]) -> list[Packet]:
@@ -63,8 +63,8 @@ def test_every_hop_is_in_one_packet_and_once(hops, limit):
 @damage.few(150)
 @given(arrivals(), st.sampled_from((1, 8, 64)))
 def test_together_they_come_to_what_each_alone_comes_to(hops, limit):
-    looks: dict[Look, Look] = {}
-    shared = [hop._replace(look=looks.setdefault(hop.look, hop.look)) for hop in hops]
+    states: dict[PacketState, PacketState] = {}
+    shared = [hop._replace(state=states.setdefault(hop.state, hop.state)) for hop in hops]
     packets: dict[int, Packet] = {}
     counted: Counter[int] = Counter()
 
@@ -72,13 +72,13 @@ def test_together_they_come_to_what_each_alone_comes_to(hops, limit):
         packets[packet.id] = packet
         counted[packet.id] += count
 
-    Assembler(limit).take(runs_of(shared), took)
+    Assembler(limit).take(batches_of(shared), took)
     expected = assembled(Assembler(limit), shared)
     assert [state(packet) for packet in packets.values()] == [state(one) for one in expected]
     assert counted == {packet.id: len(packet.hops) for packet in expected}
     for packet in expected:
         packet.pack()
-    assert [packet.way for packet in packets.values()] == [packet.way for packet in expected]
+    assert [packet.path for packet in packets.values()] == [packet.path for packet in expected]
 
 
 def state(packet: Packet) -> tuple[object, ...]:

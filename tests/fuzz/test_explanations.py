@@ -11,11 +11,11 @@ from tests.fuzz.hops import arrivals
 from tests.fuzz.json_damage import json_texts
 from tests.recorded import assembled, unpacked
 
-from tracetui.model.hop import Hop
-from tracetui.session import recording, report
-from tracetui.session.explanations import Explanations
-from tracetui.session.inert import inert_json
-from tracetui.session.rulesets import Rulesets
+from tracetui.model.trace.hop import Hop
+from tracetui.session.recording import recording, report
+from tracetui.session.rulesets.rulesets import Rulesets
+from tracetui.session.state.explanations import Explanations
+from tracetui.session.text.sanitize import inert_json
 
 LISTINGS = [
     *(unpacked(f"scenario-{which}.iptables-save.gz") for which in ("legacy", "nft")),

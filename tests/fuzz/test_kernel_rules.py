@@ -12,7 +12,7 @@ from tracetui.errors import Failure
 from tracetui.kernel import legacy_tables, xt_time
 from tracetui.kernel.nft_socket import attribute
 from tracetui.kernel.nft_trace_rule import trace_rule
-from tracetui.model.installed import InstalledRule
+from tracetui.model.tracing.installed_rule import InstalledRule
 
 COMMENT = b"tracetui:1.2.3/abcdef\0"
 

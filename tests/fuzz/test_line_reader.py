@@ -8,8 +8,8 @@ from tests.fuzz import damage, material, sane
 from tests.fuzz.json_damage import json_texts
 from tests.recorded import assembled
 
-from tracetui.model.hop import LOG, YEAR_10000
-from tracetui.model.moments import OF_NO_START
+from tracetui.model.trace.hop import END_OF_CALENDAR, LOG
+from tracetui.model.trace.moments import OF_NO_START
 from tracetui.parse.line_reader import MOST_TOLD, LineReader
 
 ORIGINALS = [
@@ -51,7 +51,7 @@ def test_whatever_the_lines_hops_are_sane_and_the_rest_is_counted(lines, width):
         assert hop.source == LOG
         assert hop.type in ("rule", "return", "policy")
         # Far below the epoch stand those whose year, or whose beginning, no stamp tells.
-        assert hop.time is None or OF_NO_START <= hop.time < YEAR_10000 * 2
+        assert hop.time is None or OF_NO_START <= hop.time < END_OF_CALENDAR * 2
         assert (hop.rulenum is None) == (hop.backend == "nft")
     assert reader.lines == len(pieces)
     assert reader.lost >= 0

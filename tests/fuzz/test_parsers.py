@@ -16,51 +16,45 @@ from tests.fuzz import damage, material, sane
 from tests.fuzz.json_damage import json_texts
 
 from tracetui import parse
-from tracetui.collector import listing
+from tracetui.collector.rules import printed_rules
 from tracetui.errors import Failure
-from tracetui.model import rule_meaning, rule_words, saved_lines
-from tracetui.model.header import Header
-from tracetui.model.packet import Packet
-from tracetui.model.ruleset import Ruleset
-from tracetui.parse import (
-    datagrams,
-    ethernet,
-    ip,
-    journal,
-    json_objects,
-    json_text,
-    kmsg,
+from tracetui.model.rules import parsed_rule, rule_words, saved_lines
+from tracetui.model.rules.ruleset import Ruleset
+from tracetui.model.trace.header import Header
+from tracetui.model.trace.packet import Packet
+from tracetui.parse import json_text
+from tracetui.parse.headers import ethernet, ip
+from tracetui.parse.listings import (
     listed_options,
-    log_body,
-    logline,
     long_sets,
-    losses,
-    module_texts,
-    netlink,
-    nflog,
-    nft_header,
     nft_json,
     nft_json_rule,
     nft_json_values,
-    nft_monitor,
-    nft_places,
+    nft_outline,
     nft_text,
-    nftrace,
-    plain_dmesg,
-    proc_modules,
-    stamps,
-    ulogd,
-    wrapper,
     xtables_list,
-    xtables_monitor,
     xtables_save,
 )
-from tracetui.session import recording, report
-from tracetui.session.explanations import Explanations
-from tracetui.session.inert import inert_json
-from tracetui.session.rulesets import Rulesets
+from tracetui.parse.log import (
+    journal,
+    json_objects,
+    kmsg,
+    losses,
+    plain_dmesg,
+    record_body,
+    stamps,
+    trace_record,
+    wrapper,
+)
+from tracetui.parse.netlink import attributes, datagrams, nflog, nftrace
+from tracetui.parse.node import module_texts, proc_modules
+from tracetui.parse.tools import nft_header, nft_monitor, ulogd, xtables_monitor
+from tracetui.session.recording import recording, report
+from tracetui.session.rulesets.rulesets import Rulesets
+from tracetui.session.state.explanations import Explanations
+from tracetui.session.text.sanitize import inert_json
 
-READERS = (listing, recording, rule_meaning, rule_words, saved_lines)
+READERS = (printed_rules, recording, parsed_rule, rule_words, saved_lines)
 """What reads others' text outside the parsers' package."""
 LINKS = {1: "lo", 2: "eth0"}
 LONGEST_ESCAPE = 12
@@ -68,7 +62,7 @@ LONGEST_ESCAPE = 12
 PACKETS = [
     value
     for one in material.NFLOG
-    if (value := netlink.first_message(one).attributes.get(9)) is not None
+    if (value := attributes.first_message(one).attributes.get(9)) is not None
 ]
 NUMBERS = st.integers(-1, 1 << 130)
 
@@ -102,7 +96,7 @@ def saved(text: str) -> Ruleset:
 
 def placed(text: str) -> Ruleset:
     ruleset = Ruleset()
-    for _ in nft_places.parse(text, ruleset):
+    for _ in nft_outline.parse(text, ruleset):
         pass
     return ruleset
 
@@ -131,20 +125,20 @@ def object_of(text: str) -> dict[str, Any] | None:
 
 def saying(text: str) -> object:
     """All that is made of a rule's text."""
-    said = rule_meaning.meaning(text)
+    said = parsed_rule.parse_rule(text)
     return said, said.verdict, said.is_hashed, [test.text for test in said.tests]
 
 
 def contradicted(given_to_it: tuple[str, Header, str]) -> object:
     text, header, iif = given_to_it
-    return rule_meaning.contradiction(rule_meaning.meaning(text), header, iif, None)
+    return parsed_rule.contradiction(parsed_rule.parse_rule(text), header, iif, None)
 
 
 def fitted(given_to_it: tuple[str, Header]) -> object:
     text, header = given_to_it
-    fields = rule_meaning.FIELD_OF
-    tests = [test for test in rule_meaning.meaning(text).tests if test.flag in fields]
-    return [rule_meaning.fits(test, header and header[fields[test.flag]]) for test in tests]
+    fields = parsed_rule.FIELD_OF
+    tests = [test for test in parsed_rule.parse_rule(text).tests if test.flag in fields]
+    return [parsed_rule.fits(test, header and header[fields[test.flag]]) for test in tests]
 
 
 def written(found: tuple[int, Packet] | None) -> None:
@@ -182,7 +176,7 @@ def usual(line: str) -> object:
     """What stands behind the place, which is what it is when it is read with more care."""
     rest = line[line.find("IN=") :]
     found = plain_dmesg.read_usual(rest)
-    assert found is None or log_body.read(rest.strip()) == (found, True)
+    assert found is None or record_body.read(rest.strip()) == (found, True)
     return found
 
 
@@ -240,19 +234,21 @@ PARSERS = {
         KMSG | KMSG.map(lambda text: text.encode(errors="replace")) | st.binary(),
     ),
     "kmsg.unescape": Fuzzed(kmsg.unescape, texts([r"a\x20b\x1bc\x0a", r"\\x5cx41"])),
-    "listing.listing": Fuzzed(
-        lambda text: listing.listing(text, "raw"),
+    "printed_rules.listing": Fuzzed(
+        lambda text: printed_rules.listing(text, "raw"),
         texts(material.RAW) | texts(material.SAVED),
         (Failure,),
     ),
-    "logline.find": Fuzzed(lambda text: (found := logline.find(text)) and found.span(), LOG_LINES),
-    "logline.parse": Fuzzed(lambda text: shown(logline.parse(text)), LOG_LINES),
-    "netlink.attributes": Fuzzed(
-        netlink.attributes, binaries([one[20:] for one in material.NFLOG])
+    "trace_record.find": Fuzzed(
+        lambda text: (found := trace_record.find(text)) and found.span(), LOG_LINES
     ),
-    "netlink.first_message": Fuzzed(netlink.first_message, messages(material.NFLOG)),
-    "netlink.number": Fuzzed(
-        lambda given: netlink.number(*given),
+    "trace_record.parse": Fuzzed(lambda text: shown(trace_record.parse(text)), LOG_LINES),
+    "attributes.attributes": Fuzzed(
+        attributes.attributes, binaries([one[20:] for one in material.NFLOG])
+    ),
+    "attributes.first_message": Fuzzed(attributes.first_message, messages(material.NFLOG)),
+    "attributes.number": Fuzzed(
+        lambda given: attributes.number(*given),
         st.tuples(st.none() | st.binary(max_size=20), st.sampled_from((2, 4, 8))),
     ),
     "nflog.link_name": Fuzzed(lambda index: nflog.link_name(index, LINKS), st.binary()),
@@ -290,7 +286,7 @@ PARSERS = {
             nft_json_values.written,
         )
     },
-    "nft_places.parse": Fuzzed(
+    "nft_outline.parse": Fuzzed(
         placed, texts(material.PLACES) | json_texts(material.PLACES), (ValueError,)
     ),
     "nft_text.is_listing": Fuzzed(nft_text.is_listing, texts(material.NFT_TEXT)),
@@ -321,11 +317,11 @@ PARSERS = {
         OUR_LINES,
         (ValueError,),
     ),
-    "rule_meaning.contradiction": Fuzzed(
+    "parsed_rule.contradiction": Fuzzed(
         contradicted, st.tuples(texts(material.RULES), HEADERS, st.none() | st.text(max_size=5))
     ),
-    "rule_meaning.fits": Fuzzed(fitted, st.tuples(texts(material.RULES), HEADERS)),
-    "rule_meaning.meaning": Fuzzed(saying, texts(material.RULES)),
+    "parsed_rule.fits": Fuzzed(fitted, st.tuples(texts(material.RULES), HEADERS)),
+    "parsed_rule.parse_rule": Fuzzed(saying, texts(material.RULES)),
     "saved_lines.whole_lines": Fuzzed(
         lambda text: list(saved_lines.whole_lines(text.split("\n"))), texts(material.SAVED)
     ),
@@ -339,19 +335,24 @@ PARSERS = {
     "json_objects.is_record": Fuzzed(
         lambda text: (found := object_of(text)) and json_objects.is_record(found), JOURNAL
     ),
-    "log_body.address": Fuzzed(log_body.address, texts(["10.0.0.1", "fd00::1", "::ffff:1.2.3.4"])),
-    "log_body.hexadecimal": Fuzzed(log_body.hexadecimal, texts(["0x4000", "dead"])),
-    "log_body.number": Fuzzed(log_body.number, texts(["45471DF", "60"])),
-    "log_body.read": Fuzzed(log_body.read, LOG_LINES),
-    "logline.body_of": Fuzzed(
-        lambda text: (found := logline.find(text)) and logline.body_of(text, found), LOG_LINES
+    "record_body.address": Fuzzed(
+        record_body.address, texts(["10.0.0.1", "fd00::1", "::ffff:1.2.3.4"])
     ),
-    "logline.find_all": Fuzzed(lambda text: spans(logline.find_all(text)), LOG_LINES),
-    "logline.find_headless": Fuzzed(lambda text: span(logline.find_headless(text)), LOG_LINES),
-    "logline.hop": Fuzzed(
+    "record_body.hexadecimal": Fuzzed(record_body.hexadecimal, texts(["0x4000", "dead"])),
+    "record_body.number": Fuzzed(record_body.number, texts(["45471DF", "60"])),
+    "record_body.read": Fuzzed(record_body.read, LOG_LINES),
+    "trace_record.body_of": Fuzzed(
+        lambda text: (found := trace_record.find(text)) and trace_record.body_of(text, found),
+        LOG_LINES,
+    ),
+    "trace_record.find_all": Fuzzed(lambda text: spans(trace_record.find_all(text)), LOG_LINES),
+    "trace_record.find_headless": Fuzzed(
+        lambda text: span(trace_record.find_headless(text)), LOG_LINES
+    ),
+    "trace_record.hop": Fuzzed(
         lambda text: (
-            (found := logline.find(text))
-            and shown(logline.hop(found, logline.body_of(text, found), 1.0))
+            (found := trace_record.find(text))
+            and shown(trace_record.hop(found, trace_record.body_of(text, found), 1.0))
         ),
         LOG_LINES,
     ),
@@ -401,8 +402,8 @@ PARSERS = {
 def public_functions() -> set[str]:
     """``module.function`` of all that reads what others wrote, cached ones too."""
     parsers = (
-        importlib.import_module(f"{parse.__name__}.{module.name}")
-        for module in pkgutil.iter_modules(parse.__path__)
+        importlib.import_module(module.name)
+        for module in pkgutil.walk_packages(parse.__path__, f"{parse.__name__}.")
     )
     return {
         f"{module.__name__.rpartition('.')[2]}.{name}"

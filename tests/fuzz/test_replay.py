@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from tests.fuzz import damage, material
 from tests.fuzz.json_damage import json_texts
 
-from tracetui.session import halves, report
-from tracetui.session.recording import RecordingWriter
-from tracetui.session.replay import ReplaySession
-from tracetui.session.store import PacketStore
+from tracetui.session.recording import report
+from tracetui.session.recording.recording import RecordingWriter
+from tracetui.session.replay import halves
+from tracetui.session.replay.replay import ReplaySession
+from tracetui.session.state.store import PacketStore
 
 OTHERS = [
     *material.NFT_TRACE,

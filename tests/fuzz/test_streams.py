@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.fuzz import answers, damage, material, sane
 
-from tracetui.collector import frames
 from tracetui.errors import Failure
+from tracetui.protocol import frames
 
 STREAM = b"".join(
     (
@@ -83,11 +83,11 @@ def test_an_nf_tables_ruleset_is_read_or_refused(data):
     """Each datagram of the answer may be damaged, missing, or there twice."""
     sent = []
     for one in material.DUMP:
-        way = data.draw(st.integers(0, 9))
-        damaged = data.draw(damage.binaries(material.DUMP)) if way == 0 else one
-        sent += [damaged] * (way != 1) + [one] * (way == 2)
+        path = data.draw(st.integers(0, 9))
+        damaged = data.draw(damage.binaries(material.DUMP)) if path == 0 else one
+        sent += [damaged] * (path != 1) + [one] * (path == 2)
     with contextlib.suppress(Failure):
-        sane.check(answers.places(sent), sum(map(len, sent)))
+        sane.check(answers.outline(sent), sum(map(len, sent)))
 
 
 @damage.few(200)
@@ -100,4 +100,4 @@ def test_an_attribute_of_any_size_is_read_or_refused(at, data):
     damaged[place : place + 2] = struct.pack("=H", size)
     sent = [*material.DUMP[:at], bytes(damaged), *material.DUMP[at + 1 :]]
     with contextlib.suppress(Failure):
-        sane.check(answers.places(sent), sum(map(len, sent)))
+        sane.check(answers.outline(sent), sum(map(len, sent)))

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import pytest
 
 from tracetui.lab.network import SERVER, Lab
-from tracetui.lab.ruleset import Ruleset
+from tracetui.lab.ruleset import LabRuleset
 from tracetui.lab.traffic import Traffic
 
 from .tracing import traced
@@ -101,7 +101,7 @@ def shown(explanation) -> set[int]:
     ("backend", "template"), [("legacy", PART), ("nft", PART), ("nft", WHOLE), ("legacy", WHOLE)]
 )
 def test_no_rule_is_shown_that_the_packet_did_not_meet(backend, template, mark_of):
-    with Lab(Ruleset(backend, SERVER)) as lab, Traffic(lab) as traffic:
+    with Lab(LabRuleset(backend, SERVER)) as lab, Traffic(lab) as traffic:
         with traced(lab, backend, proto="tcp", dst="10.96.0.80", syn=True, family=4) as session:
             with churn(lab, backend, template, mark_of) as marks:
                 end = time.monotonic() + SECONDS

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tracetui.collector.worker import PRIORITY
-from tracetui.model.rule import TraceRule
-from tracetui.session.live import LiveSession
+from tracetui.collector.reactor.worker import PRIORITY
+from tracetui.model.tracing.trace_rule import TraceRule
+from tracetui.session.live.live import LiveSession
 
 pytestmark = pytest.mark.kernel
 
@@ -153,8 +153,8 @@ def start_owner(namespace, backend: str) -> subprocess.Popen[str]:
     """A process that plays the UI: it holds a session with one rule until it is killed."""
     code = f"""
 import sys, time
-from tracetui.session.live import LiveSession
-from tracetui.model.rule import TraceRule
+from tracetui.session.live.live import LiveSession
+from tracetui.model.tracing.trace_rule import TraceRule
 session = LiveSession(netns={namespace.name!r})
 rule = TraceRule(chain="OUTPUT", family=4, proto="icmp", expires=int(time.time()) + {{seconds}})
 session.add_rule(rule, {backend!r})

@@ -10,10 +10,10 @@ import time
 import pytest
 
 from tracetui.lab.network import SERVER, Lab
-from tracetui.lab.ruleset import KINDS, Ruleset
+from tracetui.lab.ruleset import KINDS, LabRuleset
 from tracetui.lab.traffic import Traffic
-from tracetui.model.rule import TraceRule
-from tracetui.session import report
+from tracetui.model.tracing.trace_rule import TraceRule
+from tracetui.session.recording import report
 
 from .tracing import explained, traced, wait_for
 
@@ -93,7 +93,7 @@ def is_syn_to(port: int, address: str | None = None):
 @pytest.mark.parametrize("family", [4, 6])
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_hop_of_a_service_packet_has_its_exact_rule(kind, family):
-    with Lab(Ruleset(kind, SERVER)) as lab, Traffic(lab) as traffic:
+    with Lab(LabRuleset(kind, SERVER)) as lab, Traffic(lab) as traffic:
         with traced(lab, raw_backend(kind), iif="eth0") as session:
             assert traffic.ask("api", family) == "answered"
             packet, explanation = explained(session, is_syn_to(443))
@@ -127,7 +127,7 @@ def test_every_hop_of_a_service_packet_has_its_exact_rule(kind, family):
     ],
 )
 def test_the_rule_that_ended_a_packet_is_named(kind, name, port, verdict, rule):
-    with Lab(Ruleset(kind, SERVER)) as lab, Traffic(lab) as traffic:
+    with Lab(LabRuleset(kind, SERVER)) as lab, Traffic(lab) as traffic:
         with traced(lab, raw_backend(kind), iif="eth0") as session:
             traffic.ask(name)
             packet, explanation = explained(session, is_syn_to(port))
@@ -139,7 +139,7 @@ def test_the_rule_that_ended_a_packet_is_named(kind, name, port, verdict, rule):
 
 @pytest.mark.parametrize("kind", ["legacy", "nft"])
 def test_a_chain_s_policy_that_dropped_a_packet_is_named(kind):
-    with Lab(Ruleset(kind, SERVER)) as lab, Traffic(lab) as traffic:
+    with Lab(LabRuleset(kind, SERVER)) as lab, Traffic(lab) as traffic:
         on_node(lab, f"iptables-{kind}", "-P", "FORWARD", "DROP")
         with traced(lab, kind, iif="eth0") as session:
             assert traffic.ask("direct") == "no answer"
@@ -172,7 +172,7 @@ def vanish_without_forwarding(lab: Lab) -> None:
     ],
 )
 def test_a_packet_that_routing_lost_was_not_dropped_by_a_rule(vanish, cause):
-    with Lab(Ruleset("legacy", SERVER)) as lab, Traffic(lab) as traffic:
+    with Lab(LabRuleset("legacy", SERVER)) as lab, Traffic(lab) as traffic:
         # A neighbour that is known needs no answer by the way that is about to fail.
         assert traffic.ask("direct") == "answered"
         vanish(lab)
@@ -201,7 +201,7 @@ COMMIT
 
 @pytest.mark.parametrize("backend", ["legacy", "nft"])
 def test_a_redirect_in_output_shows_where_the_packet_went(backend):
-    with Lab(Ruleset(backend, SERVER)) as lab:
+    with Lab(LabRuleset(backend, SERVER)) as lab:
         subprocess.run(
             ["ip", "netns", "exec", lab.node, f"iptables-{backend}-restore", "--noflush"],
             input=ISTIO, text=True, check=True, timeout=10,
@@ -225,7 +225,7 @@ def test_a_redirect_in_output_shows_where_the_packet_went(backend):
 
 
 def test_rules_of_nft_s_own_tables_are_shown_in_nft_s_words():
-    with Lab(Ruleset("nft", SERVER)) as lab, Traffic(lab) as traffic:
+    with Lab(LabRuleset("nft", SERVER)) as lab, Traffic(lab) as traffic:
         on_node(lab, "nft", "add table inet shop")
         on_node(
             lab,
@@ -273,7 +273,7 @@ def test_rules_of_nft_s_own_tables_are_shown_in_nft_s_words():
 
 @pytest.mark.parametrize("backend", ["legacy", "nft"])
 def test_our_own_hop_is_known_as_such(backend):
-    with Lab(Ruleset(backend, SERVER)) as lab, Traffic(lab) as traffic:
+    with Lab(LabRuleset(backend, SERVER)) as lab, Traffic(lab) as traffic:
         with traced(lab, backend, iif="eth0", proto="tcp", family=4) as session:
             # The second rule stands first and begins the trace, so the first one shows as a hop.
             rule = TraceRule("PREROUTING", iif="eth0", proto="tcp", dport="80", family=4)
@@ -291,7 +291,7 @@ def test_our_own_hop_is_known_as_such(backend):
 
 
 def test_the_rules_that_were_passed_by_stand_in_the_ruleset_between_two_hops():
-    with Lab(Ruleset("legacy", SERVER)) as lab, Traffic(lab) as traffic:
+    with Lab(LabRuleset("legacy", SERVER)) as lab, Traffic(lab) as traffic:
         with traced(lab, "legacy", iif="eth0") as session:
             traffic.ask("rejected")
             packet, explanation = explained(session, is_syn_to(9998))
@@ -316,7 +316,7 @@ def test_the_rules_that_were_passed_by_stand_in_the_ruleset_between_two_hops():
     ],
 )
 def test_a_native_rule_in_a_table_of_iptables_is_not_shown_as_what_it_is_not(rule, shown_as):
-    with Lab(Ruleset("nft", SERVER)) as lab, Traffic(lab) as traffic:
+    with Lab(LabRuleset("nft", SERVER)) as lab, Traffic(lab) as traffic:
         on_node(lab, "nft", f"insert rule ip filter FORWARD {rule}")
         with traced(lab, "nft", iif="eth0") as session:
             assert traffic.ask("direct") == "no answer"
@@ -338,7 +338,7 @@ def test_a_native_rule_in_a_table_of_iptables_is_not_shown_as_what_it_is_not(rul
 
 
 def test_the_other_rules_of_a_table_that_iptables_gave_up_are_still_told():
-    with Lab(Ruleset("nft", SERVER)) as lab, Traffic(lab) as traffic:
+    with Lab(LabRuleset("nft", SERVER)) as lab, Traffic(lab) as traffic:
         on_node(lab, "nft", "add rule ip filter FORWARD ct state new,established counter accept")
         with traced(lab, "nft", iif="eth0") as session:
             assert traffic.ask("dropped") == "no answer"
@@ -348,7 +348,7 @@ def test_the_other_rules_of_a_table_that_iptables_gave_up_are_still_told():
 
 
 def test_a_dormant_table_stops_nobody():
-    with Lab(Ruleset("nft", SERVER)) as lab, Traffic(lab) as traffic:
+    with Lab(LabRuleset("nft", SERVER)) as lab, Traffic(lab) as traffic:
         on_node(lab, "nft", "add table ip dorm { flags dormant; }")
         chain = "{ type filter hook postrouting priority 5; policy drop; }"
         on_node(lab, "nft", f"add chain ip dorm last {chain}")
@@ -360,7 +360,7 @@ def test_a_dormant_table_stops_nobody():
 
 @pytest.mark.parametrize("backend", ["legacy", "nft"])
 def test_a_comment_with_a_line_separator_cuts_no_rule(backend):
-    with Lab(Ruleset(backend, SERVER)) as lab, Traffic(lab) as traffic:
+    with Lab(LabRuleset(backend, SERVER)) as lab, Traffic(lab) as traffic:
         comment = "a\u2028b"
         words = ["-I", "FORWARD", "-p", "tcp", "-m", "comment", "--comment", comment]
         on_node(lab, f"iptables-{backend}", *words, "-j", "ACCEPT")
@@ -374,7 +374,7 @@ def test_a_comment_with_a_line_separator_cuts_no_rule(backend):
 
 @pytest.mark.parametrize("backend", ["legacy", "nft"])
 def test_behind_a_goto_nothing_is_passed_by(backend):
-    with Lab(Ruleset(backend, SERVER)) as lab, Traffic(lab) as traffic:
+    with Lab(LabRuleset(backend, SERVER)) as lab, Traffic(lab) as traffic:
         tool = f"iptables-{backend}"
         on_node(lab, tool, "-N", "U")
         on_node(lab, tool, "-I", "FORWARD", "-p", "tcp", "-g", "U")

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import pytest
 
 from tracetui.kernel import netns, procfs
-from tracetui.model import delivery
-from tracetui.model.rule import TraceRule
-from tracetui.session.live import LiveSession
+from tracetui.model.explain import delivery
+from tracetui.model.tracing.trace_rule import TraceRule
+from tracetui.session.live.live import LiveSession
 
 from .tracing import explained, wait_for
 

@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 from tests.recorded import datagrams
 
-from tracetui.collector.sources import Source
+from tracetui.collector.sources.sources import Source
 from tracetui.kernel import netns
 from tracetui.kernel.kmsg import KernelLog
 from tracetui.kernel.netlink import LinkEvents, NetlinkSource, NfLog, NftTrace, close_to_others
 from tracetui.kernel.nf_tables import NfTables
-from tracetui.model.hop import KMSG
-from tracetui.parse import kmsg, nflog, nftrace
+from tracetui.model.trace.hop import KMSG
+from tracetui.parse.log import kmsg
+from tracetui.parse.netlink import nflog, nftrace
 
 pytestmark = pytest.mark.kernel
 
@@ -193,7 +194,7 @@ def test_another_process_answers_no_question_about_the_ruleset(namespace):
         assert send(namespace, NETFILTER, generation_of(4_000_000, 1), port) == (
             "ConnectionRefusedError"
         )
-        assert [table.name for table in asker.places().tables] == ["real"]
+        assert [table.name for table in asker.outline().tables] == ["real"]
     finally:
         asker.close()
 

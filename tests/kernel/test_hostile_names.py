@@ -17,7 +17,7 @@ import pytest
 from tests import hostile
 from tests.terminal import Terminal, acting
 
-from tracetui.model.rule_meaning import meaning
+from tracetui.model.rules.parsed_rule import meaning
 
 pytestmark = pytest.mark.kernel
 

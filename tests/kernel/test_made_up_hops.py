@@ -11,10 +11,10 @@ from tests.safety.live import add, live, poll_until, rule, send
 
 from tracetui.kernel import netns
 from tracetui.kernel.netlink import NfLog
-from tracetui.model.hop import NFLOG
-from tracetui.model.place import FORGED
-from tracetui.parse import nflog
-from tracetui.session import report
+from tracetui.model.trace.hop import NFLOG
+from tracetui.model.trace.trace_point import FORGED
+from tracetui.parse.netlink import nflog
+from tracetui.session.recording import report
 
 pytestmark = pytest.mark.kernel
 
@@ -135,7 +135,7 @@ def test_a_rule_that_logs_hides_no_hop(namespace, receiver):
     time.sleep(0.1)
     found, _, _ = receiver.receive(10_000)
     hops = [nflog.parse(datagram, {}, 1.0) for datagram in found]
-    assert [hop.at.text for hop in hops[:4]] == [
+    assert [hop.point.text for hop in hops[:4]] == [
         "raw:OUTPUT:policy:2",
         "mangle:OUTPUT:rule:1",
         "raw:PREROUTING:policy:2",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.programs import before_others
 
-from tracetui.session.live import LiveSession
+from tracetui.session.live.live import LiveSession
 
 from .tracing import wait_for
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tracetui.collector.ruleset_reader import NftReader
+from tracetui.collector.snapshots.ruleset_reader import NftRulesetReader
 from tracetui.kernel import netns, xtables
 from tracetui.kernel.xtables import Xtables
 
@@ -31,7 +31,7 @@ def read(namespace):
         "add rule inet shop gate ip daddr @blocked drop",
     ):
         namespace.run("nft", command)
-    reader = NftReader(Xtables())
+    reader = NftRulesetReader(Xtables())
 
     def read_now():
         outcome = netns.call_inside(netns.resolve(namespace.name), lambda: reader.read(True))

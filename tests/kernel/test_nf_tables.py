@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from tests.fuzz.answers import places, recorded
+from tests.fuzz.answers import outline, recorded
 
 from tracetui.errors import Failure, NotPermitted
 
@@ -18,7 +18,7 @@ def answer(kind: int, body: bytes, sequence: int = 1) -> bytes:
 
 
 def test_a_recorded_answer_is_tables_chains_and_handles():
-    found = places(DUMP)
+    found = outline(DUMP)
     assert found.is_whole
     assert [table.name for table in found.tables if table.is_dormant] == ["asleep"]
     chains = {chain[:3]: chain for chain in found.chains}
@@ -35,7 +35,7 @@ def test_a_recorded_answer_is_tables_chains_and_handles():
 @pytest.mark.parametrize("end", range(1, 8))
 def test_an_answer_that_stops_is_a_failure(end):
     with pytest.raises(Failure, match="did not answer: timed out"):
-        places(DUMP[:end])
+        outline(DUMP[:end])
 
 
 @pytest.mark.parametrize("at", [1, 3, 5])
@@ -44,14 +44,14 @@ def test_a_message_without_what_it_always_has_is_a_failure(at):
     for size in (0, 3):
         damaged = DUMP[at][:20] + struct.pack("=H", size) + DUMP[at][22:]
         with pytest.raises(Failure, match="can't be read"):
-            places([*DUMP[:at], damaged, *DUMP[at + 1 :]])
+            outline([*DUMP[:at], damaged, *DUMP[at + 1 :]])
 
 
 def test_a_number_of_any_length_is_a_failure():
     for size in (0, 9, 2500):
         body = struct.pack("=HH", 4 + size, 1) + bytes(size)
         with pytest.raises(Failure, match="can't be read"):
-            places([answer(0x0A0F, body)])
+            outline([answer(0x0A0F, body)])
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,6 @@ def test_a_number_of_any_length_is_a_failure():
 )
 def test_a_refusal_is_a_failure_whatever_its_number(code, kind):
     with pytest.raises(kind):
-        places([struct.pack("=IHHIIi", 20, 2, 0, 1, 0, code)])
+        outline([struct.pack("=IHHIIi", 20, 2, 0, 1, 0, code)])
     with pytest.raises(Failure):
-        places([struct.pack("=IHHII", 16, 2, 0, 1, 0)])
+        outline([struct.pack("=IHHII", 16, 2, 0, 1, 0)])

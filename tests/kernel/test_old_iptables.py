@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from tracetui.collector.ruleset_reader import NftReader
+from tracetui.collector.snapshots.ruleset_reader import NftRulesetReader
 from tracetui.kernel import netns
 from tracetui.kernel.xtables import Xtables
-from tracetui.session.rulesets import Rulesets
+from tracetui.session.rulesets.rulesets import Rulesets
 
 pytestmark = pytest.mark.kernel
 RULES = """\
@@ -36,7 +36,7 @@ def make(namespace, rules: Sequence[str] = ()) -> list[str]:
 
 def read(namespace, commands: Xtables) -> list[str]:
     """The texts of FORWARD's rules as a session has them after the second reading."""
-    reader, rulesets = NftReader(commands), Rulesets()
+    reader, rulesets = NftRulesetReader(commands), Rulesets()
     for number in (1, 2):
         outcome = netns.call_inside(netns.resolve(namespace.name), lambda: reader.read(True))
         parts = [{**head, "text": text} for head, text in outcome.parts]

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from tracetui.collector.removal import TOLD
-from tracetui.collector.worker import BOUND
+from tracetui.collector.reactor.worker import BOUND
+from tracetui.collector.rules.removal import TOLD
 from tracetui.kernel.nft_raw_tables import NftRawTables
-from tracetui.model.rule import TraceRule
-from tracetui.session.live import LiveSession
+from tracetui.model.tracing.trace_rule import TraceRule
+from tracetui.session.live.live import LiveSession
 
 from .test_collector_safety import BACKENDS, add, expiring, live, wait_for
 from .test_removal import inside, lock_held, pid_limits, program

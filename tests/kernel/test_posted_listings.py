@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from tracetui.session import given_listings
+from tracetui.session.rulesets import given_listings
 
 pytestmark = pytest.mark.kernel
 ALIKE = """\

@@ -13,13 +13,14 @@ import pytest
 from tests.any_name import delete_chain, make_chain
 from tests.programs import before_others
 
-from tracetui.collector import counting, owner
-from tracetui.collector.rulebook import RuleBook, tag_of
+from tracetui.collector.process import owner
+from tracetui.collector.rules import table_counts
+from tracetui.collector.rules.trace_rules import TraceRules, tag_of
 from tracetui.errors import Failure
 from tracetui.kernel import netns
 from tracetui.kernel.legacy_tables import LegacyTables
-from tracetui.model.rule import TraceRule
-from tracetui.session.live import LiveSession
+from tracetui.model.tracing.trace_rule import TraceRule
+from tracetui.session.live.live import LiveSession
 
 from .test_collector_safety import (
     BACKENDS,
@@ -199,7 +200,7 @@ def test_what_can_t_be_looked_at_is_never_nothing(namespace, monkeypatch):
     def refuse(*_: object) -> None:
         raise Failure("nf_tables did not answer: timed out")
 
-    book = inside(namespace, lambda: RuleBook(tag_of(owner.unattended()), print))
+    book = inside(namespace, lambda: TraceRules(tag_of(owner.unattended()), print))
     try:
         monkeypatch.setattr("tracetui.kernel.nft_socket.NftSocket.ask", refuse)
         found = inside(namespace, book.listing)
@@ -454,6 +455,6 @@ def test_rules_are_counted_without_the_ends_of_chains(namespace):
         assert tables.rules(4, "raw") == 1
         assert tables.rules(6, "filter") == 0
         assert tables.rules(6, "nat") == 0
-        assert counting.legacy(tables).total == 1
+        assert table_counts.legacy(tables).total == 1
     finally:
         tables.close()

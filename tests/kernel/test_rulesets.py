@@ -12,8 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tracetui.collector import counting
-from tracetui.collector.ruleset_reader import LegacyReader, NftReader
+from tracetui.collector.rules import table_counts
+from tracetui.collector.snapshots.ruleset_reader import LegacyRulesetReader, NftRulesetReader
 from tracetui.errors import Failure
 from tracetui.kernel import netns, nf_tables, xtables
 from tracetui.kernel.nf_tables import FEW_CHAINS, NfTables
@@ -39,7 +39,7 @@ def test_the_places_of_nf_tables_are_those_that_nft_lists(namespace):
         namespace.run("nft", command)
     kernel = inside(namespace, NfTables)
     before = kernel.generation()
-    places = kernel.places()
+    places = kernel.outline()
     assert places.is_whole
     assert [(table.family, table.name) for table in places.tables] == [("inet", "shop")]
     chains = {chain.name: chain for chain in places.chains}
@@ -54,7 +54,7 @@ def test_the_places_of_nf_tables_are_those_that_nft_lists(namespace):
     namespace.run("nft", "delete table inet shop")
     namespace.run("nft", "add table inet shop")
     assert kernel.generation() == before + 2
-    assert kernel.places().tables[0].handle != places.tables[0].handle
+    assert kernel.outline().tables[0].handle != places.tables[0].handle
     kernel.close()
 
 
@@ -70,21 +70,21 @@ def test_the_places_of_many_chains_are_those_of_few(namespace, monkeypatch, tmp_
     namespace.run("nft", "add chain inet shop c0")
     namespace.run("nft", "add rule inet shop c0 counter")
     kernel = inside(namespace, NfTables)
-    by_chain, sizes = kernel.places(), kernel.sizes()
+    by_chain, sizes = kernel.outline(), kernel.sizes()
     monkeypatch.setattr(nf_tables, "FEW_CHAINS", len(names) + 9)
-    assert kernel.places() == by_chain
+    assert kernel.outline() == by_chain
     assert kernel.sizes() == sizes
     assert sizes["ip", "filter", "c7"] == 2
     assert sizes["inet", "shop", "c0"] == 1
     assert sum(sizes.values()) == 2 * len(names) + 1
-    counts = inside(namespace, counting.nft)
+    counts = inside(namespace, table_counts.nft)
     assert counts[:2] == (2 * len(names), 2)
     kernel.close()
 
 
 def test_an_nft_ruleset_is_read_whole_only_when_it_changed(namespace):
     namespace.run("iptables-nft", "-A", "INPUT", "-p", "icmp", "-j", "DROP")
-    reader = NftReader(Xtables())
+    reader = NftRulesetReader(Xtables())
     read = lambda whole: inside(namespace, lambda: reader.read(whole))  # noqa: E731
     first = read(True)
     assert not first.same
@@ -109,7 +109,7 @@ def test_a_reading_during_which_a_rule_was_added_says_that_it_left_something_out
         return save(backend, family)
 
     commands.save = save_and_add  # type: ignore[method-assign]
-    reader = NftReader(commands)
+    reader = NftRulesetReader(commands)
     first, second = (inside(namespace, lambda: reader.read(True)) for _ in range(2))
     places = [json.loads(outcome.parts[-1][1]) for outcome in (first, second)]
     assert [one.get("settled", True) for one in places] == [False, True]
@@ -122,7 +122,7 @@ def legacy(namespace):
     """Reads the legacy rules of the namespace; what the lock tells is taken in at once."""
     lock = inside(namespace, XtablesLock)
     commands = Xtables()
-    reader = LegacyReader(commands, lock)
+    reader = LegacyRulesetReader(commands, lock)
     stop = threading.Event()
 
     def watch() -> None:

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from tracetui.lab.network import CLIENT, SERVER, Lab
-from tracetui.model.packet import Packet
-from tracetui.model.rule import TraceRule
-from tracetui.session.live import LiveSession
+from tracetui.model.trace.packet import Packet
+from tracetui.model.tracing.trace_rule import TraceRule
+from tracetui.session.live.live import LiveSession
 
 from .queue_program import Repeater
 from .tracing import explained, traced, wait_for

@@ -6,8 +6,8 @@ import time
 from contextlib import contextmanager
 
 from tracetui.lab.network import Lab
-from tracetui.model.rule import TraceRule
-from tracetui.session.live import LiveSession
+from tracetui.model.tracing.trace_rule import TraceRule
+from tracetui.session.live.live import LiveSession
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pytest
 from tracetui.kernel import netns
 from tracetui.lab import network
 from tracetui.lab.network import SERVER, Lab
-from tracetui.lab.ruleset import KINDS, Ruleset
+from tracetui.lab.ruleset import KINDS, LabRuleset
 from tracetui.lab.traffic import Traffic
 
 pytestmark = pytest.mark.kernel
@@ -43,7 +43,7 @@ def ended(process: subprocess.Popen) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("family", [4, 6])
 def test_its_rules_do_to_packets_what_they_are_there_for(kind, family):
-    with Lab(Ruleset(kind, SERVER)) as lab, Traffic(lab) as traffic:
+    with Lab(LabRuleset(kind, SERVER)) as lab, Traffic(lab) as traffic:
         assert {name: traffic.ask(name, family) for name in OUTCOMES} == OUTCOMES
         names = (lab.client, lab.node, lab.server)
         assert all((netns.NAMED / name).exists() for name in names)

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.recorded import RECORDINGS, assembled, datagrams, hops_of, lines, sections
 
-from tracetui.model.assemble import Assembler
-from tracetui.model.header import Header
-from tracetui.model.hop import Hop, Look
-from tracetui.model.open_packet import PAST_SECONDS
-from tracetui.parse import nflog, nftrace
-from tracetui.session import report
-from tracetui.session.about import about
-from tracetui.session.replay import ReplaySession
+from tracetui.model.trace.assembler import Assembler
+from tracetui.model.trace.header import Header
+from tracetui.model.trace.hop import Hop, PacketState
+from tracetui.model.trace.open_packet import PAST_SECONDS
+from tracetui.parse.netlink import nflog, nftrace
+from tracetui.session.recording import report
+from tracetui.session.replay.replay import ReplaySession
+from tracetui.session.view.about import about
 
 ANSWER = Header(4, "udp", "10.96.0.10", "10.0.0.1", 53, 4000, length=80, ip_id=0)
 WAY = [
@@ -30,7 +30,7 @@ WAY = [
     ("mangle", "POSTROUTING", "policy", 1),
 ]
 
-LOOKS: dict[Look, Look] = {}
+LOOKS: dict[PacketState, PacketState] = {}
 
 
 def hop(place: tuple, time: float, header: Header = ANSWER) -> Hop:
@@ -40,15 +40,15 @@ def hop(place: tuple, time: float, header: Header = ANSWER) -> Hop:
         "legacy", "ip", table, chain, kind, number, hook=hook, iif="eth0", time=time, header=header
     )
     # As readers give them: hops of packets that look alike share their look.
-    return made._replace(look=LOOKS.setdefault(made.look, made.look))
+    return made._replace(state=LOOKS.setdefault(made.state, made.state))
 
 
-def mixed(times: list[tuple[int, float]], headers=(ANSWER, ANSWER), ways=(WAY, WAY)):
+def mixed(times: list[tuple[int, float]], headers=(ANSWER, ANSWER), paths=(WAY, WAY)):
     """Packets whose hops came in this order, by number; their assembled packets."""
     at = [0] * len(headers)
     hops = []
     for number, time in times:
-        hops.append(hop(ways[number][at[number]], time, headers[number]))
+        hops.append(hop(paths[number][at[number]], time, headers[number]))
         at[number] += 1
     return assembled(hops)
 
@@ -57,7 +57,7 @@ def test_two_that_took_different_ways_at_the_same_time_are_marked():
     times = [(0, 1.0), (0, 1.1), (1, 1.2), (1, 1.3), (0, 1.4), (1, 1.5)]
     # The one is dropped by FORWARD's rule 3, and the other goes on by rule 4: by which, none tells.
     other = [*WAY[:2], ("filter", "FORWARD", "rule", 2), ("filter", "FORWARD", "rule", 4)]
-    packets = mixed([*times, (0, 1.6)], ways=(WAY, other))
+    packets = mixed([*times, (0, 1.6)], paths=(WAY, other))
     assert [packet.ambiguous for packet in packets] == [True, True]
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.recorded import SEED_HOPS, assembled, datagrams, hops_of, lines, places, sections
+from tests.recorded import SEED_HOPS, assembled, datagrams, hops_of, lines, points, sections
 
-from tracetui.model.assemble import ALIKE_PACKETS, OPEN_PACKETS, TRACE_IDS, Assembler
-from tracetui.model.header import Header
-from tracetui.model.hook_hops import by_hook
-from tracetui.model.hop import Hop, Look
-from tracetui.model.packet import MOST_HOPS
-from tracetui.model.place import HOOKS
-from tracetui.parse import nflog, nftrace
+from tracetui.model.trace.assembler import ALIKE_PACKETS, OPEN_PACKETS, TRACE_IDS, Assembler
+from tracetui.model.trace.header import Header
+from tracetui.model.trace.hook_hops import by_hook
+from tracetui.model.trace.hop import Hop, PacketState
+from tracetui.model.trace.packet import MOST_HOPS
+from tracetui.model.trace.trace_point import HOOKS
+from tracetui.parse.netlink import nflog, nftrace
 
 SEED = hops_of(lines("seed-eks-forward.log"))
 TRAVERSALS = sections("traversals-6.18.txt")
@@ -94,8 +94,8 @@ def hop(table: str, chain: str, head: Header, time: float = 0.0, **more) -> Hop:
 
 def test_the_same_header_at_the_start_again_is_another_packet():
     """IP ID 0, or a retransmission: raw PREROUTING is passed once."""
-    way = [hop("raw", "PREROUTING", header(0)), hop("mangle", "PREROUTING", header(0))]
-    assert [len(packet.hops) for packet in assembled(way + way)] == [2, 2]
+    path = [hop("raw", "PREROUTING", header(0)), hop("mangle", "PREROUTING", header(0))]
+    assert [len(packet.hops) for packet in assembled(path + path)] == [2, 2]
 
 
 def test_a_packet_gets_no_hop_after_a_long_silence():
@@ -127,14 +127,14 @@ def test_hops_of_both_backends_are_one_packet_in_path_order():
 
 
 def test_a_trace_id_that_comes_again_is_another_packet():
-    def way(seq):
+    def path(seq):
         return [
             Hop.of("nft", "ip", "raw", "PREROUTING", kind, hook="PREROUTING", trace_id=5,
                 header=header(seq=seq) if kind == "rule" else None)
             for kind in ("rule", "policy")
         ]  # fmt: skip
 
-    assert [len(packet.hops) for packet in assembled(way(1) + way(2))] == [2, 2]
+    assert [len(packet.hops) for packet in assembled(path(1) + path(2))] == [2, 2]
 
 
 ANY_HOP = st.builds(
@@ -181,13 +181,13 @@ LIKELY_HOP = st.builds(
 def apart(hop: Hop) -> Hop:
     """The same, with a look of its own: the fast way is for looks that are one object."""
     own = None if hop.header is None else Header(*hop.header)
-    return Hop(hop.at, Look(*hop.look)._replace(header=own), hop.time)
+    return Hop(hop.point, PacketState(*hop.state)._replace(header=own), hop.time)
 
 
 @given(st.lists(ANY_HOP | LIKELY_HOP, max_size=30) | st.lists(LIKELY_HOP, max_size=30))
 def test_hops_that_share_their_look_go_where_they_go_without(hops):
-    looks: dict[Look, Look] = {}
-    shared = [Hop(one.at, looks.setdefault(one.look, one.look), one.time) for one in hops]
+    states: dict[PacketState, PacketState] = {}
+    shared = [Hop(one.point, states.setdefault(one.state, one.state), one.time) for one in hops]
     together, separate = assembled(shared), assembled([apart(one) for one in hops])
     assert [(list(p.hops), p.ambiguous) for p in together] == [
         (list(p.hops), p.ambiguous) for p in separate
@@ -202,8 +202,8 @@ def test_in_whatever_order_packets_mix_each_keeps_its_own(order):
     mixed = []
     while any(rest.values()):
         mixed += [rest[number].pop(0) for number in order if rest[number]]
-    mended = {packet.header.ip_id: places(packet) for packet in assembled(mixed)}
-    assert mended == {packet.header.ip_id: places(packet) for packet in whole}
+    mended = {packet.header.ip_id: points(packet) for packet in assembled(mixed)}
+    assert mended == {packet.header.ip_id: points(packet) for packet in whole}
 
 
 def test_a_user_chain_may_bear_the_name_of_a_hook_that_its_table_is_not_at():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tracetui.model.chain_names import label
-from tracetui.model.ruleset import Chain, ListedRule
+from tracetui.model.rules.chain_names import label
+from tracetui.model.rules.ruleset import Chain, ListedRule
 
 ENDPOINT = Chain("KUBE-SEP-X", (
     ListedRule('-A KUBE-SEP-X -s 10.1.2.3/32 -m comment --comment "default/web:http" -j KUBE-MARK-MASQ'),

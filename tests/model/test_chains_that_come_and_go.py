@@ -7,13 +7,13 @@ import json
 import pytest
 from tests.recorded import assembled
 
-from tracetui.model.explain import Explainer
-from tracetui.model.header import Header
-from tracetui.model.history import Reading, RulesetHistory
-from tracetui.model.hop import Hop
-from tracetui.model.place import nft_hook
-from tracetui.model.ruleset import Ruleset
-from tracetui.parse import nft_places
+from tracetui.model.explain.explainer import Explainer
+from tracetui.model.rules.history import RulesetHistory, Snapshot
+from tracetui.model.rules.ruleset import Ruleset
+from tracetui.model.trace.header import Header
+from tracetui.model.trace.hop import Hop
+from tracetui.model.trace.trace_point import nft_hook
+from tracetui.parse.listings import nft_outline
 
 HEADER = Header(4, "udp", "192.0.2.1", "198.51.100.1", 4000, 53, 60, 5, 64)
 RAW = ["ip", "raw", "PREROUTING", "PREROUTING", -300, "accept", "filter", [3], []]
@@ -30,9 +30,9 @@ def explained(*readings: list, settled: tuple[bool, ...] = (True, True)):
         value = {"tables": [["ip", "raw", 1, False], ["ip", "filter", 2, False]], "chains": chains}
         if not is_settled:
             value["settled"] = False
-        for _ in nft_places.parse(json.dumps(value), ruleset):
+        for _ in nft_outline.parse(json.dumps(value), ruleset):
             pass
-        history.take(Reading("nft", number, True, ruleset))
+        history.take(Snapshot("nft", number, True, ruleset))
     hop = Hop.of(
         "nft", "ip", "filter", "FORWARD", "policy", verdict="accept",
         hook=nft_hook("ip", "filter", "FORWARD"), iif="eth0", oif="eth1", header=HEADER,

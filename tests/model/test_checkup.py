@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tracetui.model.checkup import BAD, NOT_KNOWN, NOTE, OK, Facts, NflogUse, can_trace, checks
+from tracetui.model.node.checkup import BAD, NOT_KNOWN, NOTE, OK, Facts, NflogUse, can_trace, checks
 
 BOUND = {2: "nfnetlink_log", 10: "nf_log_ipv6"}
 

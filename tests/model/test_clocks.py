@@ -6,12 +6,12 @@ import json
 
 from tests.recorded import assembled
 
-from tracetui.model.header import Header
-from tracetui.model.hop import Hop
-from tracetui.session import report
-from tracetui.session.explanations import Explanations
-from tracetui.session.recording import read_packet
-from tracetui.session.rulesets import Rulesets
+from tracetui.model.trace.header import Header
+from tracetui.model.trace.hop import Hop
+from tracetui.session.recording import report
+from tracetui.session.recording.recording import read_packet
+from tracetui.session.rulesets.rulesets import Rulesets
+from tracetui.session.state.explanations import Explanations
 
 HEADER = Header(4, "udp", "192.0.2.1", "198.51.100.1", 4000, 53, 60, 5, 64)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tracetui.model.cost import worst_case
-from tracetui.model.rule import TraceRule
+from tracetui.model.tracing.cost import worst_case
+from tracetui.model.tracing.trace_rule import TraceRule
 
 ONE = TraceRule(family=4, dst="10.96.0.80")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tracetui.model.diagnosis import Situation, silence
-from tracetui.model.installed import InstalledRule
-from tracetui.model.needs import Evidence, needs
+from tracetui.model.node.diagnosis import Situation, silence
+from tracetui.model.node.needs import Evidence, needs
+from tracetui.model.tracing.installed_rule import InstalledRule
 
 NOW = 1_700_000_000.0
 

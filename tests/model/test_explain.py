@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from tests.recorded import assembled, hops_of, sections, unpacked
 
-from tracetui.model.explain import Explainer
-from tracetui.model.history import RulesetHistory
-from tracetui.model.packet import MOST_HOPS, Packet
-from tracetui.model.ruleset import Ruleset
-from tracetui.parse import xtables_save
-from tracetui.session import report
+from tracetui.model.explain.explainer import Explainer
+from tracetui.model.rules.history import RulesetHistory
+from tracetui.model.rules.ruleset import Ruleset
+from tracetui.model.trace.packet import MOST_HOPS, Packet
+from tracetui.parse.listings import xtables_save
+from tracetui.session.recording import report
 
 HEAD = "IN=eth0 OUT={out} MAC=02:00:00:00:00:01:02:00:00:00:00:02:08:00 SRC={src} DST={dst} LEN=60 TOS=0x00 PREC=0x00 TTL={ttl} ID=7 DF PROTO=TCP SPT=40000 DPT={dport} SEQ=1 ACK=0 WINDOW=64240 RES=0x00 SYN URGP=0 {mark}"
 
@@ -516,8 +516,8 @@ def test_the_longest_packet_is_gone_through_as_often_as_a_short_one():
     """It was gone through for each of its hops: seconds for a thousand."""
     times = []
     for length in (2, MOST_HOPS):
-        places = (f"nat:KUBE-SERVICES:rule:{at}" for at in range(1, length + 1))
-        (packet,) = assembled(hops_of(line(place, ttl=at % 200) for at, place in enumerate(places)))
+        points = (f"nat:KUBE-SERVICES:rule:{at}" for at in range(1, length + 1))
+        (packet,) = assembled(hops_of(line(place, ttl=at % 200) for at, place in enumerate(points)))
         packet.__class__, Counted.count = Counted, 0
         explanation = Explainer({}).explain(packet)
         assert len(report.packet_json(packet, explanation)["hops"]) == length

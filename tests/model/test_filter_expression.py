@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracetui.model.filter_expression import KEYWORDS
-from tracetui.model.filter_words import InvalidFilter, quote
-from tracetui.model.header import Header
-from tracetui.model.hop import Hop
-from tracetui.model.packet import Packet
-from tracetui.model.view_filter import ViewFilter
+from tracetui.model.filter.expression import KEYWORDS
+from tracetui.model.filter.view_filter import ViewFilter
+from tracetui.model.filter.words import InvalidFilter, quote
+from tracetui.model.trace.header import Header
+from tracetui.model.trace.hop import Hop
+from tracetui.model.trace.packet import Packet
 
 
 def natted() -> Packet:

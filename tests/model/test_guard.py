@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tracetui.model.guard import SUSTAINED, WINDOW, Guard
+from tracetui.model.tracing.guard import SUSTAINED, WINDOW, Guard
 
 
 def first_trip(guard: Guard, hops_per_second: int, seconds: float) -> float | None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracetui.model.history import Found, Reading, RulesetHistory
-from tracetui.model.ruleset import Chain, ChainKey, ListedRule, Ruleset
+from tracetui.model.rules.history import Lookup, RulesetHistory, Snapshot
+from tracetui.model.rules.ruleset import Chain, ChainKey, ListedRule, Ruleset
 
 KEY = ChainKey("ip", "nat", "SVC")
 
@@ -36,7 +36,7 @@ def history(backend: str, *readings) -> RulesetHistory:
     made = RulesetHistory(backend)
     for number, one in enumerate(readings, start=1):
         found, continuous = one if isinstance(one, tuple) else (one, True)
-        made.take(Reading(backend, number, continuous, found))
+        made.take(Snapshot(backend, number, continuous, found))
     return made
 
 
@@ -45,46 +45,46 @@ A, B = chain("-A SVC -j A"), chain("-A SVC -j B")
 
 def test_what_two_readings_found_stood_between_them():
     made = history("legacy", ruleset(A), None)
-    assert made.chain(KEY, (1, 2)) == Found("known", A)
+    assert made.chain(KEY, (1, 2)) == Lookup("known", A)
 
 
 def test_before_the_next_reading_nothing_is_known():
     made = history("legacy", ruleset(A))
-    assert made.chain(KEY, (1, 2)) == Found("pending", None)
-    assert made.chain(KEY, (0, 1)) == Found("unread", None)
+    assert made.chain(KEY, (1, 2)) == Lookup("pending", None)
+    assert made.chain(KEY, (0, 1)) == Lookup("unread", None)
 
 
 def test_a_chain_that_was_rewritten_between_is_not_shown():
     made = history("legacy", ruleset(A), ruleset(B))
-    assert made.chain(KEY, (1, 2)) == Found("changed", None)
-    assert made.chain(KEY, (2, 3)) == Found("pending", None)
+    assert made.chain(KEY, (1, 2)) == Lookup("changed", None)
+    assert made.chain(KEY, (2, 3)) == Lookup("pending", None)
 
 
 def test_a_chain_that_is_gone_stays_known_for_what_met_it():
     made = history("legacy", ruleset(A), None, ruleset(None))
-    assert made.chain(KEY, (1, 2)) == Found("known", A)
-    assert made.chain(KEY, (3, 4)) == Found("changed", None)
+    assert made.chain(KEY, (1, 2)) == Lookup("known", A)
+    assert made.chain(KEY, (3, 4)) == Lookup("changed", None)
 
 
 def test_a_legacy_chain_that_can_have_changed_to_and_fro_is_not_shown():
     readings = [ruleset(A), *[None] * 20, (None, SHAKEN), *[None] * 20]
     made = history("legacy", *readings)
-    assert made.chain(KEY, (21, 22)) == Found("changed", None)
-    assert made.chain(KEY, (20, 21)) == Found("known", A)
-    assert made.chain(KEY, (22, 23)) == Found("known", A)
+    assert made.chain(KEY, (21, 22)) == Lookup("changed", None)
+    assert made.chain(KEY, (20, 21)) == Lookup("known", A)
+    assert made.chain(KEY, (22, 23)) == Lookup("known", A)
 
 
 def test_an_nft_chain_with_the_same_handles_is_the_same_whatever_changed_besides():
     one = chain("-A SVC -j A", first_handle=7)
     made = history("nft", ruleset(one, 3), (ruleset(one, 3), SHAKEN))
-    assert made.chain(KEY, (1, 2)) == Found("known", one)
+    assert made.chain(KEY, (1, 2)) == Lookup("known", one)
 
 
 def test_a_handle_names_its_rule_also_when_the_rule_is_gone():
     old, new = chain("-A SVC -j A", first_handle=7), chain("-A SVC -j B", first_handle=8)
     made = history("nft", ruleset(old, 3), ruleset(new, 3), None)
-    assert made.rule(("ip", "nat"), 7, (1, 2)) == Found("known", (KEY, old.rules[0]))
-    assert made.rule(("ip", "nat"), 8, (1, 2)) == Found("known", (KEY, new.rules[0]))
+    assert made.rule(("ip", "nat"), 7, (1, 2)) == Lookup("known", (KEY, old.rules[0]))
+    assert made.rule(("ip", "nat"), 8, (1, 2)) == Lookup("known", (KEY, new.rules[0]))
     assert made.rule(("ip", "nat"), 9, (1, 2)).state == "changed"
     assert made.chain(KEY, (1, 2)).state == "changed"
 
@@ -93,38 +93,38 @@ def test_a_handle_means_nothing_across_a_table_made_anew():
     old, new = chain("-A SVC -j A", first_handle=7), chain("-A SVC -j B", first_handle=7)
     made = history("nft", ruleset(old, 3), ruleset(new, 4), None)
     assert made.rule(("ip", "nat"), 7, (1, 2)).state == "changed"
-    assert made.rule(("ip", "nat"), 7, (2, 3)) == Found("known", (KEY, new.rules[0]))
+    assert made.rule(("ip", "nat"), 7, (2, 3)) == Lookup("known", (KEY, new.rules[0]))
 
 
 def test_the_first_reading_has_any_number():
     made = RulesetHistory("nft")
-    made.take(Reading("nft", 7, False, None))
+    made.take(Snapshot("nft", 7, False, None))
     assert made.latest == 0
-    made.take(Reading("nft", 7, False, ruleset(A, 1)))
-    made.take(Reading("nft", 8, True, None))
+    made.take(Snapshot("nft", 7, False, ruleset(A, 1)))
+    made.take(Snapshot("nft", 8, True, None))
     assert made.latest == 8
 
 
 @pytest.mark.parametrize("number", [1, 3, 7])
 def test_a_reading_out_of_turn_is_not_taken(number):
     made = history("nft", ruleset(A, 1))
-    made.take(Reading("nft", number, True, ruleset(B, 1)))
+    made.take(Snapshot("nft", number, True, ruleset(B, 1)))
     assert made.latest == 1
 
 
 def test_a_listing_that_was_brought_explains_what_has_no_readings():
     made = RulesetHistory("legacy")
-    assert made.chain(KEY, None) == Found("unread", None)
+    assert made.chain(KEY, None) == Lookup("unread", None)
     made.fix(Ruleset({KEY: A, ChainKey("ip", "nat", "MORE"): A}))
-    assert made.chain(KEY, None) == Found("known", A)
-    assert made.chain(ChainKey("ip", "nat", "OTHER"), None) == Found("changed", None)
+    assert made.chain(KEY, None) == Lookup("known", A)
+    assert made.chain(ChainKey("ip", "nat", "OTHER"), None) == Lookup("changed", None)
 
 
 def test_what_is_long_gone_is_forgotten(monkeypatch):
-    monkeypatch.setattr("tracetui.model.history.RULES_KEPT", 20)
+    monkeypatch.setattr("tracetui.model.rules.history.RULES_KEPT", 20)
     made = RulesetHistory("legacy")
     for number in range(1, 101):
-        made.take(Reading("legacy", number, True, ruleset(chain(f"-A SVC -j N{number}"))))
+        made.take(Snapshot("legacy", number, True, ruleset(chain(f"-A SVC -j N{number}"))))
     assert made.chain(KEY, (5, 5)).state == "changed"
     assert made.chain(KEY, (99, 99)).value.rules[0].text == "-A SVC -j N99"
     assert made.chain(KEY, (100, 100)).state == "known"
@@ -133,7 +133,7 @@ def test_what_is_long_gone_is_forgotten(monkeypatch):
 def test_a_listing_that_was_brought_explains_a_recording_that_has_none():
     made = RulesetHistory("legacy")
     made.fix(ruleset(A))
-    assert made.chain(KEY, (3, 4)) == Found("known", A)
+    assert made.chain(KEY, (3, 4)) == Lookup("known", A)
 
 
 def test_a_rule_whose_chain_was_renamed_is_what_it_was():
@@ -141,9 +141,9 @@ def test_a_rule_whose_chain_was_renamed_is_what_it_was():
     old, new = chain("-A SVC -j OLD", first_handle=7), chain("-A NEW -j OLDER", first_handle=7)
     renamed = Ruleset({new_key: new}, {("ip", "nat"): 3})
     made = history("nft", ruleset(old, 3), None, renamed, None)
-    assert made.rule(("ip", "nat"), 7, (1, 2)) == Found("known", (KEY, old.rules[0]))
+    assert made.rule(("ip", "nat"), 7, (1, 2)) == Lookup("known", (KEY, old.rules[0]))
     assert made.rule(("ip", "nat"), 7, (2, 3)).state == "changed"
-    assert made.rule(("ip", "nat"), 7, (3, 4)) == Found("known", (new_key, new.rules[0]))
+    assert made.rule(("ip", "nat"), 7, (3, 4)) == Lookup("known", (new_key, new.rules[0]))
 
 
 def test_what_a_listing_does_not_have_was_not_read():
@@ -193,7 +193,7 @@ def test_what_is_forgotten_is_never_missed_by_later_hops(rulesets, data):
     whole, cut = history("nft", *rulesets), RulesetHistory("nft")
     at = data.draw(st.integers(before, len(rulesets)))
     for number, one in enumerate(rulesets, start=1):
-        cut.take(Reading("nft", number, True, one))
+        cut.take(Snapshot("nft", number, True, one))
         if number == at:
             cut.forget_before(before)
     for after in range(before, len(rulesets)):
@@ -216,7 +216,7 @@ def test_a_chain_that_changes_for_ever_takes_no_more_room_for_ever(first_handle)
         handle = None if first_handle is None else 10 * number
         found = ruleset(chain(*f"{number} {number + 1} {number + 2}".split(), first_handle=handle))
         found.instances["ip", "nat"] = 1
-        made.take(Reading(made.backend, number, True, found))
+        made.take(Snapshot(made.backend, number, True, found))
         made.forget_before(number - 5)
         sizes.append(made.remembered)
     assert max(sizes[20:]) == sizes[20]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tracetui.model.memory import Memory
+from tracetui.model.trace.memo import Memo
 
 
 def test_so_many_at_most_and_what_is_known_can_change():
-    memory: Memory[int, str] = Memory(3)
+    memory: Memo[int, str] = Memo(3)
     for number in range(3):
         assert memory.learn(number, str(number)) == str(number)
     memory.learn(2, "two")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.recorded import RECORDINGS
 
-from tracetui.model.modules import Module, ModuleTree
-from tracetui.parse import proc_modules
+from tracetui.model.node.module import Module, ModuleTree
+from tracetui.parse.node import proc_modules
 
 TREE = ModuleTree(proc_modules.parse((RECORDINGS / "seed-proc-modules.txt").read_text()).modules)
 

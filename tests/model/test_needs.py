@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tracetui.model.needs import (
+from tracetui.model.node.needs import (
     BUILT_IN,
     LOADED,
     MISSING,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from tests.recorded import assembled
 
-from tracetui.model.assemble import Assembler
-from tracetui.model.header import Header
-from tracetui.model.hop import Hop
-from tracetui.model.packet import Packet
-from tracetui.model.place import nft_hook
-from tracetui.model.run import runs_of
+from tracetui.model.trace.assembler import Assembler
+from tracetui.model.trace.batch import batches_of
+from tracetui.model.trace.header import Header
+from tracetui.model.trace.hop import Hop
+from tracetui.model.trace.packet import Packet
+from tracetui.model.trace.trace_point import nft_hook
 
 HEADER = Header(4, "udp", "192.0.2.1", "198.51.100.1", 4000, 53, 60, 5, 64)
 
@@ -36,7 +36,7 @@ def legacy(place: str, iif="eth0", oif=None, header=HEADER) -> Hop:
 def in_runs(hops: list[Hop]) -> list[Packet]:
     """The packets that hops come to when they are put together in runs, as live ones are."""
     assembler, packets = Assembler(), {}
-    assembler.take(runs_of(hops), lambda packet, _: packets.setdefault(packet.id, packet))
+    assembler.take(batches_of(hops), lambda packet, _: packets.setdefault(packet.id, packet))
     return list(packets.values())
 
 
@@ -45,7 +45,7 @@ def packets_of(request):
     return request.param
 
 
-def places(packets: list[Packet]) -> list[list[str]]:
+def points(packets: list[Packet]) -> list[list[str]]:
     return [[hop.chain for hop in packet.hops] for packet in packets]
 
 
@@ -59,7 +59,7 @@ def test_a_bridged_packet_that_ip_sees_with_the_bridge_as_its_device_is_one(pack
         nft("bridge:t:c3:policy", oif="port2", header=HEADER),
         nft("ip:f:POSTROUTING:policy", oif="br0", header=HEADER),
     ]
-    assert places(packets_of(hops)) == [["c1", "PREROUTING", "c2", "FORWARD", "c3", "POSTROUTING"]]
+    assert points(packets_of(hops)) == [["c1", "PREROUTING", "c2", "FORWARD", "c3", "POSTROUTING"]]
 
 
 def test_a_packet_of_another_device_of_the_same_layer_is_another(packets_of):
@@ -130,7 +130,7 @@ def test_the_copy_of_a_multicast_that_loops_back_is_not_the_original(packets_of,
         nft("ip:mangle:INPUT:policy", iif="eth0", header=header, trace_id=3),
     ]
     found = packets_of(hops)
-    assert places(found) == [["OUTPUT", "POSTROUTING"], ["POSTROUTING"], ["INPUT"]]
+    assert points(found) == [["OUTPUT", "POSTROUTING"], ["POSTROUTING"], ["INPUT"]]
     assert {hop.trace_id for hop in found[0].hops} == {1}
 
 
@@ -153,5 +153,5 @@ def test_both_traversals_of_loopback_keep_to_themselves_whichever_backend_tells_
     ]
     for order in (hops, hops[2:] + hops[:2], [hops[0], *hops[2:], hops[1]]):
         found = packets_of(order)
-        assert sorted(map(sorted, places(found))) == [["OUTPUT"] * 2, ["PREROUTING"] * 2]
+        assert sorted(map(sorted, points(found))) == [["OUTPUT"] * 2, ["PREROUTING"] * 2]
         assert not any(packet.ambiguous for packet in found)

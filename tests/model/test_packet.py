@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from tests.recorded import assembled, hops_of, lines
 
-from tracetui.model.hook_hops import by_hook
-from tracetui.model.hop import Hop
-from tracetui.model.packet import Packet
+from tracetui.model.trace.hook_hops import by_hook
+from tracetui.model.trace.hop import Hop
+from tracetui.model.trace.packet import Packet
 
 FIRST = assembled(hops_of(lines("seed-eks-forward.log")))[0]
 

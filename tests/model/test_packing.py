@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.recorded import datagrams, hops_of
 
-from tracetui.model import packet as packets
-from tracetui.model.assemble import Assembler
-from tracetui.model.header import Header
-from tracetui.model.hop import Hop
-from tracetui.model.packet import UNPACKED, Packet
-from tracetui.model.place import HOOKS
-from tracetui.parse import ip, nflog, nftrace
+from tracetui.model.trace import packet as packets
+from tracetui.model.trace.assembler import Assembler
+from tracetui.model.trace.header import Header
+from tracetui.model.trace.hop import Hop
+from tracetui.model.trace.packet import UNPACKED, Packet
+from tracetui.model.trace.trace_point import HOOKS
+from tracetui.parse.headers import ip
+from tracetui.parse.netlink import nflog, nftrace
 
 HEADERS = st.none() | st.builds(
     Header,
@@ -67,7 +68,7 @@ def state(packet: Packet) -> tuple:
         packet.stamps(),
         packet.changed_at_each(),
         packet.verdict,
-        packet.way,
+        packet.path,
     )
 
 
@@ -87,7 +88,7 @@ def test_nothing_of_it_changes(hops, hooks, later):
     packed, plain = filled(hops, hooks), filled(hops, hooks)
     before = state(plain)
     packed.pack()
-    assert packed.way is plain.way
+    assert packed.path is plain.path
     assert state(packed) == before
     packed.pack()
     packed.pack()

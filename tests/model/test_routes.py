@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tracetui.model.header import Header
-from tracetui.model.routes import refusal
+from tracetui.model.explain.routes import refusal
+from tracetui.model.trace.header import Header
 
 ROUTES = (
     "10.0.0.0/8 10.9.0.0/16=blackhole 10.9.1.0/24 10.8.0.0/16=throw fd00::/16 fd01::/64=refused"
@@ -39,7 +39,7 @@ def test_a_route_takes_it_or_refuses_it_or_is_not_known(address, routes, said):
 def causes(header: Header) -> str:
     from types import SimpleNamespace
 
-    from tracetui.model import vanished
+    from tracetui.model.explain import vanished
 
     packet = SimpleNamespace(hops=[SimpleNamespace(header=header)], header=header, iif="eth0")
     return vanished.by_routing(packet, {"routes": "0.0.0.0/0"})  # type: ignore[arg-type]

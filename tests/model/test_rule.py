@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracetui.errors import InvalidRule
-from tracetui.model.rule import TraceRule
-from tracetui.model.rule_fields import CHAINS
+from tracetui.model.tracing.rule_fields import CHAINS
+from tracetui.model.tracing.trace_rule import TraceRule
 
 NOW = 1_795_000_000.0
 TAG = "tracetui:1.2.3"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tracetui.model.header import Header
-from tracetui.model.rule_meaning import contradiction, meaning
+from tracetui.model.rules.parsed_rule import contradiction, parse_rule
+from tracetui.model.trace.header import Header
 
 WEB = Header(4, "tcp", "10.200.1.2", "10.96.0.80", sport=40000, dport=80)
 
@@ -31,7 +31,7 @@ WEB = Header(4, "tcp", "10.200.1.2", "10.96.0.80", sport=40000, dport=80)
     ],
 )  # fmt: skip
 def test_target_and_comment(text, target, comment):
-    assert (meaning(text).target, meaning(text).comment) == (target, comment)
+    assert (parse_rule(text).target, parse_rule(text).comment) == (target, comment)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_target_and_comment(text, target, comment):
     ],
 )
 def test_a_rule_without_any_test_is_unconditional(text, is_unconditional):
-    assert meaning(text).is_unconditional is is_unconditional
+    assert parse_rule(text).is_unconditional is is_unconditional
 
 
 @pytest.mark.parametrize(
@@ -67,28 +67,28 @@ def test_a_rule_without_any_test_is_unconditional(text, is_unconditional):
     ],
 )
 def test_a_test_that_the_packet_fails_is_found(text, failed):
-    found = contradiction(meaning(text), WEB, "eth0", None)
+    found = contradiction(parse_rule(text), WEB, "eth0", None)
     assert (found.text if found else None) == failed
 
 
 def test_what_is_not_known_of_a_packet_contradicts_nothing():
     text = "-A S -d 10.96.0.81/32 -i eth1 -j X"
-    assert contradiction(meaning(text), None, None, None) is None
+    assert contradiction(parse_rule(text), None, None, None) is None
 
 
 @pytest.mark.parametrize("text", ["", "-A", '-A X -m comment --comment "open', "-A X -j", "jump"])
 def test_a_rule_that_was_cut_raises_nothing(text):
-    assert meaning(text).tests == ()
+    assert parse_rule(text).tests == ()
 
 
 @pytest.mark.parametrize("value", ["²", "\u0661", "9" * 5000, "", "http", "80:90:100", "-1"])
 def test_a_port_that_is_no_number_contradicts_nothing(value):
-    rule = meaning(f'-A X -p tcp --dport "{value}" -j DROP')
+    rule = parse_rule(f'-A X -p tcp --dport "{value}" -j DROP')
     assert contradiction(rule, WEB, None, None) is None
 
 
 def test_a_rule_of_many_words_is_read_at_once():
-    assert len(meaning(f"-A X {'-p tcp ' * 400_000}-j DROP").tests) == 400_000
+    assert len(parse_rule(f"-A X {'-p tcp ' * 400_000}-j DROP").tests) == 400_000
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_rule_of_many_words_is_read_at_once():
 def test_a_mask_is_compared_bit_by_bit_whatever_its_form(test, address, is_in):
     """Python takes some masks for host masks: 0.0.0.2/0.0.0.255 was 0.0.0.0/24."""
     packet = WEB._replace(src=address)
-    assert (contradiction(meaning(f"-A X {test} -j DROP"), packet, None, None) is None) is is_in
+    assert (contradiction(parse_rule(f"-A X {test} -j DROP"), packet, None, None) is None) is is_in
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_mask_is_compared_bit_by_bit_whatever_its_form(test, address, is_in):
     ],
 )
 def test_a_word_that_is_a_value_is_no_statement(text):
-    said = meaning(text)
+    said = parse_rule(text)
     assert (said.target, said.changes) == ("ACCEPT", ())
 
 
@@ -151,7 +151,7 @@ def test_a_word_that_is_a_value_is_no_statement(text):
     ],
 )
 def test_a_statement_tells_what_it_rewrites(text, changes):
-    assert meaning(text).changes == changes
+    assert parse_rule(text).changes == changes
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_a_statement_tells_what_it_rewrites(text, changes):
     ],
 )
 def test_where_a_map_or_an_unnamed_chain_decides_the_text_names_no_target(text):
-    said = meaning(text)
+    said = parse_rule(text)
     assert (said.target, said.verdict, said.is_open) == (None, None, True)
 
 
@@ -186,11 +186,11 @@ def test_where_a_map_or_an_unnamed_chain_decides_the_text_names_no_target(text):
     ],
 )
 def test_the_target_of_a_rule_of_nft_is_its_statement_s(text, target):
-    assert meaning(text).target == target
+    assert parse_rule(text).target == target
 
 
 def test_a_rule_begins_a_trace_by_its_statement_not_by_its_comment():
-    assert meaning("tcp dport 80 meta nftrace set 1").begins_trace
-    assert meaning("-A PREROUTING -p tcp -j TRACE").begins_trace
-    assert not meaning("meta nftrace set 0").begins_trace
-    assert not meaning('counter comment "meta nftrace set 1"').begins_trace
+    assert parse_rule("tcp dport 80 meta nftrace set 1").begins_trace
+    assert parse_rule("-A PREROUTING -p tcp -j TRACE").begins_trace
+    assert not parse_rule("meta nftrace set 0").begins_trace
+    assert not parse_rule('counter comment "meta nftrace set 1"').begins_trace

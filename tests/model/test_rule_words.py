@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracetui.model import rule_words, saved_lines
-from tracetui.model.rule_meaning import meaning
-from tracetui.model.ruleset import Ruleset
-from tracetui.parse import xtables_save
+from tracetui.model.rules import rule_words, saved_lines
+from tracetui.model.rules.parsed_rule import parse_rule
+from tracetui.model.rules.ruleset import Ruleset
+from tracetui.parse.listings import xtables_save
 
 NAMES = st.text(
     st.characters(codec="utf-8", exclude_characters="\0\t\n\v\f\r "), min_size=1, max_size=28
@@ -31,7 +31,7 @@ def test_a_rule_means_what_it_was_printed_from(chain, comment, target):
     text = printed(chain, comment, target)
     assert rule_words.iptables(text)[1] == chain
     assert list(saved_lines.whole_lines(text.split("\n")))[-1] == text
-    said = meaning(text)
+    said = parse_rule(text)
     assert (said.target, said.comment) == (target, comment)
 
 
@@ -47,7 +47,7 @@ def test_every_rule_of_a_listing_is_read_by_itself(rules):
     found = {key.name: chain for key, chain in ruleset.chains.items()}
     assert list(found) == list(chains)
     for name in chains:
-        read = [meaning(rule.text).comment for rule in found[name].rules]
+        read = [parse_rule(rule.text).comment for rule in found[name].rules]
         assert read == [comment for one, comment in rules if one == name]
 
 
@@ -71,7 +71,7 @@ def test_words_of_nft_know_no_escape():
     text = 'iifname "a b" jump a"b comment "ends in \\"'
     words = [word.text for word in rule_words.nft_words(text)]
     assert words == ["iifname", "a b", "jump", 'a"b', "comment", "ends in \\"]
-    said = meaning('ip saddr 10.0.0.1 comment "drop it" accept')
+    said = parse_rule('ip saddr 10.0.0.1 comment "drop it" accept')
     assert (said.target, said.comment) == ("ACCEPT", "drop it")
 
 
@@ -102,4 +102,4 @@ def test_a_quotation_whose_end_is_in_a_word_is_none():
 def test_whatever_the_text_nothing_is_raised(text):
     list(saved_lines.whole_lines(text.split("\n")))
     rule_words.nft_words(text)
-    meaning(f"-A {text}")
+    parse_rule(f"-A {text}")

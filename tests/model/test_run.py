@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.fuzz.hops import arrivals
 
-from tracetui.model.assemble import Assembler
-from tracetui.model.header import Header
-from tracetui.model.hop import Hop
-from tracetui.model.packet import MOST_HOPS, Packet
-from tracetui.model.run import LONGEST, Piece, runs, runs_of
+from tracetui.model.trace.assembler import Assembler
+from tracetui.model.trace.batch import LONGEST, BatchSegment, batches_of, runs
+from tracetui.model.trace.header import Header
+from tracetui.model.trace.hop import Hop
+from tracetui.model.trace.packet import MOST_HOPS, Packet
 
 ONE = Header(4, "udp", "10.0.0.1", "10.0.0.2", 1024, 53, 60, 7, 64)
 TURNED = ONE._replace(dst="10.0.0.3", ttl=63)
@@ -28,31 +28,31 @@ def event(table: str, trace_id: int, handle: int = 1, **fields) -> Hop:
 
 
 def sizes(hops: list[Hop]) -> list[int]:
-    return [len(run.places) for run in runs_of(hops)]
+    return [len(run.points) for run in batches_of(hops)]
 
 
 @given(arrivals(), st.data())
 def test_what_is_left_behind_some_hops_are_the_others(hops, data):
-    found = list(runs_of(hops))
+    found = list(batches_of(hops))
     assert [one for run in found for one in run.hops] == hops
     for run in found:
         assert all(count > 0 for count in run.counts)
-        if len(run.places) > 1:
-            cut = data.draw(st.integers(1, len(run.places) - 1))
+        if len(run.points) > 1:
+            cut = data.draw(st.integers(1, len(run.points) - 1))
             assert run.after(cut).hops == run.hops[cut:]
-        piece = data.draw(st.integers(1, len(run.looks)))
+        piece = data.draw(st.integers(1, len(run.states)))
         assert run.hops == run.before(piece).hops + run.hops[sum(run.counts[:piece]) :]
 
 
 @given(arrivals())
 def test_pieces_make_the_same_runs_as_their_hops(hops):
-    pieces = [Piece((one.at,), one.look, (one.time,)) for one in hops]
-    assert [run.hops for run in runs(pieces)] == [run.hops for run in runs_of(hops)]
+    pieces = [BatchSegment((one.point,), one.state, (one.time,)) for one in hops]
+    assert [run.hops for run in runs(pieces)] == [run.hops for run in batches_of(hops)]
 
 
 def test_a_packet_that_was_turned_is_in_one_run():
-    way = [hop("raw", header=ONE), hop("nat", header=ONE), hop("mangle", "FORWARD", header=TURNED)]
-    assert sizes(way) == [3]
+    path = [hop("raw", header=ONE), hop("nat", header=ONE), hop("mangle", "FORWARD", header=TURNED)]
+    assert sizes(path) == [3]
 
 
 @pytest.mark.parametrize(
@@ -70,9 +70,9 @@ def test_what_can_be_another_packets_is_in_another_run(second):
 
 
 def test_the_next_packet_that_looks_the_same_begins_another_run():
-    way = [hop("raw", header=ONE), hop("mangle", header=ONE)]
-    assert sizes(way * 3) == [2, 2, 2]
-    assert sizes(way[1:] + way * 2) == [1, 2, 2]
+    path = [hop("raw", header=ONE), hop("mangle", header=ONE)]
+    assert sizes(path * 3) == [2, 2, 2]
+    assert sizes(path[1:] + path * 2) == [1, 2, 2]
 
 
 def test_events_of_one_trace_id_are_in_one_run():
@@ -88,16 +88,16 @@ def test_no_run_is_longer_than_what_is_looked_up_by_it_should_be():
 def test_a_piece_of_a_thousand_hops_is_several_runs():
     """Lines that are all alike behind their places, as no kernel prints so many of."""
     hops = [hop("a", header=ONE, time=1.0).with_(rulenum=number) for number in range(1, 1201)]
-    piece = Piece(tuple(one.at for one in hops), hops[0].look, (1.0,) * len(hops))
+    piece = BatchSegment(tuple(one.point for one in hops), hops[0].state, (1.0,) * len(hops))
     found = list(runs([piece]))
-    assert max(len(run.places) for run in found) < 2 * LONGEST
+    assert max(len(run.points) for run in found) < 2 * LONGEST
     assert [one for run in found for one in run.hops] == hops
     assert [len(each) for each in together(hops)] == [MOST_HOPS, 1200 - MOST_HOPS]
 
 
 def together(hops: list[Hop]) -> list[list[Hop]]:
     packets: dict[int, Packet] = {}
-    Assembler().take(runs_of(hops), lambda packet, _: packets.setdefault(packet.id, packet))
+    Assembler().take(batches_of(hops), lambda packet, _: packets.setdefault(packet.id, packet))
     return [packet.hops for packet in packets.values()]
 
 
@@ -111,7 +111,7 @@ FORWARDED = hop("mangle", "FORWARD", header=ONE, iif="eth0")
 
 
 @pytest.mark.parametrize(
-    ("way", "expected"),
+    ("path", "expected"),
     [
         ([event("raw", 5, header=ONE), event("nat", 5), event("filter", 5, header=OTHER)], [2, 1]),
         ([event("raw", 5, header=ONE), event("nat", 5, header=TURNED)], [2]),
@@ -139,6 +139,6 @@ FORWARDED = hop("mangle", "FORWARD", header=ONE, iif="eth0")
         "too late, behind one without a time",
     ],
 )  # fmt: skip
-def test_only_hops_of_one_packet_are_put_together(way, expected):
-    assert [len(hops) for hops in together(way)] == expected
-    assert together(way) == one_by_one(way)
+def test_only_hops_of_one_packet_are_put_together(path, expected):
+    assert [len(hops) for hops in together(path)] == expected
+    assert together(path) == one_by_one(path)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from tracetui.model.assemble import Assembler
-from tracetui.model.explain import Explainer
-from tracetui.model.header import Header
-from tracetui.model.history import Reading, RulesetHistory
-from tracetui.model.hop import NFLOG, Hop
-from tracetui.model.place import FORGED, HOOKS
-from tracetui.model.ruleset import Chain, ChainKey, ListedRule, Ruleset, built_in
-from tracetui.model.run import runs_of
-from tracetui.model.trace_record import PLACES_KEPT, LoggedPlaces, is_possible
-from tracetui.session import report
+from tracetui.model.explain.explainer import Explainer
+from tracetui.model.rules.history import RulesetHistory, Snapshot
+from tracetui.model.rules.logged_points import PLACES_KEPT, LoggedPlaces, is_possible
+from tracetui.model.rules.ruleset import Chain, ChainKey, ListedRule, Ruleset, built_in
+from tracetui.model.trace.assembler import Assembler
+from tracetui.model.trace.batch import batches_of
+from tracetui.model.trace.header import Header
+from tracetui.model.trace.hop import NFLOG, Hop
+from tracetui.model.trace.trace_point import FORGED, HOOKS
+from tracetui.session.recording import report
 
 POSSIBLE = [
     ("raw", "PREROUTING", "policy", 1, "PREROUTING"),
@@ -62,9 +62,9 @@ def test_a_made_up_hop_is_a_packet_of_its_own_wherever_it_comes():
     path = [hop(table, "OUTPUT", "policy", 1) for table in ("raw", "mangle", "filter")]
     forged = hop("raw", "PREROUTING", "policy", 1, hook="OUTPUT", source=FORGED)
     # One look, as the reader of datagrams gives hops that look the same.
-    one_look = [each._replace(look=path[0].look) for each in path]
+    one_look = [each._replace(state=path[0].state) for each in path]
     for at in range(len(path) + 1):
-        hops = [*one_look[:at], forged._replace(look=path[0].look), *one_look[at:]]
+        hops = [*one_look[:at], forged._replace(state=path[0].state), *one_look[at:]]
         for found in (together(hops), one_by_one(hops)):
             assert sorted(len(packet.hops) for packet in found) == [1, 3]
             (alone,) = (packet for packet in found if packet.hops[0].source == FORGED)
@@ -75,7 +75,7 @@ def test_a_made_up_hop_is_a_packet_of_its_own_wherever_it_comes():
 
 def together(hops: list[Hop]) -> list:
     found = {}
-    Assembler().take(runs_of(hops), lambda packet, count: found.update({packet.id: packet}))
+    Assembler().take(batches_of(hops), lambda packet, count: found.update({packet.id: packet}))
     return list(found.values())
 
 
@@ -95,7 +95,7 @@ def test_many_made_up_hops_keep_no_packet_from_its_next_hop():
 def history(*readings: Ruleset | None) -> RulesetHistory:
     made = RulesetHistory("legacy")
     for number, ruleset in enumerate(readings, start=1):
-        made.take(Reading("legacy", number, True, ruleset))
+        made.take(Snapshot("legacy", number, True, ruleset))
     return made
 
 
@@ -197,11 +197,11 @@ def test_a_rule_that_says_something_else_marks_nothing(text):
 
 
 def test_where_rules_say_more_than_is_remembered_every_hop_may_be_theirs():
-    places = LoggedPlaces()
+    points = LoggedPlaces()
     said = '-A X -j NFLOG --nflog-prefix "TRACE: raw:X:rule:{} "'
     texts = (ListedRule(said.format(number)) for number in range(1, PLACES_KEPT + 1))
-    places.note(Chain("X", tuple(texts)))
-    assert "raw:X:rule:1" in places
-    assert "raw:Y:rule:1" not in places
-    places.note(Chain("X", (ListedRule(said.format(PLACES_KEPT + 1)),)))
-    assert "raw:Y:rule:1" in places
+    points.note(Chain("X", tuple(texts)))
+    assert "raw:X:rule:1" in points
+    assert "raw:Y:rule:1" not in points
+    points.note(Chain("X", (ListedRule(said.format(PLACES_KEPT + 1)),)))
+    assert "raw:Y:rule:1" in points

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tracetui.model import unnamed_chains
-from tracetui.model.ruleset import Chain, ChainKey, ListedRule, Ruleset
+from tracetui.model.rules import unnamed_chains
+from tracetui.model.rules.ruleset import Chain, ChainKey, ListedRule, Ruleset
 
 
 def ruleset(**chains: tuple[ListedRule, ...]) -> Ruleset:

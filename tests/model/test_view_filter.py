@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracetui.model.header import Header
-from tracetui.model.hop import Hop
-from tracetui.model.packet import Packet
-from tracetui.model.view_filter import FIELDS, InvalidFilter, ViewFilter
+from tracetui.model.filter.view_filter import FIELDS, InvalidFilter, ViewFilter
+from tracetui.model.trace.header import Header
+from tracetui.model.trace.hop import Hop
+from tracetui.model.trace.packet import Packet
 
 
 def packet(*ends: tuple[str, int, str, int], proto: str = "tcp") -> Packet:

@@ -8,9 +8,9 @@ import json
 import pytest
 from tests.recorded import RECORDINGS, assembled, hops_of
 
-from tracetui.model.assemble import Assembler
-from tracetui.model.run import runs_of
-from tracetui.session.replay import ReplaySession
+from tracetui.model.trace.assembler import Assembler
+from tracetui.model.trace.batch import batches_of
+from tracetui.session.replay.replay import ReplaySession
 
 FIELD = RECORDINGS / "field"
 BARE = [
@@ -31,7 +31,7 @@ def test_neighbours_of_which_only_the_places_are_left_make_one_packet_that_is_am
     assert len(packet.hops) == 3
     assert packet.ambiguous
     assembler, found = Assembler(), {}
-    assembler.take(runs_of(hops_of(BARE)), lambda one, _: found.setdefault(one.id, one))
+    assembler.take(batches_of(hops_of(BARE)), lambda one, _: found.setdefault(one.id, one))
     assert [len(one.hops) for one in found.values()] == [3]
 
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.recorded import datagrams
 
-from tracetui.parse import nflog, nftrace
-from tracetui.parse.datagrams import KEPT, attributes_at
-from tracetui.parse.nflog_datagrams import NflogDatagrams
-from tracetui.parse.nftrace_datagrams import NftraceDatagrams
+from tracetui.parse.netlink import nflog, nftrace
+from tracetui.parse.netlink.datagrams import KEPT, attributes_at
+from tracetui.parse.netlink.nflog_datagrams import NflogDatagrams
+from tracetui.parse.netlink.nftrace_datagrams import NftraceDatagrams
 
 LINKS = {number: f"if{number}" for number in range(50)}
 SOURCES = {
@@ -111,7 +111,7 @@ def test_what_never_comes_again_is_forgotten():
         one = bytearray(whole)
         one[at + 8 : at + 10] = number.to_bytes(2, "big")
         assert reader.hop(bytes(one), 1.0).header.ip_id == number
-    assert len(reader._looks) <= KEPT
+    assert len(reader._states) <= KEPT
 
 
 @pytest.mark.parametrize("name", [name for name in SOURCES if name.startswith("2cpu")])
@@ -119,8 +119,8 @@ def test_what_is_the_same_is_there_once(name):
     """An nft packet has two looks at a hook: its events in base chains show the header."""
     reader = remembering(name)
     hops = [reader.hop(one, 1.0) for one in datagrams(name)]
-    looks, values = {id(hop.look) for hop in hops}, {hop.look for hop in hops}
-    assert len(looks) < 1.5 * len(values)
+    states, values = {id(hop.state) for hop in hops}, {hop.state for hop in hops}
+    assert len(states) < 1.5 * len(values)
 
 
 @pytest.mark.parametrize("head", [b"\0\0", b"\xff\0", b"\x08\0\x08\0"])

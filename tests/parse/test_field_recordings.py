@@ -10,10 +10,10 @@ import pytest
 from tests.parse.test_public_recordings import HOPS, as_printed, read
 from tests.recorded import assembled
 
-from tracetui.model.packet import Packet
-from tracetui.session import report
-from tracetui.session.explanations import Explanations
-from tracetui.session.rulesets import Rulesets
+from tracetui.model.trace.packet import Packet
+from tracetui.session.recording import report
+from tracetui.session.rulesets.rulesets import Rulesets
+from tracetui.session.state.explanations import Explanations
 
 PUBLIC = os.environ.get("TRACETUI_PUBLIC_RECORDINGS")
 FOLDER = Path(PUBLIC).with_name("field") if PUBLIC else Path("/nowhere")

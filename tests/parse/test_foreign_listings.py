@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tracetui.model.rule_meaning import meaning
-from tracetui.parse import nft_text
-from tracetui.parse.long_sets import shortened
+from tracetui.model.rules.parsed_rule import parse_rule
+from tracetui.parse.listings import nft_text
+from tracetui.parse.listings.long_sets import shortened
 
 OWNED = """\
 table ip before { # handle 2
@@ -107,7 +107,7 @@ def test_a_set_of_thousands_in_a_rule_is_told_by_its_first_elements():
         assert len(found.text) < 1000
         assert found.text.startswith(f"ip saddr != {{ {elements[0]}, {elements[1]}, ")
         assert found.text.endswith(' more } tcp dport { 80, 443 } drop comment "x"')
-        assert (found.handle, meaning(found.text).target) == (7, "DROP")
+        assert (found.handle, parse_rule(found.text).target) == (7, "DROP")
 
 
 def test_a_set_that_can_be_read_is_left_whole():

@@ -8,10 +8,10 @@ import struct
 import pytest
 from tests.recorded import assembled, hop_of, hops_of
 
-from tracetui.model.filter_expression import parse as parse_filter
-from tracetui.model.filter_terms import Case
-from tracetui.parse import ethernet, ip
-from tracetui.session import report
+from tracetui.model.filter.expression import parse as parse_filter
+from tracetui.model.filter.terms import Case
+from tracetui.parse.headers import ethernet, ip
+from tracetui.session.recording import report
 
 SRC, DST = "fd00:c1::2", "fd00:c2::2"
 UDP = struct.pack(">HHHH", 4000, 53, 12, 0) + b"abcd"

@@ -7,10 +7,10 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.recorded import RECORDINGS, assembled, hop_of, hops_of, lines, places, sections
+from tests.recorded import RECORDINGS, assembled, hop_of, hops_of, lines, points, sections
 
-from tracetui.model.hop import KMSG, LOG
-from tracetui.parse import kmsg
+from tracetui.model.trace.hop import KMSG, LOG
+from tracetui.parse.log import kmsg
 
 WRAPPED = sorted(path.name for path in RECORDINGS.glob("wrap-*.txt"))
 PLAIN = hops_of(lines("wrap-dmesg-notime.txt"))
@@ -163,7 +163,7 @@ def test_whatever_the_bytes_nothing_is_raised(data):
 
 def test_the_seed_names_its_rules():
     first = assembled(hops_of(lines("seed-eks-forward.log")))[0]
-    assert places(first)[0] == "raw:PREROUTING:policy:2"
+    assert points(first)[0] == "raw:PREROUTING:policy:2"
     assert all(hop.rulenum for hop in first.hops)
 
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.recorded import datagrams
 
-from tracetui.parse import ip, nflog, nftrace
-from tracetui.parse.netlink import attributes, first_message
+from tracetui.parse.headers import ip
+from tracetui.parse.netlink import nflog, nftrace
+from tracetui.parse.netlink.attributes import attributes, first_message
 
 PARSERS = {"nflog": nflog.parse, "nftrace": nftrace.parse}
 FIRST = {name: next(datagrams(f"2cpu-interleaved-{name}.bin.gz")) for name in PARSERS}

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tracetui.parse import nft_json
+from tracetui.parse.listings import nft_json
 
 
 def text_of(*expressions: object, family: str = "inet") -> str | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.recorded import assembled, datagrams, hop_of, hops_of, lines, places, unpacked
+from tests.recorded import assembled, datagrams, hop_of, hops_of, lines, points, unpacked
 
-from tracetui.model.hop import LOG
-from tracetui.parse import nflog, nftrace
+from tracetui.model.trace.hop import LOG
 from tracetui.parse.line_reader import LineReader
+from tracetui.parse.netlink import nflog, nftrace
 
 NAMES = {1: "lo", 2: "pfn0", 3: "pfn1"}
 NFT = unpacked("scenario-nft.nft-monitor.txt.gz").splitlines()
@@ -77,7 +77,7 @@ def test_nft_and_xtables_monitor_give_the_packets_of_the_raw_datagrams():
 
 def test_dmesg_and_kmsg_give_the_same_packets():
     def paths(text):
-        return [(p.header, places(p), p.nat) for p in assembled(hops_of(text.splitlines()))]
+        return [(p.header, points(p), p.nat) for p in assembled(hops_of(text.splitlines()))]
 
     plain = paths(unpacked("scenario-legacy.dmesg.txt.gz"))
     assert len(plain) > 100
@@ -93,9 +93,9 @@ def test_the_nflog_route_gives_packets_of_the_same_kind():
         for one in datagrams("scenario-legacy-nflog.bin.gz")
         if (hop := nflog.parse(one, NAMES, 1.0)) is not None
     ]
-    sent = {tuple(places(packet)) for packet in assembled(hops) if packet.header.family == 4}
+    sent = {tuple(points(packet)) for packet in assembled(hops) if packet.header.family == 4}
     text = hops_of(unpacked("scenario-legacy.dmesg.txt.gz").splitlines())
-    read = {tuple(places(packet)) for packet in assembled(text) if packet.header.family == 4}
+    read = {tuple(points(packet)) for packet in assembled(text) if packet.header.family == 4}
     assert len(read & sent) > 10
 
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.recorded import RECORDINGS, lines
 
-from tracetui.parse import log_body, logline
 from tracetui.parse.line_reader import LineReader
-from tracetui.parse.plain_dmesg import KEPT, PlainDmesg, read_usual
-from tracetui.parse.text_block import TextBlock
+from tracetui.parse.log import record_body, trace_record
+from tracetui.parse.log.line_buffer import LineBuffer
+from tracetui.parse.log.plain_dmesg import KEPT, PlainDmesg, read_usual
 
 TCP = (
     "IN=eth0 OUT=cali7 MAC=02:19:e6:40:fc:c8:02:55:96:c9:21:66:08:00 SRC=10.0.0.1 DST=10.0.0.2 "
@@ -41,12 +41,14 @@ OTHERS = [
 
 
 def slowly(line: str):
-    found = logline.find(line)
-    return logline.hop(found, logline.body_of(line, found), float(line[1 : line.index("]")]))
+    found = trace_record.find(line)
+    return trace_record.hop(
+        found, trace_record.body_of(line, found), float(line[1 : line.index("]")])
+    )
 
 
 def hop_of(reader: PlainDmesg, line: str):
-    found = [hop for piece in reader.pieces(TextBlock(line), 0) for hop in piece.hops]
+    found = [hop for piece in reader.pieces(LineBuffer(line), 0) for hop in piece.hops]
     return found[0] if found else None
 
 
@@ -62,8 +64,8 @@ def test_a_line_is_the_same_hop_however_often_it_came(rest, where):
 @pytest.mark.parametrize("rest", [TCP, UDP])
 def test_most_lines_are_of_the_usual_kind(rest):
     assert read_usual(rest) is not None
-    assert read_usual(rest) == log_body.read(rest).look
-    assert read_usual(f"{rest} ") == log_body.read(rest).look
+    assert read_usual(rest) == record_body.read(rest).state
+    assert read_usual(f"{rest} ") == record_body.read(rest).state
 
 
 @given(st.sampled_from([TCP, UDP]), st.data())
@@ -73,7 +75,7 @@ def test_a_damaged_line_is_what_it_is_with_more_care_or_is_left_to_it(rest, data
         at = data.draw(st.integers(0, len(text) - 1))
         text[at] = data.draw(st.sampled_from(["", " ", "0", "x", "=", "SRC=", "999", "."]))
     found = read_usual("".join(text))
-    assert found is None or (found, True) == log_body.read("".join(text).strip())
+    assert found is None or (found, True) == record_body.read("".join(text).strip())
 
 
 @given(st.sampled_from([TCP, UDP]), st.data())
@@ -95,7 +97,7 @@ def test_a_stamp_or_place_that_is_none_is_none_after_any_number_of_good_ones(res
 @pytest.mark.parametrize("most", [0, 1000, 1 << 20])
 def test_a_file_read_with_the_fast_way_is_what_it_is_without(path, most, monkeypatch):
     text = path.read_bytes().decode(errors="backslashreplace")
-    fast, block, with_it = LineReader(), TextBlock(text), []
+    fast, block, with_it = LineReader(), LineBuffer(text), []
     while not block.is_done:
         found = fast.take_plain(block, most)
         with_it += [hop for piece in found for hop in piece.hops] or fast.feed(block.take())
@@ -119,7 +121,7 @@ def test_what_never_comes_again_is_forgotten():
 def test_a_blank_line_between_plain_ones_is_counted():
     plain = [f"[    1.00000{number}] TRACE: raw:PREROUTING:rule:1 {UDP}" for number in range(6)]
     text = "\n".join([*plain[:4], "", plain[4], "", "", plain[5], "x"])
-    reader, block = LineReader(), TextBlock(text)
+    reader, block = LineReader(), LineBuffer(text)
     while not block.is_done:
         if not reader.take_plain(block, 1 << 16):
             reader.feed(block.take())

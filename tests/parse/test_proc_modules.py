@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.recorded import RECORDINGS
 
-from tracetui.parse import proc_modules
+from tracetui.parse.node import proc_modules
 
 PUBLIC = os.environ.get("TRACETUI_PUBLIC_RECORDINGS")
 PROC = (RECORDINGS / "seed-proc-modules.txt").read_text()

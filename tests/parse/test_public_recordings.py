@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 from tests.recorded import assembled
 
-from tracetui.model.hop import Hop
-from tracetui.model.packet import Packet
-from tracetui.model.rule_meaning import STANDARD, meaning
-from tracetui.model.ruleset import Ruleset
-from tracetui.parse import nft_text, proc_modules, xtables_save
+from tracetui.model.rules.parsed_rule import STANDARD, parse_rule
+from tracetui.model.rules.ruleset import Ruleset
+from tracetui.model.trace.hop import Hop
+from tracetui.model.trace.packet import Packet
 from tracetui.parse.line_reader import LineReader
-from tracetui.session.explanations import Explanations
-from tracetui.session.rulesets import Rulesets
+from tracetui.parse.listings import nft_text, xtables_save
+from tracetui.parse.node import proc_modules
+from tracetui.session.rulesets.rulesets import Rulesets
+from tracetui.session.state.explanations import Explanations
 
 FOLDER = os.environ.get("TRACETUI_PUBLIC_RECORDINGS")
 pytestmark = pytest.mark.skipif(FOLDER is None, reason="TRACETUI_PUBLIC_RECORDINGS is not set")
@@ -167,7 +168,7 @@ def test_a_listing_of_iptables_save_gives_the_rules_that_reading_it_gives(truth)
         f"{table}:{name}:{number} -j {said.target}"
         for (table, name), chain in chains.items()
         for number, rule in enumerate(chain.rules, start=1)
-        if (said := meaning(rule.text)).is_unconditional
+        if (said := parse_rule(rule.text)).is_unconditional
         and said.target in STANDARD
         and not said.is_goto
     ]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from tests.recorded import assembled, hops_of
 
-from tracetui.model.ruleset import ChainKey
-from tracetui.parse import wrapper
-from tracetui.session.rulesets import Rulesets
+from tracetui.model.rules.ruleset import ChainKey
+from tracetui.parse.log import wrapper
+from tracetui.session.rulesets.rulesets import Rulesets
 
 NFT = (
     'trace id 4f1c0a2b inet filter forward packet: iif "eth0" oif "eth1" ip saddr 10.0.0.1 '

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from tests.recorded import assembled, hops_of, unpacked
 
-from tracetui.model.packet import Packet
-from tracetui.model.rule_meaning import meaning
-from tracetui.session.explanations import Explanations
-from tracetui.session.rulesets import Rulesets
+from tracetui.model.rules.parsed_rule import parse_rule
+from tracetui.model.trace.packet import Packet
+from tracetui.session.rulesets.rulesets import Rulesets
+from tracetui.session.state.explanations import Explanations
 
 RELEASES = ("bullseye", "bookworm", "trixie", "sid")
 Told = tuple[str, tuple[tuple[str, object, object], ...]]
@@ -67,7 +67,7 @@ def test_a_rule_s_text_is_iptables_own_whatever_stands_before_it():
 @pytest.mark.parametrize("release", RELEASES[1:])
 def test_nft_s_trace_tells_the_same_hops_and_verdicts_in_every_release(release, tool):
     def does(text):
-        return meaning(text)[:2]
+        return parse_rule(text)[:2]
 
     assert told(release, tool, does) == told(RELEASES[0], tool, does)
 

@@ -8,7 +8,7 @@ import pytest
 from tests.recorded import assembled, hops_of, lines, unpacked
 
 from tracetui.parse.line_reader import LineReader
-from tracetui.parse.losses import Loss
+from tracetui.parse.log.losses import Loss
 
 MESSAGES = [line.partition("] ")[2] for line in lines("wrap-dmesg.txt")]
 UPTIMES = [2931.726119, *(2931.726128 + at * 0.000008 for at in range(len(MESSAGES) - 1))]

@@ -23,8 +23,8 @@ from tests.any_name import delete_chain, make_chain
 from tests.programs import before_others
 
 from tracetui.kernel import netns
-from tracetui.model.rule import TraceRule
-from tracetui.session.live import LiveSession
+from tracetui.model.tracing.trace_rule import TraceRule
+from tracetui.session.live.live import LiveSession
 
 CHANGES = 20
 MARKER = "MARKER-of-somebody-else"

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tracetui.model.rule import TraceRule
-from tracetui.session.live import LiveSession
+from tracetui.model.tracing.trace_rule import TraceRule
+from tracetui.session.live.live import LiveSession
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tracetui.collector.nf_log_binding import NfLogBinding
-from tracetui.collector.owner import Owner, is_dead
+from tracetui.collector.process.owner import Owner, is_dead
+from tracetui.collector.sources.nf_log_binding import NfLogBinding
 from tracetui.kernel import netns, nf_log, process
 
 pytestmark = pytest.mark.kernel

@@ -6,8 +6,8 @@ import sys
 import time
 from collections.abc import Callable
 
-from tracetui.collector import frames
-from tracetui.session.live import LiveSession
+from tracetui.protocol import frames
+from tracetui.session.live.live import LiveSession
 
 GUARD = {"threshold": 5000, "tripped": False, "deaf": False, "trips": []}
 STATUS = {
@@ -38,7 +38,7 @@ def json_frame(kind: int, value: object, at: float = 1.0) -> bytes:
 def hello() -> str:
     """Python that tells who the collector is: the process itself."""
     return (
-        "from tracetui.collector import frames; import os; "
+        "from tracetui.protocol import frames; import os; "
         "write(frames.encode_json(frames.HELLO, 1.0, {'host': 'node-7', 'pid': os.getpid()}))"
     )
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import gc
 import io
 
-from tracetui.model.assemble import Assembler
-from tracetui.model.header import Header
-from tracetui.model.hop import Hop
-from tracetui.model.run import runs_of
-from tracetui.session.explanations import Explanations
-from tracetui.session.recording import RecordingWriter
-from tracetui.session.rulesets import Rulesets
-from tracetui.session.store import PacketStore
+from tracetui.model.trace.assembler import Assembler
+from tracetui.model.trace.batch import batches_of
+from tracetui.model.trace.header import Header
+from tracetui.model.trace.hop import Hop
+from tracetui.session.recording.recording import RecordingWriter
+from tracetui.session.rulesets.rulesets import Rulesets
+from tracetui.session.state.explanations import Explanations
+from tracetui.session.state.store import PacketStore
 
 FILLED = 9_000
 """Packets after which everything is as full as it gets; KEPT and the like are at most 8,192."""
@@ -33,7 +33,7 @@ def test_ever_new_handles_fill_no_memory():
 
     def trace(numbers: range) -> int:
         for number in numbers:
-            assembler.take(runs_of(packet(number)), packets.took)
+            assembler.take(batches_of(packet(number)), packets.took)
             for one in packets.take_changed():
                 writer.packet(one, explanations.of(one))
         gc.collect()

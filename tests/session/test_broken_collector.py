@@ -10,8 +10,9 @@ import pytest
 from tests.session import scripted
 from tests.session.scripted import UNTIL_TOLD, hello, json_frame, poll_until, session
 
-from tracetui.collector import frames
-from tracetui.session import client, frame_queue, notices
+from tracetui.protocol import frames
+from tracetui.session.live import client, frame_queue
+from tracetui.session.state import notices
 
 GOOD = {
     frames.STATUS: scripted.STATUS,
@@ -166,14 +167,14 @@ def test_frames_that_go_on_after_the_end_was_asked_for_are_not_heard_for_ever(mo
 
 
 def test_a_ruleset_without_end_is_not_kept(monkeypatch):
-    monkeypatch.setattr("tracetui.session.live.RULESET_BYTES", 1 << 20)
+    monkeypatch.setattr("tracetui.session.live.live.RULESET_BYTES", 1 << 20)
     part = frames.encode(frames.RULESET, 1.0, b'{"backend":"nft"}\n' + b"x" * 10_000)
     one = session(hello(), f"for _ in range(200): write({part!r})", UNTIL_TOLD)
     assert "a ruleset without end" in is_said_and_ended(one)[0]
 
 
 def test_a_collector_that_falls_silent_is_told_once(monkeypatch):
-    monkeypatch.setattr("tracetui.session.live.SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr("tracetui.session.live.live.SILENCE_SECONDS", 0.3)
     one = session(hello(), UNTIL_TOLD)
     told = []
     try:

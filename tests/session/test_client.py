@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import time
 
-from tracetui.collector import frames
-from tracetui.session.client import CollectorClient
+from tracetui.protocol import frames
+from tracetui.session.live.client import CollectorClient
 
 HOPS = 1000
 

@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 from tests.recorded import datagrams
 
 from tracetui import lab
-from tracetui.model.assemble import Assembler
-from tracetui.model.header import Header
-from tracetui.model.history import CHANGED, KNOWN, Reading
-from tracetui.model.hop import Hop
-from tracetui.model.packet import Packet
-from tracetui.model.ruleset import ChainKey, ListedRule, Ruleset, built_in
-from tracetui.parse import nflog, nftrace
-from tracetui.session import report
-from tracetui.session.explanations import Explanations
-from tracetui.session.packet_lines import PacketLines
-from tracetui.session.replay import ReplaySession
-from tracetui.session.rulesets import Rulesets
+from tracetui.model.rules.history import CHANGED, KNOWN, Snapshot
+from tracetui.model.rules.ruleset import ChainKey, ListedRule, Ruleset, built_in
+from tracetui.model.trace.assembler import Assembler
+from tracetui.model.trace.header import Header
+from tracetui.model.trace.hop import Hop
+from tracetui.model.trace.packet import Packet
+from tracetui.parse.netlink import nflog, nftrace
+from tracetui.session.recording import report
+from tracetui.session.recording.packet_lines import PacketLines
+from tracetui.session.replay.replay import ReplaySession
+from tracetui.session.rulesets.rulesets import Rulesets
+from tracetui.session.state.explanations import Explanations
 
 LAB = Path(lab.__file__).with_name("recording.ndjson")
 LINKS = {number: f"if{number}" for number in range(50)}
@@ -99,8 +99,8 @@ def test_a_packet_of_other_addresses_and_ports_all_the_way(session, data):
     packets = list(session.packets)
     packet = data.draw(st.sampled_from(packets))
     alike(session.explanations, packet)
-    there = sorted({value for one in packets for value in one.way.values}, key=str)
-    values = packet.way.values or (0,)
+    there = sorted({value for one in packets for value in one.path.values}, key=str)
+    values = packet.path.values or (0,)
     other = {}
     for old in data.draw(st.lists(st.sampled_from(values), min_size=1, max_size=3, unique=True)):
         others = [value for value in there if type(value) is type(old) and is_like(value, old)]
@@ -171,7 +171,7 @@ def test_when_it_is_looked_at_makes_no_difference_once_the_reading_to_come_is_th
         ruleset.chains[key] = built_in(table, "PREROUTING", "drop", rules)
     early, late = policy(1000), policy(1001)
     for number in (1, 2):
-        rulesets.histories["nft"].take(Reading("nft", number, True, ruleset))
+        rulesets.histories["nft"].take(Snapshot("nft", number, True, ruleset))
         rulesets.version += 1
         assert explanations.of(early).is_pending == (number == 1)
     assert explanations.of(early).hops == explanations.of(late).hops

@@ -7,11 +7,11 @@ import json
 
 from tests.recorded import RECORDINGS, hop_of
 
-from tracetui.model.assemble import Assembler
-from tracetui.session.export import JSON, MARKDOWN, TEXT, exported
-from tracetui.session.replay import ReplaySession
-from tracetui.session.report import packet_json
-from tracetui.session.store import PacketStore
+from tracetui.model.trace.assembler import Assembler
+from tracetui.session.recording.export import JSON, MARKDOWN, TEXT, exported
+from tracetui.session.recording.report import packet_json
+from tracetui.session.replay.replay import ReplaySession
+from tracetui.session.state.store import PacketStore
 
 
 def replayed(file):

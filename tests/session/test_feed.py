@@ -15,10 +15,10 @@ import pytest
 import zstandard
 from tests.recorded import RECORDINGS, SEED_HOPS
 
-from tracetui.session.compressed import plain
-from tracetui.session.feed import END, Feed
-from tracetui.session.replay import ReplaySession
-from tracetui.session.text_lines import LONGEST_LINE, LONGEST_RECORD, TextLines
+from tracetui.session.replay.compressed import plain
+from tracetui.session.replay.file_reader import END, FileReader
+from tracetui.session.replay.replay import ReplaySession
+from tracetui.session.replay.text_lines import LONGEST_LINE, LONGEST_RECORD, TextLines
 
 SEED = (RECORDINGS / "seed-eks-forward.log").read_bytes()
 PACKED = {
@@ -88,7 +88,7 @@ def test_what_only_begins_like_a_packed_file_is_text(head):
 
 
 def test_a_bomb_is_unpacked_piece_by_piece():
-    feed = Feed("bomb", io.BytesIO(gzip.compress(bytes(50 << 20))))
+    feed = FileReader("bomb", io.BytesIO(gzip.compress(bytes(50 << 20))))
     sizes = []
     while (piece := feed.take(PATIENCE)) != END:
         sizes.append(len(piece))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tracetui.errors import Failure
-from tracetui.session.filter_history import KEPT, FilterHistory, file, load, save
+from tracetui.session.user.filter_history import KEPT, FilterHistory, file, load, save
 
 
 def test_what_was_filtered_by_is_there_the_next_time_oldest_first(tmp_path):

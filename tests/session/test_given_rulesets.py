@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from tests.recorded import RECORDINGS, assembled, hops_of
 
-from tracetui.model.printed_rule import CONTRADICTS
-from tracetui.session.explanations import Explanations
-from tracetui.session.rulesets import Rulesets
+from tracetui.model.explain.printed_rule import CONTRADICTS
+from tracetui.session.rulesets.rulesets import Rulesets
+from tracetui.session.state.explanations import Explanations
 
 FIELD = RECORDINGS / "field"
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from tracetui.session.cells import cells_of, fitted, padded, shown, tail, wrapped
-from tracetui.session.inert import MARKS, REPLACEMENT, inert, inert_json, is_mark, is_plain
+from tracetui.session.text.sanitize import MARKS, REPLACEMENT, inert, inert_json, is_mark, is_plain
+from tracetui.session.text.width import cells_of, fitted, padded, shown, tail, wrapped
 
 ANY_TEXT = st.text(st.characters(), max_size=60) | st.text(
     "a宽\u0301\u1161\x1b\x9b\u202e\ud800 \n", max_size=60

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from tracetui.model.header import Header
-from tracetui.model.history import Reading
-from tracetui.model.hop import Hop
-from tracetui.model.packet import Packet
-from tracetui.model.ruleset import Chain, ChainKey, ListedRule, Ruleset, built_in
-from tracetui.session.explanations import Explanations
-from tracetui.session.rulesets import Rulesets
+from tracetui.model.rules.history import Snapshot
+from tracetui.model.rules.ruleset import Chain, ChainKey, ListedRule, Ruleset, built_in
+from tracetui.model.trace.header import Header
+from tracetui.model.trace.hop import Hop
+from tracetui.model.trace.packet import Packet
+from tracetui.session.rulesets.rulesets import Rulesets
+from tracetui.session.state.explanations import Explanations
 
 HEADER = Header(4, "tcp", "10.0.0.1", "10.0.0.2", sport=40000, dport=80)
 RULE = ListedRule("counter", 9)
@@ -40,7 +40,7 @@ def explanations_of(*chains: tuple[str, int]) -> Explanations:
     nft.chains[ChainKey("inet", "firewalld", "zone")] = Chain("zone", ())
     for number in (1, 2):
         for backend, ruleset in (("legacy", legacy), ("nft", nft)):
-            rulesets.histories[backend].take(Reading(backend, number, True, ruleset))
+            rulesets.histories[backend].take(Snapshot(backend, number, True, ruleset))
     return Explanations(rulesets)
 
 

@@ -11,9 +11,9 @@ import pytest
 from tests.recorded import RECORDINGS
 
 from tracetui.kernel.module_files import ModuleFiles
-from tracetui.model.needs import BUILT_IN, LOADED, MISSING, ON_DISK
-from tracetui.session import modules
-from tracetui.session.module_reader import ModuleReader
+from tracetui.model.node.needs import BUILT_IN, LOADED, MISSING, ON_DISK
+from tracetui.session.node import modules
+from tracetui.session.node.module_reader import ModuleReader
 
 CONFIG = (
     "CONFIG_NF_TABLES=y\nCONFIG_NETFILTER_XT_TARGET_TRACE=m\n# CONFIG_NF_LOG_SYSLOG is not set\n"

@@ -10,8 +10,8 @@ from tests.recorded import RECORDINGS
 
 from tracetui.errors import Failure
 from tracetui.kernel.module_files import ModuleFiles
-from tracetui.session import modules
-from tracetui.session.module_reader import ModuleReader
+from tracetui.session.node import modules
+from tracetui.session.node.module_reader import ModuleReader
 
 
 class Texts(ModuleFiles):

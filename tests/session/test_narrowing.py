@@ -8,11 +8,11 @@ import pytest
 from tests.recorded import RECORDINGS
 
 from tracetui.lab import recording
-from tracetui.model.packet import Packet
-from tracetui.model.view_filter import ViewFilter
-from tracetui.session.narrowing import hidden, only_flow, only_host
-from tracetui.session.replay import ReplaySession
-from tracetui.session.seen import Seen
+from tracetui.model.filter.view_filter import ViewFilter
+from tracetui.model.trace.packet import Packet
+from tracetui.session.replay.replay import ReplaySession
+from tracetui.session.view.completions import Completions
+from tracetui.session.view.filter_shortcuts import hidden, only_flow, only_host
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +80,6 @@ def test_what_is_typed_is_completed_with_words_seen(typed, whole):
     text = (RECORDINGS / "seed-eks-forward.log").read_bytes()
     session = ReplaySession([("seed", io.BytesIO(text))])
     session.read_all()
-    seen = Seen(session.packets)
+    seen = Completions(session.packets)
     seen.look()
     assert seen.completion(typed) == whole

@@ -11,18 +11,18 @@ import time
 import pytest
 from tests.stuck import fill, stuck
 
-from tracetui.session.outlet import GivenUp, blocked_seconds, outlet_of, text_on
+from tracetui.session.recording.outlet import GivenUp, blocked_seconds, outlet_of, text_on
 
 
 @pytest.fixture
 def alarm():
     """Has a signal's handler look at the output every few moments."""
 
-    def look(*_: object) -> None:
+    def state(*_: object) -> None:
         if (blocked_seconds() or 0.0) > 0.2:
             raise GivenUp
 
-    before = signal.signal(signal.SIGALRM, look)
+    before = signal.signal(signal.SIGALRM, state)
     signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
     yield
     signal.setitimer(signal.ITIMER_REAL, 0)

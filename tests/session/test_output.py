@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tracetui.errors import Failure
-from tracetui.session import output
+from tracetui.session.recording import output
 
 
 def test_a_new_file_is_readable_by_its_owner_only(tmp_path):

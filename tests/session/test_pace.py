@@ -7,8 +7,8 @@ import io
 import pytest
 from tests.recorded import RECORDINGS, SEED_HOPS
 
-from tracetui.session.pace import Pace
-from tracetui.session.replay import ReplaySession
+from tracetui.session.replay.pace import Pace
+from tracetui.session.replay.replay import ReplaySession
 
 
 class Clock:

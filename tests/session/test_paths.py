@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tests.recorded import SEED_HOPS, assembled, hops_of, lines
 
-from tracetui.model.hop import Hop
-from tracetui.model.packet import Packet
-from tracetui.session.paths import Paths, parting
+from tracetui.model.trace.hop import Hop
+from tracetui.model.trace.packet import Packet
+from tracetui.session.view.path_groups import PathGroups, parting
 
 
 def native(number: int, verdict: str) -> Packet:
@@ -17,7 +17,7 @@ def native(number: int, verdict: str) -> Packet:
 
 def paths_of(packets: list[Packet]) -> list[tuple[int, int]]:
     """Of each path the number of its packets, and the newest one's id."""
-    paths = Paths(packets)
+    paths = PathGroups(packets)
     while paths.work(0.0):
         pass
     assert paths.done == paths.total == len(packets)

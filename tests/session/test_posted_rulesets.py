@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from tests.recorded import assembled, hops_of
 
-from tracetui.model.ruleset import ChainKey
-from tracetui.session import halves
-from tracetui.session.explanations import Explanations
-from tracetui.session.rulesets import Rulesets
+from tracetui.model.rules.ruleset import ChainKey
+from tracetui.session.replay import halves
+from tracetui.session.rulesets.rulesets import Rulesets
+from tracetui.session.state.explanations import Explanations
 
 PUBLIC = os.environ.get("TRACETUI_PUBLIC_RECORDINGS")
 

@@ -7,11 +7,11 @@ import io
 import pytest
 from tests.recorded import RECORDINGS
 
-from tracetui.model.header import Header
-from tracetui.model.hop import Hop
-from tracetui.model.packet import Packet
-from tracetui.session.presets import presets
-from tracetui.session.replay import ReplaySession
+from tracetui.model.trace.header import Header
+from tracetui.model.trace.hop import Hop
+from tracetui.model.trace.packet import Packet
+from tracetui.session.replay.replay import ReplaySession
+from tracetui.session.view.presets import presets
 
 
 @pytest.fixture

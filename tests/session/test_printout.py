@@ -7,10 +7,10 @@ import io
 import pytest
 from tests.recorded import SEED_HOPS, lines
 
-from tracetui.model.view_filter import ViewFilter
-from tracetui.session.printout import Printout
-from tracetui.session.replay import ReplaySession
-from tracetui.session.store import PacketStore
+from tracetui.model.filter.view_filter import ViewFilter
+from tracetui.session.replay.printout import Printout
+from tracetui.session.replay.replay import ReplaySession
+from tracetui.session.state.store import PacketStore
 
 SEED = lines("seed-eks-forward.log")
 

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from tests.recorded import RECORDINGS, SEED_HOPS, lines
 
 from tracetui.lab import recording as lab_recording
-from tracetui.model.packet import MOST_HOPS
-from tracetui.model.view_filter import ViewFilter
+from tracetui.model.filter.view_filter import ViewFilter
+from tracetui.model.trace.packet import MOST_HOPS
 from tracetui.parse.line_reader import LineReader
 from tracetui.parse.structured import NO_HOP
-from tracetui.session import report
-from tracetui.session.recording import RecordingWriter
-from tracetui.session.replay import ReplaySession
-from tracetui.session.session import Status
-from tracetui.session.store import PacketStore
+from tracetui.session.recording import report
+from tracetui.session.recording.recording import RecordingWriter
+from tracetui.session.replay.replay import ReplaySession
+from tracetui.session.state.session import Status
+from tracetui.session.state.store import PacketStore
 
 KEYS = [
     *("kind", "id", "time", "family", "proto", "src", "sport", "dst", "dport", "length", "ip_id"),

@@ -9,11 +9,11 @@ import pytest
 
 from tracetui.errors import Failure
 from tracetui.lab import recording
-from tracetui.session import output
-from tracetui.session.recording import read_event
-from tracetui.session.replay import ReplaySession
-from tracetui.session.rotation import RotatingWriter
-from tracetui.session.session import Status
+from tracetui.session.recording import output
+from tracetui.session.recording.recording import read_event
+from tracetui.session.recording.rotation import RotatingWriter
+from tracetui.session.replay.replay import ReplaySession
+from tracetui.session.state.session import Status
 
 LIMIT = 40_000
 

@@ -10,15 +10,15 @@ import pytest
 from tests.recorded import assembled, datagrams, unpacked
 
 from tracetui.lab import recording as lab_recording
-from tracetui.model.header import Header
-from tracetui.model.hop import Hop
-from tracetui.model.ruleset import ChainKey
-from tracetui.parse import nftrace
-from tracetui.session import report
-from tracetui.session.explanations import Explanations
-from tracetui.session.replay import ReplaySession
-from tracetui.session.rulesets import WAITING, Rulesets
-from tracetui.session.text_lines import LONGEST_LINE
+from tracetui.model.rules.ruleset import ChainKey
+from tracetui.model.trace.header import Header
+from tracetui.model.trace.hop import Hop
+from tracetui.parse.netlink import nftrace
+from tracetui.session.recording import report
+from tracetui.session.replay.replay import ReplaySession
+from tracetui.session.replay.text_lines import LONGEST_LINE
+from tracetui.session.rulesets.rulesets import WAITING, Rulesets
+from tracetui.session.state.explanations import Explanations
 
 SAVE = "*filter\n:FORWARD DROP [0:0]\n-A FORWARD -p tcp -j ACCEPT\nCOMMIT\n"
 PLACES = json.dumps(
@@ -29,10 +29,10 @@ PLACES = json.dumps(
 )
 
 
-def reading(number: int, text: str | None, places: str = PLACES) -> dict:
+def reading(number: int, text: str | None, points: str = PLACES) -> dict:
     parts = [
         {"what": "save", "backend": "nft", "family": 4, "text": text},
-        {"what": "places", "backend": "nft", "text": places},
+        {"what": "places", "backend": "nft", "text": points},
     ]
     return {
         "backend": "nft",

@@ -7,8 +7,8 @@ import time
 
 from tests.recorded import RECORDINGS
 
-from tracetui.session.replay import ReplaySession
-from tracetui.session.seek import Place, Seek, dropped, mentions
+from tracetui.session.replay.replay import ReplaySession
+from tracetui.session.view.seek import Seek, SeekTarget, dropped, mentions
 
 FOREVER = float("inf")
 
@@ -30,18 +30,18 @@ def found(replay, start, step, test):
 def test_each_place_of_a_text_is_met_once_on_the_way_round():
     replay = session()
     test = mentions("mangle:", replay.explanations)
-    places = [
+    points = [
         (packet.id, at)
         for packet in replay.packets
         for at, hop in enumerate(packet.hops)
         if hop.table == "mangle"
     ]
-    assert len(places) > 3
-    for step, order in ((1, places), (-1, places[::-1])):
+    assert len(points) > 3
+    for step, order in ((1, points), (-1, points[::-1])):
         start, met = None, []
-        for _ in places:
+        for _ in points:
             met.append(found(replay, start, step, test))
-            start = Place(replay.packets.get(met[-1][0]), met[-1][1])
+            start = SeekTarget(replay.packets.get(met[-1][0]), met[-1][1])
         assert met == order
         assert found(replay, start, step, test) == order[0]
 
@@ -50,7 +50,7 @@ def test_a_packet_itself_is_found_by_what_its_line_says():
     replay = session()
     first = replay.packets.get(1)
     assert found(replay, None, 1, mentions("22 hops", replay.explanations)) == (1, None)
-    again = found(replay, Place(first, None), 1, mentions("22 hops", replay.explanations))
+    again = found(replay, SeekTarget(first, None), 1, mentions("22 hops", replay.explanations))
     assert again == (1, None)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tracetui.errors import Failure
-from tracetui.session.settings import Settings, file, load, save
+from tracetui.session.user.settings import Settings, file, load, save
 
 CHOSEN = Settings(theme="textual-light", side=52, modules=True, keys={"timeline.pause": "z"})
 

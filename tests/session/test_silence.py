@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from tracetui.session.empty import empty_text
-from tracetui.session.replay import ReplaySession
+from tracetui.session.replay.replay import ReplaySession
+from tracetui.session.view.empty_state import empty_text
 
 LEGACY = {"ours": True, "backend": "legacy", "chain": "PREROUTING"}
 NFT = {"ours": True, "backend": "nft", "chain": "OUTPUT"}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from tests.recorded import assembled, hops_of
 
-from tracetui.model import moments
-from tracetui.session import about, report
-from tracetui.session.explanations import Explanations
-from tracetui.session.rulesets import Rulesets
+from tracetui.model.trace import moments
+from tracetui.session.recording import report
+from tracetui.session.rulesets.rulesets import Rulesets
+from tracetui.session.state.explanations import Explanations
+from tracetui.session.view import about
 
 RECORD = "TRACE: raw:PREROUTING:policy:1 IN=eth0 OUT= SRC=10.0.0.1 DST=10.0.0.2 LEN=60 TTL=64 ID=7 PROTO=UDP SPT=1 DPT=2 LEN=40"
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracetui.model.explanation import PacketExplanation
-from tracetui.model.header import Header
-from tracetui.model.hop import Hop
-from tracetui.model.packet import Packet
-from tracetui.model.view_filter import ViewFilter
-from tracetui.session.filtered import FilteredView
-from tracetui.session.store import PacketStore
+from tracetui.model.explain.explanation import PacketExplanation
+from tracetui.model.filter.view_filter import ViewFilter
+from tracetui.model.trace.header import Header
+from tracetui.model.trace.hop import Hop
+from tracetui.model.trace.packet import Packet
+from tracetui.session.state.store import PacketStore
+from tracetui.session.view.filtered import FilteredView
 
 
 def hop(dport: int = 80) -> Hop:
@@ -85,7 +85,7 @@ def test_packets_of_one_way_are_told_apart_by_their_length():
         header = Header(4, "tcp", "10.0.0.1", "10.0.0.2", sport=1, dport=2, length=length)
         packet.add(hop().with_(header=header), "PREROUTING")
         store.took(packet)
-    assert len({packet.way for packet in store}) == 1
+    assert len({packet.path for packet in store}) == 1
     view.set_filter(ViewFilter.parse(expression="less 60 and dst port 2"))
     assert [packet.id for packet in view.rows] == [1, 2]
     view.set_filter(ViewFilter.parse(expression="dst port 2"))

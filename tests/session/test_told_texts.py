@@ -7,11 +7,12 @@ import json
 import pytest
 from tests.recorded import RECORDINGS, assembled, hops_of
 
-from tracetui.session import about, export, report
-from tracetui.session.explanations import Explanations
-from tracetui.session.recording import read_packet
-from tracetui.session.rulesets import Rulesets
-from tracetui.session.session import Status
+from tracetui.session.recording import export, report
+from tracetui.session.recording.recording import read_packet
+from tracetui.session.rulesets.rulesets import Rulesets
+from tracetui.session.state.explanations import Explanations
+from tracetui.session.state.session import Status
+from tracetui.session.view import about
 
 FIELD = RECORDINGS / "field"
 RULES = """\

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from tests.recorded import hop_of
 
-from tracetui.kernel.module_files import Details, ModuleFiles
+from tracetui.kernel.module_files import ModuleDetails, ModuleFiles
 from tracetui.lab import recording
-from tracetui.model.assemble import Assembler
-from tracetui.session.module_reader import ModuleReader
-from tracetui.session.replay import ReplaySession
-from tracetui.session.session import Node, Status
+from tracetui.model.trace.assembler import Assembler
+from tracetui.session.node.module_reader import ModuleReader
+from tracetui.session.replay.replay import ReplaySession
+from tracetui.session.state.session import Node, Status
 from tracetui.ui.app import TraceApp
 from tracetui.ui.widgets.timeline import Timeline
 
@@ -90,7 +90,7 @@ class ModuleTexts(ModuleFiles):
         return self.others.get("built_in")
 
     def details(self, name):
-        return self.others.get("details", Details(None, {}, {}))
+        return self.others.get("details", ModuleDetails(None, {}, {}))
 
 
 class Screen:

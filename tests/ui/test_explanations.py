@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import json
 
-from tracetui.session.replay import ReplaySession
-from tracetui.session.session import ChainListing, ChainPlace
+from tracetui.session.replay.replay import ReplaySession
+from tracetui.session.state.session import ChainListing, ChainRef
 from tracetui.ui.screens.chain import ChainScreen
 from tracetui.ui.widgets.chain_list import ChainList
 
@@ -263,4 +263,4 @@ async def test_the_counters_of_a_chain_are_those_of_rules_that_still_stand(shown
         chain = screen.app.screen.query_one(ChainList)
         assert "1,234" in chain.text_of(1)
         assert not any(character.isdigit() for character in chain.text_of(2)[8:20])
-        assert asked == [ChainPlace("legacy", "ip", "filter", "X")]
+        assert asked == [ChainRef("legacy", "ip", "filter", "X")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.events import Key
 from textual.widgets import Input
 
-from tracetui.session.filter_history import FilterHistory
+from tracetui.session.user.filter_history import FilterHistory
 
 from .conftest import SEED, Desk
 

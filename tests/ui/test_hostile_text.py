@@ -9,11 +9,11 @@ import pytest
 from rich.cells import cell_len
 from tests.installed import installed
 
-from tracetui.session.guard_state import BusyRule, GuardState, Trip
-from tracetui.session.inert import REPLACEMENT
-from tracetui.session.replay import ReplaySession
-from tracetui.session.rulesets import Rulesets
-from tracetui.session.session import Notice, SourceState
+from tracetui.session.replay.replay import ReplaySession
+from tracetui.session.rulesets.rulesets import Rulesets
+from tracetui.session.state.guard_state import BusyRule, GuardState, Trip
+from tracetui.session.state.session import Notice, SourceState
+from tracetui.session.text.sanitize import REPLACEMENT
 from tracetui.ui.screens.chain import ChainScreen
 from tracetui.ui.widgets.hop_detail import LINES
 

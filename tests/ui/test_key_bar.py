@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tracetui.session.settings import Settings
+from tracetui.session.user.settings import Settings
 from tracetui.ui.widgets.key_bar import KeyBar
 
 

@@ -13,8 +13,8 @@ from textual.command import CommandPalette
 
 import tracetui
 from tracetui.lab import recording
-from tracetui.session.replay import ReplaySession
-from tracetui.session.settings import Settings
+from tracetui.session.replay.replay import ReplaySession
+from tracetui.session.user.settings import Settings
 from tracetui.ui import key_names
 from tracetui.ui.commands import COMMANDS, SCOPES
 from tracetui.ui.keymap import Keymap, written

@@ -12,10 +12,10 @@ import pytest
 
 from tracetui.kernel.module_files import ModuleFiles
 from tracetui.lab.network import SERVER, Lab
-from tracetui.lab.ruleset import Ruleset
+from tracetui.lab.ruleset import LabRuleset
 from tracetui.lab.traffic import Traffic
-from tracetui.session.live import LiveSession
-from tracetui.session.module_reader import ModuleReader
+from tracetui.session.live.live import LiveSession
+from tracetui.session.node.module_reader import ModuleReader
 from tracetui.ui.app import TraceApp
 from tracetui.ui.widgets.rules_pane import RulesPane
 
@@ -147,7 +147,7 @@ async def quiet(screen: Screen) -> int:
 
 @pytest.mark.parametrize("kind", ["legacy", "nft", "mixed"])
 async def test_a_rule_of_the_panel_shows_every_hop_and_leaves_nothing(kind):
-    with Lab(Ruleset(kind, SERVER)) as lab, Traffic(lab) as traffic:
+    with Lab(LabRuleset(kind, SERVER)) as lab, Traffic(lab) as traffic:
         async with tracing(lab) as screen:
             await add_in_panel(screen, proto="tcp", dst="10.96.0.80", dport="80")
             assert len(left_on(lab)) >= 1
@@ -189,7 +189,7 @@ async def test_a_rule_of_the_panel_shows_every_hop_and_leaves_nothing(kind):
 
 
 async def test_the_drop_and_both_directions_are_shown():
-    with Lab(Ruleset("nft", SERVER)) as lab, Traffic(lab) as traffic:
+    with Lab(LabRuleset("nft", SERVER)) as lab, Traffic(lab) as traffic:
         async with tracing(lab) as screen:
             await add_in_panel(screen, iif="eth0")
             await add_in_panel(screen, iif="cali7")
@@ -211,7 +211,7 @@ async def test_the_drop_and_both_directions_are_shown():
 
 
 async def test_a_foreign_trace_rule_is_listed_and_left_alone():
-    with Lab(Ruleset("nft", SERVER)) as lab:
+    with Lab(LabRuleset("nft", SERVER)) as lab:
         on_node(lab, "iptables-nft", "-t", "raw", "-A", "PREROUTING", "-p", "icmp", "-j", "TRACE")
         async with tracing(lab) as screen:
             await until(screen, lambda: len(screen.session.rules) == 1)

@@ -6,9 +6,9 @@ import pytest
 from tests.installed import installed
 from textual.widgets import Tree
 
-from tracetui.model.modules import Module
-from tracetui.session.guard_state import GuardState, Trip
-from tracetui.session.session import Notice, SourceState
+from tracetui.model.node.module import Module
+from tracetui.session.state.guard_state import GuardState, Trip
+from tracetui.session.state.session import Notice, SourceState
 from tracetui.ui.commands import COMMANDS
 from tracetui.ui.keymap import written
 from tracetui.ui.widgets import notice_lines

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from textual.widgets import Tree
 
-from tracetui.kernel.module_files import Details
-from tracetui.model.modules import Module
+from tracetui.kernel.module_files import ModuleDetails
+from tracetui.model.node.module import Module
 
 from .conftest import MODULES
 
@@ -65,7 +65,7 @@ async def test_one_is_looked_for_by_a_part_of_its_name(shown):
 
 
 async def test_everything_known_of_one_is_shown(shown):
-    told = Details("description:    \x1b[2Jnetfilter NAT\n", {"version": "7"}, {"size": None})
+    told = ModuleDetails("description:    \x1b[2Jnetfilter NAT\n", {"version": "7"}, {"size": None})
     async with shown(size=(120, 60), details=told) as screen:
         await go_to(screen, "nf_nat")
         await screen.press("i")

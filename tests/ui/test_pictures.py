@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tracetui.lab import recording
-from tracetui.session.guard_state import GuardState, Trip
-from tracetui.session.replay import ReplaySession
-from tracetui.session.session import SourceState
+from tracetui.session.replay.replay import ReplaySession
+from tracetui.session.state.guard_state import GuardState, Trip
+from tracetui.session.state.session import SourceState
 from tracetui.ui.widgets.status_bar import SAMPLES
 
 from .conftest import NODE, NOW, Desk

@@ -119,7 +119,9 @@ async def test_no_thread_to_write_with_is_said(shown, seed, tmp_path, monkeypatc
         raise RuntimeError("can't start new thread")
 
     async with shown(seed, size=(100, 30)) as screen:
-        monkeypatch.setattr("tracetui.session.background_file.threading.Thread.start", start)
+        monkeypatch.setattr(
+            "tracetui.session.recording.background_file.threading.Thread.start", start
+        )
         await save(screen, str(tmp_path / "saved"))
         monkeypatch.undo()
         await until(screen, "no more threads can be started here")

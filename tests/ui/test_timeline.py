@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from textual.events import MouseScrollDown, MouseScrollUp
 
-from tracetui.session.explanations import Explanations
-from tracetui.session.store import PacketStore
+from tracetui.session.state.explanations import Explanations
+from tracetui.session.state.store import PacketStore
 
 from .conftest import SEED, Desk
 

@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     of a package, is said in one line too.
     """
     try:
-        from tracetui.cli.program import run
+        from tracetui.cli.start.program import run
 
         return run(argv)
     except (MemoryError, SystemError):

@@ -11,11 +11,14 @@ import contextlib
 import os
 import sys
 
-from tracetui.collector import confinement, flushing, sources, watchdog
-from tracetui.collector.collector import Collector, Options
+from tracetui.collector import watchdog
+from tracetui.collector.collector import Collector, CollectorOptions
+from tracetui.collector.process import confinement
+from tracetui.collector.rules import flushing
+from tracetui.collector.sources import sources
 from tracetui.errors import Failure, TracetuiError
 from tracetui.kernel import netns
-from tracetui.model.guard import DEFAULT_THRESHOLD
+from tracetui.model.tracing.guard import DEFAULT_THRESHOLD
 
 
 def main() -> int:
@@ -36,14 +39,14 @@ def main() -> int:
             swept = flushing.sweep()
             print(*swept.lines, *swept.doubts, sep="\n")
             return 1 if swept.doubts else 0
-        chosen = Options(options.netns, options.source, options.guard)
+        chosen = CollectorOptions(options.netns, options.source, options.guard)
         return watchdog.run(lambda: _serve(chosen), _sweep, _restore)
     except TracetuiError as error:
         print(error, file=sys.stderr)
         return 1
 
 
-def _serve(options: Options) -> int:
+def _serve(options: CollectorOptions) -> int:
     # Nothing but frames may reach the pipe, so a stray print can't break the stream.
     stdout = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

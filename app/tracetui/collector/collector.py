@@ -16,23 +16,27 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple, Optional
 
-from tracetui.collector import frames
-from tracetui.collector.alarm import Alarm
-from tracetui.collector.keeper import Keeper
-from tracetui.collector.mailbox import Mailbox
-from tracetui.collector.orders import Orders
-from tracetui.collector.outbox import Outbox
-from tracetui.collector.reception import Reception
-from tracetui.collector.ruleset_reader import LegacyReader, NftReader, Reader
-from tracetui.collector.snapshots import Snapshots
-from tracetui.collector.sources import BATCH, Source
-from tracetui.collector.worker import Worker, go_before_others
+from tracetui.collector.commands import Orders
+from tracetui.collector.guard.alarm import Alarm
+from tracetui.collector.reactor.mailbox import Mailbox
+from tracetui.collector.reactor.outbox import Outbox
+from tracetui.collector.reactor.worker import Worker, go_before_others
+from tracetui.collector.rules.node_changes import NodeChanges
+from tracetui.collector.snapshots.ruleset_reader import (
+    LegacyRulesetReader,
+    NftRulesetReader,
+    RulesetReader,
+)
+from tracetui.collector.snapshots.snapshots import Snapshots
+from tracetui.collector.sources.receiver import HopReceiver
+from tracetui.collector.sources.sources import BATCH, Source
 from tracetui.errors import Failure
 from tracetui.kernel import netns
 from tracetui.kernel.kmsg import KernelLog
 from tracetui.kernel.netlink import LinkEvents, NftTrace, interface_names
 from tracetui.kernel.xtables_lock import XtablesLock
-from tracetui.model.guard import DEFAULT_THRESHOLD, Guard
+from tracetui.model.tracing.guard import DEFAULT_THRESHOLD, Guard
+from tracetui.protocol import frames
 
 BUSY_SECONDS = 0.25
 """Between two status frames while hops arrive."""
@@ -58,7 +62,7 @@ NAMESPACE_SECONDS = 2.0
 """Between two looks whether the namespace is still somebody's."""
 
 
-class Options(NamedTuple):
+class CollectorOptions(NamedTuple):
     """How a collector is started."""
 
     netns: Optional[str] = None
@@ -71,7 +75,7 @@ class Options(NamedTuple):
 class Collector:
     """One run, from the first sweep to the last rule removed."""
 
-    def __init__(self, options: Options, stdin: int, stdout: int) -> None:
+    def __init__(self, options: CollectorOptions, stdin: int, stdout: int) -> None:
         self._options = options
         self._stdin = stdin
         self._commands = frames.CommandReader()
@@ -79,19 +83,19 @@ class Collector:
         self._selector = selectors.DefaultSelector()
         self._mailbox = Mailbox()
         self._guard = Guard(options.threshold)
-        self._reception = Reception(
+        self._reception = HopReceiver(
             self._selector,
             self._outbox,
             self._guard,
             lambda: self._alarm.trip(),
             self._source_broke,
         )
-        self._keeper = Keeper(self, options.source)
+        self._keeper = NodeChanges(self, options.source)
         self._lock = XtablesLock()
         commands = self._keeper.book.xtables
-        readers: dict[str, Reader] = {
-            "legacy": LegacyReader(commands, self._lock),
-            "nft": NftReader(commands),
+        readers: dict[str, RulesetReader] = {
+            "legacy": LegacyRulesetReader(commands, self._lock),
+            "nft": NftRulesetReader(commands),
         }
         self._snapshots = Snapshots(
             self, self._mailbox, self._outbox, self._reception, readers, commands

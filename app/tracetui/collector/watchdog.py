@@ -12,8 +12,8 @@ import os
 import signal
 from collections.abc import Callable
 
-from tracetui.collector import confinement
-from tracetui.collector.worker import PRIORITY
+from tracetui.collector.process import confinement
+from tracetui.collector.reactor.worker import PRIORITY
 from tracetui.kernel import process
 
 _SUBREAPER = 36

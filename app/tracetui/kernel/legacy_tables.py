@@ -17,8 +17,8 @@ from typing import NamedTuple, Optional
 
 from tracetui.errors import Failure, NotPermitted
 from tracetui.kernel import xt_time
-from tracetui.model.digest import digest
-from tracetui.model.installed import TAG, InstalledRule
+from tracetui.model.tracing.digest import digest
+from tracetui.model.tracing.installed_rule import TAG, InstalledRule
 
 READING_TRIES = 5
 """How often a table is read anew that was replaced between two questions."""

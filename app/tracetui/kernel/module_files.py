@@ -25,7 +25,7 @@ _GZIP = 31
 _MODINFO_SECONDS = 3.0
 
 
-class Details(NamedTuple):
+class ModuleDetails(NamedTuple):
     """What is told of one module."""
 
     modinfo: Optional[str]
@@ -84,17 +84,17 @@ class ModuleFiles:
         """/proc/net/ip_tables_targets: the targets of x_tables; None where that is not loaded."""
         return self._text("proc/net/ip_tables_targets")
 
-    def details(self, name: str) -> Details:
+    def details(self, name: str) -> ModuleDetails:
         """What is told of one module; nothing where the name can't be one."""
         if not _NAME.fullmatch(name):
-            return Details(None, {}, {})
+            return ModuleDetails(None, {}, {})
         here = self._root / "sys/module" / name
         sysfs = {}
         for key in ("version", "srcversion", "taint", "initstate"):
             if (value := _value(here / key)) is not None:
                 sysfs[key] = value
         paths = sorted((here / "parameters").glob("*"))
-        return Details(_modinfo(name), sysfs, {path.name: _value(path) for path in paths})
+        return ModuleDetails(_modinfo(name), sysfs, {path.name: _value(path) for path in paths})
 
     def _text(self, path: str) -> Optional[str]:
         try:

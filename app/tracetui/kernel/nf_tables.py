@@ -46,7 +46,7 @@ _Key = tuple[str, bytes, bytes]
 """Family, table and name of a chain."""
 
 
-class TablePlace(NamedTuple):
+class TableOutline(NamedTuple):
     """One table."""
 
     family: str
@@ -57,7 +57,7 @@ class TablePlace(NamedTuple):
     is_dormant: bool
 
 
-class ChainPlace(NamedTuple):
+class ChainOutline(NamedTuple):
     """One chain, base or user."""
 
     family: str
@@ -76,11 +76,11 @@ class ChainPlace(NamedTuple):
     """Those of them that iptables can't have made: they use what it does not."""
 
 
-class Places(NamedTuple):
+class RulesetOutline(NamedTuple):
     """What one pass over the ruleset found."""
 
-    tables: tuple[TablePlace, ...]
-    chains: tuple[ChainPlace, ...]
+    tables: tuple[TableOutline, ...]
+    chains: tuple[ChainOutline, ...]
     is_whole: bool
     """Whether nothing changed meanwhile; else parts may be of different moments."""
     tests: Mapping[tuple[str, str, int], frozenset[str]] = {}
@@ -98,7 +98,7 @@ class NfTables:
         """The number of the last committed change (NFT_MSG_GETGEN); raises Failure."""
         return self._socket.generation()
 
-    def places(self) -> Places:
+    def outline(self) -> RulesetOutline:
         """Every table, chain and rule handle; raises Failure."""
         before = self.generation()
         tables = self.tables()
@@ -106,9 +106,9 @@ class NfTables:
         dormant = {table[:2] for table in tables if table.is_dormant}
         tests: dict[tuple[str, str, int], frozenset[str]] = {}
         chains = tuple(self._chains(dormant, tests))
-        return Places(tables, chains, self.generation() == before, tests)
+        return RulesetOutline(tables, chains, self.generation() == before, tests)
 
-    def tables(self) -> tuple[TablePlace, ...]:
+    def tables(self) -> tuple[TableOutline, ...]:
         """Every table; raises Failure."""
         return tuple(_table(*message) for message in self._socket.ask(_GET_TABLE, DUMP))
 
@@ -142,7 +142,7 @@ class NfTables:
         self,
         dormant: Collection[tuple[str, str]],
         tests: dict[tuple[str, str, int], frozenset[str]],
-    ) -> Iterator[ChainPlace]:
+    ) -> Iterator[ChainOutline]:
         chains = list(self._socket.ask(_GET_CHAIN, DUMP))
         handles: dict[_Key, list[int]] = {}
         native: dict[_Key, list[int]] = {}
@@ -160,7 +160,7 @@ class NfTables:
             if (family, _text(key[1])) in dormant:
                 found.pop(_CHAIN_HOOK, None)
             hook, priority = _hook(family, found)
-            yield ChainPlace(
+            yield ChainOutline(
                 family,
                 _text(key[1]),
                 _text(key[2]),
@@ -198,11 +198,11 @@ def _uses(chains: Sequence[Message]) -> Counter[_Key]:
     return Counter({_key(*chain): required_number(chain[1], _CHAIN_USE) for chain in chains})
 
 
-def _table(family: str, found: Mapping[int, bytes]) -> TablePlace:
+def _table(family: str, found: Mapping[int, bytes]) -> TableOutline:
     flags = required_number(found, _TABLE_FLAGS) if _TABLE_FLAGS in found else 0
     handle = required_number(found, _TABLE_HANDLE) if _TABLE_HANDLE in found else 0
     name = _text(required_value(found, _TABLE_NAME))
-    return TablePlace(family, name, handle, bool(flags & _TABLE_DORMANT))
+    return TableOutline(family, name, handle, bool(flags & _TABLE_DORMANT))
 
 
 def _key(family: str, chain: Mapping[int, bytes]) -> _Key:

@@ -24,7 +24,7 @@ from tracetui.kernel.nft_socket import (
     required_value,
 )
 from tracetui.kernel.nft_trace_rule import RULE_CHAIN, RULE_HANDLE, RULE_TABLE, text_of, trace_rule
-from tracetui.model.installed import InstalledRule
+from tracetui.model.tracing.installed_rule import InstalledRule
 
 DELETION_TRIES = 200
 """How often a removal is begun anew because somebody else's change came between."""

@@ -17,8 +17,8 @@ from tracetui.kernel.nft_socket import (
     required_number,
     required_value,
 )
-from tracetui.model.digest import digest
-from tracetui.model.installed import TAG, InstalledRule
+from tracetui.model.tracing.digest import digest
+from tracetui.model.tracing.installed_rule import TAG, InstalledRule
 
 RULE_TABLE, RULE_CHAIN, RULE_HANDLE = 1, 2, 3
 """Attributes by which a rule is asked for."""

@@ -10,8 +10,8 @@ from typing import NamedTuple, Optional
 from tracetui.errors import Failure
 from tracetui.kernel import command_line
 from tracetui.kernel.legacy_tables import names_file, registered_tables
-from tracetui.model.rule import LOCK_SECONDS
-from tracetui.model.rule_fields import BACKENDS
+from tracetui.model.tracing.rule_fields import BACKENDS
+from tracetui.model.tracing.trace_rule import LOCK_SECONDS
 
 CALL_SECONDS = 15.0
 """After this a call is stopped; more than the lock's wait and a slow listing together."""
@@ -30,7 +30,7 @@ _OWN_LOCK = "XTABLES_LOCKFILE"
 _TABLES = frozenset(("raw", "mangle", "nat", "filter", "security"))
 
 
-class Command(NamedTuple):
+class XtablesCommand(NamedTuple):
     """The pair of programs that serves one backend and family."""
 
     backend: str
@@ -165,19 +165,19 @@ class Xtables:
         command = self._command(backend, family)
         self._run_locked(command, ["-t", "raw", *words], entries)
 
-    def _command(self, backend: str, family: int) -> Command:
+    def _command(self, backend: str, family: int) -> XtablesCommand:
         command = self.commands.get((backend, family))
         if command is None:
             name = f"{_FAMILY_NAMES[family]}-{backend}"
             raise Failure(f"{name} is not installed; install the iptables package")
         return command
 
-    def _run_locked(self, command: Command, words: list[str], entries: int = 0) -> str:
+    def _run_locked(self, command: XtablesCommand, words: list[str], entries: int = 0) -> str:
         self._count_lock(command)
         seconds = CALL_SECONDS + entries / ENTRIES_A_SECOND
         return command_line.run([command.path, "-w", str(LOCK_SECONDS), *words], seconds)
 
-    def _count_lock(self, command: Command) -> None:
+    def _count_lock(self, command: XtablesCommand) -> None:
         # iptables-legacy takes the lock for every command, listing included, iptables-nft never.
         with self._counting:
             self.locks_taken += command.backend == "legacy"
@@ -230,13 +230,15 @@ def _line(*words: str) -> str:
     return " ".join('"' + word.replace("\\", r"\\").replace('"', r"\"") + '"' for word in words)
 
 
-def _find(backend: str, family: int) -> Command | None:
+def _find(backend: str, family: int) -> XtablesCommand | None:
     """The backend's own command, or the plain one if its version says that it is this backend."""
     plain = _FAMILY_NAMES[family]
     for name in (f"{plain}-{backend}", plain):
         path, save = command_line.find(name), command_line.find(f"{name}-save")
         if path and save and (name != plain or _backend_of(path) == backend):
-            return Command(backend, family, name, path, save, command_line.find(f"{name}-restore"))
+            return XtablesCommand(
+                backend, family, name, path, save, command_line.find(f"{name}-restore")
+            )
     return None
 
 

@@ -15,7 +15,7 @@ import sys
 
 from tracetui.errors import TracetuiError
 from tracetui.lab.network import SERVER, Lab
-from tracetui.lab.ruleset import KINDS, Ruleset
+from tracetui.lab.ruleset import KINDS, LabRuleset
 from tracetui.lab.traffic import Traffic
 
 
@@ -29,14 +29,14 @@ def main() -> int:
         signal.signal(number, signal.default_int_handler)
     try:
         with contextlib.suppress(KeyboardInterrupt):
-            _keep(Ruleset(options.kind, SERVER, options.services))
+            _keep(LabRuleset(options.kind, SERVER, options.services))
     except TracetuiError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
 
 
-def _keep(ruleset: Ruleset) -> None:
+def _keep(ruleset: LabRuleset) -> None:
     with Lab(ruleset) as lab, Traffic(lab) as traffic:
         print(lab.node, flush=True)
         traffic.keep_asking()

@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from tracetui.collector.owner import Owner, is_dead
+from tracetui.collector.process.owner import Owner, is_dead
 from tracetui.errors import CommandFailed, Failure
 from tracetui.kernel import netns
-from tracetui.lab.ruleset import Ruleset
+from tracetui.lab.ruleset import LabRuleset
 
 CLIENT_SIDE, SERVER_SIDE = "eth0", "cali7"
 """The node's interfaces."""
@@ -40,7 +40,7 @@ class Lab:
     Their names carry the process that made them, so that a later lab can remove a dead one's.
     """
 
-    def __init__(self, ruleset: Ruleset) -> None:
+    def __init__(self, ruleset: LabRuleset) -> None:
         owner = Owner.this_process()
         self.client, self.node, self.server = (
             f"{_PREFIX}{owner}-{role}" for role in ("client", "node", "server")

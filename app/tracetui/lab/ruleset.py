@@ -81,7 +81,7 @@ _TABLES = {"raw": _RAW, "nat": _NAT, "mangle": _MANGLE, "filter": _FILTER}
 _NAMES = {4: "iptables", 6: "ip6tables"}
 
 
-class Ruleset(NamedTuple):
+class LabRuleset(NamedTuple):
     """The node's rules on ``legacy``, on ``nft``, or ``mixed``: filter on legacy, the rest on nft.
 
     Mixed is what a node looks like where kube-proxy and the CNI plugin bring commands of their own.

@@ -9,18 +9,19 @@ from __future__ import annotations
 import re
 from typing import Optional
 
-from tracetui.model.hop import Hop
-from tracetui.model.run import Piece
-from tracetui.parse import logline, losses, nft_monitor, wrapper, xtables_monitor
-from tracetui.parse.clock import Clock
-from tracetui.parse.log_text import LogText
-from tracetui.parse.losses import Loss
-from tracetui.parse.nft_monitor import NftMonitor
-from tracetui.parse.nftrace_tool import NftraceTool
-from tracetui.parse.packet_table import PacketTable
-from tracetui.parse.structured import NO_HOP, Message, Structured
-from tracetui.parse.text_block import TextBlock
-from tracetui.parse.xtables_monitor import XtablesMonitor
+from tracetui.model.trace.batch import BatchSegment
+from tracetui.model.trace.hop import Hop
+from tracetui.parse.log import losses, trace_record, wrapper
+from tracetui.parse.log.clock import Clock
+from tracetui.parse.log.line_buffer import LineBuffer
+from tracetui.parse.log.log_text import LogText
+from tracetui.parse.log.losses import Loss
+from tracetui.parse.structured import NO_HOP, LogMessage, Structured
+from tracetui.parse.tools import nft_monitor, xtables_monitor
+from tracetui.parse.tools.nft_monitor import NftMonitor
+from tracetui.parse.tools.nftrace_tool import NftraceTool
+from tracetui.parse.tools.packet_table import PacketTable
+from tracetui.parse.tools.xtables_monitor import XtablesMonitor
 
 UNREAD = "it looks like a TRACE record, but of no form that is known"
 _TRACE_LIKE = re.compile(r"\bTRACE: ?[^:\s]{1,255}:\S{1,255}:|\btrace id (?:0x)?[0-9a-f]{1,16}\b")
@@ -80,7 +81,7 @@ class LineReader:
 
     def feed(self, line: str) -> list[Hop]:
         """The hops that are known with this line, in the log's order."""
-        plain = self.take_plain(TextBlock(line), 0)
+        plain = self.take_plain(LineBuffer(line), 0)
         if plain:
             return [hop for piece in plain for hop in piece.hops]
         self._is_calm = False
@@ -93,7 +94,7 @@ class LineReader:
             self._take(text, self.lines, out)
         return out
 
-    def take_plain(self, block: TextBlock, most: int) -> list[Piece]:
+    def take_plain(self, block: LineBuffer, most: int) -> list[BatchSegment]:
         """The hops of lines of plain dmesg that a block goes on with, for speed.
 
         Of lines of so many characters at most, or of one; they are taken from it. None leaves the
@@ -106,7 +107,7 @@ class LineReader:
         found = self._log.take_dmesg(block, most)
         if found:
             self._is_calm = True
-            self.lines += sum(len(piece.places) for piece in found)
+            self.lines += sum(len(piece.points) for piece in found)
         return found
 
     def pass_by(self, lines: int = 1) -> None:
@@ -139,11 +140,11 @@ class LineReader:
         sequence = wrapper.sequence_of(text)
         if sequence is not None:
             self._miss(self._sequence.missing(sequence), number)
-        found = logline.find(text)
+        found = trace_record.find(text)
         if found is None:
             self._table.read_title(text)
         if found is None and (spaced := wrapper.with_blanks(text)) is not text:
-            text, found = spaced, logline.find(spaced)
+            text, found = spaced, trace_record.find(spaced)
         used = self._take_other(text, out) if found is None else self._take_place(text, found, out)
         self._end_beginning(not (found is None and used and self._log.took_beginning))
         self._count_cut_off()
@@ -230,7 +231,7 @@ class LineReader:
         self._take_messages(messages, out)
         return used
 
-    def _take_messages(self, messages: list[Message], out: list[Hop]) -> None:
+    def _take_messages(self, messages: list[LogMessage], out: list[Hop]) -> None:
         for message in messages:
             if message.hop is not None:
                 self._release(out)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple, Optional
 
-from tracetui.model.hop import Hop
-from tracetui.parse import journal, json_objects, json_text, logline, ulogd
-from tracetui.parse.clock import Clock
+from tracetui.model.trace.hop import Hop
+from tracetui.parse import json_text
+from tracetui.parse.log import journal, json_objects, trace_record
+from tracetui.parse.log.clock import Clock
+from tracetui.parse.tools import ulogd
 
 NO_HOP = "no TRACE record"
 OF_A_PROGRAM = "a program wrote it, not the kernel"
@@ -24,7 +26,7 @@ _PAIR = re.compile(
 _CUT_PAIR = re.compile(r'"([A-Za-z_@][\w.@]{0,63})"\s{0,8}:\s{0,8}"((?:[^"\\]|\\.){0,4096})$')
 
 
-class Message(NamedTuple):
+class LogMessage(NamedTuple):
     """What came of an object or an entry."""
 
     line: int
@@ -57,7 +59,7 @@ class Structured:
             return False
         return self._objects.begins(text) or self._journal.begins(text)
 
-    def take(self, text: str, number: int) -> tuple[list[Message], bool]:
+    def take(self, text: str, number: int) -> tuple[list[LogMessage], bool]:
         """The messages that end with a line, and whether the line itself was one of theirs."""
         if self._journal.is_open:
             if self._journal.take(text, number):
@@ -74,75 +76,77 @@ class Structured:
         read = [message for value in values for message in self._read_all(value, number)]
         return self._broken(number) + read, True
 
-    def close(self, number: int) -> list[Message]:
+    def close(self, number: int) -> list[LogMessage]:
         """What is open, as far as it can be read."""
         found = self._end_entry(number)
         self._objects.close()
         return found + self._broken(number)
 
-    def _end_entry(self, number: int) -> list[Message]:
+    def _end_entry(self, number: int) -> list[LogMessage]:
         line, found = self._journal.line or number, self._journal.close()
         return [] if found is None else [self._of_journal(found, line)]
 
-    def _broken(self, number: int) -> list[Message]:
+    def _broken(self, number: int) -> list[LogMessage]:
         """What objects that are not whole still tell: the fields that are."""
         found = []
         for text in self._objects.broken:
             value = _pairs(text)
             message = self._read(value, number) if json_objects.is_record(value) else None
-            found.append(message or Message(number, why=_BROKEN))
+            found.append(message or LogMessage(number, why=_BROKEN))
         self._objects.broken.clear()
         return found
 
-    def _read_all(self, value: dict[str, Any], number: int) -> list[Message]:
+    def _read_all(self, value: dict[str, Any], number: int) -> list[LogMessage]:
         """What an object tells: one message, or those of a stream of Loki's, a pair each."""
         pairs = value.get("values")
         if not isinstance(pairs, list):
             return [self._read(value, number)]
         texts = [pair for pair in pairs if isinstance(pair, list) and len(pair) >= 2]
         return [
-            Message(number, text=f"{_stamp(stamp)} {text.rstrip()}".lstrip())
+            LogMessage(number, text=f"{_stamp(stamp)} {text.rstrip()}".lstrip())
             for stamp, text in ((pair[0], pair[1]) for pair in texts)
             if isinstance(text, str)
-        ] or [Message(number, why=NO_HOP)]
+        ] or [LogMessage(number, why=NO_HOP)]
 
-    def _read(self, value: dict[str, Any], number: int) -> Message:
+    def _read(self, value: dict[str, Any], number: int) -> LogMessage:
         if "MESSAGE" in value:
             entry = journal.entry(value)
-            return Message(number, why=NO_HOP) if entry is None else self._of_journal(entry, number)
+            return (
+                LogMessage(number, why=NO_HOP) if entry is None else self._of_journal(entry, number)
+            )
         if "oob.prefix" in value:
             hop = ulogd.parse(value)
-            return Message(number, hop, why="" if hop else NO_HOP)
+            return LogMessage(number, hop, why="" if hop else NO_HOP)
         if isinstance(value.get("msg"), str):
             return self._of_dmesg(value, number)
         for key in _TEXTS:
             if isinstance(value.get(key), str):
                 stamps = (_stamp(value.get(name)) for name in _TIMES)
                 stamp = next(filter(None, stamps), "")
-                return Message(number, text=f"{stamp} {value[key].rstrip()}".lstrip())
-        return Message(number, why=NO_HOP)
+                return LogMessage(number, text=f"{stamp} {value[key].rstrip()}".lstrip())
+        return LogMessage(number, why=NO_HOP)
 
-    def _of_journal(self, entry: journal.Entry, number: int) -> Message:
+    def _of_journal(self, entry: journal.JournalEntry, number: int) -> LogMessage:
         if not entry.is_of_kernel:
-            return Message(number, why=OF_A_PROGRAM)
-        found = logline.find(entry.message)
+            return LogMessage(number, why=OF_A_PROGRAM)
+        found = trace_record.find(entry.message)
         if found is None:
-            return Message(number, text=entry.message)
+            return LogMessage(number, text=entry.message)
         time = entry.wall
         if entry.uptime is not None:
             time = self._clock.beside(entry.wall, entry.uptime, entry.host)
-        body = logline.body_of(entry.message, found)
-        return Message(number, logline.hop(found, body, time))
+        body = trace_record.body_of(entry.message, found)
+        return LogMessage(number, trace_record.hop(found, body, time))
 
-    def _of_dmesg(self, value: dict[str, Any], number: int) -> Message:
+    def _of_dmesg(self, value: dict[str, Any], number: int) -> LogMessage:
         """A record of ``dmesg --json``, which gives facility and level by name or as a number."""
         level, text = value.get("pri"), value["msg"]
         is_programs = isinstance(level, int) and level >= 8
         if is_programs or value.get("fac", "kern") != "kern":
-            return Message(number, why=OF_A_PROGRAM)
-        found = logline.find(text)
+            return LogMessage(number, why=OF_A_PROGRAM)
+        found = trace_record.find(text)
         if found is None:
-            return Message(number, text=text)
+            return LogMessage(number, text=text)
         stamp = value.get("time")
         if isinstance(stamp, str):
             time = self._clock.time_of(f"[{stamp[:40]}] ")
@@ -151,7 +155,7 @@ class Structured:
             time = None
             if isinstance(stamp, (int, float)) and 0 <= stamp < _LATEST:
                 time = float(stamp)
-        return Message(number, logline.hop(found, logline.body_of(text, found), time))
+        return LogMessage(number, trace_record.hop(found, trace_record.body_of(text, found), time))
 
 
 def _stamp(value: object) -> str:

@@ -1,0 +1,4 @@
+"""The full screen: the application, its keys and its dialogs.
+
+The only layer that draws.
+"""

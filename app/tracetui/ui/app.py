@@ -14,11 +14,11 @@ from textual.app import App
 from textual.events import Event, Key
 from textual.screen import Screen
 
-from tracetui.session.cells import shown
-from tracetui.session.filter_history import FilterHistory
-from tracetui.session.module_reader import ModuleReader
-from tracetui.session.session import Notice, Session
-from tracetui.session.settings import Settings
+from tracetui.session.node.module_reader import ModuleReader
+from tracetui.session.state.session import Notice, Session
+from tracetui.session.text.width import shown
+from tracetui.session.user.filter_history import FilterHistory
+from tracetui.session.user.settings import Settings
 from tracetui.ui import stylesheet
 from tracetui.ui.commands import bindings
 from tracetui.ui.garbage import Garbage

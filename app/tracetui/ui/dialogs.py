@@ -8,19 +8,19 @@ from typing import Optional
 
 from textual.app import App
 
-from tracetui.model.modules import Module, ModuleTree
-from tracetui.model.needs import Need
-from tracetui.model.packet import Packet
-from tracetui.session import presets
-from tracetui.session.export import TEXT, Pieces, exported
-from tracetui.session.module_reader import ModuleReader
-from tracetui.session.modules import need_state
-from tracetui.session.presets import Preset
-from tracetui.session.proposals import Proposal
-from tracetui.session.session import ChainPlace, Notice, Session
+from tracetui.model.node.module import Module, ModuleTree
+from tracetui.model.node.needs import Need
+from tracetui.model.trace.packet import Packet
+from tracetui.session.node.module_reader import ModuleReader
+from tracetui.session.node.modules import need_state
+from tracetui.session.recording.export import TEXT, Pieces, exported
+from tracetui.session.state.session import ChainRef, Notice, Session
+from tracetui.session.state.suggestions import Suggestion
+from tracetui.session.view import presets
+from tracetui.session.view.presets import Preset
 from tracetui.ui.keymap import Keymap
 from tracetui.ui.saving import Saving
-from tracetui.ui.screens.add_rule import AddRuleScreen, Wanted
+from tracetui.ui.screens.add_rule import AddRuleScreen, RuleRequest
 from tracetui.ui.screens.chain import ChainScreen, Visit
 from tracetui.ui.screens.compare import CompareScreen
 from tracetui.ui.screens.confirm import ConfirmScreen
@@ -119,7 +119,7 @@ class Dialogs:
             self.say(why or _NO_CHAIN.get(here.state, "this chain is not known"))
             return
         end = len(here.chain.rules) + 1
-        place = ChainPlace(hop.backend, hop.family, hop.table, hop.chain)
+        place = ChainRef(hop.backend, hop.family, hop.table, hop.chain)
         visit = Visit(place, here.chain, number or here.number or end)
         self._app.push_screen(ChainScreen(self._session, visit, hop.readings, self._keymap))
 
@@ -173,7 +173,7 @@ class Dialogs:
             self.say(why_not, "warning")
         return not why_not
 
-    def _add(self, wanted: Optional[Wanted]) -> None:
+    def _add(self, wanted: Optional[RuleRequest]) -> None:
         if wanted is not None:
             for rule in wanted.rules:
                 self._session.add_rule(rule, wanted.backend, wanted.override)
@@ -189,10 +189,10 @@ class Dialogs:
         elif choice is not None:
             self._propose(choice)
 
-    def _propose(self, proposal: Proposal) -> None:
+    def _propose(self, proposal: Suggestion) -> None:
         """The form with what was proposed after a trip; to add it arms the guard."""
 
-        def add(wanted: Optional[Wanted]) -> None:
+        def add(wanted: Optional[RuleRequest]) -> None:
             if wanted is not None:
                 self._session.arm()
                 self._add(wanted)

@@ -11,10 +11,10 @@ from typing import Optional
 from textual.app import App
 
 from tracetui.errors import Failure
-from tracetui.session import output
-from tracetui.session.background_file import BackgroundFile
-from tracetui.session.export import Pieces
-from tracetui.session.inert import inert
+from tracetui.session.recording import output
+from tracetui.session.recording.background_file import BackgroundFile
+from tracetui.session.recording.export import Pieces
+from tracetui.session.text.sanitize import inert
 from tracetui.ui.screens.confirm import ConfirmScreen
 
 PIECES_AT_ONCE = 50

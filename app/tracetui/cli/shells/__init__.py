@@ -1,0 +1,4 @@
+"""Completion scripts, a module for each shell.
+
+Made from the grammar.
+"""

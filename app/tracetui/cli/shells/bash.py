@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tracetui.cli.grammar import FILES, INTERFACES, MODULES, NAMESPACES, Command, Value
+from tracetui.cli.grammar.grammar import (
+    FILES,
+    INTERFACES,
+    MODULES,
+    NAMESPACES,
+    CommandGrammar,
+    Value,
+)
 
 _SCRIPT = r"""# bash completion for tracetui, made by `tracetui completion bash`
 
@@ -108,7 +115,7 @@ _CALLS = {
 }  # fmt: skip
 
 
-def script(commands: Sequence[Command]) -> str:
+def script(commands: Sequence[CommandGrammar]) -> str:
     """The script; it is sourced."""
     parts = {
         "valued": _pattern([f"{one.name} {flag}" for one in commands for flag in one.valued]),
@@ -128,7 +135,7 @@ def _pattern(words: Sequence[str], indent: int = 12) -> str:
     return " | \\\n".join(f"{' ' * indent}'{word}'" for word in words) + ")"
 
 
-def _values(commands: Sequence[Command]) -> Iterator[str]:
+def _values(commands: Sequence[CommandGrammar]) -> Iterator[str]:
     by_call: dict[str, list[str]] = {}
     for command in commands:
         for option in command.options:
@@ -139,13 +146,13 @@ def _values(commands: Sequence[Command]) -> Iterator[str]:
         yield f"{_pattern(words, 8)}\n            {call}\n            return ;;"
 
 
-def _options(commands: Sequence[Command]) -> Iterator[str]:
+def _options(commands: Sequence[CommandGrammar]) -> Iterator[str]:
     for command in commands:
         flags = " ".join(flag for option in command.options for flag in option.flags)
         yield f"        '{command.name}') _tracetui_words {flags} ;;"
 
 
-def _operands(commands: Sequence[Command]) -> Iterator[str]:
+def _operands(commands: Sequence[CommandGrammar]) -> Iterator[str]:
     for command in commands:
         if command.below:
             call = f"_tracetui_words {' '.join(command.below)}"

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tracetui.cli.grammar import FILES, INTERFACES, MODULES, NAMESPACES, Command, Option, Value
+from tracetui.cli.grammar.grammar import (
+    FILES,
+    INTERFACES,
+    MODULES,
+    NAMESPACES,
+    CommandGrammar,
+    Option,
+    Value,
+)
 
 _HEAD = r"""# fish completion for tracetui, made by `tracetui completion fish`
 
@@ -53,7 +61,7 @@ _CALLS = {
 }
 
 
-def script(commands: Sequence[Command]) -> str:
+def script(commands: Sequence[CommandGrammar]) -> str:
     """The script; it is sourced, or lies in a directory of completions as tracetui.fish."""
     valued = [f"{one.name} {flag}" for one in commands for flag in one.valued]
     below = [f"{one.name} {word}" for one in commands for word in one.below]
@@ -67,7 +75,7 @@ def _cases(words: Sequence[str]) -> str:
     return " \\\n                ".join(f"'{word}'" for word in words)
 
 
-def _lines(command: Command, summaries: dict[str, str]) -> Iterator[str]:
+def _lines(command: CommandGrammar, summaries: dict[str, str]) -> Iterator[str]:
     start = f"complete -c tracetui -n '__tracetui_at {command.name}'"
     for word in command.below:
         yield f"{start} -a {word} -d {_quoted(summaries[f'{command.name} {word}'])}"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tracetui.cli.grammar import (
+from tracetui.cli.grammar.grammar import (
     FILES,
     INTERFACES,
     MODULES,
     NAMESPACES,
-    Command,
+    CommandGrammar,
     Option,
     Value,
 )
@@ -55,14 +55,14 @@ _CALLS = {
 }  # fmt: skip
 
 
-def script(commands: Sequence[Command]) -> str:
+def script(commands: Sequence[CommandGrammar]) -> str:
     """The script; it is sourced, or lies in a directory of $fpath as _tracetui."""
     summaries = {one.name: one.page.summary for one in commands}
     functions = ["\n".join(_function(one, summaries)) for one in reversed(commands)]
     return "\n".join([_HEAD, *functions, _TAIL])
 
 
-def _function(command: Command, summaries: dict[str, str]) -> Iterator[str]:
+def _function(command: CommandGrammar, summaries: dict[str, str]) -> Iterator[str]:
     specs = [spec for option in command.options for spec in _option(option)]
     if command.below:
         specs += ["1: :->command", "*:: :->rest"]
@@ -79,7 +79,7 @@ def _function(command: Command, summaries: dict[str, str]) -> Iterator[str]:
     yield "}\n"
 
 
-def _below(command: Command, summaries: dict[str, str]) -> Iterator[str]:
+def _below(command: CommandGrammar, summaries: dict[str, str]) -> Iterator[str]:
     yield "    case $state in"
     yield "        command)"
     yield "            local -a commands=("

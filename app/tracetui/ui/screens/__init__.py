@@ -1,0 +1,4 @@
+"""Screens and dialogs.
+
+One module for each.
+"""

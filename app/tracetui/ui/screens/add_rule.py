@@ -13,13 +13,13 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
 from tracetui.errors import InvalidRule
-from tracetui.model.rule import TraceRule
-from tracetui.model.rule_fields import CHAINS
-from tracetui.session import preview
-from tracetui.session.inert import inert
-from tracetui.session.presets import Preset
-from tracetui.session.proposals import Proposal
-from tracetui.session.session import Node
+from tracetui.model.tracing.rule_fields import CHAINS
+from tracetui.model.tracing.trace_rule import TraceRule
+from tracetui.session.state.session import Node
+from tracetui.session.state.suggestions import Suggestion
+from tracetui.session.text.sanitize import inert
+from tracetui.session.view import preview
+from tracetui.session.view.presets import Preset
 from tracetui.ui.commands import bindings
 from tracetui.ui.widgets.choice import Choice
 from tracetui.ui.widgets.field import Field
@@ -44,7 +44,7 @@ _FAMILIES = ("both", "4", "6")
 _DEFAULTS = {"limit": "20/second", "expire": "10m"}
 
 
-class Wanted(NamedTuple):
+class RuleRequest(NamedTuple):
     """What the form was left with."""
 
     rules: tuple[TraceRule, ...]
@@ -52,7 +52,7 @@ class Wanted(NamedTuple):
     override: bool
 
 
-class AddRuleScreen(ModalScreen[Optional[Wanted]]):
+class AddRuleScreen(ModalScreen[Optional[RuleRequest]]):
     """Fields with their errors beside them, the exact commands, the worst case, and Add."""
 
     BINDINGS = [  # noqa: RUF012 - as Textual has it
@@ -67,16 +67,16 @@ class AddRuleScreen(ModalScreen[Optional[Wanted]]):
         self,
         node: Node,
         clock: Callable[[], float],
-        begin_with: Union[Proposal, Preset, None] = None,
+        begin_with: Union[Suggestion, Preset, None] = None,
     ) -> None:
         """Begin with the fields of a rule that is proposed, or with empty ones."""
         super().__init__()
         self._node = node
         self._clock = clock
         self._typed = begin_with.rule.to_fields() if begin_with else {}
-        self._backend = begin_with.backend if isinstance(begin_with, Proposal) else node.backend
+        self._backend = begin_with.backend if isinstance(begin_with, Suggestion) else node.backend
         self._both = "yes" if isinstance(begin_with, Preset) and begin_with.both else "no"
-        self._wanted: Optional[Wanted] = None
+        self._wanted: Optional[RuleRequest] = None
 
     def compose(self) -> ComposeResult:
         """Lay out the fields above what comes of them."""
@@ -180,7 +180,7 @@ class AddRuleScreen(ModalScreen[Optional[Wanted]]):
         for name in ("#ask", "#override"):
             self.query_one(name).display = refusal is not None
         may_add = bool(lines) and (refusal is None or self._says_yes("override"))
-        self._wanted = Wanted(rules, backend, refusal is not None) if may_add else None
+        self._wanted = RuleRequest(rules, backend, refusal is not None) if may_add else None
         each = "each rule: " if len(costs) > 1 else ""
         text = f"{each}{costs[0].text}" if costs else ""
         cost = self.query_one("#cost", Static)

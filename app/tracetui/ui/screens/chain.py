@@ -11,12 +11,12 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tracetui.model import chain_names
-from tracetui.model.history import KNOWN, Window
-from tracetui.model.ruleset import Chain, ChainKey
-from tracetui.parse import nft_text, xtables_save
-from tracetui.session.cells import shown, wrapped
-from tracetui.session.session import ChainPlace, Session
+from tracetui.model.rules import chain_names
+from tracetui.model.rules.history import KNOWN, Interval
+from tracetui.model.rules.ruleset import Chain, ChainKey
+from tracetui.parse.listings import nft_text, xtables_save
+from tracetui.session.state.session import ChainRef, Session
+from tracetui.session.text.width import shown, wrapped
 from tracetui.ui.commands import bindings
 from tracetui.ui.keymap import Keymap
 from tracetui.ui.widgets.chain_list import ChainList
@@ -33,7 +33,7 @@ FRAME = 4
 class Visit(NamedTuple):
     """One chain that is looked at."""
 
-    place: ChainPlace
+    place: ChainRef
     chain: Chain
     number: Optional[int]
     """The rule that is marked; None for none."""
@@ -45,7 +45,7 @@ class ChainScreen(ModalScreen[None]):
     BINDINGS = [*bindings("anywhere"), *bindings("chain-screen")]  # noqa: RUF012 - as Textual has it
 
     def __init__(
-        self, session: Session, first: Visit, window: Optional[Window], keymap: Keymap
+        self, session: Session, first: Visit, window: Optional[Interval], keymap: Keymap
     ) -> None:
         super().__init__()
         self._session = session

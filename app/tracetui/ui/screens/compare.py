@@ -12,13 +12,13 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tracetui.model import moments
-from tracetui.model.explanation import PacketExplanation
-from tracetui.model.packet import Packet
-from tracetui.session import report
-from tracetui.session.cells import padded, shown, wrapped
-from tracetui.session.paths import parting
-from tracetui.session.session import Session
+from tracetui.model.explain.explanation import PacketExplanation
+from tracetui.model.trace import moments
+from tracetui.model.trace.packet import Packet
+from tracetui.session.recording import report
+from tracetui.session.state.session import Session
+from tracetui.session.text.width import padded, shown, wrapped
+from tracetui.session.view.path_groups import parting
 from tracetui.ui.commands import bindings
 
 _GAP = " │ "

@@ -10,7 +10,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tracetui.session.inert import inert
+from tracetui.session.text.sanitize import inert
 from tracetui.ui.commands import bindings
 
 

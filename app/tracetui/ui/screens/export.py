@@ -12,8 +12,8 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label
 
-from tracetui.model.packet import Packet
-from tracetui.session.export import FORMATS, SUFFIXES
+from tracetui.model.trace.packet import Packet
+from tracetui.session.recording.export import FORMATS, SUFFIXES
 from tracetui.ui.commands import bindings
 from tracetui.ui.widgets.choice import Choice
 from tracetui.ui.widgets.field import Field

@@ -14,13 +14,13 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from tracetui.model.installed import InstalledRule
-from tracetui.model.talkers import Talkers
-from tracetui.session import proposals
-from tracetui.session.guard_state import BusyRule, GuardState, Trip, removal_text
-from tracetui.session.inert import inert
-from tracetui.session.proposals import Proposal
-from tracetui.session.session import Session
+from tracetui.model.tracing.installed_rule import InstalledRule
+from tracetui.model.tracing.talkers import Talkers
+from tracetui.session.state import suggestions
+from tracetui.session.state.guard_state import BusyRule, GuardState, Trip, removal_text
+from tracetui.session.state.session import Session
+from tracetui.session.state.suggestions import Suggestion
+from tracetui.session.text.sanitize import inert
 from tracetui.ui.commands import bindings
 from tracetui.ui.keymap import Keymap
 
@@ -33,7 +33,7 @@ class FlushForeign(NamedTuple):
     rules: tuple[InstalledRule, ...]
 
 
-Choice = Union[Proposal, FlushForeign]
+Choice = Union[Suggestion, FlushForeign]
 
 
 class GuardScreen(ModalScreen[Optional[Choice]]):
@@ -102,7 +102,7 @@ def _prompt(choice: Choice) -> Text:
         count = len(choice.rules)
         what = "that foreign rule" if count == 1 else f"those {count} foreign rules"
         return Text(f"remove {what} too, as `tracetui flush --all` does …")
-    return Text(inert(f"add {proposals.text(choice.rule)}")).append(
+    return Text(inert(f"add {suggestions.text(choice.rule)}")).append(
         f"\n    {inert(choice.why)}", style="italic"
     )
 
@@ -144,7 +144,7 @@ def _seen_lines(seen: Talkers) -> Iterator[str]:
     yield ""
     yield f"Traced before: {seen.packets:,} packets, {seen.hops_per_packet:.1f} hops each"
     for target, packets in seen.targets:
-        yield f"  {packets / seen.packets:4.0%}  to {proposals.name(target)}"
+        yield f"  {packets / seen.packets:4.0%}  to {suggestions.name(target)}"
     for source, packets in seen.sources:
         yield f"  {packets / seen.packets:4.0%}  from {source}"
 

@@ -11,9 +11,9 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tracetui.model import moments
-from tracetui.session.inert import inert
-from tracetui.session.session import Notice
+from tracetui.model.trace import moments
+from tracetui.session.state.session import Notice
+from tracetui.session.text.sanitize import inert
 from tracetui.ui.commands import bindings
 
 MARKS = {"error": "✗", "warning": "!", "information": "·"}

@@ -16,21 +16,27 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
 
-from tracetui.session.empty import empty_text
-from tracetui.session.module_reader import ModuleReader
-from tracetui.session.session import Notice, Session
-from tracetui.session.settings import SIDE_LEAST, SIDE_MOST, Settings
+from tracetui.session.node.module_reader import ModuleReader
+from tracetui.session.state.session import Notice, Session
+from tracetui.session.user.settings import SIDE_LEAST, SIDE_MOST, Settings
+from tracetui.session.view.empty_state import empty_text
 from tracetui.ui.commands import bindings
 from tracetui.ui.keymap import Keymap
 from tracetui.ui.later import later
 from tracetui.ui.widgets.key_bar import KeyBar
+from tracetui.ui.widgets.messages import (
+    ChainRequested,
+    CompareRequested,
+    FindRequested,
+    NoticeRequested,
+    PacketAction,
+)
 from tracetui.ui.widgets.modules_pane import ModulesPane
 from tracetui.ui.widgets.notice_lines import NoticeLines
 from tracetui.ui.widgets.packets_pane import PacketsPane
 from tracetui.ui.widgets.rules_pane import RulesPane
 from tracetui.ui.widgets.side import Side
 from tracetui.ui.widgets.status_bar import StatusBar
-from tracetui.ui.widgets.wishes import ChainWanted, Compared, FindWanted, Said, Wanted
 
 if TYPE_CHECKING:
     from tracetui.ui.dialogs import Dialogs
@@ -225,24 +231,24 @@ class MainScreen(Screen[None]):
     def _draw_edge(self, event: Side.Drawn) -> None:
         self._set_width(event.cells)
 
-    @on(ChainWanted)
-    def _open_chain(self, event: ChainWanted) -> None:
+    @on(ChainRequested)
+    def _open_chain(self, event: ChainRequested) -> None:
         self._dialogs().chain(event.packet, event.hop, event.number)
 
-    @on(Compared)
-    def _compare(self, event: Compared) -> None:
+    @on(CompareRequested)
+    def _compare(self, event: CompareRequested) -> None:
         self._dialogs().compare(event.one, event.other)
 
-    @on(FindWanted)
+    @on(FindRequested)
     def _ask_for_text(self) -> None:
         self._dialogs().find(self._packets.timeline.seeker.find)
 
-    @on(Said)
-    def _say(self, event: Said) -> None:
+    @on(NoticeRequested)
+    def _say(self, event: NoticeRequested) -> None:
         self._dialogs().say(event.text, event.severity)
 
-    @on(Wanted)
-    def _do_with_packet(self, event: Wanted) -> None:
+    @on(PacketAction)
+    def _do_with_packet(self, event: PacketAction) -> None:
         dialogs = self._dialogs()
         do = {"about": dialogs.packet, "copy": dialogs.copy, "trace": dialogs.trace}
         do[event.what](event.packet)

@@ -10,10 +10,10 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tracetui.model.modules import Module, ModuleTree
-from tracetui.session import modules
-from tracetui.session.inert import inert
-from tracetui.session.module_reader import ModuleReader
+from tracetui.model.node.module import Module, ModuleTree
+from tracetui.session.node import modules
+from tracetui.session.node.module_reader import ModuleReader
+from tracetui.session.text.sanitize import inert
 from tracetui.ui.commands import bindings
 
 

@@ -8,11 +8,11 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tracetui.model.packet import Packet
-from tracetui.session import report
-from tracetui.session.about import about
-from tracetui.session.inert import inert
-from tracetui.session.session import Session
+from tracetui.model.trace.packet import Packet
+from tracetui.session.recording import report
+from tracetui.session.state.session import Session
+from tracetui.session.text.sanitize import inert
+from tracetui.session.view.about import about
 from tracetui.ui.commands import bindings
 
 

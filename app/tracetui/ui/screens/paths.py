@@ -14,14 +14,14 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from tracetui.model import moments
-from tracetui.model.packet import Packet
-from tracetui.session import report
-from tracetui.session.cells import shown
-from tracetui.session.paths import Path, Paths
-from tracetui.session.session import Session
+from tracetui.model.trace import moments
+from tracetui.model.trace.packet import Packet
+from tracetui.session.recording import report
+from tracetui.session.state.session import Session
+from tracetui.session.text.width import shown
+from tracetui.session.view.path_groups import PathGroup, PathGroups
 from tracetui.ui.commands import bindings
-from tracetui.ui.widgets.pieces import MARKS
+from tracetui.ui.widgets.text_parts import MARKS
 
 SLICE_SECONDS = 0.03
 STEP_SECONDS = 0.1
@@ -41,8 +41,8 @@ class PathsScreen(ModalScreen[Optional[Packet]]):
     def __init__(self, session: Session, packets: Sequence[Packet]) -> None:
         super().__init__()
         self._session = session
-        self._paths = Paths(packets)
-        self._shown: list[Path] = []
+        self._paths = PathGroups(packets)
+        self._shown: list[PathGroup] = []
 
     def compose(self) -> ComposeResult:
         """Lay out the list."""
@@ -81,7 +81,7 @@ class PathsScreen(ModalScreen[Optional[Packet]]):
             f"{len(found):,} paths of {self._paths.done:,}{looked} packets{more} · Enter goes there"
         )
 
-    def _row(self, path: Path, verdict: str) -> Text:
+    def _row(self, path: PathGroup, verdict: str) -> Text:
         packet = path.newest
         explanation = self._session.explain(packet)
         count = f"{path.count:,}x"

@@ -13,9 +13,9 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from tracetui.session import proposals
-from tracetui.session.inert import inert
-from tracetui.session.presets import Preset
+from tracetui.session.state import suggestions
+from tracetui.session.text.sanitize import inert
+from tracetui.session.view.presets import Preset
 from tracetui.ui.commands import bindings
 
 
@@ -44,5 +44,5 @@ class PresetsScreen(ModalScreen[Optional[Preset]]):
 
 
 def _prompt(preset: Preset) -> Text:
-    words = inert(proposals.words(preset.rule))
+    words = inert(suggestions.words(preset.rule))
     return Text(inert(preset.what), "bold").append(f"\n    {words}", "not bold dim")

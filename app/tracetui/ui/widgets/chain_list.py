@@ -8,12 +8,12 @@ from typing import ClassVar, Optional
 from textual.events import Click
 from textual.message import Message
 
-from tracetui.model.rule_meaning import meaning
-from tracetui.model.ruleset import Chain
-from tracetui.session.cells import fitted, shown
+from tracetui.model.rules.parsed_rule import parse_rule
+from tracetui.model.rules.ruleset import Chain
+from tracetui.session.text.width import fitted, shown
 from tracetui.ui.commands import bindings
 from tracetui.ui.widgets.line_list import LineList
-from tracetui.ui.widgets.pieces import Line, Piece
+from tracetui.ui.widgets.text_parts import Line, TextPart
 
 LONGEST = 2000
 """Cells of a rule that are read: more than any line has."""
@@ -91,7 +91,7 @@ class ChainList(LineList):
         if number > self.line_count:
             return None
         role = "hit" if number == self._hit else "rule"
-        return (Piece(fitted(self.text_of(number), width), role),)
+        return (TextPart(fitted(self.text_of(number), width), role),)
 
     def action_move(self, lines: int) -> None:
         """Move the cursor by so many rules."""
@@ -115,7 +115,7 @@ class ChainList(LineList):
         """Go where the rule under the cursor jumps."""
         if self.cursor <= len(self._chain.rules):
             text = self._chain.rules[self.cursor - 1].text
-            target = meaning(text).target if text else None
+            target = parse_rule(text).target if text else None
             if target is not None:
                 self.post_message(self.Follow(target))
 

@@ -6,14 +6,14 @@ from typing import Optional
 
 from textual.suggester import Suggester
 
-from tracetui.session.filter_history import FilterHistory
-from tracetui.session.seen import Seen
+from tracetui.session.user.filter_history import FilterHistory
+from tracetui.session.view.completions import Completions
 from tracetui.ui.commands import bindings
 from tracetui.ui.widgets.field import Field
 
 
 class _Completion(Suggester):
-    def __init__(self, seen: Seen) -> None:
+    def __init__(self, seen: Completions) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
         self._seen = seen
 
@@ -26,7 +26,7 @@ class ExpressionField(Field):
 
     BINDINGS = bindings("expression")
 
-    def __init__(self, seen: Seen, history: FilterHistory) -> None:
+    def __init__(self, seen: Completions, history: FilterHistory) -> None:
         super().__init__(
             id="expression",
             select_on_focus=False,

@@ -7,7 +7,7 @@ from typing import Any, Optional
 from textual.reactive import reactive
 from textual.widgets import Input
 
-from tracetui.session.inert import inert
+from tracetui.session.text.sanitize import inert
 
 
 class Field(Input):

@@ -8,11 +8,11 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Input, Label, Static
 
-from tracetui.model.filter_words import InvalidFilter
-from tracetui.model.view_filter import FIELDS, ViewFilter
-from tracetui.session.cells import shown
-from tracetui.session.filter_history import FilterHistory
-from tracetui.session.seen import Seen
+from tracetui.model.filter.view_filter import FIELDS, ViewFilter
+from tracetui.model.filter.words import InvalidFilter
+from tracetui.session.text.width import shown
+from tracetui.session.user.filter_history import FilterHistory
+from tracetui.session.view.completions import Completions
 from tracetui.ui.commands import bindings
 from tracetui.ui.widgets.expression_field import ExpressionField
 from tracetui.ui.widgets.field import Field
@@ -39,7 +39,7 @@ class FilterBar(Vertical):
     class Left(Message):
         """The user is done with the fields."""
 
-    def __init__(self, seen: Seen, history: FilterHistory, expression: str = "") -> None:
+    def __init__(self, seen: Completions, history: FilterHistory, expression: str = "") -> None:
         """Begin with ``expression`` in force; ``seen`` completes what is typed."""
         super().__init__()
         # Kept, not looked up: while the program ends, a timer may still find them gone.

@@ -7,11 +7,11 @@ from typing import Optional
 from rich.text import Text
 from textual.widgets import Static
 
-from tracetui.model import chain_names
-from tracetui.model.explanation import PacketExplanation
-from tracetui.model.packet import Packet
-from tracetui.session import report
-from tracetui.session.cells import shown, wrapped
+from tracetui.model.explain.explanation import PacketExplanation
+from tracetui.model.rules import chain_names
+from tracetui.model.trace.packet import Packet
+from tracetui.session.recording import report
+from tracetui.session.text.width import shown, wrapped
 
 LINES = 4
 """As screens.tcss has it."""

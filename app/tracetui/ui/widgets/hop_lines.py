@@ -6,19 +6,19 @@ import re
 from collections.abc import Collection, Iterator
 from typing import NamedTuple, Optional
 
-from tracetui.model import chain_names
-from tracetui.model.explanation import HopExplanation, PacketExplanation
-from tracetui.model.history import KNOWN
-from tracetui.model.hook_hops import HookHops, TableHops, by_hook
-from tracetui.model.hop import Hop
-from tracetui.model.packet import Packet
-from tracetui.model.passed_by import passed_by
-from tracetui.model.place import built_in_hook
-from tracetui.model.rule_meaning import contradiction, meaning
-from tracetui.model.ruleset import ListedRule
-from tracetui.session import report
-from tracetui.session.cells import cells_of, shown
-from tracetui.ui.widgets.pieces import MARKS, Line, Piece, cell, fit
+from tracetui.model.explain.explanation import HopExplanation, PacketExplanation
+from tracetui.model.explain.unmatched import passed_by
+from tracetui.model.rules import chain_names
+from tracetui.model.rules.history import KNOWN
+from tracetui.model.rules.parsed_rule import contradiction, parse_rule
+from tracetui.model.rules.ruleset import ListedRule
+from tracetui.model.trace.hook_hops import HookHops, TableHops, by_hook
+from tracetui.model.trace.hop import Hop
+from tracetui.model.trace.packet import Packet
+from tracetui.model.trace.trace_point import built_in_hook
+from tracetui.session.recording import report
+from tracetui.session.text.width import cells_of, shown
+from tracetui.ui.widgets.text_parts import MARKS, Line, TextPart, cell, fit
 
 TESTED_SHOWN = 20
 """Rules passed by that are listed before one hop: those next to it."""
@@ -45,7 +45,7 @@ class Detail(NamedTuple):
     """Whether it stands for all hops of its hook; ``hop`` is the last of them."""
 
 
-class Asked(NamedTuple):
+class HopDisplay(NamedTuple):
     """How hops are shown, and what of them only when asked for."""
 
     own: bool = False
@@ -59,7 +59,7 @@ class Asked(NamedTuple):
 def details(
     packet: Packet,
     explanation: PacketExplanation,
-    asked: Asked,
+    asked: HopDisplay,
     width: int,
     turned: Collection[int] = (),
 ) -> list[Detail]:
@@ -90,7 +90,7 @@ class _Lines:
     """The lines of one packet, hook by hook."""
 
     def __init__(
-        self, packet: Packet, explanation: PacketExplanation, asked: Asked, width: int
+        self, packet: Packet, explanation: PacketExplanation, asked: HopDisplay, width: int
     ) -> None:
         self._packet = packet
         self._explanation = explanation
@@ -142,15 +142,15 @@ class _Lines:
         changes = (report.changes_text(explanation, index) for index in hops)
         verdict = explanation.hops[last.hop].verdict or ""
         pieces = [
-            Piece(f"{_FOLDED} {hook:<12}", "hook"),
-            Piece(cell(f"{len(hops)} hop{'' if len(hops) == 1 else 's'}", 8), "hops"),
-            Piece(shown(self._tables(group), self._width), "table"),
+            TextPart(f"{_FOLDED} {hook:<12}", "hook"),
+            TextPart(cell(f"{len(hops)} hop{'' if len(hops) == 1 else 's'}", 8), "hops"),
+            TextPart(shown(self._tables(group), self._width), "table"),
         ]
         if verdict in MARKS:
-            pieces.append(Piece(f"  {MARKS[verdict]}", verdict))
+            pieces.append(TextPart(f"  {MARKS[verdict]}", verdict))
         if change := ", ".join(filter(None, changes)):
-            pieces.append(Piece(f"  {shown(change, self._width)}", "change"))
-        pieces.append(Piece(f"  {shown(' → '.join(chains), self._width)}", "name"))
+            pieces.append(TextPart(f"  {shown(change, self._width)}", "change"))
+        pieces.append(TextPart(f"  {shown(' → '.join(chains), self._width)}", "name"))
         return Detail(last.hop, last.hook, fit(pieces, self._width), is_folded=True)
 
     def _table(self, table: TableHops) -> str:
@@ -190,13 +190,13 @@ def _hop_line(
 ) -> Line:
     here = explanation.hops[index]
     pieces = [
-        Piece(f"  {place.hook:<12}", "hook"),
-        Piece(cell(place.table, 13), "table"),
-        Piece(shown(_what(hop, here, place.depth), width), "hop"),
+        TextPart(f"  {place.hook:<12}", "hook"),
+        TextPart(cell(place.table, 13), "table"),
+        TextPart(shown(_what(hop, here, place.depth), width), "hop"),
     ]
     if here.verdict and here.verdict != "continue":
         role = here.verdict if here.verdict in MARKS else "jump"
-        pieces.append(Piece(f" {shown(_verdict(here.verdict), width)}", role))
+        pieces.append(TextPart(f" {shown(_verdict(here.verdict), width)}", role))
     change = report.changes_text(explanation, index)
     parts = (
         (change, "change"),
@@ -204,7 +204,7 @@ def _hop_line(
         (place.name, "name"),
         (_rule(here), "rule" if here.rule is not None else "unread"),
     )
-    pieces += [Piece(f"  {shown(text, width)}", role) for text, role in parts if text]
+    pieces += [TextPart(f"  {shown(text, width)}", role) for text, role in parts if text]
     return _with_time(pieces, us, width)
 
 
@@ -238,8 +238,8 @@ def _passed_by(
         texts.append((number, f"{number} {_why_passed_by(packet, index, rule)}{text}"))
     for number, text in texts:
         line = [
-            *(Piece(f"  {hook:<12}", "hook"), Piece(cell(table, 13), "table")),
-            Piece(shown(f"{'  ' * depth}· {text}", width), "tested"),
+            *(TextPart(f"  {hook:<12}", "hook"), TextPart(cell(table, 13), "table")),
+            TextPart(shown(f"{'  ' * depth}· {text}", width), "tested"),
         ]
         yield Detail(index, at, fit(line, width), number)
         hook = table = ""
@@ -251,7 +251,7 @@ def _why_passed_by(packet: Packet, index: int, rule: ListedRule) -> str:
     told = next((one for one in reversed(packet.hops[: index + 1]) if one.header is not None), None)
     if told is None or not rule.text:
         return "passed by: "
-    failed = contradiction(meaning(rule.text), told.header, told.iif, told.oif)
+    failed = contradiction(parse_rule(rule.text), told.header, told.iif, told.oif)
     return f"passed by, not {failed.text}: " if failed else "passed by: "
 
 
@@ -266,13 +266,13 @@ def _us(packet: Packet, index: int, slowest: Optional[int]) -> str:
     return f"{'slowest ' if index == slowest else ''}+{us:,} µs "
 
 
-def _with_time(pieces: list[Piece], us: str, width: int) -> Line:
+def _with_time(pieces: list[TextPart], us: str, width: int) -> Line:
     """The pieces, cut where they would reach into the time at the right."""
     room = max(0, width - len(us) - 1)
     line = list(fit(pieces, room))
     used = sum(cells_of(piece.text) for piece in line)
     role = "slowest" if us.startswith("slowest") else "us"
-    return (*line, Piece(" " * max(0, width - used - len(us)) + us, role))
+    return (*line, TextPart(" " * max(0, width - used - len(us)) + us, role))
 
 
 def _what(hop: Hop, here: HopExplanation, depth: int) -> str:

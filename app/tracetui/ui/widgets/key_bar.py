@@ -12,7 +12,7 @@ from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widget import Widget
 
-from tracetui.session.cells import cells_of
+from tracetui.session.text.width import cells_of
 
 GAP = 1
 """Cells between two keys."""

@@ -17,8 +17,8 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tracetui.session.cells import cells_of
-from tracetui.ui.widgets.pieces import Line
+from tracetui.session.text.width import cells_of
+from tracetui.ui.widgets.text_parts import Line
 
 if TYPE_CHECKING:
     from typing_extensions import Self

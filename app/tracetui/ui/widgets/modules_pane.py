@@ -13,13 +13,13 @@ from textual.widgets import Input, Static, Tree
 from textual.widgets.tree import TreeNode
 
 from tracetui.errors import TracetuiError
-from tracetui.model.module_order import ORDERS
-from tracetui.model.modules import Module, ModuleTree
-from tracetui.model.needs import MISSING, ON_DISK, Need
-from tracetui.session import modules
-from tracetui.session.cells import padded, shown
-from tracetui.session.inert import inert
-from tracetui.session.module_reader import Listing, ModuleReader
+from tracetui.model.node.module import Module, ModuleTree
+from tracetui.model.node.module_order import ORDERS
+from tracetui.model.node.needs import MISSING, ON_DISK, Need
+from tracetui.session.node import modules
+from tracetui.session.node.module_reader import ModuleListing, ModuleReader
+from tracetui.session.text.sanitize import inert
+from tracetui.session.text.width import padded, shown
 from tracetui.ui.commands import bindings
 from tracetui.ui.keymap import Keymap
 from tracetui.ui.widgets.field import Field
@@ -64,7 +64,7 @@ class ModulesPane(Vertical):
         self._said = ""
         self._is_read = False
         self._shown: object = None
-        self._listing = Listing(ModuleTree(()), True, 0, ())
+        self._listing = ModuleListing(ModuleTree(()), True, 0, ())
         # Kept, not looked up: while the program ends, a timer may still find them gone.
         self._tree: Tree[Entry] = Tree("modules", id="tree")
         self._sentence = Static("", id="sentence", markup=False)

@@ -8,9 +8,9 @@ from rich.text import Text
 from textual.events import Resize
 from textual.widgets import Static
 
-from tracetui.session.cells import shown, wrapped
-from tracetui.session.inert import inert
-from tracetui.session.session import Notice
+from tracetui.session.state.session import Notice
+from tracetui.session.text.sanitize import inert
+from tracetui.session.text.width import shown, wrapped
 from tracetui.ui.keymap import Keymap
 
 SECONDS = 8.0

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple, Optional
 
-from tracetui.model import moments
-from tracetui.model.explanation import PacketExplanation
-from tracetui.model.packet import Packet
-from tracetui.session import report
-from tracetui.session.cells import cells_of, shown, tail
-from tracetui.session.inert import inert
-from tracetui.ui.widgets.pieces import MARKS, Line, Piece, cell
+from tracetui.model.explain.explanation import PacketExplanation
+from tracetui.model.trace import moments
+from tracetui.model.trace.packet import Packet
+from tracetui.session.recording import report
+from tracetui.session.text.sanitize import inert
+from tracetui.session.text.width import cells_of, shown, tail
+from tracetui.ui.widgets.text_parts import MARKS, Line, TextPart, cell
 
 _NAT = " ⇒ "
 
@@ -45,30 +45,30 @@ def packet_line(
 ) -> Line:
     """The line of a packet; ``marks`` are the two cells before it."""
     verdict = explanation.verdict
-    pieces = [Piece(marks, "fold")]
+    pieces = [TextPart(marks, "fold")]
     if columns.time:
-        pieces.append(Piece(moments.clock(packet.stamped)[: columns.time] + " ", "time"))
-    pieces.append(Piece(cell(report.protocol(packet.header), columns.proto), "proto"))
+        pieces.append(TextPart(moments.clock(packet.stamped)[: columns.time] + " ", "time"))
+    pieces.append(TextPart(cell(report.protocol(packet.header), columns.proto), "proto"))
     pieces += _endpoints(packet, columns.endpoints)
     if columns.devices:
         way = f"{packet.iif or '·'} → {packet.oif or '·'}"
-        pieces.append(Piece(cell(way, columns.devices), "device"))
+        pieces.append(TextPart(cell(way, columns.devices), "device"))
     count = f"{packet.length} hops" if columns.hops >= 8 else str(packet.length)
-    pieces.append(Piece(count.rjust(columns.hops) + " ", "hops"))
+    pieces.append(TextPart(count.rjust(columns.hops) + " ", "hops"))
     said = "… reading" if verdict == "unknown" and explanation.is_pending else MARKS[verdict]
-    pieces.append(Piece(said[: columns.verdict].ljust(columns.verdict), verdict))
+    pieces.append(TextPart(said[: columns.verdict].ljust(columns.verdict), verdict))
     return tuple(pieces)
 
 
-def _endpoints(packet: Packet, width: int) -> Iterator[Piece]:
+def _endpoints(packet: Packet, width: int) -> Iterator[TextPart]:
     """Source, destination and, after NAT, where the packet really goes."""
     rewritten = _rewritten(packet)
     least = len(_NAT) + 1 if rewritten else 0
     plain = shown(report.endpoints(packet.header), max(0, width - least))
-    yield Piece(plain, "endpoints")
+    yield TextPart(plain, "endpoints")
     mark = _NAT + tail(rewritten, width - cells_of(plain) - len(_NAT)) if rewritten else ""
-    yield Piece(mark, "nat")
-    yield Piece(" " * max(0, width - cells_of(plain + mark)) + " ", "endpoints")
+    yield TextPart(mark, "nat")
+    yield TextPart(" " * max(0, width - cells_of(plain + mark)) + " ", "endpoints")
 
 
 def _rewritten(packet: Packet) -> Optional[str]:

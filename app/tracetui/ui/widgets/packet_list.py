@@ -7,17 +7,17 @@ from typing import ClassVar, Optional
 from textual.message import Message
 from textual.reactive import reactive
 
-from tracetui.model.explanation import PacketExplanation
-from tracetui.model.memory import Memory
-from tracetui.model.packet import Packet
-from tracetui.session.cells import cells_of, shown
-from tracetui.session.explanations import Explanations
-from tracetui.session.filtered import FilteredView
-from tracetui.session.seek import Place
+from tracetui.model.explain.explanation import PacketExplanation
+from tracetui.model.trace.memo import Memo
+from tracetui.model.trace.packet import Packet
+from tracetui.session.state.explanations import Explanations
+from tracetui.session.text.width import cells_of, shown
+from tracetui.session.view.filtered import FilteredView
+from tracetui.session.view.seek import SeekTarget
 from tracetui.ui.widgets.hop_lines import Detail
 from tracetui.ui.widgets.line_list import LineList
 from tracetui.ui.widgets.packet_line import Columns, packet_line
-from tracetui.ui.widgets.pieces import Line, Piece
+from tracetui.ui.widgets.text_parts import Line, TextPart
 from tracetui.ui.widgets.timeline_layout import Layout, Spot
 
 KNOWN_LINES = 1024
@@ -56,7 +56,7 @@ class PacketList(LineList):
         self._view = view
         self._explanations = explanations
         self._version = 0
-        self._known: Memory[int, tuple[_MadeOf, Line]] = Memory(KNOWN_LINES)
+        self._known: Memo[int, tuple[_MadeOf, Line]] = Memo(KNOWN_LINES)
         self._anchor: Optional[Spot] = None
         """What the first line in sight shows."""
         self._sees_cursor = True
@@ -169,12 +169,12 @@ class PacketList(LineList):
         self._unfold(packet)
 
     @property
-    def place(self) -> Optional[Place]:
+    def place(self) -> Optional[SeekTarget]:
         """The packet, or the hop, that the cursor is on."""
         packet = self.selected
-        return None if packet is None else Place(packet, self.selected_hop)
+        return None if packet is None else SeekTarget(packet, self.selected_hop)
 
-    def go_to_place(self, place: Place) -> None:
+    def go_to_place(self, place: SeekTarget) -> None:
         """Put the cursor on a packet, or on a hop of it."""
         packet, hop = place
         if self._view.index_of(packet.id) is None:
@@ -297,4 +297,4 @@ class PacketList(LineList):
             return None
         text = shown(lines[y], width)
         indent = " " * max(0, (width - cells_of(text)) // 2)
-        return (Piece(indent + text, "empty"),)
+        return (TextPart(indent + text, "empty"),)

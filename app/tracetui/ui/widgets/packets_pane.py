@@ -11,17 +11,17 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.geometry import Region
 
-from tracetui.session import narrowing
-from tracetui.session.filter_history import FilterHistory
-from tracetui.session.filtered import FilteredView
-from tracetui.session.seen import Seen
-from tracetui.session.session import Session
+from tracetui.session.state.session import Session
+from tracetui.session.user.filter_history import FilterHistory
+from tracetui.session.view import filter_shortcuts
+from tracetui.session.view.completions import Completions
+from tracetui.session.view.filtered import FilteredView
 from tracetui.ui.keymap import Keymap
 from tracetui.ui.later import later
 from tracetui.ui.widgets.filter_bar import FilterBar
 from tracetui.ui.widgets.hop_detail import HopDetail
+from tracetui.ui.widgets.messages import FilterRequested, NoticeRequested
 from tracetui.ui.widgets.timeline import Timeline
-from tracetui.ui.widgets.wishes import Narrowed, Said
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -47,7 +47,7 @@ class PacketsPane(Vertical):
         self.view = FilteredView(session.packets, session.explanations)
         """The packets that the filter lets through."""
         # Kept, not looked up: while the program ends, a timer may still find them gone.
-        self.filter_bar = FilterBar(Seen(session.packets), history, expression)
+        self.filter_bar = FilterBar(Completions(session.packets), history, expression)
         self.timeline = Timeline(self.view, session.explanations, keymap)
         self._detail = HopDetail()
         self._is_behind = True
@@ -122,17 +122,17 @@ class PacketsPane(Vertical):
     def _leave_filter(self) -> None:
         self.screen.set_focus(self.timeline)
 
-    @on(Narrowed)
-    def _narrow(self, event: Narrowed) -> None:
+    @on(FilterRequested)
+    def _narrow(self, event: FilterRequested) -> None:
         packet, present = event.packet, self.filter_bar.expression
         found = {
-            "flow": narrowing.only_flow(packet),
-            "host": narrowing.only_host(packet),
-            "hide": narrowing.hidden(packet, present),
+            "flow": filter_shortcuts.only_flow(packet),
+            "host": filter_shortcuts.only_host(packet),
+            "hide": filter_shortcuts.hidden(packet, present),
         }[event.how]
         if found is None:
             why = "no filter can name this packet: its header was not seen"
-            self.post_message(Said(why, "warning"))
+            self.post_message(NoticeRequested(why, "warning"))
         else:
             self.filter_bar.set_expression(found)
 

@@ -11,9 +11,9 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from tracetui.model.installed import InstalledRule
-from tracetui.session.cells import wrapped
-from tracetui.session.inert import inert
+from tracetui.model.tracing.installed_rule import InstalledRule
+from tracetui.session.text.sanitize import inert
+from tracetui.session.text.width import wrapped
 from tracetui.ui.commands import bindings
 from tracetui.ui.keymap import Keymap
 

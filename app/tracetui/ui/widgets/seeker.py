@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Optional, Protocol
 
-from tracetui.model.packet import Packet
-from tracetui.session.explanations import Explanations
-from tracetui.session.seek import Place, Seek, Test, dropped, mentions
+from tracetui.model.trace.packet import Packet
+from tracetui.session.state.explanations import Explanations
+from tracetui.session.view.seek import PacketTest, Seek, SeekTarget, dropped, mentions
 from tracetui.ui.keymap import Keymap
 
 SLICE_SECONDS = 0.03
@@ -25,11 +25,11 @@ class Rows(Protocol):
         ...
 
     @property
-    def place(self) -> Optional[Place]:
+    def place(self) -> Optional[SeekTarget]:
         """Where the cursor is."""
         ...
 
-    def go_to_place(self, place: Place) -> None:
+    def go_to_place(self, place: SeekTarget) -> None:
         """Put the cursor there."""
         ...
 
@@ -75,7 +75,7 @@ class Seeker:
         """Go to the next packet that was dropped, or to the one before."""
         self._begin(dropped(self._explanations), step, "no packet here was dropped")
 
-    def _begin(self, test: Test, step: int, otherwise: str) -> None:
+    def _begin(self, test: PacketTest, step: int, otherwise: str) -> None:
         self._seek = Seek(self._rows.rows, self._rows.place, step, test)
         self._go_on(self._seek, otherwise)
 

@@ -11,10 +11,10 @@ from textual.app import RenderResult
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from tracetui.model.hop import KMSG
-from tracetui.session.guard_state import removal_text
-from tracetui.session.inert import inert
-from tracetui.session.session import SourceState, Status
+from tracetui.model.trace.hop import KMSG
+from tracetui.session.state.guard_state import removal_text
+from tracetui.session.state.session import SourceState, Status
+from tracetui.session.text.sanitize import inert
 from tracetui.ui.keymap import Keymap
 from tracetui.ui.widgets.rules_pane import LAST_MINUTE, countdown
 

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from textual.events import Click
 
-from tracetui.session.explanations import Explanations
-from tracetui.session.filtered import FilteredView
+from tracetui.session.state.explanations import Explanations
+from tracetui.session.view.filtered import FilteredView
 from tracetui.ui.commands import bindings
 from tracetui.ui.keymap import Keymap
+from tracetui.ui.widgets.messages import (
+    ChainRequested,
+    CompareRequested,
+    FilterRequested,
+    FindRequested,
+    NoticeRequested,
+    PacketAction,
+)
 from tracetui.ui.widgets.packet_list import PacketList
 from tracetui.ui.widgets.seeker import Seeker
-from tracetui.ui.widgets.wishes import ChainWanted, Compared, FindWanted, Narrowed, Said, Wanted
 
 
 class Timeline(PacketList):
@@ -55,7 +62,7 @@ class Timeline(PacketList):
         if detail is not None and detail.is_folded:
             self._turn_hook(packet, detail)
         elif detail is not None:
-            self.post_message(ChainWanted(packet, detail.hop, detail.tested))
+            self.post_message(ChainRequested(packet, detail.hop, detail.tested))
         else:
             self._fold(packet) if self._lines.is_unfolded(packet.id) else self._unfold(packet)
 
@@ -91,7 +98,7 @@ class Timeline(PacketList):
         if len(self.marked) == 1:
             self.marked.clear()
         self._show_marks()
-        self.post_message(Compared(others[-1], packet))
+        self.post_message(CompareRequested(others[-1], packet))
 
     def unmark(self) -> bool:
         """Take all marks away; whether there were any."""
@@ -111,20 +118,20 @@ class Timeline(PacketList):
     def action_want(self, what: str) -> None:
         """Have something done with the packet under the cursor."""
         if self.selected is not None:
-            self.post_message(Wanted(what, self.selected))
+            self.post_message(PacketAction(what, self.selected))
 
     def action_narrow(self, how: str) -> None:
         """Filter by the packet under the cursor."""
         if self.selected is not None:
-            self.post_message(Narrowed(how, self.selected))
+            self.post_message(FilterRequested(how, self.selected))
 
     def action_find(self) -> None:
         """Ask for a text to look for."""
-        self.post_message(FindWanted())
+        self.post_message(FindRequested())
 
     def say_not_found(self, why: str) -> None:
         """Have the user told."""
-        self.post_message(Said(why))
+        self.post_message(NoticeRequested(why))
 
     def action_unfold(self) -> None:
         """Show the hops of the packet under the cursor, or of the hook."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple, Optional
 
-from tracetui.model.packet import Packet
-from tracetui.session.explanations import Explanations
-from tracetui.session.filtered import FilteredView
-from tracetui.ui.widgets.hop_lines import Asked, Detail, details
+from tracetui.model.trace.packet import Packet
+from tracetui.session.state.explanations import Explanations
+from tracetui.session.view.filtered import FilteredView
+from tracetui.ui.widgets.hop_lines import Detail, HopDisplay, details
 
 
 class Spot(NamedTuple):
@@ -22,7 +22,7 @@ class Layout:
     """Lines counted from the first of the list; it costs as much as there are unfolded packets."""
 
     def __init__(self, view: FilteredView, explanations: Explanations) -> None:
-        self.asked = Asked()
+        self.asked = HopDisplay()
         """How hops are shown; what is changed shows from the next :meth:`fit` on."""
         self._view = view
         self._explanations = explanations

@@ -1,0 +1,4 @@
+"""The commands, a module for each.
+
+``run(options)`` gives the exit status.
+"""

@@ -1,0 +1,223 @@
+"""The parser of one command: help that reads like a manual, and plain words for what is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from typing import NoReturn, Optional
+
+from tracetui.cli.grammar import help_text
+from tracetui.cli.grammar.arguments import Argument, Group
+from tracetui.cli.grammar.help_text import HelpEntry
+from tracetui.cli.grammar.manual import PAGES, Page
+from tracetui.model.tracing.rule_fields import PROTOCOLS
+from tracetui.session.text.sanitize import inert
+
+HELP = "help"
+"""The title of what only tells."""
+_IPTABLES = {
+    "--protocol": "-p", "--proto": "-p", "--source-port": "--sport", "--sports": "--sport",
+    "--src": "-s", "--dst": "-d", "--destination": "-d", "--destination-port": "--dport",
+    "--dports": "--dport", "--in-interface": "-i", "--out-interface": "-o", "--ipv4": "-4",
+    "--ipv6": "-6", "-A": "--chain", "-I": "--chain",
+}  # fmt: skip
+"""What iptables(8) calls what our options call otherwise."""
+_PCAP = ("ether", "host", "net", "port", "portrange", "src", "dst", "ip", "ip6", *PROTOCOLS)
+"""What filters of tcpdump begin with (pcap-filter(7))."""
+_PLAINER = (
+    (
+        re.compile(r"argument (\S+): not allowed with argument (\S+)"),
+        r"\1 and \2 exclude each other",
+    ),
+    (re.compile(r"the following arguments are required: (.*)"), r"\1 is missing"),
+    (re.compile(r"argument (\S+): ignored explicit argument .*"), r"\1 takes no value"),
+    (re.compile(r"argument (\S+): (.*)", re.DOTALL), r"\1: \2"),
+)
+"""argparse's words, and ours for the same."""
+_EXPECTED = re.compile(r"argument (\S+): expected .*argument")
+
+
+class Parser(argparse.ArgumentParser):
+    """The options of one command; ``page`` tells of it.
+
+    What is parsed has the parser of the command that was typed as ``parser``. Of argparse only what
+    its documentation names is used: the rest changes from Python to Python.
+    """
+
+    def __init__(self, prog: str, operands: str = "", top: Optional[Parser] = None) -> None:
+        """``operands`` stand behind the options in the line on usage."""
+        super().__init__(prog=prog, allow_abbrev=False, add_help=False)
+        self.page: Page = PAGES[prog]
+        self.top = top or self
+        """The parser of the whole command line."""
+        self.arguments: list[Argument] = []
+        self.commands: dict[str, Parser] = {}
+        """Those below this one, by the word that calls each."""
+        self._line = f"usage: {prog} [OPTIONS]{' ' if operands else ''}{operands}\n"
+        self._commands_title = self._commands_name = ""
+        self._groups: dict[str, Group] = {}
+        self._titles: list[str] = []
+        """In the order of the help."""
+        self.set_defaults(parser=self)
+
+    def group(self, title: str) -> Group:
+        """The options under one title."""
+        if title not in self._groups:
+            self._titles.append(title)
+            self._groups[title] = Group(title, self.arguments, self.add_argument_group(title))
+        return self._groups[title]
+
+    def add_help_flag(self) -> None:
+        """Add -h, which is the last of the options."""
+        self.group(HELP).add_argument("-h", "--help", action="help", help="show this and exit")
+
+    def add_commands(self, title: str, name: str) -> None:
+        """Have commands below this one; ``name`` is what one of them is called."""
+        self._titles.append(title)
+        self._commands_title, self._commands_name = title, name
+
+    def add_command(self, name: str, operands: str = "") -> Parser:
+        """A command below this one, told of by its page."""
+        self.commands[name] = Parser(f"{self.prog} {name}", operands, self.top)
+        return self.commands[name]
+
+    def flags(self) -> list[str]:
+        """Every option as it is typed."""
+        return [flag for one in self.arguments for flag in one.flags]
+
+    def format_usage(self) -> str:
+        """The line on usage."""
+        return self._line
+
+    def format_help(self) -> str:
+        """The help, as wide as the terminal but no wider than help_text.WIDTH."""
+        lists = {title: list(self._entries(title)) for title in self._titles}
+        paragraphs = [self.page.about, *self.page.more]
+        return help_text.written(self._line, paragraphs, lists, _epilog(self.page))
+
+    def _entries(self, title: str) -> Iterable[HelpEntry]:
+        if title == self._commands_title:
+            for name, one in self.commands.items():
+                yield HelpEntry(name, one.page.summary, 4)
+        for argument in self.arguments:
+            if argument.title == title:
+                value = argument.metavar if argument.takes_value else ""
+                typed = " ".join(filter(None, [", ".join(argument.flags), value]))
+                yield HelpEntry(typed, argument.action.help or "")
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Optional[Sequence[str]] = None, namespace: Optional[argparse.Namespace] = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse; what is not known ends it, in the words of the command that it was typed for."""
+        words = sys.argv[1:] if args is None else list(args)
+        own = self._look_at_options(words)
+        found, unknown = super().parse_known_args(words[:own], namespace)
+        if unknown:
+            self.error(f"{unknown[0]!r} is not expected here{self._about_rules()}")
+        if own < len(words):
+            below = self._command(words[own]).parse_args(words[own + 1 :])
+            for name, value in vars(below).items():
+                setattr(found, name, value)
+        return found, []
+
+    def error(self, message: str) -> NoReturn:
+        """Say in one line what is wrong and where help is; exit status 2."""
+        first, *shown = self._plainer(message).split("\n")
+        lines = [f"{self.prog}: {first}; see {self.prog} --help", *shown]
+        self.exit(2, "".join(f"{inert(line)}\n" for line in lines))
+
+    def _command(self, name: str) -> Parser:
+        """The command of that name below this one; ends with 2 where there is none."""
+        if name not in self.commands:
+            self.error(f"no {self._commands_name.lower()} {name!r}{self._about_name(name)}")
+        return self.commands[name]
+
+    def _about_name(self, name: str) -> str:
+        """What was probably meant by a command that is none."""
+        known = list(self.commands)
+        hint = _meant(name, known) or f" (one of {', '.join(known)})"
+        # Of a name that is too long, Path would raise.
+        if self.top is self and os.path.isfile(name):  # noqa: PTH113
+            hint = f" (did you mean {self.prog} replay {name}?)"
+        elif name in _PCAP and self._about_rules():
+            hint = self._about_rules()
+        return hint
+
+    def _look_at_options(self, words: Sequence[str]) -> int:
+        """Complain of an option that is none, before its value is taken for something else.
+
+        Returns how many of the words are this command's own: the next calls one below it.
+        """
+        is_value = False
+        for at, word in enumerate(words):
+            if is_value:
+                is_value = False
+                continue
+            if word == "--":
+                break
+            if word == "-" or not word.startswith("-"):
+                if self.commands:
+                    return at
+                continue
+            is_value = self._is_followed(word)
+        return len(words)
+
+    def _is_followed(self, word: str) -> bool:
+        """Whether the value of an option is the next word; ends with 2 for an unknown option."""
+        flag = word.partition("=")[0]
+        known = self._argument(flag)
+        if known is None and (flag[:2] == "--" or self._argument(flag[:2]) is None):
+            self.error(self._unknown(flag))
+        return known is not None and known.takes_value and "=" not in word
+
+    def _argument(self, flag: str) -> Optional[Argument]:
+        return next((one for one in self.arguments if flag in one.flags), None)
+
+    def _plainer(self, message: str) -> str:
+        expected = _EXPECTED.fullmatch(message)
+        if expected:
+            argument = self._argument(expected[1].split("/")[0])
+            return f"{expected[1]} needs a value{f': {argument.metavar}' if argument else ''}"
+        for theirs, ours in _PLAINER:
+            if theirs.fullmatch(message):
+                return theirs.sub(ours, message)
+        return message
+
+    def _about_rules(self) -> str:
+        return " (a RULE is options: -p tcp --dport 80)" if "--dport" in self.flags() else ""
+
+    def _unknown(self, flag: str) -> str:
+        """Why an option is not understood here."""
+        others = [one.prog for one in self.top.all() if flag in one.flags()]
+        if others:
+            return f"{flag} is no option of it, but of {_listed(others)}"
+        return f"no option {flag}{_meant(flag, self.flags())}"
+
+    def all(self) -> Iterable[Parser]:
+        """The parser itself and those of the commands below it."""
+        yield self
+        for one in self.commands.values():
+            yield from one.all()
+
+
+def _epilog(page: Page) -> str:
+    examples = "".join(f"\n  # {one.purpose}\n  {one.line}" for one in page.examples)
+    statuses = "".join(f"\n  {status}  {text}" for status, text in page.statuses.items())
+    return f"examples:{examples}\n\nexit status:{statuses}"
+
+
+def _meant(typed: str, known: Sequence[str]) -> str:
+    """What was probably meant, as a question; empty where nothing is near."""
+    from difflib import get_close_matches
+
+    alias = _IPTABLES.get(typed)
+    near = [alias] if alias in known else get_close_matches(typed, known, 1, 0.6)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _listed(words: Sequence[str]) -> str:
+    *first, last = [f"`{word}`" for word in words]
+    return f"{', '.join(first)} and {last}" if first else last

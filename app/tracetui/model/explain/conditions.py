@@ -1,0 +1,64 @@
+"""What explanations ask of addresses and ports: packets of one pattern differ in nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Optional
+
+from tracetui.model.explain.explanation import HopExplanation
+from tracetui.model.explain.hop_rule import is_elsewhere
+from tracetui.model.rules.parsed_rule import FIELD_OF, RuleTest, fits
+from tracetui.model.trace.packet import Packet
+from tracetui.model.trace.path import Path
+from tracetui.model.trace.path_template import Value
+
+
+class Condition(NamedTuple):
+    """One thing asked of the header at one look of a way."""
+
+    state: int
+    test: Optional[RuleTest]
+    """Of an address or a port; None where it is asked whether the packet went elsewhere."""
+    destination: str = ""
+    """Than here: what ``--to-destination`` says."""
+
+
+def conditions(packet: Packet, found: Sequence[HopExplanation]) -> tuple[Condition, ...]:
+    """What speaks against rules, or does not, by a packet's addresses and ports.
+
+    ``found`` are the rules of its hops, whatever the other hops and the header tell.
+    """
+    # Where a rule stands in several hops, it asks the same.
+    return tuple(dict.fromkeys(_asked(packet, packet.path, found)))
+
+
+def outcomes(asked: Sequence[Condition], path: Path) -> tuple[Optional[bool], ...]:
+    """What a way of the pattern says to each."""
+    return tuple([_outcome(one, path) for one in asked])
+
+
+def _asked(packet: Packet, path: Path, found: Sequence[HopExplanation]) -> Iterator[Condition]:
+    headers = [traits.header for traits in path.traits]
+    shown: dict[str, int] = {}
+    for index, (hop, state, here) in enumerate(zip(packet.hops, path.states, found)):
+        if headers[state] is not None:
+            shown[hop.backend] = state
+        said, at = here.parsed, shown.get(hop.backend)
+        if said is None:
+            continue
+        if at is not None:
+            yield from (Condition(at, test) for test in said.tests if test.flag in FIELD_OF)
+        if said.destination:
+            after = [later for later in path.states[index + 1 :] if _destination(headers[later])]
+            yield from (Condition(later, None, said.destination) for later in after[:1])
+
+
+def _destination(header: Optional[tuple[Value, ...]]) -> Value:
+    return header[3] if header is not None else None
+
+
+def _outcome(one: Condition, path: Path) -> Optional[bool]:
+    header = path.traits[one.state].header or ()
+    if one.test is not None:
+        return fits(one.test, header[FIELD_OF[one.test.flag]])
+    return is_elsewhere(one.destination, header[3], header[5])

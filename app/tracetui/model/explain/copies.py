@@ -1,0 +1,33 @@
+"""Packets that are another one's copy, or go on inside another one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from tracetui.model.explain.delivery import LOCAL, is_local
+from tracetui.model.trace.packet import Packet
+
+TUNNEL = "tunnel."
+"""Before a device's name among the node's settings: the kind of its tunnel (``kernel.links``)."""
+_COPIES = re.compile(r"-j TEE\b|\bdup to\b")
+
+
+def told(
+    packet: Packet, settings: Mapping[str, str], texts: Callable[[], Iterable[str]]
+) -> Iterator[str]:
+    """What is to be said of an accepted packet's beginning and end; ``texts`` are all rules'."""
+    oif = next((hop.oif for hop in reversed(packet.hops) if hop.oif), None)
+    kind = settings.get(f"{TUNNEL}{oif}")
+    if kind is not None:
+        yield f"into a tunnel: {oif} ({kind}) sends it on inside a packet of its own, not this one"
+    if _is_of_others(packet, settings) and any(map(_COPIES.search, texts())):
+        yield "a copy of another packet: this node sent it with a source that is not its own (TEE)"
+
+
+def _is_of_others(packet: Packet, settings: Mapping[str, str]) -> bool:
+    """Whether it began in OUTPUT, and its source is no address of this node."""
+    local, header = settings.get(LOCAL), packet.header
+    if packet.hooks[0] != "OUTPUT" or header is None or header.src is None or not local:
+        return False
+    return not is_local(header.src, local)

@@ -1,0 +1,67 @@
+"""Whether a packet that no chain shows behind PREROUTING was this node's own."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Optional, Union
+
+from tracetui.model.explain.base_chains import Base
+from tracetui.model.explain.explanation import HopExplanation
+from tracetui.model.trace.packet import Packet
+
+LOCAL = "local"
+"""Of the node's settings (kernel/procfs.py): the addresses it delivers to itself."""
+_Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+
+
+def delivered(
+    packet: Packet,
+    hops: Sequence[HopExplanation],
+    bases: Sequence[Base],
+    settings: Mapping[str, str],
+) -> Optional[str]:
+    """Why a packet whose last hop is in PREROUTING was delivered here; None if that is not known.
+
+    On a node with chains in FORWARD alone nothing shows a packet that is its own; one that is
+    forwarded shows there.
+    """
+    if any(one.layer == "ip" and one.chain.hook == "INPUT" and not one.chain.is_nat
+           for one in bases):  # fmt: skip
+        return None
+    last = next((at for at in range(len(packet.hops) - 1, -1, -1) if packet.hops[at].header), None)
+    header = None if last is None else packet.hops[last].header
+    if last is None or header is None or header.dst is None:
+        return None
+    if any(map(_can_rewrite, packet.hops[last:], hops[last:])):
+        return None
+    if not is_local(header.dst, settings.get(LOCAL, "")):
+        return None
+    return f"delivered: {header.dst} is this node's, and no chain in INPUT would show it"
+
+
+def _can_rewrite(hop: object, here: HopExplanation) -> bool:
+    """Whether a rule can have sent the packet elsewhere without a hop that shows it."""
+    said = here.parsed
+    if said is None:
+        return here.rule is not None or getattr(hop, "type", "") == "rule"
+    return "dst" in said.changes
+
+
+@lru_cache(maxsize=4096)
+def is_local(address: str, local: str) -> bool:
+    """Whether an address is one of these addresses and networks."""
+    one = ipaddress.ip_address(address)
+    return any(one in network for network in _networks(local) if one.version == network.version)
+
+
+@lru_cache(maxsize=16)
+def _networks(local: str) -> tuple[_Network, ...]:
+    found: list[_Network] = []
+    for word in local.split():
+        try:
+            found.append(ipaddress.ip_network(word, strict=False))
+        except ValueError:
+            continue
+    return tuple(found)

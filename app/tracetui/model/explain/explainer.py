@@ -1,0 +1,67 @@
+"""Why a packet went the way it went: the rule behind each hop, what it did, and who decided.
+
+Nothing is guessed. A rule is given to a hop only if it stood when the hop was evaluated, and only
+if the hops tell nothing else: a jump leads where the rule says, a chain ends where it ends, and no
+test of the rule fails on the packet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Optional
+
+from tracetui.model.explain.changes import changes
+from tracetui.model.explain.conditions import Condition, conditions
+from tracetui.model.explain.explanation import HopExplanation, PacketExplanation
+from tracetui.model.explain.hop_rule import explain_hop, is_contradicted, without_rule
+from tracetui.model.explain.unmatched import passed_by
+from tracetui.model.explain.verdict import Verdicts
+from tracetui.model.rules.history import KNOWN, RulesetHistory
+from tracetui.model.rules.ruleset import ListedRule
+from tracetui.model.trace.header import Header
+from tracetui.model.trace.packet import Packet
+
+
+class Explainer:
+    """Explains packets out of the rulesets' histories."""
+
+    def __init__(self, histories: Mapping[str, RulesetHistory]) -> None:
+        self.histories = histories
+        """By backend."""
+        self._verdicts = Verdicts(histories)
+
+    def set_sysctls(self, sysctls: Mapping[str, str], first_id: int = 0) -> None:
+        """Note the node's routing settings (``kernel.procfs``), from a packet's id on."""
+        self._verdicts.set_sysctls(sysctls, first_id)
+
+    def era_of(self, packet: Packet) -> int:
+        """Which of the routing settings noted were in force when the packet came."""
+        return self._verdicts.era_of(packet)
+
+    def explain(self, packet: Packet) -> PacketExplanation:
+        """Everything known of a packet now."""
+        hops = self._hops(packet)
+        verdict, decided, why = self._verdicts.of(packet, hops)
+        is_final = verdict != "unknown" and all(hop.state == KNOWN for hop in hops)
+        return PacketExplanation(
+            hops, tuple(changes(packet, hops)), verdict, decided, why, is_final
+        )
+
+    def conditions(self, packet: Packet) -> tuple[Condition, ...]:
+        """What the explanations of all packets of this pattern rest on, beside the pattern."""
+        return conditions(packet, [explain_hop(hop, self.histories) for hop in packet.hops])
+
+    def tested_before(self, packet: Packet, index: int) -> tuple[tuple[int, ListedRule], ...]:
+        """The rules the packet passed by in a hop's chain since its last hop there, numbered."""
+        return passed_by(packet, self._hops(packet), index)
+
+    def _hops(self, packet: Packet) -> tuple[HopExplanation, ...]:
+        found = [explain_hop(hop, self.histories) for hop in packet.hops]
+        header: dict[str, Optional[Header]] = {}
+        for index, hop in enumerate(packet.hops):
+            header[hop.backend] = hop.header or header.get(hop.backend)
+            if found[index].state == KNOWN and is_contradicted(
+                packet, index, found, header[hop.backend]
+            ):
+                found[index] = without_rule(hop)._replace(source=found[index].source)
+        return tuple(found)

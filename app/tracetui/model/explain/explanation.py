@@ -1,0 +1,87 @@
+"""What is known of packets and their hops."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Optional
+
+from tracetui.model.rules.history import PENDING
+from tracetui.model.rules.parsed_rule import ParsedRule, parse_rule
+from tracetui.model.rules.ruleset import Chain, ListedRule
+from tracetui.model.trace.path_template import Value
+
+OWN_TAG = "tracetui:"
+"""What the comment of a rule of ours begins with."""
+
+
+class HopExplanation(NamedTuple):
+    """What is known of one hop."""
+
+    state: str
+    """One of the history's: ``known``, ``pending``, ``changed``, ``unread``."""
+    verdict: Optional[str]
+    """What the kernel said, or the ruleset proves, in nft's words; None if neither."""
+    rule: Optional[ListedRule] = None
+    """The rule of the hop; None for the end of a chain, or where the state is not ``known``."""
+    number: Optional[int] = None
+    """The rule's 1-based place in its chain, on nft too."""
+    chain: Optional[Chain] = None
+    """The chain as the hop met it; None where that is not known."""
+    source: Optional[str] = None
+    """NFLOG where the rules tell that the hop may be made up; else as the hop has it."""
+
+    @property
+    def parsed(self) -> Optional[ParsedRule]:
+        """What the rule's text says; None without a rule."""
+        return parse_rule(self.rule.text) if self.rule is not None and self.rule.text else None
+
+    @property
+    def comment(self) -> Optional[str]:
+        """What the rule's comment tells people; None for none, and for a mere hash."""
+        said = self.parsed
+        return None if said is None or said.is_hashed else said.comment
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is the packet meeting a TRACE rule of ours once more."""
+        said = self.parsed
+        return (
+            said is not None and said.target == "TRACE" and (said.comment or "").startswith(OWN_TAG)
+        )
+
+
+class FieldChange(NamedTuple):
+    """A rewritten field, or an address with its port."""
+
+    field: str
+    """One of ``src dst ttl mark mac in out``; a port belongs to its address."""
+    old: tuple[Value, Value]
+    """Value, and for an address its port, before."""
+    new: tuple[Value, Value]
+    by: str
+    """``rule``, ``routing`` (forwarding), ``conntrack`` (NAT of a known connection) or ``?``."""
+    at: int
+    """The hop that did it, or for anything but a rule the first one seen with the new value."""
+
+
+class PacketExplanation(NamedTuple):
+    """What is known of a packet as a whole."""
+
+    hops: tuple[HopExplanation, ...]
+    changes: tuple[FieldChange, ...]
+    verdict: str
+    """``accept``, ``drop``, ``reject`` or ``unknown``."""
+    decided: Optional[int]
+    """The hop that decided; None where none did."""
+    why: str
+    """One sentence; empty where the verdict says it all."""
+    is_final: bool
+    """Whether nothing more can become known about these hops."""
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the next reading of the ruleset will tell more."""
+        return any(hop.state == PENDING for hop in self.hops)
+
+    def changes_at(self, index: int) -> tuple[FieldChange, ...]:
+        """What a hop did, or was first seen with."""
+        return tuple(change for change in self.changes if change.at == index)

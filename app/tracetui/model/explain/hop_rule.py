@@ -1,0 +1,233 @@
+"""The rule behind a hop, and what speaks against it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Optional
+
+from tracetui.model.explain.explanation import HopExplanation
+from tracetui.model.explain.printed_rule import with_printed
+from tracetui.model.rules import unnamed_chains
+from tracetui.model.rules.history import CHANGED, KNOWN, PENDING, UNREAD, RulesetHistory
+from tracetui.model.rules.parsed_rule import STANDARD, ParsedRule, contradiction, parse_rule
+from tracetui.model.rules.ruleset import Chain, ChainKey, ListedRule
+from tracetui.model.trace.header import Header
+from tracetui.model.trace.hop import NFLOG, Hop
+from tracetui.model.trace.packet import Packet
+from tracetui.model.trace.path_template import Value
+
+LOOKED_AT = 8
+"""Rules at the top of a chain that are held against its end."""
+_PORT = re.compile(r"[0-9]{1,5}")
+_PLAIN = re.compile(r"[\w.,:+/@-]+", re.ASCII)
+_FINAL = frozenset(("accept", "drop", "reject", "queue"))
+
+
+def explain_hop(hop: Hop, histories: Mapping[str, RulesetHistory]) -> HopExplanation:
+    """The rule of a hop by the ruleset it met, whatever the other hops of its packet tell."""
+    if hop.point.is_forged:
+        return HopExplanation(KNOWN, None)
+    history = histories.get(hop.backend)
+    if history is None or history.is_empty:
+        found = HopExplanation(UNREAD, hop.verdict)
+    elif hop.backend == "nft":
+        found = _nft_hop(hop, history)
+    else:
+        found = _legacy_hop(hop, history)
+    if hop.backend == "legacy" and _may_be_made_up(hop, found, histories):
+        found = found._replace(source=NFLOG)
+    if hop.rule is None:
+        return found
+    if history is None:
+        return HopExplanation(KNOWN, hop.verdict, ListedRule(hop.rule, hop.handle), hop.rulenum)
+    return with_printed(hop, found, history)._replace(source=found.source)
+
+
+def without_rule(hop: Hop) -> HopExplanation:
+    """The explanation of a hop whose rule the other hops, or the header, speak against.
+
+    What the trace printed itself is not doubted.
+    """
+    if hop.rule is None or hop.readings is not None:
+        return HopExplanation(CHANGED, hop.verdict)
+    return HopExplanation(KNOWN, hop.verdict, ListedRule(hop.rule, hop.handle), hop.rulenum)
+
+
+def _may_be_made_up(
+    hop: Hop, found: HopExplanation, histories: Mapping[str, RulesetHistory]
+) -> bool:
+    """Whether the rules tell that one of them which logs to nflog can have sent the hop.
+
+    It says the same, or no such rule stood when the hop came.
+    """
+    if hop.source is not None:
+        # Of a recording, in which that was told; or of another source, which tells enough.
+        return hop.source == NFLOG
+    if any(history.may_be_logged(hop.point) for history in histories.values()):
+        return True
+    if found.state != CHANGED or hop.readings is None:
+        return False
+    history, key = histories[hop.backend], ChainKey(hop.family, hop.table, hop.chain)
+    chain = history.chain(key, hop.readings).value
+    if chain is None:
+        # Other names can stand in the listing in another form.
+        return _PLAIN.fullmatch(hop.chain) is not None and history.is_absent(key, hop.readings)
+    return (hop.rulenum or 0) > len(chain.rules) + (hop.type != "rule")
+
+
+def is_contradicted(
+    packet: Packet,
+    index: int,
+    found: Sequence[HopExplanation],
+    header: Optional[Header],
+) -> bool:
+    """Whether the packet's other hops, or its header, say that the rule is another one."""
+    hop, here = packet.hops[index], found[index]
+    if (
+        here.rule is None
+        and here.chain is not None
+        and _was_passed_unseen(packet, index, here.chain)
+    ):
+        return True
+    said = here.parsed
+    if said is not None and contradiction(said, header, hop.iif, hop.oif) is not None:
+        return True
+    if said is not None and said.destination and _went_elsewhere(packet, index, said):
+        return True
+    is_iptables = here.rule is not None and (here.rule.text or "").startswith("-A ")
+    if said is not None and is_iptables and _leads_otherwise(hop, said):
+        return True
+    if here.verdict in ("drop", "reject") and any(
+        later.backend == "legacy" for later in packet.hops[index + 1 :]
+    ):
+        return hop.backend == "legacy"
+    after = packet.hops[index + 1] if index + 1 < len(packet.hops) else None
+    if after is None or hop.backend != "legacy" or not packet.are_together(index, index + 1):
+        return False
+    return not _leads_to(here, hop, after)
+
+
+def _was_passed_unseen(packet: Packet, index: int, chain: Chain) -> bool:
+    """Whether a chain ended without a hop of a rule at its top that every packet matches.
+
+    While nf_tables takes a table in that is to replace another one, packets meet its chains, and
+    meet them empty (nf_tables_newchain registers the hook before the rules are committed).
+    """
+    first = index
+    while first > 0 and packet.are_together(first - 1, first):
+        first -= 1
+    # What stood before the rule that began the trace was not traced.
+    if first == 0 or not chain.is_base:
+        return False
+    hops = packet.hops[first:index]
+    if any(hop.chain == chain.name and _is_at_rule(hop, chain) for hop in hops):
+        return False
+    return any(parse_rule(rule.text or "").matches_all for rule in chain.rules[:LOOKED_AT])
+
+
+def _is_at_rule(hop: Hop, chain: Chain) -> bool:
+    """Whether a hop was at a rule: legacy shows one without a match as the end of the chain."""
+    return hop.type == "rule" or 1 <= (hop.rulenum or 0) <= len(chain.rules)
+
+
+def _legacy_hop(hop: Hop, history: RulesetHistory) -> HopExplanation:
+    found = history.chain(ChainKey(hop.family, hop.table, hop.chain), hop.readings)
+    chain, number = found.value, hop.rulenum or 0
+    if chain is None:
+        # The hop proves that there is a table: where none was found, none could be read.
+        is_blind = found.state == CHANGED and history.is_blind(hop.readings)
+        return HopExplanation(UNREAD if is_blind else found.state, hop.verdict)
+    if number == len(chain.rules) + 1 and hop.type != "rule":
+        if (hop.type == "policy") != chain.is_base:
+            return HopExplanation(CHANGED, hop.verdict)
+        return HopExplanation(KNOWN, chain.policy or "return", chain=chain)
+    if not 1 <= number <= len(chain.rules):
+        return HopExplanation(CHANGED, hop.verdict)
+    rule = chain.rules[number - 1]
+    said = parse_rule(rule.text or "")
+    is_end_like = said.is_unconditional and said.target in STANDARD and not said.is_goto
+    if is_end_like != (hop.type != "rule"):
+        return HopExplanation(CHANGED, hop.verdict)
+    verdict = f"goto {said.target}" if said.is_goto else said.verdict
+    if said.target is not None and said.target not in STANDARD and not said.is_goto:
+        # A chain can bear the name of a target.
+        target = history.chain(ChainKey(hop.family, hop.table, said.target), hop.readings)
+        verdict = f"jump {said.target}" if target.state == KNOWN else verdict
+    return HopExplanation(KNOWN, verdict, rule, number, chain)
+
+
+def _nft_hop(hop: Hop, history: RulesetHistory) -> HopExplanation:
+    key = ChainKey(hop.family, hop.table, hop.chain)
+    chain = history.chain(key, hop.readings)
+    if hop.handle is None:
+        # The kernel has said everything: that the chain ended, and how. What the chain was, and
+        # with it whether that can be, the reading to come will tell.
+        state = PENDING if chain.state == PENDING else KNOWN
+        return HopExplanation(state, hop.verdict, chain=chain.value)
+    found = history.rule(key[:2], hop.handle, hop.readings)
+    if found.value is None:
+        # No listing that a user brings tells the handles in such a chain.
+        is_untold = hop.readings is None and unnamed_chains.is_unnamed(hop.chain)
+        return HopExplanation(UNREAD if is_untold else found.state, hop.verdict)
+    where, rule = found.value
+    if where != key:
+        return HopExplanation(CHANGED, hop.verdict)
+    rules = chain.value.rules if chain.value is not None else ()
+    number = next((at for at, one in enumerate(rules, start=1) if one.handle == hop.handle), None)
+    return HopExplanation(KNOWN, hop.verdict, rule, number, chain.value)
+
+
+def _leads_to(here: HopExplanation, hop: Hop, after: Hop) -> bool:
+    """Whether the next hop in the same table can come after this one."""
+    verdict = here.verdict or ""
+    if verdict.startswith(("jump ", "goto ")):
+        return after.chain == verdict.split(" ", 1)[1]
+    if verdict in _FINAL:
+        return False
+    if verdict == "continue":
+        return after.chain == hop.chain and (after.rulenum or 0) > (hop.rulenum or 0)
+    if verdict == "return" and here.chain is not None and here.chain.is_base:
+        # The policy decides, and a hop tells of it.
+        return after.chain == hop.chain and after.rulenum == len(here.chain.rules) + 1
+    if verdict == "return":
+        return after.chain != hop.chain
+    return True
+
+
+def _leads_otherwise(hop: Hop, said: ParsedRule) -> bool:
+    """Whether the kernel jumped elsewhere than the text says: a chain can be renamed.
+
+    A rule of nft's own can lead to more than one.
+    """
+    word, _, target = (hop.verdict or "").partition(" ")
+    return word in ("jump", "goto") and bool(target) and said.target != target
+
+
+def _went_elsewhere(packet: Packet, index: int, said: ParsedRule) -> bool:
+    """Whether the destination seen next is not the one the rule sets."""
+    for hop in packet.hops[index + 1 :]:
+        if hop.header is not None and hop.header.dst is not None:
+            return is_elsewhere(said.destination or "", hop.header.dst, hop.header.dport)
+    return False
+
+
+def is_elsewhere(destination: str, dst: Value, dport: Value) -> bool:
+    """Whether an address and a port are not those of ``--to-destination``, as far as it says."""
+    address, port = _destination(destination)
+    return (port is not None and dport not in (None, port)) or address not in (None, dst)
+
+
+@lru_cache(maxsize=4096)
+def _destination(text: str) -> tuple[Optional[str], Optional[int]]:
+    """Address and port of ``--to-destination``; None for what is not given, or a range."""
+    if text.startswith("["):
+        address, _, port = text[1:].partition("]")
+        port = port.lstrip(":")
+    elif text.count(":") > 1:
+        address, port = text, ""
+    else:
+        address, _, port = text.partition(":")
+    is_one = bool(address) and "-" not in address
+    return address if is_one else None, int(port) if _PORT.fullmatch(port) else None

@@ -1,0 +1,81 @@
+"""The rules that stood between two hops, tried and not matched; the kernel says nothing of them."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from tracetui.model.explain.explanation import HopExplanation
+from tracetui.model.rules.history import KNOWN
+from tracetui.model.rules.parsed_rule import parse_rule
+from tracetui.model.rules.ruleset import Chain, ListedRule
+from tracetui.model.trace.packet import Packet
+
+
+def passed_by(
+    packet: Packet, hops: tuple[HopExplanation, ...], index: int
+) -> tuple[tuple[int, ListedRule], ...]:
+    """The rules the packet passed by in a hop's chain since its last hop there.
+
+    Each with its number; out of the ruleset, where the kernel says nothing. Empty where the
+    chain, or the place in it, is not known.
+    """
+    here = hops[index]
+    if here.state != KNOWN or here.chain is None:
+        return ()
+    last = len(here.chain.rules) + 1 if here.number is None else here.number
+    if index == 0:
+        # What stood before the rule that began the trace was not traced, matched or not.
+        first = _after_trace(here.chain, last)
+    else:
+        before = _last_in_visit(packet, hops, index)
+        first = 1 if before is None else _next_tested(hops[before])
+    return tuple(
+        (number, here.chain.rules[number - 1])
+        for number in range(first, min(last, len(here.chain.rules) + 1))
+    )
+
+
+def _last_in_visit(packet: Packet, hops: tuple[HopExplanation, ...], index: int) -> Optional[int]:
+    """The hop before one in the same visit to its chain; None if the visit begins with it.
+
+    A chain can be visited more than once, and what a goto left is not come back to.
+    """
+    visits: list[tuple[str, int]] = []
+    first = index
+    while first > 0 and packet.are_together(first - 1, first):
+        first -= 1
+    for at in range(first, index + 1):
+        chain = packet.hops[at].chain
+        names = [name for name, _ in visits]
+        if chain in names and not _enters(packet, hops, at, chain):
+            del visits[names.index(chain) + 1 :]
+            before = visits.pop()[1]
+        else:
+            before = None
+        if at == index:
+            return before
+        visits.append((chain, at))
+    return None
+
+
+def _enters(packet: Packet, hops: tuple[HopExplanation, ...], at: int, chain: str) -> bool:
+    """Whether a hop is the first of a visit: the one before it jumped there."""
+    verdict = hops[at - 1].verdict if at else None
+    return verdict in (f"jump {chain}", f"goto {chain}")
+
+
+def _next_tested(before: HopExplanation) -> int:
+    """The first rule tested after a hop in the same visit; past every end where none was."""
+    verdict = before.verdict or ""
+    if before.number is None or verdict == "return" or verdict.startswith("goto "):
+        return 1 << 31
+    return before.number + 1
+
+
+def _after_trace(chain: Chain, last: int) -> int:
+    """The number behind the last TRACE rule before a place; that place itself without one."""
+    for number in range(min(last - 1, len(chain.rules)), 0, -1):
+        text = chain.rules[number - 1].text
+        if text and parse_rule(text).begins_trace:
+            return number + 1
+    return last

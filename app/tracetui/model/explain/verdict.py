@@ -1,0 +1,169 @@
+"""What became of a packet, and who decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Optional
+
+from tracetui.model.explain import copies, vanished
+from tracetui.model.explain.base_chains import (
+    AFTER_ROUTING,
+    Base,
+    ahead,
+    base_chains,
+    hook_of_last,
+    not_reached,
+    present,
+)
+from tracetui.model.explain.delivery import delivered
+from tracetui.model.explain.explanation import HopExplanation
+from tracetui.model.explain.printed_rule import CONTRADICTS
+from tracetui.model.rules.history import CHANGED, PENDING, UNREAD, RulesetHistory
+from tracetui.model.trace.hop import NFLOG, Hop
+from tracetui.model.trace.packet import Packet
+
+_WITHOUT_RULES = "without the rules it can't be told which"
+_Judgement = tuple[str, Optional[int], str]
+
+
+class Verdicts:
+    """Judges packets by their rules, the chains they did not reach, and the node's routing."""
+
+    def __init__(self, histories: Mapping[str, RulesetHistory]) -> None:
+        self._histories = histories
+        self._sysctls: list[tuple[int, Mapping[str, str]]] = []
+
+    def set_sysctls(self, sysctls: Mapping[str, str], first_id: int = 0) -> None:
+        """Note the node's routing settings (``kernel.procfs``), from a packet's id on."""
+        if not self._sysctls or self._sysctls[-1][1] != sysctls:
+            self._sysctls.append((first_id, dict(sysctls)))
+
+    def era_of(self, packet: Packet) -> int:
+        """How many settings had been noted when the packet came."""
+        return sum(first <= packet.id for first, _ in self._sysctls)
+
+    def of(self, packet: Packet, hops: tuple[HopExplanation, ...]) -> _Judgement:
+        """The verdict, the hop that decided, and why, as PacketExplanation has them."""
+        # A ruleset that is not the trace's tells nothing of what would have come next.
+        is_refused = any(here.state == CHANGED and here.rule is not None for here in hops)
+        verdict, decided, why = _said(packet, hops) or self._judged(packet, hops, is_refused)
+        if is_refused:
+            why = f"{CONTRADICTS}: it has other rules; {why}" if why else CONTRADICTS
+        return verdict, decided, why
+
+    def _judged(
+        self, packet: Packet, hops: tuple[HopExplanation, ...], is_refused: bool
+    ) -> _Judgement:
+        """The judgement of a packet that no rule stopped.
+
+        A chain that may have been there or not makes no difference, or the packet is unknown.
+        """
+        bases = None if is_refused else base_chains(packet, self._histories)
+        found = self._by_bases(packet, hops, bases)
+        if bases is None or all(one.is_sure for one in bases):
+            return found
+        sure = [one for one in bases if one.is_sure]
+        is_the_same = found == self._by_bases(packet, hops, sure)
+        return found if is_the_same else self._by_bases(packet, hops, None)
+
+    def _by_bases(
+        self, packet: Packet, hops: tuple[HopExplanation, ...], bases: Optional[list[Base]]
+    ) -> _Judgement:
+        """The judgement where these base chains were there; None for not known ones."""
+        last = len(packet.hops) - 1
+        base = None if bases is None else present(packet, bases)
+        hook = hook_of_last(packet, hops, base)
+        is_accepted = _outcome(hops[last]) == "accept"
+        later = None
+        if is_accepted and bases is not None:
+            later = not_reached(packet, bases, base, hook)
+        off = vanished.untraced(packet.hops[last], hops[last], ahead(packet, bases or (), hook))
+        if later:
+            return "unknown", None, off or self._why_not_reached(packet, hops, later, hook)
+        is_end = later == "" and hook != "PREROUTING"
+        if is_accepted and not off and hook == "PREROUTING" and bases is not None:
+            here = delivered(packet, hops, bases, self._sysctls_of(packet))
+            if here is not None:
+                return "accept", last, here
+        if packet.verdict != "unknown" or is_end:
+            told = (
+                vanished.clash(hops),
+                *copies.told(packet, self._sysctls_of(packet), self._texts),
+            )
+            return "accept", last, "; ".join(filter(None, told))
+        proxied = vanished.by_tproxy(hops[last])
+        if off or proxied:
+            return "unknown", None, off or proxied or ""
+        likely = vanished.likely(packet, hook, self._sysctls_of(packet))
+        if is_accepted:
+            return "unknown", None, vanished.nothing_more(hook, bases is not None) + likely
+        why_unlisted = self._why_unlisted(packet.hops[last])
+        history = self._histories.get(packet.hops[last].backend)
+        was_read = packet.hops[last].readings is not None
+        is_unread = was_read and hops[last].state == UNREAD and not why_unlisted
+        if is_unread and history is not None and not history.is_empty:
+            return "unknown", None, vanished.UNREADABLE
+        return "unknown", None, _why_unknown(hops[last], why_unlisted, likely)
+
+    def _texts(self) -> Iterator[str]:
+        """The texts of all rules that stand now."""
+        for history in self._histories.values():
+            yield from history.newest_texts()
+
+    def _why_not_reached(
+        self, packet: Packet, hops: tuple[HopExplanation, ...], later: str, hook: Optional[str]
+    ) -> str:
+        proxied = vanished.by_tproxy(hops[-1])
+        if proxied:
+            return proxied
+        if hook == "PREROUTING" and later == AFTER_ROUTING:
+            routing = vanished.by_routing(packet, self._sysctls_of(packet))
+            return f"not dropped by a rule: routing. {routing}"
+        return (
+            f"accepted here, but {later} was not reached: the kernel stopped it, or a hop is lost"
+        )
+
+    def _why_unlisted(self, hop: Hop) -> str:
+        """Why nothing could list the rules of the hop's table; empty where something did."""
+        history = self._histories.get(hop.backend)
+        return history.why_unlisted((hop.family, hop.table), hop.readings) if history else ""
+
+    def _sysctls_of(self, packet: Packet) -> Mapping[str, str]:
+        """What was set when the packet came, as far as that is known."""
+        era = self.era_of(packet)
+        return self._sysctls[era - 1][1] if era else {}
+
+
+def _said(packet: Packet, hops: tuple[HopExplanation, ...]) -> Optional[_Judgement]:
+    """The judgement where a rule stopped the packet or gave it away; None where none did."""
+    for index, (hop, here) in enumerate(zip(packet.hops, hops)):
+        if hop.backend == "nft" and hop.verdict == "drop":
+            is_reject = here.parsed is not None and here.parsed.verdict == "reject"
+            return "reject" if is_reject else "drop", index, ""
+    last = len(packet.hops) - 1
+    if packet.hops[last].point.is_forged:
+        return "unknown", None, "made up by a rule that logs; what became of it is not known"
+    if hops[last].source == NFLOG:
+        return "unknown", None, "its last hop may be made up by a rule that logs"
+    outcome = _outcome(hops[last])
+    if outcome in ("drop", "reject"):
+        return outcome, last, ""
+    taken = vanished.taken_over(hops[last])
+    return None if taken is None else ("unknown", None, taken)
+
+
+def _outcome(here: HopExplanation) -> Optional[str]:
+    """The verdict of the last hop; RETURN in a base chain has the policy decide."""
+    is_return = here.verdict == "return" and here.chain is not None and here.chain.is_base
+    return here.chain.policy if is_return and here.chain is not None else here.verdict
+
+
+def _why_unknown(last: HopExplanation, why_unlisted: str, likely: str) -> str:
+    if last.state == PENDING:
+        return "the rules are being read"
+    if last.state == UNREAD and last.verdict is None:
+        said = f"its rules can't be listed: {why_unlisted}" if why_unlisted else _WITHOUT_RULES
+        return f"stopped here, or the trace did; {said}{likely}"
+    if last.state == CHANGED and last.verdict is None:
+        return "the ruleset changed, so its last rule can't be told"
+    return "the trace ends here: its next hop was lost, or a match dropped it without a hop"

@@ -1,0 +1,224 @@
+"""A filter in tcpdump's words (pcap-filter(7)) and some of ours.
+
+``src 10.0.0.0/8 and dst port 8090 or icmp``: ``not`` binds tightest; ``and`` and ``or`` bind alike
+and are taken from left to right. A bare address or number repeats the words before the last one
+(``host 10.0.0.1 or 10.0.0.2``).
+
+What is asked of addresses, ports and protocols must be true of the packet as it was at some one
+place of its way, so both sides of NAT match; the rest is asked of the packet as a whole. ``not X``
+is true of a packet of which X is nowhere true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Optional
+
+from tracetui.model.filter import terms as terms
+from tracetui.model.filter.terms import Case, Test
+from tracetui.model.filter.words import FilterWord, InvalidFilter, words
+from tracetui.model.trace.header import Header
+
+DEPTH = 50
+"""Parentheses and ``not`` inside each other."""
+
+_DIRECTIONS = ("src", "dst")
+_TYPES = ("host", "net", "port", "portrange")
+_OPERATORS = ("and", "or")
+_WITH_A_WORD: dict[str, Callable[[str], Test]] = {
+    "chain": terms.chain,
+    "table": terms.table,
+    "backend": terms.backend,
+    "verdict": terms.verdict,
+    "mark": terms.mark,
+    "text": terms.text,
+    "iface": lambda name: terms.device("iface", name),
+    "in": lambda name: terms.device("in", name),
+    "out": lambda name: terms.device("out", name),
+    "less": lambda size: terms.length("less", size),
+    "greater": lambda size: terms.length("greater", size),
+    "proto": terms.protocol,
+}
+KEYWORDS = (
+    *(*_DIRECTIONS, *_TYPES, *terms.PROTOCOLS, *_WITH_A_WORD),
+    *("nat", "and", "or", "not"),
+)
+_AS_TYPED = frozenset(("chain", "table", "text", "iface", "in", "out"))
+"""Questions whose word is one of capitals and small letters."""
+_MEASURED = ("less", "greater")
+_EXPLAINED = frozenset(("verdict", "text"))
+
+
+class Expression(NamedTuple):
+    """A filter as it can be asked of packets."""
+
+    test: Test
+    needs_explanations: bool
+    """Whether the answer changes when more is known of the rules."""
+    needs_lengths: bool
+    """Whether packets that went one way can have different answers."""
+
+
+def parse(typed: str) -> Expression:
+    """Build the test of an expression; raises InvalidFilter with the place where it went wrong."""
+    found = list(words(typed))
+    parser = _Parser(found, len(typed.rstrip()))
+    test = parser.expression(0)
+    if parser.next is not None:
+        raise parser.wrong("'and' or 'or'")
+    return Expression(
+        test,
+        any(word.is_(*_EXPLAINED) for word in found),
+        any(word.is_(*_MEASURED) for word in found),
+    )
+
+
+class _Qualifiers(NamedTuple):
+    """The words before an address or a number."""
+
+    proto: Optional[str] = None
+    direction: str = "src or dst"
+    kind: Optional[str] = None
+
+
+class _Parser:
+    def __init__(self, found: Sequence[FilterWord], end: int) -> None:
+        self._words = found
+        self._end = end
+        self._at = 0
+        self._last = _Qualifiers()
+
+    @property
+    def next(self) -> Optional[FilterWord]:
+        """The word that comes; None at the end."""
+        return self._words[self._at] if self._at < len(self._words) else None
+
+    def wrong(self, wanted: str, word: Optional[FilterWord] = None) -> InvalidFilter:
+        """What is to be raised where something else was expected."""
+        word = word or self.next
+        found = "at the end" if word is None else f"not {word.text!r}"
+        at = self._end if word is None else word.at
+        return InvalidFilter("expression", f"expected {wanted}, {found}", at)
+
+    def expression(self, depth: int) -> Test:
+        """Terms with ``and`` and ``or`` between them, from left to right."""
+        first, rest = self._factor(depth), list[tuple[str, Test]]()
+        while (operator := self._take(*_OPERATORS)) is not None:
+            rest.append((operator.text.lower(), self._factor(depth)))
+        return _chain(first, rest) if rest else first
+
+    def _factor(self, depth: int) -> Test:
+        if depth > DEPTH:
+            raise InvalidFilter("expression", "nested too deep", self.next and self.next.at)
+        if self._take("not"):
+            return _negation(self._factor(depth + 1))
+        if self._take("("):
+            inside = self.expression(depth + 1)
+            if not self._take(")"):
+                raise self.wrong("')'")
+            return inside
+        return self._term()
+
+    def _term(self) -> Test:
+        word = self.next
+        if word is None or word.is_("and", "or", ")"):
+            raise self.wrong("what a packet is to be, like 'host 10.0.0.1'")
+        for name, make in _WITH_A_WORD.items():
+            if self._take(name):
+                return self._made(name, make)
+        if self._take("nat"):
+            return terms.nat()
+        return self._header_term()
+
+    def _made(self, name: str, make: Callable[[str], Test]) -> Test:
+        """The question of a keyword that has one word behind it."""
+        word = self._value(f"what behind {name!r}")
+        return self._checked(
+            lambda typed: make(typed if name in _AS_TYPED else typed.lower()), word
+        )
+
+    def _header_term(self) -> Test:
+        """``[tcp] [src|dst] [host|net|port|portrange] WHAT``, or a protocol alone."""
+        proto = self._take(*terms.PROTOCOLS)
+        name = proto and proto.text.lower()
+        if name in ("ip", "ip6") and self._take("proto"):
+            return _both(
+                terms.protocol(name), self._checked(terms.protocol, self._value("a protocol"))
+            )
+        direction = self._direction()
+        kind = self._take(*_TYPES)
+        if name and not direction and not kind:
+            return terms.protocol(name)
+        if name or direction or kind:
+            self._last = _Qualifiers(
+                name, direction or "src or dst", kind.text.lower() if kind else None
+            )
+        test = self._qualified(self._last)
+        return _both(terms.protocol(self._last.proto), test) if self._last.proto else test
+
+    def _qualified(self, last: _Qualifiers) -> Test:
+        word = self._value("an address" if last.kind in (None, "host", "net") else "a port")
+        if last.kind in ("port", "portrange"):
+            return self._checked(lambda typed: terms.ports(last.direction, typed), word)
+        if word.is_(*KEYWORDS):
+            raise self.wrong("an address", word)
+        if last.kind != "net" and word.text.isdigit():
+            raise InvalidFilter(
+                "expression", f"is {word.text} a port? then 'port {word.text}'", word.at
+            )
+        return self._checked(lambda typed: terms.address(last.direction, typed), word)
+
+    def _direction(self) -> Optional[str]:
+        first = self._take(*_DIRECTIONS)
+        if first is None:
+            return None
+        operator, second = self._peek(0), self._peek(1)
+        if operator and second and operator.is_(*_OPERATORS) and second.is_(*_DIRECTIONS):
+            # ``src or dst host`` is one direction; ``src 10.1 or dst 10.2`` was taken before.
+            self._at += 2
+            return "src or dst" if operator.is_("or") else "src and dst"
+        return first.text.lower()
+
+    def _value(self, what: str) -> FilterWord:
+        word = self.next
+        if word is None or (word.is_("(", ")", "and", "or", "not")):
+            raise self.wrong(what)
+        self._at += 1
+        return word
+
+    @staticmethod
+    def _checked(make: Callable[[str], Test], word: FilterWord) -> Test:
+        try:
+            return make(word.text)
+        except ValueError as error:
+            raise InvalidFilter("expression", f"expected {error}", word.at) from None
+
+    def _take(self, *keywords: str) -> Optional[FilterWord]:
+        word = self.next
+        if word is None or not word.is_(*keywords):
+            return None
+        self._at += 1
+        return word
+
+    def _peek(self, ahead: int) -> Optional[FilterWord]:
+        at = self._at + ahead
+        return self._words[at] if at < len(self._words) else None
+
+
+def _chain(first: Test, rest: Sequence[tuple[str, Test]]) -> Test:
+    def test(case: Case, header: Optional[Header]) -> bool:
+        value = first(case, header)
+        for operator, one in rest:
+            if value != (operator == "or"):
+                value = one(case, header)
+        return value
+
+    return test
+
+
+def _both(one: Test, other: Test) -> Test:
+    return lambda case, header: one(case, header) and other(case, header)
+
+
+def _negation(inside: Test) -> Test:
+    return terms.of_packet(lambda case: not any(inside(case, header) for header in case.headers))

@@ -1,0 +1,250 @@
+"""What can be asked of a packet: at one header of its way, or as a whole."""
+
+from __future__ import annotations
+
+import fnmatch
+import ipaddress
+import re
+from collections.abc import Callable, Iterable
+from typing import Optional, Union
+
+from tracetui.model.explain.explanation import PacketExplanation
+from tracetui.model.trace.header import Header
+from tracetui.model.trace.hop import Hop
+from tracetui.model.trace.packet import Packet
+
+Explain = Callable[[Packet], PacketExplanation]
+Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+
+PROTOCOLS = (
+    *("tcp", "udp", "icmp", "icmp6", "icmpv6", "sctp", "dccp", "udplite", "esp", "ah", "gre"),
+    *("igmp", "arp", "ip", "ip6"),
+)
+"""Those that a word alone asks for."""
+VERDICTS = ("accept", "drop", "reject", "unknown")
+BACKENDS = ("legacy", "nft")
+_PROTO_NAMES = {"6": "tcp", "17": "udp", "1": "icmp", "58": "icmpv6", "icmp6": "icmpv6"}
+
+
+class Case:
+    """One packet that is asked about, with what its answers are found from."""
+
+    __slots__ = ("_explain", "_explanation", "headers", "known", "packet")
+
+    def __init__(self, packet: Packet, explain: Optional[Explain]) -> None:
+        self.packet = packet
+        self.headers = _headers(packet.hops)
+        """The packet as it was on its way, each form once; None stands for no header at all."""
+        self.known: dict[int, bool] = {}
+        """Answers that are the same at every header, by what asked."""
+        self._explain = explain
+        self._explanation: Optional[PacketExplanation] = None
+
+    @property
+    def explanation(self) -> Optional[PacketExplanation]:
+        """What is known of it; None where nobody explains."""
+        if self._explanation is None and self._explain is not None:
+            self._explanation = self._explain(self.packet)
+        return self._explanation
+
+
+Test = Callable[[Case, Optional[Header]], bool]
+"""Whether something is true of a packet as it was at one header."""
+
+
+def _headers(hops: Iterable[Hop]) -> list[Optional[Header]]:
+    # All hops of one hook share one header object, so few are looked at.
+    found = {id(hop.header): hop.header for hop in hops if hop.header is not None}
+    return list(found.values()) or [None]
+
+
+def at_header(test: Callable[[Header], bool]) -> Test:
+    """A question about one header."""
+    return lambda case, header: header is not None and test(header)
+
+
+def of_packet(test: Callable[[Case], bool]) -> Test:
+    """A question about the packet as a whole; it is asked once."""
+
+    def ask(case: Case, header: Optional[Header]) -> bool:
+        known = case.known.get(id(ask))
+        if known is None:
+            known = case.known[id(ask)] = test(case)
+        return known
+
+    return ask
+
+
+def of_some_hop(test: Callable[[Hop], bool]) -> Test:
+    """A question about the hops: whether it is true of any."""
+    return of_packet(lambda case: any(map(test, case.packet.hops)))
+
+
+def address(direction: str, typed: str) -> Test:
+    """``src``, ``dst``, ``src or dst`` or ``src and dst`` is an address or in a network."""
+    is_meant = _address(typed)
+    return at_header(_both(direction, lambda h: is_meant(h.src), lambda h: is_meant(h.dst)))
+
+
+def ports(direction: str, typed: str) -> Test:
+    """The same for a port, or for a range of them."""
+    first, last = port_range(typed)
+
+    def is_meant(port: Optional[int]) -> bool:
+        return port is not None and first <= port <= last
+
+    return at_header(_both(direction, lambda h: is_meant(h.sport), lambda h: is_meant(h.dport)))
+
+
+def protocol(typed: str) -> Test:
+    """A protocol by name or number; ``ip`` and ``ip6`` are the families."""
+    if typed in ("ip", "ip6"):
+        family = 4 if typed == "ip" else 6
+        return at_header(lambda header: header.family == family)
+    name = protocol_name(typed)
+    return at_header(lambda header: header.proto == name)
+
+
+def length(word: str, typed: str) -> Test:
+    """``less N`` or ``greater N`` bytes; both mean N too, as in pcap-filter(7)."""
+    bound = _number(typed, "a number of bytes")
+    if word == "less":
+        return at_header(lambda header: header.length is not None and header.length <= bound)
+    return at_header(lambda header: header.length is not None and header.length >= bound)
+
+
+def chain(typed: str) -> Test:
+    """A chain on the way, ``*`` and ``?`` standing for anything."""
+    match = re.compile(fnmatch.translate(typed)).match
+    return of_some_hop(lambda hop: match(hop.chain) is not None)
+
+
+def table(typed: str) -> Test:
+    """A table on the way."""
+    return of_some_hop(lambda hop: hop.table == typed)
+
+
+def backend(typed: str) -> Test:
+    """Hops of legacy tables, or of nf_tables; raises ValueError."""
+    if typed not in BACKENDS:
+        raise ValueError("legacy or nft")
+    return of_some_hop(lambda hop: hop.backend == typed)
+
+
+def verdict(typed: str) -> Test:
+    """What became of the packet; raises ValueError."""
+    if typed not in VERDICTS:
+        raise ValueError(", ".join(VERDICTS))
+
+    def is_meant(case: Case) -> bool:
+        said = case.packet.verdict if case.explanation is None else case.explanation.verdict
+        return said == typed
+
+    return of_packet(is_meant)
+
+
+def nat() -> Test:
+    """Any rewriting of an address or a port."""
+    return of_packet(lambda case: case.packet.nat is not None)
+
+
+def mark(typed: str) -> Test:
+    """A mark at any hop: ``0x4000``, or ``0x4000/0x4000`` for some of its bits."""
+    value, _, mask = typed.partition("/")
+    wanted, bits = _number(value, "a mark"), _number(mask, "a mask") if mask else 0xFFFFFFFF
+    return of_some_hop(lambda hop: (hop.mark or 0) & bits == wanted & bits)
+
+
+def device(word: str, typed: str) -> Test:
+    """An interface at any hop: ``in``, ``out``, or either for ``iface``; ``eth+`` begins so."""
+
+    def is_meant(name: Optional[str]) -> bool:
+        if typed.endswith("+"):
+            return name is not None and name.startswith(typed[:-1])
+        return name == typed
+
+    return of_some_hop(
+        lambda hop: (word != "out" and is_meant(hop.iif)) or (word != "in" and is_meant(hop.oif))
+    )
+
+
+def text(typed: str) -> Test:
+    """A text, in capitals or not, in a chain, in a rule, or in what it says of itself."""
+    wanted = typed.casefold()
+
+    def is_there(case: Case) -> bool:
+        if any(wanted in f"{hop.place} {hop.rule or ''}".casefold() for hop in case.packet.hops):
+            return True
+        hops = case.explanation.hops if case.explanation is not None else ()
+        return any(
+            here.rule is not None and wanted in (here.rule.text or "").casefold()
+            for here in hops
+            if not here.is_own
+        )
+
+    return of_packet(is_there)
+
+
+def network(typed: str) -> Optional[Network]:
+    """``ADDR``, ``ADDR/N``, or the beginning of an IPv4 address; None for anything else."""
+    if re.fullmatch(r"\d{1,3}(\.\d{1,3}){0,2}\.?", typed):
+        parts = typed.rstrip(".").split(".")
+        typed = f"{'.'.join([*parts, *['0'] * (4 - len(parts))])}/{8 * len(parts)}"
+    try:
+        return ipaddress.ip_network(typed, strict=False)
+    except ValueError:
+        return None
+
+
+def port_range(typed: str) -> tuple[int, int]:
+    """``53`` or ``8000-8100``; raises ValueError."""
+    found = re.fullmatch(r"(\d{1,5})(?:[-:](\d{1,5}))?", typed, re.ASCII)
+    if not found:
+        raise ValueError("a port, or a range like 8000-8100")
+    first, last = int(found[1]), int(found[2] or found[1])
+    if not first <= last <= 65535:
+        raise ValueError("ports go up to 65535, ranges upwards")
+    return first, last
+
+
+def protocol_name(typed: str) -> str:
+    """A protocol as headers have it; raises ValueError."""
+    is_name = re.fullmatch(r"[a-z0-9-]{1,10}", typed, re.ASCII)
+    if not is_name or (typed.isdigit() and int(typed) > 255):
+        raise ValueError("a name like tcp, or a number up to 255")
+    return _PROTO_NAMES.get(typed, typed)
+
+
+def _address(typed: str) -> Callable[[Optional[str]], bool]:
+    found = network(typed)
+    if found is not None:
+        net = found
+        if net.prefixlen == net.max_prefixlen:
+            plain = str(net.network_address)
+            return lambda address: address == plain
+        return lambda address: address is not None and ipaddress.ip_address(address) in net
+    if ":" in typed and re.fullmatch(r"[0-9a-f:]+", typed):
+        return lambda address: address is not None and ":" in address and address.startswith(typed)
+    raise ValueError("an address, ADDR/N, or the beginning of one")
+
+
+def _both(
+    direction: str, src: Callable[[Header], bool], dst: Callable[[Header], bool]
+) -> Callable[[Header], bool]:
+    if direction == "src":
+        return src
+    if direction == "dst":
+        return dst
+    if direction == "src and dst":
+        return lambda header: src(header) and dst(header)
+    return lambda header: src(header) or dst(header)
+
+
+def _number(typed: str, what: str) -> int:
+    try:
+        value = int(typed, 0) if len(typed) <= 12 else -1
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 0xFFFFFFFF:
+        raise ValueError(f"{what}, like 64 or 0x4000")
+    return value

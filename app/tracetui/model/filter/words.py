@@ -1,0 +1,65 @@
+"""The words of a filter expression, each with its place in what was typed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple, Optional
+
+from tracetui.errors import UsageError
+
+LONGEST = 2000
+"""Characters of an expression."""
+_WORD = re.compile(r'\s*(?:(&&|\|\||[()!])|"((?:[^"\\]|\\.)*)"|([^\s()!"&|]+)|(\S))')
+_SIGNS = {"&&": "and", "||": "or", "!": "not"}
+
+
+class InvalidFilter(UsageError):
+    """A filter that can't be meant."""
+
+    def __init__(self, field: str, reason: str, at: Optional[int] = None) -> None:
+        self.field = field
+        """``src``, ``dst``, ``port``, ``proto`` or ``expression``."""
+        self.reason = reason
+        self.at = at
+        """The character of the expression where it went wrong."""
+        super().__init__(f"{field}: {reason}")
+
+
+class FilterWord(NamedTuple):
+    """One word, or a sign between words."""
+
+    text: str
+    """``and``, ``or`` and ``not`` also for the signs that mean them."""
+    at: int
+    quoted: bool = False
+    """Whether it stood in quotes: then it is no keyword."""
+
+    def is_(self, *words: str) -> bool:
+        """Whether it is one of these keywords."""
+        return not self.quoted and self.text.lower() in words
+
+
+def words(expression: str) -> Iterator[FilterWord]:
+    """The words in order; raises InvalidFilter for a quote that is not closed, or a stray sign."""
+    if len(expression) > LONGEST:
+        raise InvalidFilter("expression", f"at most {LONGEST} characters", LONGEST)
+    at = 0
+    while match := _WORD.match(expression, at):
+        sign, quoted, plain, stray = match.groups()
+        begin = match.start(match.lastindex or 0)
+        if stray is not None:
+            why = "the quote is not closed" if stray == '"' else f"{stray!r} says nothing here"
+            raise InvalidFilter("expression", why, begin)
+        if sign is not None:
+            yield FilterWord(_SIGNS.get(sign, sign), begin)
+        elif quoted is not None:
+            yield FilterWord(re.sub(r"\\(.)", r"\1", quoted), begin - 1, True)
+        else:
+            yield FilterWord(plain, begin)
+        at = match.end()
+
+
+def quote(text: str) -> str:
+    """A text as one word of an expression, whatever it has in it."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

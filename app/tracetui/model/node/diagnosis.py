@@ -1,0 +1,172 @@
+"""Why nothing is shown: what the rules' counters and the sources tell, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import NamedTuple, Optional
+
+from tracetui.model.node.needs import MISSING, ON_DISK, Need
+from tracetui.model.tracing.installed_rule import InstalledRule
+
+
+class Finding(NamedTuple):
+    """One likely cause."""
+
+    cause: str
+    remedy: str
+    """What to do, or what to type; empty where there is nothing."""
+
+
+_OTHER_NAMESPACES = Finding(
+    "the kernel log has hops of other namespaces only if the node says so",
+    "sysctl net.netfilter.nf_log_all_netns=1",
+)
+
+
+class RecordedTrace(NamedTuple):
+    """What a recording tells of the trace that it was made of."""
+
+    sources: Sequence[str] = ()
+    """Those that were open or could be: nftrace, nflog, kmsg."""
+    netns: Optional[str] = None
+    rules: Sequence[tuple[str, str]] = ()
+    """Backend and chain of each of its TRACE rules."""
+
+
+class Situation(NamedTuple):
+    """What is known of a trace that shows nothing."""
+
+    rules: Sequence[InstalledRule]
+    """The TRACE rules of this trace."""
+    now: float
+    """Seconds since the epoch."""
+    sources: Mapping[str, tuple[str, str]] = {}
+    """State and detail by source: nftrace, nflog, kmsg."""
+    hops: int = 0
+    """Hops that reached us."""
+    netns: Optional[str] = None
+    needs: Sequence[Need] = ()
+
+
+def silence(situation: Situation) -> list[Finding]:
+    """Why no packet is shown, the likeliest first; empty if nothing tells."""
+    standing = [rule for rule in situation.rules if not _is_over(rule, situation.now)]
+    found: list[Finding] = []
+    if situation.rules and not standing:
+        return [
+            Finding(
+                "the rule has expired",
+                "{main.add-rule} adds another; {main.extend} puts off the end of one",
+            )
+        ]
+    matched = [rule for rule in standing if rule.packets]
+    if standing and not matched:
+        found += _unmatched(standing, situation)
+    elif matched and not situation.hops:
+        found += _unheard(matched, situation)
+    return [*found, *_lacking(situation.needs, standing)]
+
+
+def recorded_silence(trace: RecordedTrace, lost: int) -> list[Finding]:
+    """Why a recording has no packet, the likeliest last; ``lost`` are hops that are missing."""
+    found = [Finding("no packet was recorded: none matched, or no hop came", "")]
+    if not trace.rules:
+        return [*found, Finding("no TRACE rule stood while it was recorded", "")]
+    if lost:
+        found.append(Finding(f"{lost:,} hops were lost, by what it says", ""))
+    backends = {backend for backend, _ in trace.rules}
+    if backends == {"legacy"} and not {"nflog", "kmsg"} & {*trace.sources}:
+        found.append(Finding("neither nflog nor the kernel log could be read", ""))
+    if "kmsg" in trace.sources and "nflog" not in trace.sources and trace.netns is not None:
+        found.append(_OTHER_NAMESPACES)
+    return [*found, *_blind_spots({chain for _, chain in trace.rules}, trace.netns)]
+
+
+def silent_log(lines: int) -> list[Finding]:
+    """Why a log of so many lines that tell something has no hop."""
+    if not lines:
+        return [Finding("there is nothing in it", "")]
+    count = "1 line, and it is no" if lines == 1 else f"{lines:,} lines, and none is a"
+    return [
+        Finding(f"{count} TRACE record", "`tracetui replay --verbose` says which"),
+        Finding(
+            "rules of iptables-nft and nft leave no hop in the kernel log",
+            "`xtables-monitor --trace` and `nft monitor trace` print them",
+        ),
+        _OTHER_NAMESPACES,
+    ]
+
+
+def _is_over(rule: InstalledRule, now: float) -> bool:
+    return rule.expires is not None and rule.expires <= now
+
+
+def _unmatched(rules: Sequence[InstalledRule], situation: Situation) -> Iterator[Finding]:
+    yield Finding("no packet has matched the rule yet", "its counter in the TRACE rules stays at 0")
+    behind = next((rule for rule in rules if rule.position > 1), None)
+    if behind is not None:
+        before = behind.position - 1
+        yield Finding(
+            f"{before} rule{'s' if before > 1 else ''} stand before it in {behind.chain} "
+            "and may keep packets from it",
+            "{rules.delete} deletes it, and {main.add-rule} puts another one first",
+        )
+    yield from _blind_spots({rule.chain for rule in rules}, situation.netns)
+
+
+def _blind_spots(chains: Collection[str], netns: Optional[str]) -> Iterator[Finding]:
+    """What rules of these chains don't see."""
+    if chains == {"PREROUTING"}:
+        yield Finding(
+            "PREROUTING sees what comes in over an interface",
+            "what this node sends itself is matched with --chain OUTPUT",
+        )
+    elif chains == {"OUTPUT"}:
+        yield Finding(
+            "OUTPUT sees what this node itself sends",
+            "what it forwards, a pod's traffic, is matched with --chain PREROUTING",
+        )
+    where = netns or "this node's own namespace"
+    yield Finding(
+        f"only {where} is looked at",
+        "traffic within a container: --netns NAME, PATH or PID",
+    )
+
+
+def _unheard(rules: Sequence[InstalledRule], situation: Situation) -> Iterator[Finding]:
+    packets = sum(rule.packets for rule in rules)
+    yield Finding(
+        f"the rule matched {packets:,} packet{'s' if packets > 1 else ''}, but no hop reached us",
+        "",
+    )
+    needed = {"nft": ("nftrace",), "legacy": ("nflog", "kmsg")}
+    for backend in sorted({rule.backend for rule in rules}):
+        states = {
+            name: situation.sources[name] for name in needed[backend] if name in situation.sources
+        }
+        if any(state == "on" for state, _ in states.values()):
+            continue
+        for name, (state, detail) in states.items():
+            yield Finding(
+                f"{name} is {state}{f': {detail}' if detail else ''}", _remedy(name, detail)
+            )
+    if "kmsg" in situation.sources and situation.netns is not None:
+        yield _OTHER_NAMESPACES
+
+
+def _remedy(source: str, detail: str) -> str:
+    if source == "nflog" and "taken" in detail:
+        return "stop what owns nflog group 0 (ulogd?), or start with --source kmsg"
+    if "CAP_" in detail or "root" in detail:
+        return "start as root"
+    return "`tracetui doctor` tells what is missing"
+
+
+def _lacking(needs: Sequence[Need], rules: Sequence[InstalledRule]) -> Iterator[Finding]:
+    """Parts that are missing and that one of the rules needs."""
+    backends = {rule.backend for rule in rules}
+    for need in needs:
+        is_of = "legacy" if need.part.name in ("ip_tables", "TRACE target", "nflog") else None
+        if need.state in (MISSING, ON_DISK) and (is_of is None or is_of in backends):
+            remedy = f"modprobe {need.module}" if need.state == ON_DISK else ""
+            yield Finding(f"{need.part.name} is not there: {need.part.what_for}", remedy)

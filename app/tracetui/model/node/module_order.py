@@ -1,0 +1,21 @@
+"""What modules can be sorted by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tracetui.model.node.module import Module
+
+ORDERS = ("name", "size", "references")
+
+
+def in_order(modules: Iterable[Module], order: str) -> list[Module]:
+    """They in one of ORDERS: netfilter's first by name, or the largest first."""
+    found = sorted(modules, key=lambda module: module.name)
+    if order == "size":
+        return sorted(found, key=lambda module: -module.size)
+    if order == "references":
+        return sorted(found, key=lambda module: -(module.refcount or 0))
+    return sorted(found, key=lambda module: not module.is_netfilter)

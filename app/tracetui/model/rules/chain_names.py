@@ -1,0 +1,93 @@
+"""What the chains are that programs write into a node's tables, in words."""
+
+from __future__ import annotations
+
+import re
+from typing import Optional
+
+from tracetui.model.rules.chain_owners import BY_TABLE, EXACT, PREFIXES, SUBJECTS, ChainName
+from tracetui.model.rules.parsed_rule import parse_rule
+from tracetui.model.rules.ruleset import Chain
+
+_OF_KUBE_PROXY = re.compile(
+    r"(?:service|endpoint|external|firewall)-[A-Z0-9]{8}-([^/]+/[^/]+)/[a-z]+/([^_]*)"
+    r"(?:__(.+)/([0-9]+))?"
+)
+"""``endpoint-5OJB2KTY-ns/name/tcp/port__10.0.0.1/80`` (proxier.go, servicePortEndpointChainName).
+
+Of an IPv6 address the colons are points there.
+"""
+
+
+def named(chain: str, table: Optional[str] = None) -> Optional[ChainName]:
+    """What a chain of this name is; None for a name that no known program gives."""
+    found = _found(chain, table)
+    return None if found is None else found[1]
+
+
+def label(
+    name: str,
+    chain: Optional[Chain] = None,
+    comment: Optional[str] = None,
+    short: bool = False,
+    table: Optional[str] = None,
+) -> str:
+    """A chain in words: its kind, what it serves where a rule says so, and its owner.
+
+    ``comment`` is that of the rule that leads there; ``short`` leaves the owner of a chain out
+    that has a kind. Empty for a name that is not known.
+    """
+    found = _found(name, table)
+    if found is None:
+        return ""
+    beginning, known = found
+    subject = _subject(known, name, chain, comment)
+    if beginning in SUBJECTS:
+        subject = name[len(beginning) :]
+    kind = f"{known.kind} {subject}".strip()
+    return kind if kind and short else f"{kind} ({known.owner})" if kind else known.owner
+
+
+def _found(name: str, table: Optional[str]) -> Optional[tuple[str, ChainName]]:
+    """What a chain is, and the beginning of its name that tells it."""
+    if name in EXACT:
+        return name, EXACT[name]
+    beginnings = (*BY_TABLE.get(table or "", ()), *PREFIXES)
+    return next((one for one in beginnings if name.startswith(one[0])), None)
+
+
+def _subject(known: ChainName, name: str, chain: Optional[Chain], comment: Optional[str]) -> str:
+    of_kube_proxy = _OF_KUBE_PROXY.fullmatch(name)
+    if of_kube_proxy is not None:
+        return _of_kube_proxy(of_kube_proxy)
+    if known.kind == "endpoint":
+        for rule in chain.rules if chain is not None else ():
+            if rule.text and (destination := parse_rule(rule.text).destination):
+                return destination
+    if known.kind.startswith(("service", "load balancer's firewall", "endpoint")):
+        return _service(comment) or _service(_first_comment(chain))
+    if known.owner == "Calico" and "workload" in known.kind:
+        return name.split("-", 2)[2]
+    return ""
+
+
+def _service(comment: Optional[str]) -> str:
+    """``default/web:http`` of kube-proxy's ``default/web:http cluster IP``."""
+    word = (comment or "").split(" ")[0]
+    return word if "/" in word else ""
+
+
+def _first_comment(chain: Optional[Chain]) -> Optional[str]:
+    for rule in chain.rules if chain is not None else ():
+        if rule.text and (comment := parse_rule(rule.text).comment):
+            return comment
+    return None
+
+
+def _of_kube_proxy(found: re.Match[str]) -> str:
+    """The service or the endpoint that a chain of kube-proxy's nft mode bears in its name."""
+    service, port_name, address, port = found.groups()
+    if address is None:
+        return f"{service}:{port_name}" if port_name else str(service)
+    is_v4 = address.count(".") == 3 and address.replace(".", "").isdigit()
+    return f"{address}:{port}" if is_v4 else f"[{address.replace('.', ':')}]:{port}"

@@ -1,0 +1,63 @@
+"""What TRACE of legacy tables can say, and what only a rule that logs can have said.
+
+A rule of the traced namespace can log to nflog's group 0 with a prefix that reads like TRACE's
+(``-j NFLOG --nflog-prefix``, nft's ``log prefix``). The kernel adds the hook the packet is at, in
+which the rule has no part. What agrees with that, and names a rule that there is, can't be told
+apart.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Optional
+
+from tracetui.model.rules.ruleset import Chain
+from tracetui.model.trace.trace_point import TABLES, built_in_hook
+
+LONGEST_CHAIN = 29
+"""Bytes of a chain's name (include/uapi/linux/netfilter/x_tables.h, XT_FUNCTION_MAXNAMELEN)."""
+_MOST_RULES = 1 << 32
+"""Rules are counted in an unsigned int."""
+PLACES_KEPT = 10_000
+"""Places that rules say, remembered."""
+_LOGS = re.compile(r"-j NFLOG|\blog\b")
+_PLACE = re.compile(r"TRACE: ([^:\s]+:[^\s\"]+:(?:rule|return|policy):[0-9]{1,10})(?![0-9])")
+
+
+def is_possible(table: str, chain: str, kind: str, number: int, hook: Optional[str]) -> bool:
+    """Whether TRACE can say this of a packet at a hook.
+
+    A packet enters a table at the chain that bears its hook's name; ``policy`` is said at the end
+    of that chain, ``return`` at the end of a user's (net/ipv4/netfilter/ip_tables.c,
+    get_chainname_rulenum).
+    """
+    if table not in TABLES or hook is None or built_in_hook(table, hook) is None:
+        return False
+    if not 0 < number < _MOST_RULES:
+        return False
+    own = built_in_hook(table, chain)
+    if kind == "policy":
+        return own == hook
+    return own is None if kind == "return" else own in (None, hook)
+
+
+class LoggedPlaces:
+    """The places, as TRACE says them, that rules which log say too."""
+
+    def __init__(self) -> None:
+        self._places: set[str] = set()
+        self._are_all = False
+        """Whether they are too many to be told from others."""
+
+    def __contains__(self, place: str) -> bool:
+        return self._are_all or place in self._places
+
+    def __bool__(self) -> bool:
+        return bool(self._places)
+
+    def note(self, chain: Chain) -> None:
+        """Take in what the rules of a chain log."""
+        for rule in chain.rules:
+            if rule.text is not None and "TRACE: " in rule.text and _LOGS.search(rule.text):
+                self._places.update(_PLACE.findall(rule.text))
+        self._are_all |= len(self._places) > PLACES_KEPT

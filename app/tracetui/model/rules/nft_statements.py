@@ -1,0 +1,106 @@
+"""A rule in nft's syntax, as the statements it is made of (nft(8), STATEMENTS).
+
+A word such as ``dnat`` begins a statement only where no value is expected: it is a value in
+``ct status dnat``, a type in ``icmp type redirect``, and text in ``log prefix "dnat"``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, Optional
+
+from tracetui.model.rules import rule_words
+from tracetui.model.rules.rule_words import RuleWord
+
+_VERDICTS = frozenset(("accept", "drop", "return", "continue", "queue", "reject"))
+_LEADS = frozenset(("jump", "goto"))
+_NAT = {
+    "dnat": ("dst", "dport"), "redirect": ("dst", "dport"), "tproxy": ("dst", "dport"),
+    "snat": ("src", "sport"), "masquerade": ("src", "sport"),
+}  # fmt: skip
+_BEFORE_VALUES = frozenset((
+    "==", "!=", "<", ">", "<=", ">=", "!", "&", "|", "^", "<<", ">>", ".", "(", "type", "status",
+    "set", "to", "with", "name", "map", "prefix", "level", "direction",
+))  # fmt: skip
+"""Behind one of these stands a value, whatever it reads like."""
+_JOINTS = frozenset(("vmap", "set"))
+"""These stand between two values (``fib daddr type vmap { … }``)."""
+_PORTS_OF = frozenset(("tcp", "udp", "udplite", "sctp", "dccp", "th"))
+_FIELDS = {
+    **{(proto, "sport"): "sport" for proto in _PORTS_OF},
+    **{(proto, "dport"): "dport" for proto in _PORTS_OF},
+    ("ip", "saddr"): "src", ("ip6", "saddr"): "src", ("ip", "daddr"): "dst",
+    ("ip6", "daddr"): "dst", ("ip", "ttl"): "ttl", ("ip6", "hoplimit"): "ttl",
+    ("meta", "mark"): "mark",
+}  # fmt: skip
+"""What ``… set`` writes to, as fields of a packet."""
+
+
+class NftRule(NamedTuple):
+    """What a rule in nft's syntax does."""
+
+    target: Optional[str]
+    """The verdict in capitals, or the chain it leads to; None for neither, and where it is open."""
+    is_goto: bool
+    is_open: bool
+    """Whether a map has the verdict, or a chain without a name follows."""
+    comment: Optional[str]
+    changes: tuple[str, ...]
+    """Fields of a packet it may rewrite."""
+    begins_trace: bool
+
+
+def read(text: str) -> NftRule:
+    """The meaning of a rule; of one that was cut, as much as there is."""
+    words = list(_outside_braces(rule_words.nft_words(text)))
+    target, is_goto, is_open = None, False, False
+    comment: Optional[str] = None
+    changes: tuple[str, ...] = ()
+    begins_trace = False
+    for at, word in enumerate(words):
+        after = words[at + 1] if at + 1 < len(words) else None
+        if word.is_quoted or (at and _is_value(words[at - 1], word)):
+            continue
+        if word.text in _LEADS and after is not None:
+            is_goto, is_open = word.text == "goto", after.text == "{"
+            target = None if is_open else after.text
+        elif word.text in _VERDICTS:
+            target, is_open = None if word.text == "continue" else word.text.upper(), False
+        elif word.text == "vmap":
+            target, is_open = None, True
+        elif word.text == "comment" and after is not None and after.is_quoted:
+            comment = after.text
+        elif word.text == "set":
+            begins_trace |= [one.text for one in words[at - 1 : at + 2]] == ["nftrace", "set", "1"]
+            changes += _set(words[max(0, at - 2) : at])
+        changes += _NAT.get(word.text, ())
+    return NftRule(target, is_goto, is_open, comment, changes, begins_trace)
+
+
+def _is_value(before: RuleWord, word: RuleWord) -> bool:
+    """Whether a word is a value, or the name of a chain, by the one before it."""
+    if before.is_quoted:
+        return False
+    return before.text in _LEADS or (before.text in _BEFORE_VALUES and word.text not in _JOINTS)
+
+
+def _set(left: list[RuleWord]) -> tuple[str, ...]:
+    """The field that ``set`` with these two words before it writes to; empty for another one."""
+    name = tuple([one.text for one in left])
+    field = _FIELDS.get((name[0], name[1])) if len(name) == 2 else None
+    return () if field is None else (field,)
+
+
+def _outside_braces(words: list[RuleWord]) -> Iterator[RuleWord]:
+    """The words that are no elements of a set or a map; of these the braces only.
+
+    nft before 1.0 prints no blank before the last brace (``{ 80,443}``).
+    """
+    depth = 0
+    for word in words:
+        before = depth
+        if not word.is_quoted:
+            depth += word.text.startswith("{") - word.text.rstrip(",").endswith("}")
+            depth = max(depth, 0)
+        if before == 0 or depth == 0:
+            yield word

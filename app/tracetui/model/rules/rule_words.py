@@ -1,0 +1,42 @@
+"""A rule's text cut into words, as the program meant them that printed it.
+
+No shell's rules hold: iptables quotes texts and escapes in them (libxtables, xtables_save_string),
+but prints the names of chains and interfaces as they are, quotation marks and backslashes included;
+nft escapes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_RAW_NAME = r"(?:(?<=-[AENPjgio] )|(?<=--physdev-in )|(?<=--physdev-out ))\S+"
+_TEXT = r'"(?P<text>[^"\\]*(?:\\.[^"\\]*)*)"'
+_IPTABLES = re.compile(rf"{_RAW_NAME}|{_TEXT}|\S+", re.ASCII | re.DOTALL)
+_ESCAPED = re.compile(r"\\([\"'\\])")
+_NFT = re.compile(r'(?<!\S)"(?P<text>[^"]*)"|\S+', re.ASCII)
+
+
+def iptables(text: str) -> list[str]:
+    """The words of what iptables-save or ``iptables -S`` prints."""
+    return [
+        found[0] if found["text"] is None else _ESCAPED.sub(r"\1", found["text"])
+        for found in _IPTABLES.finditer(text)
+    ]
+
+
+class RuleWord(NamedTuple):
+    """One word of a rule in nft's syntax."""
+
+    text: str
+    """Without its quotation marks."""
+    is_quoted: bool
+    """Whether it is text, and no word of the language."""
+
+
+def nft_words(text: str) -> list[RuleWord]:
+    """The words of a rule in nft's syntax."""
+    return [
+        RuleWord(found[0], False) if found["text"] is None else RuleWord(found["text"], True)
+        for found in _NFT.finditer(text)
+    ]

@@ -1,0 +1,139 @@
+"""A ruleset as its tools list it: chains of rules, each with its text."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Optional
+
+from tracetui.model.trace.trace_point import HOOKS
+
+_PRIORITIES = {"raw": -300, "mangle": -150, "nat": -100, "filter": 0, "security": 50}
+"""Of iptables' tables (include/uapi/linux/netfilter_ipv4.h, enum nf_ip_hook_priorities)."""
+_SOURCE_NAT = 100
+
+
+class ListedRule(NamedTuple):
+    """One rule."""
+
+    text: Optional[str]
+    """As its tool prints it: ``-A CHAIN …`` (iptables-save), or nft syntax; None if unknown."""
+    handle: Optional[int] = None
+    """The nft rule handle."""
+    packets: Optional[int] = None
+    """How often it matched, where the listing said so."""
+    is_native: bool = False
+    """Whether iptables can't have made it; what iptables-save prints of it is not all of it."""
+    block: tuple[str, ...] = ()
+    """The rules of a chain without a name that it leads to (``jump { … }``), where listed."""
+
+
+class Chain(NamedTuple):
+    """One chain, base or user."""
+
+    name: str
+    rules: tuple[ListedRule, ...]
+    policy: Optional[str] = None
+    """``accept`` or ``drop`` of a base chain."""
+    hook: Optional[str] = None
+    """One of ``place.HOOKS`` for a base chain there; else None."""
+    priority: Optional[int] = None
+    """Of a base chain: the lower ones of a hook come first."""
+    is_nat: bool = False
+    """Whether only the first packet of a connection passes it."""
+
+    @property
+    def is_base(self) -> bool:
+        """Whether packets enter it from a hook."""
+        return self.policy is not None
+
+    def completes(self, other: Chain) -> bool:
+        """Whether it is the same nft chain, and some of its rules got their text since."""
+        if self[2:] != other[2:] or len(self.rules) != len(other.rules):
+            return False
+        pairs = list(zip(self.rules, other.rules))
+        return any(two.text is None for _, two in pairs) and all(
+            one.handle is not None and one.handle == two.handle and two.text in (None, one.text)
+            for one, two in pairs
+        )
+
+
+class ChainKey(NamedTuple):
+    """Where a chain is, within one backend."""
+
+    family: str
+    """The table's family in nft's words."""
+    table: str
+    name: str
+
+
+TableKey = tuple[str, str]
+"""Family and table, within one backend."""
+
+
+class Ruleset:
+    """All chains of one backend at one moment."""
+
+    __slots__ = ("chains", "instances", "is_settled", "unread")
+
+    def __init__(
+        self,
+        chains: Optional[dict[ChainKey, Chain]] = None,
+        instances: Optional[dict[TableKey, int]] = None,
+    ) -> None:
+        """Begin with these; with nothing if none are given."""
+        self.chains = {} if chains is None else chains
+        self.instances = {} if instances is None else instances
+        """Table handles of nf_tables, where known: a table made anew has another one."""
+        self.unread: dict[TableKey, str] = {}
+        """Why nothing could list the rules of a table; an empty name stands for all of a family."""
+        self.is_settled = True
+        """Whether nothing changed while it was read; what did is left out else."""
+
+    def add(self, other: Ruleset) -> None:
+        """Take in another part of the same ruleset; what both have is joined rule by rule.
+
+        A listing with handles and one with iptables' text complete each other where they agree
+        about the number of rules.
+        """
+        self.instances.update(other.instances)
+        self.unread.update(other.unread)
+        for key, chain in other.chains.items():
+            known = self.chains.get(key)
+            self.chains[key] = chain if known is None else _joined(known, chain)
+
+
+def _joined(one: Chain, other: Chain) -> Chain:
+    texts, points = (one, other) if _has_iptables_text(one) else (other, one)
+    if len(texts.rules) == len(points.rules):
+        rules = tuple(
+            ListedRule(
+                place.text if place.is_native else text.text or place.text,
+                place.handle if text.handle is None else text.handle,
+                text.packets if text.packets is not None else place.packets,
+                place.is_native or text.is_native,
+                place.block or text.block,
+            )
+            for text, place in zip(texts.rules, points.rules)
+        )
+    else:
+        rules = points.rules if any(rule.handle for rule in points.rules) else texts.rules
+    return Chain(
+        one.name,
+        rules,
+        one.policy or other.policy,
+        one.hook or other.hook,
+        one.priority if one.priority is not None else other.priority,
+        one.is_nat or other.is_nat,
+    )
+
+
+def _has_iptables_text(chain: Chain) -> bool:
+    return any(rule.text is not None and rule.text.startswith("-A ") for rule in chain.rules)
+
+
+def built_in(table: str, name: str, policy: str, rules: tuple[ListedRule, ...]) -> Chain:
+    """A base chain as iptables makes it: it bears the name of its hook."""
+    hook = name if name in HOOKS else None
+    priority = _PRIORITIES.get(table)
+    if table == "nat" and hook in ("INPUT", "POSTROUTING"):
+        priority = _SOURCE_NAT
+    return Chain(name, rules, policy, hook, priority, table == "nat")

@@ -1,0 +1,27 @@
+"""Answers that are remembered, so many at most."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+
+class Memo(dict[_Key, _Value], Generic[_Key, _Value]):
+    """What came of what. When it is full all is forgotten: what still comes is soon known again.
+
+    A lookup is a dict's; keeping the order of use would cost more than most answers.
+    """
+
+    def __init__(self, most: int) -> None:
+        """At most so many are remembered."""
+        super().__init__()
+        self._most = most
+
+    def learn(self, key: _Key, value: _Value) -> _Value:
+        """Remember it; the value."""
+        if len(self) >= self._most and key not in self:
+            self.clear()
+        self[key] = value
+        return value

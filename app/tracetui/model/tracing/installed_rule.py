@@ -1,0 +1,109 @@
+"""TRACE rules as they stand in the kernel."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Optional
+
+from tracetui.model.tracing.digest import digest
+
+TAG = "tracetui:"
+"""What the comment of a rule of ours begins with; the owner, / and the rule's digest follow."""
+
+
+class InstalledRule(NamedTuple):
+    """One rule with target TRACE in a raw table, ours or foreign."""
+
+    backend: str
+    """``legacy`` or ``nft``."""
+    family: int
+    """4 or 6."""
+    chain: str
+    words: tuple[str, ...]
+    """The specification as iptables prints it: everything after ``-A CHAIN``.
+
+    Empty where it is not known: iptables can't list every table.
+    """
+    packets: int
+    """How often the kernel matched it."""
+    bytes: int
+    comment: Optional[str]
+    """The comment that holds our tag, else None: the rule is foreign."""
+    expires: Optional[float]
+    """Seconds since the epoch at which it stops matching; None for never."""
+    mine: bool = False
+    """Whether the collector that listed it also installed it."""
+    is_watched: bool = False
+    """Whether the kernel can't end it in time, and the collector does."""
+    position: int = 1
+    """Its place in its chain, from 1: what stands before it can keep packets from it."""
+    handle: Optional[int] = None
+    """The handle that the kernel gave it; None on legacy."""
+    key: str = ""
+    """A digest of what the kernel keeps of it beside counters."""
+
+    @property
+    def id(self) -> str:
+        """Six hex digits that name the rule as long as it stands."""
+        # A handle is given anew where a table is made anew.
+        name = (f"{self.handle or ''} {self.key}",) if self.key else self.words
+        return digest("\0".join((self.backend, str(self.family), self.chain, *name)))
+
+    @property
+    def identity(self) -> tuple[str, int, str, Optional[str]]:
+        """What names a rule of ours: its comment alone is that of both families."""
+        return self.backend, self.family, self.chain, self.comment
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it bears our tag, whoever owns it."""
+        return self.comment is not None
+
+    @property
+    def owner(self) -> str | None:
+        """The tag's owner; None for a foreign rule."""
+        return self.comment[len(TAG) :].partition("/")[0] if self.comment is not None else None
+
+    @property
+    def limit(self) -> str | None:
+        """The kernel-side limit as iptables prints it (``20/sec``); None for none."""
+        at = self.words.index("--limit") if "--limit" in self.words else None
+        return self.words[at + 1] if at is not None and at + 1 < len(self.words) else None
+
+    @property
+    def text(self) -> str:
+        """What the rule matches; a foreign one whole, and its place where it has no words."""
+        if not self.words:
+            place = f"rule {self.position} of {self.chain}"
+            return place if self.handle is None else f"{place} (handle {self.handle})"
+        return " ".join(essence(self.words)) if self.is_ours else " ".join(self.words)
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields by name; ``from_json`` is the way back."""
+        return {"id": self.id, **self._asdict(), "words": list(self.words)}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> InstalledRule:
+        """Build a rule from :meth:`to_json`."""
+        known = {
+            name: value[name]
+            for name in cls._fields
+            if name in value or name not in cls._field_defaults
+        }
+        return cls(**{**known, "words": tuple(known["words"])})
+
+
+_SAFETY = ("-j", "--comment", "--datestop", "--limit", "--limit-burst")
+
+
+def essence(words: tuple[str, ...]) -> list[str]:
+    """What a rule of ours matches: limit, expiry, comment and target have their own columns."""
+    kept: list[str] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        is_match = word == "-m" and rest[:1] in (["comment"], ["time"], ["limit"])
+        if is_match or word in _SAFETY:
+            rest = rest[1:]
+        else:
+            kept.append(word)
+    return kept

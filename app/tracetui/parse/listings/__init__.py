@@ -1,0 +1,4 @@
+"""Rulesets as nft and iptables list them.
+
+One module for each form of listing.
+"""

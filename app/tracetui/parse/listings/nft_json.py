@@ -1,0 +1,89 @@
+"""What ``nft -j list ruleset`` prints (libnftables-json(5)); rules are put back into nft syntax."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Optional
+
+from tracetui.model.rules.ruleset import Chain, ChainKey, ListedRule, Ruleset
+from tracetui.parse import json_text
+from tracetui.parse.listings.nft_json_rule import block_of, rule_text
+
+_OF_IPTABLES = frozenset(("match", "counter", "jump", "goto", "limit", "log", "xt", "mangle")) | {
+    *("accept", "drop", "return", "continue", "dnat", "snat", "masquerade", "redirect"),
+}
+_NATIVE = ("set", "ct", "fib", "map", "rt", "socket", "osf", "numgen", "jhash", "concat")
+_HOOKS = {
+    name.lower(): name for name in ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
+}
+
+
+def parse(text: str) -> Ruleset:
+    """The chains of a listing; raises ValueError if it is none."""
+    try:
+        return _ruleset(json_text.read(text)["nftables"])
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"no nft JSON: {error}") from None
+
+
+def _ruleset(objects: list[dict[str, Any]]) -> Ruleset:
+    heads: dict[ChainKey, dict[str, Any]] = {}
+    rules: dict[ChainKey, list[ListedRule]] = {}
+    ruleset = Ruleset()
+    dormant: set[tuple[str, str]] = set()
+    for one in objects:
+        if "table" in one and "dormant" in one["table"].get("flags", ()):
+            dormant.add((one["table"]["family"], one["table"]["name"]))
+        elif "chain" in one:
+            chain = one["chain"]
+            heads[_key(chain, "name")] = chain
+        elif "rule" in one:
+            rule = one["rule"]
+            rules.setdefault(_key(rule, "chain"), []).append(_rule(rule))
+    for key, chain in heads.items():
+        # Packets enter no chain of a dormant table.
+        is_base = "hook" in chain and key[:2] not in dormant
+        ruleset.chains[key] = Chain(
+            key.name,
+            tuple(rules.get(key, ())),
+            json_text.text(chain.get("policy", "accept")) if is_base else None,
+            _HOOKS.get(chain.get("hook", "")) if is_base else None,
+            _number(chain.get("prio")) if is_base else None,
+            is_base and chain.get("type") == "nat",
+        )
+    return ruleset
+
+
+def _key(one: dict[str, Any], name: str) -> ChainKey:
+    family, table, chain = (json_text.text(one[key]) for key in ("family", "table", name))
+    return ChainKey(family, table, chain)
+
+
+def _rule(rule: dict[str, Any]) -> ListedRule:
+    expressions = rule.get("expr", [])
+    known = [one for one in expressions if isinstance(one, dict)]
+    comment = json_text.text(rule["comment"]) if rule.get("comment") else None
+    counter = next((one["counter"] for one in known if one.get("counter")), None)
+    packets = _number(counter.get("packets")) if isinstance(counter, dict) else None
+    # nft's JSON shows an iptables match or target by its name only: that is no text of the rule.
+    has_xt = any("xt" in one for one in known)
+    text = None if has_xt else rule_text(expressions, comment, json_text.text(rule["family"]))
+    is_native = len(known) < len(expressions) or any(_is_native(one) for one in known)
+    return ListedRule(text, _number(rule.get("handle")), packets, is_native, block_of(expressions))
+
+
+def _number(value: object) -> Optional[int]:
+    """A whole number; None for anything else."""
+    try:
+        return json_text.number(value)
+    except TypeError:
+        return None
+
+
+def _is_native(one: dict[str, Any]) -> bool:
+    """Whether iptables makes no such statement."""
+    (name, value), *_ = one.items()
+    if name == "match":
+        said = json.dumps(value)
+        return any(f'"{word}"' in said for word in _NATIVE)
+    return name not in _OF_IPTABLES

@@ -1,0 +1,4 @@
+"""Netlink messages of nftrace and nflog to hops.
+
+Attribute layouts follow include/uapi/linux/netfilter/.
+"""

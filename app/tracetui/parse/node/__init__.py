@@ -1,0 +1,4 @@
+"""Texts about kernel modules.
+
+/proc/modules, modinfo, modules.dep.
+"""

@@ -1,0 +1,60 @@
+"""Texts about modules: modinfo(8), modules.dep and modules.builtin (kmod), the build options."""
+
+from __future__ import annotations
+
+import re
+from typing import Optional
+
+from tracetui.model.node.module import ModuleFacts
+
+_FIELD = re.compile(r"([a-z][a-z0-9_]*):\s*(.*)")
+_OPTION = re.compile(r"CONFIG_([A-Z0-9_]{1,128})=([ym])$", re.MULTILINE)
+_PARTS = ("description", "version", "srcversion", "license", "filename", "depends")
+
+
+def names_of_files(text: str) -> frozenset[str]:
+    """The modules that modules.dep or modules.builtin names; their files' names may have dashes."""
+    found = set()
+    for line in text.splitlines():
+        base = line.partition(":")[0].strip().rpartition("/")[2]
+        name, dot, _ = base.partition(".ko")
+        if dot:
+            found.add(name.replace("-", "_"))
+    return frozenset(found)
+
+
+def options(text: str) -> dict[str, str]:
+    """The options of a kernel's .config that are ``y`` or ``m``, without ``CONFIG_``."""
+    return dict(_OPTION.findall(text))
+
+
+def loggers(text: str) -> frozenset[str]:
+    """The loggers that /proc/net/netfilter/nf_log says a kernel has, of whatever family."""
+    found: set[str] = set()
+    for names in re.findall(r"\(([^()\s]*)\)", text):
+        found.update(name for name in names.split(",") if name)
+    return frozenset(found)
+
+
+def facts(
+    modinfo: Optional[str], sysfs: dict[str, str], parameters: dict[str, Optional[str]]
+) -> ModuleFacts:
+    """What is known of a module; a value of the running one goes before that of its file."""
+    fields: dict[str, str] = {}
+    for line in (modinfo or "").splitlines():
+        found = _FIELD.match(line)
+        if found and found[1] in _PARTS:
+            fields.setdefault(found[1], found[2].strip())
+    needed = fields.get("depends")
+    file = fields.get("filename")
+    return ModuleFacts(
+        description=fields.get("description") or None,
+        version=sysfs.get("version") or fields.get("version") or None,
+        source_version=sysfs.get("srcversion") or fields.get("srcversion") or None,
+        license=fields.get("license") or None,
+        file=file if file and file != "(builtin)" else None,
+        depends=None
+        if needed is None
+        else tuple(name.replace("-", "_") for name in needed.split(",") if name),
+        parameters=dict(sorted(parameters.items())),
+    )

@@ -1,0 +1,286 @@
+"""What ``nft monitor trace`` prints (nftables src/trace.c).
+
+The header comes on a line of its own, before the event that it came with. An event that is the
+implicit end of a chain newer versions do not print.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Hashable
+from functools import lru_cache
+from typing import NamedTuple, Optional
+
+from tracetui.model.trace.hop import LOG, Hop
+from tracetui.model.trace.trace_point import nft_hook
+from tracetui.parse.tools import nft_header
+
+FAMILIES = ("ip", "ip6", "inet", "arp", "bridge", "netdev")
+_EVENT = re.compile(
+    rf"trace id (?:0x)?(?P<id>[0-9a-f]{{1,8}}) (?P<family>{'|'.join(FAMILIES)}) "
+    r"(?P<table>\S{1,255}) (?P<chain>\S{1,255}) "
+    r"(?P<kind>packet:|conntrack:|rule|unknown rule handle|verdict|policy)(?= |$) ?"
+)
+_WORDS = r"accept|drop|continue|break|return|queue|stolen|repeat|stop"
+_VERDICT = re.compile(rf"(?:{_WORDS}|(?:jump|goto) \S{{1,255}})(?=[ )]|$)")
+_HANDLE = re.compile(r"# handle ([0-9]{1,19})$")
+_MARK = re.compile(r"meta mark 0x([0-9a-f]{1,8})\b")
+_OPEN = 1024
+"""Headers that wait for their event, and marks that are known, at once."""
+_LONGEST = 16 << 10
+"""Characters of an event."""
+
+
+class _Known(NamedTuple):
+    """What the last lines of a trace id told."""
+
+    packet: Hashable
+    """What no rule changes of it; another packet can bear the id next."""
+    mark: Optional[int] = None
+    chains: frozenset[tuple[str, ...]] = frozenset()
+    """Where it showed its header: a packet does that once in a chain."""
+    has_hop: bool = False
+    """Whether an event of it was read."""
+
+
+class _Last(NamedTuple):
+    """The last line, which the next one can go on with."""
+
+    found: re.Match[str]
+    rest: str
+    time: Optional[float]
+    is_held: bool
+    """Whether its hop waits for that; else it is a packet's, whose header waits anyway."""
+
+
+class _Waiting(NamedTuple):
+    """A header whose event is still to come."""
+
+    key: tuple[str, ...]
+    printed: nft_header.PrintedHeader
+    time: Optional[float]
+
+
+class NftMonitor:
+    """Events and headers of one file."""
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._last: Optional[_Last] = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the last line may go on."""
+        return self._last is not None
+
+    def take_all(
+        self, text: str, events: list[re.Match[str]], time: Optional[float], out: list[Hop]
+    ) -> bool:
+        """Add the hops of the events on a line; False if none can be read."""
+        used = False
+        for found, after in zip(events, [*events[1:], None]):
+            out += self.release()
+            new = self.take(text[: after.start() if after else len(text)], found, time)
+            out += new or ()
+            used = used or new is not None
+        return used
+
+    def take(self, text: str, found: re.Match[str], time: Optional[float]) -> Optional[list[Hop]]:
+        """The hops of an event; none for a line that goes with others, None if it is damaged."""
+        self._last = None
+        return self._read(found, text[found.end() :], time)
+
+    def take_more(self, text: str, is_full: bool = False) -> Optional[list[Hop]]:
+        """The hops of a line that goes on with the last event; None if it does not.
+
+        nft prints some targets of iptables over two lines, and copies wrap lines: ``is_full`` is
+        whether the last one ended where a terminal did.
+        """
+        if self._last is None:
+            return None
+        last = self._last
+        is_part = last.is_held or is_full or nft_header.is_part(text)
+        if len(last.rest) > _LONGEST or not is_part:
+            return None
+        rest = last.rest + text if is_full else nft_header.joined(last.rest, text)
+        self._last = last._replace(rest=rest)
+        if not last.is_held:
+            number = last.found["id"]
+            if number in self._waiting:
+                waiting = self._waiting[number]
+                self._waiting[number] = waiting._replace(printed=nft_header.read(rest))
+            return []
+        event = _event(last.found["kind"], rest.strip())
+        if event is None or event.verdict is None:
+            return []
+        self._last = None
+        return [self._hop(last.found, event, last.time)]
+
+    def release(self) -> list[Hop]:
+        """The last event as it is, if it waits for a line that goes on with it."""
+        last, self._last = self._last, None
+        if last is None or not last.is_held:
+            return []
+        event = _event(last.found["kind"], last.rest.strip())
+        return [] if event is None else [self._hop(last.found, event, last.time)]
+
+    def finish(self) -> list[Hop]:
+        """What waits, and packets of which no more is known than that a chain was entered."""
+        hops = self.release()
+        while self._waiting:
+            hops += self._entered(self._waiting.popitem(last=False)[1])
+        return hops
+
+    def _read(self, found: re.Match[str], rest: str, time: Optional[float]) -> Optional[list[Hop]]:
+        kind = found["kind"]
+        if kind == "conntrack:":
+            return []
+        if kind == "packet:":
+            self._last = _Last(found, rest, time, False)
+            return self._packet(found, rest.rstrip(), time)
+        event = _event(kind, rest.strip())
+        if event is None:
+            return None
+        if event.verdict is None:
+            self._last = _Last(found, rest, time, True)
+            return []
+        return [self._hop(found, event, time)]
+
+    def _packet(self, found: re.Match[str], rest: str, time: Optional[float]) -> list[Hop]:
+        number, key = found["id"], _key(found)
+        printed = nft_header.read(rest)
+        packet, known = _lasting(printed), self._known.get(number)
+        is_another = known is None or known.packet not in (packet, None) or key in known.chains
+        before = self._waiting.pop(number, None)
+        hops = [] if before is None or not is_another else self._entered(before)
+        if known is None or is_another:
+            known = _Known(packet)
+        self._note(number, known._replace(packet=packet, chains=known.chains | {key}))
+        self._waiting[number] = _Waiting(key, printed, time)
+        if len(self._waiting) > _OPEN:
+            hops += self._entered(self._waiting.popitem(last=False)[1])
+        return hops
+
+    def _hop(self, found: re.Match[str], event: _Event, time: Optional[float]) -> Hop:
+        number = found["id"]
+        # Where the event that the header came with is cut, the next one shows it.
+        waiting = self._waiting.pop(number, None)
+        printed = _NO_HEADER if waiting is None else waiting.printed
+        known = self._known.get(number) or _Known(None)
+        # It is printed at the end of a chain only; at a rule it is what it last was.
+        mark = event.mark if event.tells_mark else known.mark
+        if not known.has_hop or mark != known.mark:
+            self._note(number, known._replace(mark=mark, has_hop=True))
+        return _hop(_key(found), event, printed, mark, time)
+
+    def _entered(self, waiting: _Waiting) -> list[Hop]:
+        """The hop of a packet of which only a header is there; none where events were read."""
+        key, printed, time = waiting
+        known = self._known.get(key[0])
+        if known is not None and known.has_hop:
+            return []
+        return [_hop(key, _Event("rule", None, None, None, None, False), printed, None, time)]
+
+    def _note(self, trace_id: str, known: _Known) -> None:
+        self._known.pop(trace_id, None)
+        self._known[trace_id] = known
+        if len(self._known) > _OPEN:
+            self._known.popitem(last=False)
+
+
+_NO_HEADER = nft_header.PrintedHeader(None, None, None, None)
+
+
+class _Event(NamedTuple):
+    type: str
+    verdict: Optional[str]
+    handle: Optional[int]
+    rule: Optional[str]
+    mark: Optional[int]
+    tells_mark: bool
+
+
+def _key(found: re.Match[str]) -> tuple[str, ...]:
+    return (found["id"], found["family"], found["table"], found["chain"])
+
+
+def find_all(text: str) -> list[re.Match[str]]:
+    """Where each event begins on a line. A rule's comment, quoted, holds none."""
+    found: list[re.Match[str]] = []
+    for one in _EVENT.finditer(text):
+        if not found or text.count('"', found[-1].end(), one.start()) % 2 == 0:
+            found.append(one)
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _event(kind: str, rest: str) -> Optional[_Event]:
+    """What follows the chain's name; None for what is damaged so that no verdict can be read."""
+    if kind in ("verdict", "policy"):
+        verdict = _VERDICT.match(rest)
+        if verdict is None:
+            return None
+        mark = _MARK.search(rest, verdict.end())
+        value = int(mark[1], 16) if mark else None
+        kind = "return" if kind == "verdict" else "policy"
+        return _Event(kind, verdict[0], None, None, value or None, True)
+    # The rule's own text can say the same; the last one is the event's.
+    before, said, behind = rest.rpartition("(verdict ")
+    verdict = _VERDICT.fullmatch(behind[:-1]) if said and behind.endswith(")") else None
+    text = (before if said else rest).strip()
+    if kind == "unknown rule handle":
+        number = re.match(r"[0-9]{1,19}(?= |$)", text)
+        return _Event(
+            "rule",
+            verdict[0] if verdict else None,
+            int(number[0]) if number else None,
+            None,
+            None,
+            False,
+        )
+    if verdict is None:
+        # Its end is missing, and who knows how much of the rule.
+        return _Event("rule", None, None, None, None, False)
+    handle = _HANDLE.search(text)
+    if handle is not None:
+        text = text[: handle.start()].rstrip()
+    number_of = int(handle[1]) if handle else None
+    return _Event("rule", verdict[0], number_of, text or None, None, False)
+
+
+def _hop(
+    key: tuple[str, ...],
+    event: _Event,
+    printed: nft_header.PrintedHeader,
+    mark: Optional[int],
+    time: Optional[float],
+) -> Hop:
+    trace_id, family, table, chain = key
+    return Hop.of(
+        backend="nft",
+        family=family,
+        table=table,
+        chain=chain,
+        type=event.type,
+        handle=event.handle,
+        verdict=event.verdict,
+        hook=nft_hook(family, table, chain),
+        iif=printed.iif,
+        oif=printed.oif,
+        mark=mark,
+        time=time,
+        trace_id=int(trace_id, 16),
+        header=printed.header,
+        mac=printed.mac,
+        rule=event.rule,
+        source=LOG,
+    )
+
+
+def _lasting(printed: nft_header.PrintedHeader) -> Hashable:
+    header = printed.header
+    if header is None:
+        return None
+    return (header.proto, header.length, header.ip_id, header.flags, header.icmp_seq)

@@ -1,0 +1,123 @@
+"""What the program nftrace prints of nflog (github.com/eiginn/nftrace): hops, then the packets.
+
+A hop has its packet's id and its rule's text, but no header; that follows at the end, as tcpdump
+prints it. So hops wait for it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Optional
+
+from tracetui.model.trace.header import Header
+from tracetui.model.trace.hop import Hop
+from tracetui.parse.log import record_body, trace_record
+from tracetui.parse.log.record_body import address
+
+_HEAD = re.compile(r"(?:^|(?<=\s))([0-9a-f]{12})\s$")
+_RULE = re.compile(r'\s{1,8}"(.*)"\s*$', re.DOTALL)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_TITLE = "Aggregated packets:"
+_PACKET = re.compile(
+    r"(?:^|(?<=\s))([0-9a-f]{12}) (IP6?) (\S{1,64}) > (\S{1,64}): ?(.{0,256})", re.DOTALL
+)
+_WITH_PORT = {
+    "IP": re.compile(r"(\d+\.\d+\.\d+\.\d+)\.(\d{1,5})$"),
+    "IP6": re.compile(r"(\S+:\S*)\.(\d{1,5})$"),
+}
+_FLAGS = re.compile(r"Flags \[([A-Z.]{1,9})\]")
+_LETTERS = {
+    "S": "SYN",
+    "F": "FIN",
+    "P": "PSH",
+    "R": "RST",
+    ".": "ACK",
+    "U": "URG",
+    "E": "ECE",
+    "W": "CWR",
+}
+_ECHO = re.compile(r"ICMP6?,? echo (request|reply), id (\d{1,5}), seq (\d{1,5})")
+_MOST = 4096
+"""Hops that wait."""
+
+
+class NftraceTool:
+    """The hops and packets of one file."""
+
+    def __init__(self) -> None:
+        self._hops: list[Hop] = []
+        self._headers: dict[int, Header] = {}
+        self._is_summary = False
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether hops wait for their packets."""
+        return bool(self._hops)
+
+    def take(self, text: str, found: re.Match[str], time: Optional[float]) -> bool:
+        """Take a hop's line; False for a line of another tool."""
+        head = _HEAD.search(text[: found.start()][-16:])
+        if head is None or len(self._hops) >= _MOST:
+            return False
+        rule = _RULE.match(text, found.end())
+        hop = trace_record.hop(found, record_body.read(""), time)
+        said = _ESCAPE.sub(r"\1", rule[1]) if rule else None
+        self._hops.append(hop.with_(trace_id=int(head[1], 16), rule=said))
+        return True
+
+    def take_packet(self, text: str) -> bool:
+        """Take a line of the packets at the end; False for any other."""
+        if _TITLE in text:
+            self._is_summary = True
+            return False
+        found = _PACKET.search(text)
+        if not self._is_summary or found is None or len(self._headers) >= _MOST:
+            return False
+        self._headers[int(found[1], 16)] = _header(found[2], found[3], found[4], found[5])
+        return True
+
+    def finish(self) -> list[Hop]:
+        """The hops that wait, each with its packet's header if that came."""
+        hops, headers = self._hops, self._headers
+        self._hops, self._headers, self._is_summary = [], {}, False
+        return [_with(hop, headers.get(hop.trace_id or 0)) for hop in hops]
+
+
+def _with(hop: Hop, header: Optional[Header]) -> Hop:
+    family = "ip6" if header is not None and header.family == 6 else "ip"
+    return hop.with_(header=header, family=family)
+
+
+def _header(ip: str, source: str, destination: str, rest: str) -> Header:
+    """Of these protocols tcpdump names all but UDP where a packet has ports."""
+    (src, sport), (dst, dport) = _endpoint(ip, source), _endpoint(ip, destination)
+    flags, echo = _FLAGS.search(rest), _ECHO.match(rest)
+    proto = None
+    if flags is not None:
+        proto = "tcp"
+    elif rest.startswith("ICMP"):
+        proto = "icmp" if ip == "IP" else "icmpv6"
+    elif sport is not None and dport is not None and not rest.startswith("sctp"):
+        proto = "udp"
+    kinds = {"request": 8, "reply": 0} if ip == "IP" else {"request": 128, "reply": 129}
+    given = {_LETTERS.get(letter) for letter in flags[1]} if flags else set()
+    return Header(
+        family=4 if ip == "IP" else 6,
+        proto=proto,
+        src=src,
+        dst=dst,
+        sport=sport,
+        dport=dport,
+        flags=" ".join(flag for flag in record_body.FLAGS if flag in given) if flags else None,
+        icmp_type=kinds[echo[1]] if echo else None,
+        icmp_code=0 if echo else None,
+        icmp_id=int(echo[2]) if echo else None,
+        icmp_seq=int(echo[3]) if echo else None,
+    )
+
+
+def _endpoint(ip: str, text: str) -> tuple[Optional[str], Optional[int]]:
+    found = _WITH_PORT[ip].match(text)
+    if found is None:
+        return address(text), None
+    return address(found[1]), int(found[2])

@@ -1,0 +1,304 @@
+"""Packets as JSON objects (DESIGN section 7) and as plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Optional
+
+from tracetui import __version__
+from tracetui.model.explain.explanation import FieldChange, HopExplanation, PacketExplanation
+from tracetui.model.rules.history import CHANGED, PENDING
+from tracetui.model.rules.parsed_rule import parse_rule
+from tracetui.model.trace.header import Header, endpoint
+from tracetui.model.trace.hop import KMSG, LOG, NFLOG, Hop
+from tracetui.model.trace.moments import stamp
+from tracetui.model.trace.packet import Packet
+from tracetui.model.trace.trace_point import FORGED
+from tracetui.session.state.session import Status
+from tracetui.session.text.sanitize import inert
+from tracetui.session.text.width import cells_of
+
+VERSION = 1
+"""Of the record format; a reader ignores keys and kinds it does not know."""
+
+PLACE_CELLS = 44
+"""What most places take in the text."""
+SOURCE_TEXTS = {
+    KMSG: "from the kernel log: other programs can write there",
+    LOG: "from a log: other programs can write there",
+    NFLOG: "may be made up: a rule that logs to nflog can have said it",
+    FORGED: "made up: TRACE can't say this, a rule that logs to nflog did",
+}
+"""What is to be known of a hop's source, by its name."""
+
+AMBIGUOUS = "ambiguous: a packet that looks the same was on its way too, hops may be that one's"
+"""What is to be known of a packet of which that is so."""
+
+_NO_HEADER = Header(family=0, proto=None, src=None, dst=None)
+
+
+def hello(status: Status) -> dict[str, Any]:
+    """The object a stream begins with."""
+    return {
+        "kind": "hello",
+        "version": VERSION,
+        "program": f"tracetui {__version__}",
+        "host": status.host or None,
+        "netns": status.netns,
+        "sources": [source.name for source in status.sources if source.state != "failed"],
+        "sysctls": status.sysctls or None,
+    }
+
+
+def packet_json(packet: Packet, explanation: PacketExplanation) -> dict[str, Any]:
+    """One packet with its hops; times are seconds since the epoch, null where not known.
+
+    What stands before the hops is :func:`head_json`; behind them, and in them but for ``us``, is
+    only what follows from the packet's way.
+    """
+    value = {
+        **head_json(packet),
+        "hops": list(_hops_json(packet, explanation)),
+        "nat": packet.nat,
+        "verdict": explanation.verdict,
+        "decided": explanation.decided,
+        "why": explanation.why or None,
+        "complete": packet.is_whole and explanation.verdict != "unknown",
+    }
+    if packet.ambiguous:
+        value["ambiguous"] = True
+    return value
+
+
+def head_json(packet: Packet) -> dict[str, Any]:
+    """The packet's own fields."""
+    header = packet.header or _NO_HEADER
+    value = {
+        "kind": "packet",
+        "id": packet.id,
+        "time": packet.time,
+        "family": header.family or None,
+        "proto": header.proto if header.proto or packet.header is None else protocol_told(packet),
+        "src": header.src,
+        "sport": header.sport,
+        "dst": header.dst,
+        "dport": header.dport,
+        "length": header.length,
+        "ip_id": header.ip_id,
+        "ttl": header.ttl,
+        "flags": header.flags,
+        "icmp_type": header.icmp_type,
+        "icmp_code": header.icmp_code,
+        "mark": packet.mark,
+        "mac": packet.first.mac,
+        "in": packet.iif,
+        "out": packet.oif,
+    }
+    if header.icmp_id is not None or header.fragment is not None:
+        value.update(icmp_id=header.icmp_id, icmp_seq=header.icmp_seq, fragment=header.fragment)
+    return value
+
+
+def packet_text(
+    packet: Packet, explanation: PacketExplanation, own_hops: bool = False
+) -> Iterator[str]:
+    """The packet on one line and each hop on one, indented; safe to print on a terminal.
+
+    Hops of TRACE rules of ours are left out unless ``own_hops``.
+    """
+    yield head_text(packet, explanation)
+    if explanation.why:
+        yield inert(f"  {explanation.why}")
+    slowest, stamps = packet.slowest, packet.stamps()
+    for index, here in enumerate(explanation.hops):
+        if here.is_own and not own_hops:
+            continue
+        us = stamps[index]
+        when = "" if us is None else f"+{us} µs{'!' if index == slowest else ''}"
+        yield f"  {when:>12}  {hop_text(packet, explanation, index)}"
+
+
+def head_text(packet: Packet, explanation: PacketExplanation) -> str:
+    """The packet as a whole on one inert line."""
+    nat = f"  ⇒ {destination(packet)}" if packet.nat else ""
+    said = _doubt(packet, explanation) + ("  ambiguous" if packet.ambiguous else "")
+    return inert(
+        f"{stamp(packet.stamped)}  {_protocol_of(packet)}  {endpoints(packet.header)}{nat}"
+        f"  {packet.iif or '-'} → {packet.oif or '-'}  {len(packet.hops)} hops"
+        f"  {explanation.verdict}{said}"
+    )
+
+
+def hop_text(packet: Packet, explanation: PacketExplanation, index: int) -> str:
+    """One hop on one inert line: its place, its verdict, what it changed, its rule."""
+    hop, here = packet.hops[index], explanation.hops[index]
+    parts = (here.verdict, changes_text(explanation, index), rule_text(here))
+    says = "  ".join(part for part in parts if part)
+    place = inert(place_text(hop, here))
+    gap = " " * (PLACE_CELLS - cells_of(place))
+    return f"{hop.backend:6} {place}{gap} {inert(says)}".rstrip()
+
+
+def place_text(hop: Hop, here: HopExplanation) -> str:
+    """A hop's place: legacy's as the kernel prints it, with the rule's number.
+
+    nft has handles: a rule's number is the ruleset's, where that is known. A family other than
+    IPv4's, of which legacy's hops tell by their addresses, stands before the table.
+    """
+    if hop.backend == "legacy":
+        return hop.place
+    family = "" if hop.family == "ip" else f"{hop.family} "
+    chain = f"{family}{hop.table}:{hop.chain}"
+    handle = hop.handle
+    if handle is None and here.rule is not None:
+        handle = here.rule.handle
+    if here.number is not None:
+        told = "" if handle is None else f" (handle {handle})"
+        return f"{chain} rule {here.number}{told}"
+    return f"{chain}:{hop.type}" if handle is None else f"{chain} handle {handle}"
+
+
+def rule_text(here: HopExplanation) -> str:
+    """The hop's rule as its tool prints it, or why there is none."""
+    if here.rule is not None:
+        return here.rule.text or "(its text can't be read)"
+    if here.state == CHANGED and here.source == NFLOG:
+        return "(no such rule stood)"
+    return {CHANGED: "(ruleset changed)", PENDING: "(reading the rules)"}.get(here.state, "")
+
+
+def changes_text(explanation: PacketExplanation, index: int) -> str:
+    """What a hop did to the packet: ``dst 10.96.0.10:80 → 10.244.0.7:8080``."""
+    return ", ".join(change_text(change) for change in explanation.changes_at(index))
+
+
+def change_text(change: FieldChange) -> str:
+    """One change in words, with who did it where that was no rule."""
+    if change.field == "mark":
+        return f"mark {change.old[0] or 0:#x} → {change.new[0] or 0:#x}"
+    if change.field in ("src", "dst"):
+        old, new = (
+            endpoint(str(one[0]), one[1] if isinstance(one[1], int) else None)
+            for one in (change.old, change.new)
+        )
+        by = " (known connection)" if change.by == "conntrack" else ""
+        return f"{change.field} {old} → {new}{by}"
+    if change.field == "ttl" and change.by == "routing":
+        return f"ttl {change.old[0]} → {change.new[0]} (forwarded)"
+    return f"{change.field} {change.old[0] or '-'} → {change.new[0]}"
+
+
+def protocol(header: Optional[Header]) -> str:
+    """The protocol with what tells its packets apart: TCP flags, ICMP type."""
+    if header is None or header.proto is None:
+        return "?"
+    if header.flags:
+        return f"{header.proto} {header.flags}"
+    if header.icmp_type is not None:
+        return f"{header.proto} {icmp_name(header)}"
+    if header.fragment is not None:
+        return f"{header.proto} fragment at {header.fragment}"
+    return header.proto
+
+
+def _protocol_of(packet: Packet) -> str:
+    """The protocol, with an echo's identifier and sequence; as its rules tell it, else its header.
+
+    xtables-monitor prints no protocol; a rule that matched can.
+    """
+    header = packet.header
+    if header is not None and header.icmp_id is not None:
+        return f"{protocol(header)} id {header.icmp_id} seq {header.icmp_seq}"
+    return protocol(header) if header is None or header.proto else protocol_told(packet) or "?"
+
+
+def protocol_told(packet: Packet) -> Optional[str]:
+    """The protocol that a rule which matched asks for; None where none does, or two differ."""
+    tests = [
+        test
+        for hop in packet.hops
+        if hop.rule is not None and hop.rule.startswith("-A ")
+        for test in parse_rule(hop.rule).tests
+    ]
+    named = {test.value for test in tests if test.flag == "-p" and not test.inverted}
+    return named.pop() if len(named) == 1 else None
+
+
+def icmp_name(header: Header) -> str:
+    """The ICMP type in a word where it is a common one, else as ``type/code``."""
+    names = _ICMP if header.proto == "icmp" else _ICMPV6
+    plain = f"{header.icmp_type}/{header.icmp_code if header.icmp_code is not None else '?'}"
+    return names.get(header.icmp_type or 0, plain) if header.icmp_type is not None else "?"
+
+
+def endpoints(header: Optional[Header]) -> str:
+    """Source and destination with their ports; IPv6 in brackets."""
+    if header is None:
+        return "no header seen"
+    return f"{endpoint(header.src, header.sport)} → {endpoint(header.dst, header.dport)}"
+
+
+def destination(packet: Packet) -> str:
+    """Where the packet goes after NAT."""
+    header, nat = packet.header or _NO_HEADER, packet.nat or {}
+    port = nat.get("dport", header.dport)
+    return endpoint(str(nat.get("dst", header.dst)), port if isinstance(port, int) else None)
+
+
+def source_of(hop: Hop, here: HopExplanation) -> Optional[str]:
+    """One of the sources of hops that others can have made up; None for any other."""
+    return hop.source or here.source
+
+
+def _doubt(packet: Packet, explanation: PacketExplanation) -> str:
+    """What is to be known of a packet that may not be what it looks like, but for a log's."""
+    found = {source_of(*each) for each in zip(packet.hops, explanation.hops)}
+    return next((f"  ({said})" for source, said in _DOUBTS.items() if source in found), "")
+
+
+_DOUBTS = {FORGED: "made up", NFLOG: "may be made up", KMSG: "from the kernel log"}
+
+
+def _hops_json(packet: Packet, explanation: PacketExplanation) -> Iterator[dict[str, Any]]:
+    each = zip(packet.hops, explanation.hops, packet.stamps(), packet.changed_at_each())
+    for index, (hop, here, us, changed) in enumerate(each):
+        value = _hop_json(hop, here, packet.hook_of(index), us)
+        if changed:
+            value["changed"] = changed
+        yield value
+
+
+def _hop_json(
+    hop: Hop, here: HopExplanation, hook: Optional[str], us: Optional[int]
+) -> dict[str, Any]:
+    value: dict[str, Any] = {
+        "us": us,
+        "backend": hop.backend,
+        "family": hop.family,
+        "table": hop.table,
+        "chain": hop.chain,
+        "hook": hook,
+        "type": hop.type,
+        "rulenum": hop.rulenum,
+        "handle": hop.handle,
+        "in": hop.iif,
+        "out": hop.oif,
+        "verdict": here.verdict,
+        "rule": here.rule.text if here.rule is not None else None,
+    }
+    source = hop.source or here.source
+    if source is not None:
+        value["source"] = source
+    if here.state == CHANGED:
+        value["ruleset_changed"] = True
+    if hop.readings is not None:
+        value["readings"] = list(hop.readings)
+    return value
+
+
+_ICMP = {0: "echo-reply", 3: "unreachable", 5: "redirect", 8: "echo-request", 11: "time-exceeded"}
+_ICMPV6 = {
+    1: "unreachable", 2: "too-big", 3: "time-exceeded", 128: "echo-request", 129: "echo-reply",
+    133: "router-solicit", 134: "router-advert", 135: "neighbour-solicit", 136: "neighbour-advert",
+    143: "mld-report",
+}  # fmt: skip

@@ -1,0 +1,103 @@
+"""The explanations of packets that somebody looks at, made when they do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Optional
+
+from tracetui.model.explain import hop_order
+from tracetui.model.explain.conditions import Condition, outcomes
+from tracetui.model.explain.explainer import Explainer
+from tracetui.model.explain.explanation import FieldChange, PacketExplanation
+from tracetui.model.trace.memo import Memo
+from tracetui.model.trace.packet import Packet
+from tracetui.model.trace.path import Path
+from tracetui.model.trace.path_template import PathTemplate, Value, translation
+from tracetui.session.rulesets.rulesets import Rulesets
+
+KEPT = 4096
+"""Explanations remembered: more than any screen shows."""
+KEPT_OF_ONE = 64
+"""Of one pattern: nearly always all its packets pass all that their rules ask."""
+
+
+class _Drawn(NamedTuple):
+    """What is known of the ways of one pattern."""
+
+    version: int
+    """The rulesets' when that was found out."""
+    asked: tuple[Condition, ...]
+    made: Memo[tuple[Optional[bool], ...], tuple[Path, PacketExplanation]]
+    """By what the ways say to that."""
+
+
+class Explanations:
+    """Explains packets by a trace's rulesets; what can't change any more is remembered.
+
+    Packets that went one way, under the same settings of the node, have one explanation. Of ways
+    that differ in addresses and ports alone, as new connections do, most is found once: their
+    explanations have the same ``hops``.
+    """
+
+    def __init__(self, rulesets: Rulesets) -> None:
+        self.explainer = Explainer(rulesets.histories)
+        self._rulesets = rulesets
+        self._kept: Memo[tuple[Path, int], tuple[int, PacketExplanation]] = Memo(KEPT)
+        self._drawn: Memo[tuple[PathTemplate, int], _Drawn] = Memo(KEPT)
+
+    @property
+    def version(self) -> int:
+        """Grows with everything learned about rulesets."""
+        return self._rulesets.version
+
+    def of(self, packet: Packet) -> PacketExplanation:
+        """What is known of a packet now."""
+        era, version = self.explainer.era_of(packet), self._rulesets.version
+        known = self._known(packet.path, era)
+        if known is None:
+            order = hop_order.order(packet, self.explainer.histories)
+            if order is not None:
+                packet.reorder(order)
+                known = self._known(packet.path, era)
+        if known is None:
+            path = packet.path
+            known = self._made(packet, path, era)
+            self._kept.learn((path, era), (version, known))
+        return known
+
+    def _known(self, path: Path, era: int) -> Optional[PacketExplanation]:
+        """The explanation of another packet that went this way, if it still holds."""
+        known = self._kept.get((path, era))
+        is_valid = known is not None and (known[1].is_final or known[0] == self._rulesets.version)
+        return known[1] if known is not None and is_valid else None
+
+    def _made(self, packet: Packet, path: Path, era: int) -> PacketExplanation:
+        """An explanation, made of one of the same pattern where there is one."""
+        version = self._rulesets.version
+        drawn = self._drawn.get((path.pattern, era))
+        if drawn is None or drawn.version != version:
+            drawn = _Drawn(version, self.explainer.conditions(packet), Memo(KEPT_OF_ONE))
+            self._drawn.learn((path.pattern, era), drawn)
+        said = outcomes(drawn.asked, path)
+        like = drawn.made.get(said)
+        if like is not None:
+            return _of_another(like[1], translation(like[0].values, path.values))
+        made = self.explainer.explain(packet)
+        if not made.why:
+            # A sentence can rest on what an address is.
+            drawn.made.learn(said, (path, made))
+        return made
+
+
+def _of_another(made: PacketExplanation, other: Mapping[Value, Value]) -> PacketExplanation:
+    """The same explanation of a packet that has other addresses and ports."""
+    changes = [_changed(change, other) for change in made.changes]
+    return made._replace(changes=tuple(changes))
+
+
+def _changed(change: FieldChange, other: Mapping[Value, Value]) -> FieldChange:
+    if change.field not in ("src", "dst"):
+        return change
+    # None stays None: it is what was not seen.
+    old, new = ((other.get(one[0]), other.get(one[1])) for one in (change.old, change.new))
+    return change._replace(old=old, new=new)

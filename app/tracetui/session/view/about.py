@@ -1,0 +1,113 @@
+"""Everything that is known of one packet, line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from typing import Optional
+
+from tracetui.model.explain.explanation import PacketExplanation
+from tracetui.model.trace.header import Header
+from tracetui.model.trace.hop import END_OF_CALENDAR, SINCE_EPOCH, Hop
+from tracetui.model.trace.moments import OF_A_YEAR, stamp
+from tracetui.model.trace.packet import Packet
+from tracetui.session.recording import report
+
+BYTES_A_LINE = 16
+LONGEST_FRAME = 1500
+"""Bytes of an IP packet in an Ethernet frame, where nobody has set another MTU."""
+_LABEL = 10
+
+
+def about(packet: Packet, explanation: PacketExplanation) -> Iterator[str]:
+    """The packet as it came, what became of it, and its headers, in fields and bytes.
+
+    Text of others in it is as it came; whoever shows a line makes it inert.
+    """
+    yield _field("verdict", explanation.verdict)
+    if explanation.why:
+        yield _field("why", explanation.why)
+    if explanation.decided is not None:
+        yield _field("decided at", _place(packet, explanation, explanation.decided))
+    if packet.ambiguous:
+        yield report.AMBIGUOUS
+    yield _field("time", _moment(packet.stamped))
+    yield _field("hops", f"{len(packet.hops)}, {_sources(packet, explanation)}")
+    ids = sorted({hop.trace_id for hop in packet.hops if hop.trace_id is not None})
+    if ids:
+        yield _field("trace id", " ".join(f"{one:08x}" for one in ids))
+    for change in explanation.changes:
+        at = _place(packet, explanation, change.at)
+        yield _field("changed", f"{report.change_text(change)}, at {at}")
+    longest = max((hop.header.length or 0 for hop in packet.hops if hop.header), default=0)
+    if longest > LONGEST_FRAME and packet.iif != "lo":
+        what = "of several segments (GSO, GRO), unless the MTU is larger"
+        yield _field(
+            "length", f"{longest:,}: more than a frame's {LONGEST_FRAME:,}, an aggregate {what}"
+        )
+    known: dict[str, object] = {}
+    before: Optional[Header] = None
+    for index, hop in enumerate(packet.hops):
+        if hop.header is None or hop.header == before:
+            continue
+        before = hop.header
+        fields = _of_hop(hop, hop.header)
+        new = {name: value for name, value in fields.items() if known.get(name) != value}
+        yield ""
+        what = "what is new at" if known else "at"
+        hook = packet.hook_of(index) or "a hook that is not known"
+        yield f"{what} {hook}, {_place(packet, explanation, index)}"
+        yield from _fields(new)
+        yield from _bytes(hop.header.raw)
+        known.update(fields)
+
+
+def _place(packet: Packet, explanation: PacketExplanation, index: int) -> str:
+    return report.place_text(packet.hops[index], explanation.hops[index])
+
+
+def _of_hop(hop: Hop, header: Header) -> dict[str, object]:
+    fields = {name.replace("_", " "): value for name, value in header._asdict().items()}
+    del fields["raw"]
+    mark = None if hop.mark is None else f"{hop.mark:#x}"
+    return {**fields, "mark": mark, "in": hop.iif, "out": hop.oif, "mac": hop.mac}
+
+
+def _fields(values: Mapping[str, object]) -> Iterator[str]:
+    """Those that are known."""
+    for name, value in values.items():
+        if value is not None:
+            yield _field(name, str(value))
+
+
+def _field(name: str, value: str) -> str:
+    return f"{name:<{_LABEL}} {value}"
+
+
+def _bytes(raw: Optional[bytes]) -> Iterator[str]:
+    """As hexdump -C has them."""
+    if raw is None:
+        yield "(no bytes: it came as text)"
+        return
+    for at in range(0, len(raw), BYTES_A_LINE):
+        piece = raw[at : at + BYTES_A_LINE]
+        letters = "".join(chr(one) if 32 <= one < 127 else "." for one in piece)
+        yield f"{at:04x}  {piece.hex(' '):<{3 * BYTES_A_LINE}} {letters}"
+
+
+def _moment(time: Optional[float]) -> str:
+    if time is None or not OF_A_YEAR <= time < END_OF_CALENDAR:
+        return "not known"
+    if time < 0:
+        return f"{stamp(time)}, of a year that the log does not tell"
+    if time < SINCE_EPOCH:
+        return f"{stamp(time)} s since boot"
+    return f"{datetime.fromtimestamp(time, timezone.utc):%Y-%m-%d %H:%M:%S.%f} UTC"
+
+
+def _sources(packet: Packet, explanation: PacketExplanation) -> str:
+    backends = sorted({hop.backend for hop in packet.hops})
+    each = zip(packet.hops, explanation.hops)
+    found = {source for one in each if (source := report.source_of(*one)) is not None}
+    said = sorted(report.SOURCE_TEXTS[source] for source in found)
+    return ", ".join([*backends, *said])
