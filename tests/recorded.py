@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Optional
 
 from tracetui.model.trace.assembler import Assembler
+from tracetui.model.trace.batch import HopBatch
 from tracetui.model.trace.hop import Hop
 from tracetui.model.trace.packet import Packet
 from tracetui.parse.line_reader import LineReader
@@ -51,9 +52,17 @@ def assembled(hops: Iterable[Hop]) -> list[Packet]:
     assembler = Assembler()
     packets: dict[int, Packet] = {}
     for hop in hops:
-        packet = assembler.add(hop)
+        packet = put(assembler, hop)
         packets[packet.id] = packet
     return list(packets.values())
+
+
+def put(assembler: Assembler, hop: Hop) -> Packet:
+    """The packet that a hop is put into, as it is alone."""
+    found: list[Packet] = []
+    assembler.take([HopBatch.of(hop)], lambda packet, _: found.append(packet))
+    (packet,) = found
+    return packet
 
 
 def sections(name: str) -> dict[str, list[str]]:

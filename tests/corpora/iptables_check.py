@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from tracetui.kernel import netns
 from tracetui.kernel.nf_tables import NfTables
-from tracetui.model.rules.parsed_rule import ParsedRule, meaning
+from tracetui.model.rules.parsed_rule import ParsedRule, parse_rule
 from tracetui.model.rules.ruleset import Chain, ChainKey, Ruleset
 from tracetui.parse.listings import xtables_save
 
@@ -103,7 +103,7 @@ def _check_meaning(case: Case, chain: Chain, lines: list[str]) -> Iterator[Wrong
     for number, rule in enumerate(chain.rules, start=1):
         line = next((one for one in lines if one.split(None, 1)[:1] == [str(number)]), "")
         words = line.split()[3:]
-        said = meaning(rule.text or "")
+        said = parse_rule(rule.text or "")
         # The column of the target is empty for a rule that only counts.
         target = said.target or ""
         if target:

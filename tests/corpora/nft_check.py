@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Optional
 
 from tracetui.kernel import netns
 from tracetui.kernel.nf_tables import NfTables
-from tracetui.model.rules.parsed_rule import meaning
+from tracetui.model.rules.parsed_rule import parse_rule
 from tracetui.model.rules.ruleset import ChainKey, ListedRule
 from tracetui.parse.listings import nft_json, nft_text
 from tracetui.parse.listings.nft_json_rule import KEPT
@@ -75,7 +75,7 @@ def _printed(text: str, key: ChainKey, handle: int) -> Optional[str]:
 
 
 def _check_meaning(name: str, rule: ListedRule, one: dict[str, Any]) -> Iterator[Wrong]:
-    said = meaning(rule.text or "")
+    said = parse_rule(rule.text or "")
     target, changes, is_open = _truth(one["expr"])
     if (said.target, said.is_open) != (target, is_open):
         yield Wrong("target", name, (said.target, said.is_open), (rule.text, target, is_open))

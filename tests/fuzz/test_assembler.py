@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.fuzz import damage
 from tests.fuzz.hops import STREAMS, arrivals
+from tests.recorded import put
 
 from tracetui.model.trace.assembler import ALIKE_PACKETS, TRACE_IDS, Assembler
 from tracetui.model.trace.batch import batches_of
@@ -23,7 +24,7 @@ def assembled(assembler: Assembler, hops: Iterable[Hop]) -> list[Packet]:
     packets: dict[int, Packet] = {}
     for hop in hops:
         expected = assembler.next_id
-        packet = assembler.add(hop)
+        packet = put(assembler, hop)
         assert packet.id == expected or packets[packet.id] is packet
         packets[packet.id] = packet
     assert list(packets) == list(range(1, len(packets) + 1))
@@ -93,7 +94,7 @@ def test_the_store_keeps_its_capacity_and_counts_what_it_let_go(hops, capacity, 
     assembler, store = Assembler(limit), PacketStore(capacity)
     packets: dict[int, Packet] = {}
     for hop in hops:
-        packet = assembler.add(hop)
+        packet = put(assembler, hop)
         packets[packet.id] = packet
         store.took(packet)
         newest = list(store)[-1:]

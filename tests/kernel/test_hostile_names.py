@@ -17,7 +17,7 @@ import pytest
 from tests import hostile
 from tests.terminal import Terminal, acting
 
-from tracetui.model.rules.parsed_rule import meaning
+from tracetui.model.rules.parsed_rule import parse_rule
 
 pytestmark = pytest.mark.kernel
 
@@ -65,7 +65,7 @@ def assert_explained(packet: dict) -> None:
     jumps = [hop for hop in hops if hop["verdict"].startswith("jump ")]
     assert [hop["verdict"] for hop in jumps] == [f"jump {name}" for name in CHAINS]
     for at, hop in enumerate(jumps):
-        assert meaning(hop["rule"]).comment == COMMENTS[at % len(COMMENTS)]
+        assert parse_rule(hop["rule"]).comment == COMMENTS[at % len(COMMENTS)]
     assert packet["verdict"] == "accept"
 
 

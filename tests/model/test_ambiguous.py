@@ -8,7 +8,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.recorded import RECORDINGS, assembled, datagrams, hops_of, lines, sections
+from tests.recorded import RECORDINGS, assembled, datagrams, hops_of, lines, put, sections
 
 from tracetui.model.trace.assembler import Assembler
 from tracetui.model.trace.header import Header
@@ -131,7 +131,7 @@ def test_it_is_written_read_back_and_said():
     other = [*WAY[:2], ("filter", "FORWARD", "rule", 2)]
     for number, way in ((0, WAY[:2]), (1, other), (0, [WAY[2]])):
         for at, place in enumerate(way):
-            packet = assembler.add(hop(place, 1.0 + number / 10 + at / 100))
+            packet = put(assembler, hop(place, 1.0 + number / 10 + at / 100))
     session = ReplaySession([])
     explanation = session.explain(packet)
     assert packet.ambiguous

@@ -8,13 +8,13 @@ import tracemalloc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.recorded import datagrams, hops_of
+from tests.recorded import datagrams, hops_of, put
 
 from tracetui.model.trace import packet as packets
 from tracetui.model.trace.assembler import Assembler
 from tracetui.model.trace.header import Header
 from tracetui.model.trace.hop import Hop
-from tracetui.model.trace.packet import UNPACKED, Packet
+from tracetui.model.trace.packet import COLUMNS_KEPT, Packet
 from tracetui.model.trace.trace_point import HOOKS
 from tracetui.parse.headers import ip
 from tracetui.parse.netlink import nflog, nftrace
@@ -128,25 +128,26 @@ def test_hops_given_other_readings_are_kept_with_them():
 
 
 def test_few_are_at_hand():
-    made = [filled(hops_of(SEED[:2]), [None, None]) for _ in range(2 * UNPACKED)]
+    made = [filled(hops_of(SEED[:2]), [None, None]) for _ in range(2 * COLUMNS_KEPT)]
     for packet in made:
         packet.pack()
     for packet in made:
         assert len(packet.hops) == 2
-    assert len(packets._unpacked) == UNPACKED
-    assert [packet._open is None for packet in made] == [True] * UNPACKED + [False] * UNPACKED
+    assert len(packets._kept_at_hand) == COLUMNS_KEPT
+    at_hand = [packet._columns is not None for packet in made]
+    assert at_hand == [False] * COLUMNS_KEPT + [True] * COLUMNS_KEPT
 
 
 def test_one_that_is_asked_again_and_again_is_at_hand_once():
     """It was counted anew each time it was packed, and at last went for itself, hops and all."""
     packet = filled(hops_of(SEED), [None] * len(SEED))
-    for _ in range(UNPACKED + 2):
+    for _ in range(COLUMNS_KEPT + 2):
         packet.pack()
         assert len(packet.hops) == len(SEED)
     packet.pack()
     packet.add(hops_of(SEED)[0], None)
     assert len(packet.hops) == len(SEED) + 1
-    assert list(packets._unpacked).count(packet) == 1
+    assert list(packets._kept_at_hand).count(packet) == 1
 
 
 @pytest.mark.parametrize(
@@ -174,7 +175,7 @@ def test_a_hop_takes_less_than_200_bytes_with_what_the_kernel_sent(parse, name):
 def packed(parse, data) -> list[Packet]:
     assembler, kept = Assembler(), {}
     for at, one in enumerate(data):
-        packet = assembler.add(parse(one, {}, 1.7e9 + at / 1e5))
+        packet = put(assembler, parse(one, {}, 1.7e9 + at / 1e5))
         kept[packet.id] = packet
     for packet in kept.values():
         packet.pack()

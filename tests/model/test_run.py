@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.fuzz.hops import arrivals
+from tests.recorded import put
 
 from tracetui.model.trace.assembler import Assembler
-from tracetui.model.trace.batch import LONGEST, BatchSegment, batches_of, runs
+from tracetui.model.trace.batch import LONGEST_BATCH, BatchSegment, batches_of, runs
 from tracetui.model.trace.header import Header
 from tracetui.model.trace.hop import Hop
 from tracetui.model.trace.packet import MOST_HOPS, Packet
@@ -40,8 +41,7 @@ def test_what_is_left_behind_some_hops_are_the_others(hops, data):
         if len(run.points) > 1:
             cut = data.draw(st.integers(1, len(run.points) - 1))
             assert run.after(cut).hops == run.hops[cut:]
-        piece = data.draw(st.integers(1, len(run.states)))
-        assert run.hops == run.before(piece).hops + run.hops[sum(run.counts[:piece]) :]
+        assert run.head().hops == run.hops[:1]
 
 
 @given(arrivals())
@@ -80,8 +80,8 @@ def test_events_of_one_trace_id_are_in_one_run():
 
 
 def test_no_run_is_longer_than_what_is_looked_up_by_it_should_be():
-    loop = [event("raw", 5, handle) for handle in range(1, 3 * LONGEST)]
-    assert max(sizes(loop)) <= LONGEST
+    loop = [event("raw", 5, handle) for handle in range(1, 3 * LONGEST_BATCH)]
+    assert max(sizes(loop)) <= LONGEST_BATCH
     assert sum(sizes(loop)) == len(loop)
 
 
@@ -90,7 +90,7 @@ def test_a_piece_of_a_thousand_hops_is_several_runs():
     hops = [hop("a", header=ONE, time=1.0).with_(rulenum=number) for number in range(1, 1201)]
     piece = BatchSegment(tuple(one.point for one in hops), hops[0].state, (1.0,) * len(hops))
     found = list(runs([piece]))
-    assert max(len(run.points) for run in found) < 2 * LONGEST
+    assert max(len(run.points) for run in found) < 2 * LONGEST_BATCH
     assert [one for run in found for one in run.hops] == hops
     assert [len(each) for each in together(hops)] == [MOST_HOPS, 1200 - MOST_HOPS]
 
@@ -103,7 +103,7 @@ def together(hops: list[Hop]) -> list[list[Hop]]:
 
 def one_by_one(hops: list[Hop]) -> list[list[Hop]]:
     assembler = Assembler()
-    packets = {packet.id: packet for packet in map(assembler.add, hops)}
+    packets = {packet.id: packet for packet in (put(assembler, hop) for hop in hops)}
     return [packet.hops for packet in packets.values()]
 
 

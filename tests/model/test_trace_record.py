@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.recorded import put
 
 from tracetui.model.explain.explainer import Explainer
 from tracetui.model.rules.history import RulesetHistory, Snapshot
@@ -81,15 +82,15 @@ def together(hops: list[Hop]) -> list:
 
 def one_by_one(hops: list[Hop]) -> list:
     assembler = Assembler()
-    return list({packet.id: packet for packet in map(assembler.add, hops)}.values())
+    return list({packet.id: packet for packet in (put(assembler, hop) for hop in hops)}.values())
 
 
 def test_many_made_up_hops_keep_no_packet_from_its_next_hop():
     assembler = Assembler(open_packets=2)
-    first = assembler.add(hop("raw", "OUTPUT", "policy", 1))
+    first = put(assembler, hop("raw", "OUTPUT", "policy", 1))
     for number in range(1, 100):
-        assembler.add(hop("nat", "SHOP", "policy", number, hook="OUTPUT", source=FORGED))
-    assert assembler.add(hop("mangle", "OUTPUT", "policy", 1)) is first
+        put(assembler, hop("nat", "SHOP", "policy", number, hook="OUTPUT", source=FORGED))
+    assert put(assembler, hop("mangle", "OUTPUT", "policy", 1)) is first
 
 
 def history(*readings: Ruleset | None) -> RulesetHistory:
@@ -112,7 +113,7 @@ def explained(one: Hop, *readings: Ruleset | None, logged: str = ""):
     legacy, nft = history(*readings), RulesetHistory("nft")
     if logged:
         nft.fix(Ruleset({ChainKey("inet", "t", "c"): Chain("c", (ListedRule(logged, 5),))}))
-    packet = Assembler().add(one.with_(readings=(1, 2)))
+    packet = put(Assembler(), one.with_(readings=(1, 2)))
     explanation = Explainer({"legacy": legacy, "nft": nft}).explain(packet)
     return packet, explanation, report.packet_json(packet, explanation)["hops"][0]
 

@@ -94,7 +94,7 @@ def test_names_and_readings_hold_for_what_comes_after_them(name):
     assert hop.iif.startswith("if")
     assert hop.readings is None
     reader.set_links(dict.fromkeys(LINKS, "renamed"))
-    reader.set_window((3, 4))
+    reader.set_interval((3, 4))
     hops = [reader.hop(one, 1.0) for one in FEW[name]]
     assert {hop.readings for hop in hops} == {(3, 4)}
     assert {hop.iif for hop in hops} <= {"renamed", None}

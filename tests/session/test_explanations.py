@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.recorded import datagrams
+from tests.recorded import datagrams, put
 
 from tracetui import lab
 from tracetui.model.rules.history import CHANGED, KNOWN, Snapshot
@@ -140,7 +140,7 @@ def changed(hop: Hop, data) -> Hop:
 def test_packets_without_rulesets(name, parse):
     assembler, explanations, packets = Assembler(), Explanations(Rulesets()), {}
     for number, one in enumerate(datagrams(name)):
-        packet = assembler.add(parse(one, LINKS, 1.7e9 + number / 1e5))
+        packet = put(assembler, parse(one, LINKS, 1.7e9 + number / 1e5))
         packets[packet.id] = packet
     for packet in packets.values():
         alike(explanations, packet)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 
-from tests.recorded import RECORDINGS, hop_of
+from tests.recorded import RECORDINGS, hop_of, put
 
 from tracetui.model.trace.assembler import Assembler
 from tracetui.session.recording.export import JSON, MARKDOWN, TEXT, exported
@@ -67,7 +67,7 @@ def test_no_name_ends_the_fence_or_acts_on_a_terminal():
     line = (RECORDINGS / "seed-eks-forward.log").read_text().splitlines()[0]
     hop = hop_of(line)
     store, assembler = PacketStore(), Assembler()
-    store.took(assembler.add(hop.with_(chain="````", iif="```\n# owned", rule="a ```` b\x1b[2J")))
+    store.took(put(assembler, hop.with_(chain="````", iif="```\n# owned", rule="a ```` b\x1b[2J")))
     session = ReplaySession([], packets=store)
     text = written(session, MARKDOWN)
     assert "\x1b" not in text

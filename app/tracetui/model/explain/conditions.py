@@ -40,7 +40,7 @@ def outcomes(asked: Sequence[Condition], path: Path) -> tuple[Optional[bool], ..
 def _asked(packet: Packet, path: Path, found: Sequence[HopExplanation]) -> Iterator[Condition]:
     headers = [traits.header for traits in path.traits]
     shown: dict[str, int] = {}
-    for index, (hop, state, here) in enumerate(zip(packet.hops, path.states, found)):
+    for index, (hop, state, here) in enumerate(zip(packet.hops, path.state_numbers, found)):
         if headers[state] is not None:
             shown[hop.backend] = state
         said, at = here.parsed, shown.get(hop.backend)
@@ -49,7 +49,9 @@ def _asked(packet: Packet, path: Path, found: Sequence[HopExplanation]) -> Itera
         if at is not None:
             yield from (Condition(at, test) for test in said.tests if test.flag in FIELD_OF)
         if said.destination:
-            after = [later for later in path.states[index + 1 :] if _destination(headers[later])]
+            after = [
+                later for later in path.state_numbers[index + 1 :] if _destination(headers[later])
+            ]
             yield from (Condition(later, None, said.destination) for later in after[:1])
 
 

@@ -1,9 +1,9 @@
 """Hops to packets.
 
 The kernel gives no packet number. A legacy hop shows the whole header each time; an nft event has a
-trace id, which later packets of a flow bear again and which can change on the way of one packet,
-and shows the header only when a base chain is entered. So packets are known by what no rule changes
-on the way, and a hop joins one only where the way of that packet allows it.
+trace id, which later packets of a flow bear again and which can change during one traversal, and
+shows the header only when a base chain is entered. So packets are known by the fields that no rule
+changes, and a hop joins one only where that packet's traversal allows it.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from tracetui.model.trace.traversal import Transitions
 OPEN_PACKETS = 8192
 """Packets that may still get hops; beyond, the one idle for longest is closed."""
 ALIKE_PACKETS = 64
-"""Of them, those that differ in nothing that lasts: answers of a DNS server have no IP ID. Beyond,
-the one idle for longest is closed. No more than a node has CPUs are on their way at one moment."""
+"""Open packets that differ in nothing that lasts: answers of a DNS server have no IP ID. Beyond,
+the one idle for longest is closed. At one moment no more than a node has CPUs are traversing."""
 RIVALS = 8
-"""Of packets that look alike, those that moved last and are held against each other."""
+"""Packets that look alike and are held against each other: those that moved last."""
 TRACE_IDS = 8
 """A packet is known by the last ones it had: it gets another where the kernel copies it."""
 
@@ -41,46 +41,23 @@ class Assembler:
         self._open: OrderedDict[int, OpenPacket] = OrderedDict()
         self._by_identity: dict[Hashable, OrderedDict[int, OpenPacket]] = {}
         self._by_trace_id: dict[int, OpenPacket] = {}
-        self._steps = Transitions()
+        self._transitions = Transitions()
         self._moved: Optional[OpenPacket] = None
         """The packet that the last hop was of."""
 
-    def take(self, runs: Iterable[HopBatch], took: Callable[[Packet, int], None]) -> None:
-        """Put hops into their packets; ``took`` is called with each packet that got so many.
-
-        It comes to what :meth:`add` comes to with one after the other.
-        """
-        for run in runs:
-            if run.points[0].is_forged:
-                for hop in run.hops:
+    def take(self, batches: Iterable[HopBatch], took: Callable[[Packet, int], None]) -> None:
+        """Put hops into their packets; ``took`` is called with each packet that got so many."""
+        for batch in batches:
+            if batch.points[0].is_forged:
+                for hop in batch.hops:
                     took(self._alone(hop), 1)
                 continue
-            packet, count = self._take_beginning(run)
-            took(packet, count)
-            while 1 < count < len(run.points):
-                run = run.after(count)
-                packet, count = self._take_beginning(run)
-                took(packet, count)
-            # Where only the first goes somewhere, most of the others go alone too.
-            for hop in run.hops[1:] if count < len(run.points) else ():
-                took(self.add(hop), 1)
-
-    def _take_beginning(self, run: HopBatch) -> tuple[Packet, int]:
-        """Put as much of a run as can be into the packet of its first hop: that, and how many."""
-        first = run.first
-        one = self._packet_of(first)
-        count = one.add_run(run, self._steps)
-        if not count:
-            one.add(first, self._steps)
-        return one.packet, count or 1
-
-    def add(self, hop: Hop) -> Packet:
-        """Put a hop into its packet, a new one or one that is open; the packet."""
-        if hop.point.is_forged:
-            return self._alone(hop)
-        one = self._packet_of(hop)
-        one.add(hop, self._steps)
-        return one.packet
+            left: Optional[HopBatch] = batch
+            while left is not None:
+                packet = self._packet_of(left.first)
+                count = packet.add(left, self._transitions)
+                took(packet.packet, count)
+                left = left.after(count) if count < len(left.points) else None
 
     def _alone(self, hop: Hop) -> Packet:
         """A packet of this hop, which is no part of any path: nothing goes on with it."""

@@ -60,12 +60,12 @@ def is_to_many(address: Optional[str]) -> bool:
 
 
 def identity(header: Header) -> tuple[object, ...]:
-    """What no rule changes before the last table of the way."""
+    """The fields that no rule changes before the last table of a traversal."""
     return (header[2], header[4], *lasting(header))
 
 
 def lasting(header: Header) -> tuple[object, ...]:
-    """What no rule changes at all: source NAT rewrites the source before some nft chains.
+    """The fields that no rule changes at all: source NAT comes before some nft chains do.
 
     Family, protocol, length, IP id; flags, TCP's numbers, ICMP's type and code; ICMP's sequence,
     the fragment, the SPI. By position, as it is made for each hook of each packet. TCPMSS makes a

@@ -1,4 +1,4 @@
-"""One TRACE event: how a packet looked at one place of one chain."""
+"""Hops: what the kernel reports of a packet at one rule, policy or chain end."""
 
 from __future__ import annotations
 
@@ -22,12 +22,16 @@ END_OF_CALENDAR = 253_402_300_800.0
 """Seconds since the epoch; a time from there on is damage, and no calendar here knows it."""
 
 
+Interval = tuple[int, int]
+"""The last snapshot of the ruleset that had ended when a hop was evaluated (0 for none), and the
+first that had not begun."""
+
 new_hop = new_state = tuple.__new__
-"""Makes a hop of its three parts, ``new_hop(Hop, parts)``: a NamedTuple's own way is slower."""
+"""Makes a hop of its three parts, ``new_hop(Hop, parts)``: faster than a NamedTuple's own call."""
 
 
 class PacketState(NamedTuple):
-    """How a packet looked at a hop, and what else is of that packet; hops of one hook share it."""
+    """The packet as it was at a hop; the hops of one hook share one."""
 
     iif: Optional[str] = None
     oif: Optional[str] = None
@@ -37,14 +41,15 @@ class PacketState(NamedTuple):
     header: Optional[Header] = None
     """The packet as this hop saw it; None where the kernel sent none."""
     trace_id: Optional[int] = None
-    """The nft trace id: neither unique to a packet nor constant over one (FORMATS 10)."""
+    """The nft trace id: neither unique to a packet nor constant over one
+    (a hash of the socket buffer's address and flow, net/netfilter/nf_tables_trace.c)."""
     readings: Optional[tuple[int, int]] = None
     """The last reading of the ruleset that had ended when it was evaluated (0 for none), and the
     first that had not begun; None where no ruleset was read."""
 
 
 class Hop(NamedTuple):
-    """What the kernel reported once about one packet."""
+    """One TRACE event: a packet at one rule, policy or chain end."""
 
     point: TracePoint
     state: PacketState
@@ -74,7 +79,7 @@ class Hop(NamedTuple):
         rule: Optional[str] = None,
         source: Optional[str] = None,
     ) -> Hop:
-        """A hop out of the fields of its place and its look."""
+        """A hop out of the fields of its trace point and its packet state."""
         return cls(
             trace_point(
                 backend, family, table, chain, type, rulenum, handle, verdict, hook, rule, source
@@ -100,7 +105,7 @@ class Hop(NamedTuple):
 
     @property
     def family(self) -> str:
-        """Of the table, in nft's words."""
+        """The table's family, in nft's words."""
         return self.point.family
 
     @property
@@ -130,7 +135,7 @@ class Hop(NamedTuple):
 
     @property
     def verdict(self) -> Optional[str]:
-        """What the kernel said, in nft's words."""
+        """The verdict that the kernel gave, in nft's words."""
         return self.point.verdict
 
     @property
@@ -145,7 +150,7 @@ class Hop(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Its place as the kernel prints it."""
+        """The trace point as the kernel prints it."""
         return self.point.text
 
     @property

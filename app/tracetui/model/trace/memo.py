@@ -1,4 +1,4 @@
-"""Answers that are remembered, so many at most."""
+"""Remembered results, so many at most."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _Value = TypeVar("_Value")
 
 
 class Memo(dict[_Key, _Value], Generic[_Key, _Value]):
-    """What came of what. When it is full all is forgotten: what still comes is soon known again.
+    """Results by key. A full one forgets all: keys that still come are soon known again.
 
     A lookup is a dict's; keeping the order of use would cost more than most answers.
     """

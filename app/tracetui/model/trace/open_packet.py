@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Optional
 
 from tracetui.model.trace.batch import HopBatch
 from tracetui.model.trace.header import Header, is_alike, is_to_many, lasting
 from tracetui.model.trace.hop import Hop, PacketState
 from tracetui.model.trace.packet import MOST_HOPS, Packet
-from tracetui.model.trace.path import PathSegment
-from tracetui.model.trace.times import Times, one_time
 from tracetui.model.trace.trace_point import TracePoint
 from tracetui.model.trace.traversal import (
     NO_HEADER,
@@ -36,7 +35,15 @@ class OpenPacket:
     """A packet that may still get hops."""
 
     __slots__ = (
-        "_devices", "_is_local", "_state", "_tracks", "alike", "header", "packet", "seen", "time",
+        "_cursors",
+        "_devices",
+        "_is_local",
+        "_state",
+        "alike",
+        "header",
+        "packet",
+        "seen",
+        "time",
         "trace_ids",
     )  # fmt: skip
 
@@ -47,9 +54,9 @@ class OpenPacket:
         self.header = header
         """The header it is known by."""
         self.alike = alike
-        """It and those that can be taken for it, by packet id; the one that moved last is last."""
+        """Those that can be taken for this packet, and itself, by id; the last one moved last."""
         self.time: Optional[float] = None
-        """Of the hop that came last."""
+        """The time of the hop that came last."""
         self.trace_ids: list[int] = []
         self._state: Optional[PacketState] = None
         self._devices: dict[str, str] = {}
@@ -58,7 +65,7 @@ class OpenPacket:
         """Whether this node sent it; None while no hook tells."""
         self.seen: Optional[Header] = None
         """The header it showed last."""
-        self._tracks = {"legacy": BackendCursor(), "nft": BackendCursor()}
+        self._cursors = {"legacy": BackendCursor(), "nft": BackendCursor()}
 
     @property
     def is_full(self) -> bool:
@@ -67,23 +74,23 @@ class OpenPacket:
 
     def accepts(self, hop: Hop) -> bool:
         """Whether the hop can be one of this packet's."""
-        track = self._tracks[hop.point.backend]
+        cursor = self._cursors[hop.point.backend]
         return (
             not self.is_full
-            and track.accepts(hop)
+            and cursor.accepts(hop)
             and self._in_time(hop)
-            and self._is_of_one_sort(hop, track)
+            and self._is_of_one_sort(hop, cursor)
             and self._came_from(hop)
-            and self._goes_to(hop, track)
+            and self._goes_to(hop, cursor)
             and not self._is_other_copy(hop)
         )
 
     def goes_on_with(self, hop: Hop) -> bool:
         """Whether the hop is surely its next one, as most are; for speed.
 
-        They come together, at one hook, where all of a packet's hops have one look; nft tells the
+        They come together, at one hook, where all of a packet's hops have one state; nft tells the
         header once in a base chain, and a number with the others. A packet that can be taken for
-        another is looked at closely.
+        another is examined closely.
         """
         state, last = hop[1], self._state
         if state.trace_id is None:
@@ -97,21 +104,21 @@ class OpenPacket:
                 is_next = is_same and state.header is self.seen and self._came_from(hop)
         if not is_next or self.is_full:
             return False
-        track = self._tracks[hop[0].backend]
-        return track.accepts(hop) and self._in_time(hop) and self._is_of_one_sort(hop, track)
+        cursor = self._cursors[hop[0].backend]
+        return cursor.accepts(hop) and self._in_time(hop) and self._is_of_one_sort(hop, cursor)
 
     def fit(self, hop: Hop) -> int:
         """How well a hop goes with it, if it accepts it: to BEST_FIT from more than NO_FIT.
 
         Its destination is what tells most: NAT changes it for one hop of many. Then its hook.
         """
-        hook = self._tracks[hop.backend].standing.hook
+        hook = self._cursors[hop.backend].traversal.hook
         return 1 + 2 * self.is_bound_for(hop) + (hook in (hop.hook, None))
 
     def is_bound_for(self, hop: Hop) -> bool:
         """Whether its destination is the hop's."""
         header = hop.header
-        there = self._tracks[hop.backend].destination
+        there = self._cursors[hop.backend].destination
         return header is not None and there == (header.dst, header.dport)
 
     def is_past(self, hop: Hop) -> bool:
@@ -120,103 +127,105 @@ class OpenPacket:
             return False
         return hop.time - self.time >= PAST_SECONDS
 
-    def add(self, hop: Hop, steps: Transitions) -> None:
-        """Take the hop in."""
-        at, state, time = hop
-        backend = at.backend
-        track = self._tracks[backend]
-        step = steps.after(track.standing, at, state.header is not None)
-        (hook,) = step.hooks
-        if hook is None and backend == "legacy":
-            hook = self._tracks["nft"].standing.hook
-        self.packet.add(hop, hook)
-        if state.iif is not None:
-            self._devices.setdefault(at.layer, state.iif)
-        self._note_hook(at, hook)
-        self._moved_to(step.standing, track, state.header, state, time)
+    def add(self, batch: HopBatch, transitions: Transitions) -> int:
+        """Take in the hops at the beginning of a batch that surely are the packet's; their number.
 
-    def add_run(self, run: HopBatch, steps: Transitions) -> int:
-        """Take in the hops at the beginning of a run that surely are its, if the first is its.
-
-        How many those are; none where one of them has to be looked at alone. Most are whole runs.
-        nft's ids leave no doubt; without them a packet that looks the same can come between.
+        The first one is. Most are whole batches.
         """
-        states = run.states
-        if states[0].trace_id is None and (len(self.alike) > 1 or states[0].header is None):
-            return 0
-        track = self._tracks[run.points[0].backend]
-        shown, devices = self._shown(run, track.destination)
-        if len(shown) < len(states):
-            run = run.before(len(shown))
-            devices = self._devices_of(run, len(shown))
-        step = steps.step(track.standing, run, shown)
-        size = len(step.points)
-        if size < len(run.points):
-            states, times = states[: step.which[-1] + 1], one_time(run.times[:size])
-            devices = self._devices_of(run, len(states))
+        backend = batch.points[0].backend
+        cursor = self._cursors[backend]
+        if not self._may_take_several(batch):
+            batch = batch.head()
+        shown, devices = self._shown(batch, cursor.destination)
+        transition = transitions.of(cursor.traversal, batch, shown)
+        size = len(transition.points)
+        states, numbers, moments = batch.states, transition.state_numbers, batch.times
+        if size < len(batch.points):
+            states, moments = states[: numbers[-1] + 1], moments[:size]
+            devices = self._devices_of(batch, len(states))
+        hooks = self._known_hooks(transition.hooks, backend)
+        if self.packet.ends_in(backend):
+            self.packet.extend(transition, hooks, states, moments)
         else:
-            states, times = run.states, one_time(run.times)
-        segment = PathSegment(step, states, times)
-        if not _are_together(times) or not self.packet.add_segment(segment):
-            return 0
-        header = None
-        for state in states:
-            header = state[4] or header
+            self.packet.add(batch.first, hooks[0])
         self._devices = devices
-        self._note_hook(step.points[0], step.hooks[0])
-        last = times[-1] if isinstance(times, tuple) else times
-        self._moved_to(step.standing, track, header, states[-1], last)
+        self._note_hook(batch.points[0], hooks[0])
+        header = next((state[4] for state in reversed(states) if state[4] is not None), None)
+        self._moved_to(transition.traversal, cursor, header, states[-1], _last_known(moments))
         return size
 
-    def _shown(
-        self, run: HopBatch, destination: Optional[tuple[Optional[str], Optional[int]]]
-    ) -> tuple[tuple[int, ...], dict[str, str]]:
-        """What looks show of where it goes (``path.Steps``), up to the first that may not be its.
+    def _may_take_several(self, batch: HopBatch) -> bool:
+        """Whether hops behind the first of a batch need not be looked at one by one.
 
-        The first one is. With the in-interfaces by layer, behind all of them.
+        nft's ids leave no doubt; without them a packet that looks the same can come between.
+        """
+        size, state = len(batch.points), batch.states[0]
+        return (
+            size > 1
+            and (state.trace_id is not None or (len(self.alike) == 1 and state.header is not None))
+            and self.packet.ends_in(batch.points[0].backend)
+            and self.packet.length + size <= MOST_HOPS
+            and _are_together(batch.times)
+        )
+
+    def _known_hooks(
+        self, hooks: tuple[Optional[str], ...], backend: str
+    ) -> tuple[Optional[str], ...]:
+        """Hooks of hops, each as its place tells it or, of legacy, as nft's last hop does."""
+        known = self._cursors["nft"].traversal.hook if backend == "legacy" else None
+        if known is None or None not in hooks:
+            return hooks
+        return tuple([known if hook is None else hook for hook in hooks])
+
+    def _shown(
+        self, batch: HopBatch, destination: Optional[tuple[Optional[str], Optional[int]]]
+    ) -> tuple[tuple[int, ...], dict[str, str]]:
+        """How states show the destination, up to the first that may be another packet's.
+
+        The first one is this packet's. With the in-interfaces by layer, behind all of them.
         """
         shown: list[int] = []
-        devices, points, at = self._devices, run.points, 0
+        devices, points, index = self._devices, batch.points, 0
         seen, known = self.seen, self.header
-        is_named = run.states[0].trace_id is not None
-        for state, count in zip(run.states, run.counts):
+        is_named = batch.states[0].trace_id is not None
+        for state, count in zip(batch.states, batch.counts):
             header, device, before = state[4], state[0], None
             if device is not None:
-                layer = points[at].layer
+                layer = points[index].layer
                 before = devices.get(layer)
                 if before is None:
                     devices, before = {**devices, layer: device}, device
-            at += count
+            index += count
             if header is None:
                 shown.append(NO_HEADER)
                 continue
             is_same = header is seen or not shown
             if shown and (device != before or not (is_same or _is_it(known, header, is_named))):
-                break
+                return tuple(shown), self._devices_of(batch, len(shown))
             there = header[3], header[5]
             is_same = destination is None or there == destination
             shown.append(SAME_DESTINATION if is_same else OTHER_DESTINATION)
             destination, seen = there, header
         return tuple(shown), devices
 
-    def _devices_of(self, run: HopBatch, pieces: int) -> dict[str, str]:
-        """The in-interfaces by layer, behind so many pieces of a run."""
-        devices, at = dict(self._devices), 0
-        for state, count in zip(run.states[:pieces], run.counts):
+    def _devices_of(self, batch: HopBatch, states: int) -> dict[str, str]:
+        """The in-interfaces by layer, behind the first so many states of a batch."""
+        devices, index = dict(self._devices), 0
+        for state, count in zip(batch.states[:states], batch.counts):
             if state[0] is not None:
-                devices.setdefault(run.points[at].layer, state[0])
-            at += count
+                devices.setdefault(batch.points[index].layer, state[0])
+            index += count
         return devices
 
     def _moved_to(
         self,
-        standing: TraversalState,
-        track: BackendCursor,
+        traversal: TraversalState,
+        cursor: BackendCursor,
         header: Optional[Header],
         state: PacketState,
         time: Optional[float],
     ) -> None:
-        track.advance(standing, header)
+        cursor.advance(traversal, header)
         self._state = state
         self.seen = header or self.seen
         self.time = time if time is not None else self.time
@@ -225,11 +234,11 @@ class OpenPacket:
         if self._is_local is None and at.layer == "ip":
             self._is_local = _IS_LOCAL.get(hook or "")
 
-    def _is_of_one_sort(self, hop: Hop, track: BackendCursor) -> bool:
+    def _is_of_one_sort(self, hop: Hop, cursor: BackendCursor) -> bool:
         """Whether the hop can be of a traversal that began as this one did, whatever backend."""
         if self._is_local is None or hop.point.layer != "ip":
             return True
-        hook = track.standing.hook_of(hop.point, hop.state.header is not None)
+        hook = cursor.traversal.hook_of(hop.point, hop.state.header is not None)
         return _IS_LOCAL.get(hook or "", self._is_local) == self._is_local
 
     def _in_time(self, hop: Hop) -> bool:
@@ -251,18 +260,18 @@ class OpenPacket:
         is_known = number is None or not self.trace_ids or number in self.trace_ids
         return not is_known and not self._devices and header is not None and is_to_many(header.dst)
 
-    def _goes_to(self, hop: Hop, track: BackendCursor) -> bool:
+    def _goes_to(self, hop: Hop, cursor: BackendCursor) -> bool:
         """Whether the destination is one this packet had, or can have got since."""
         header = hop.state.header
         if header is None:
             return True
-        other = self._tracks["nft" if hop.point.backend == "legacy" else "legacy"]
+        other = self._cursors["nft" if hop.point.backend == "legacy" else "legacy"]
         if (header.dst, header.dport) == other.destination:
             return True
-        if track.standing.is_empty:
+        if cursor.traversal.is_empty:
             # The other backend may be ahead of this one, or behind it.
             return True
-        return track.accepts_destination(hop)
+        return cursor.accepts_destination(hop)
 
 
 def _is_it(known: Optional[Header], header: Header, is_named: bool) -> bool:
@@ -272,12 +281,16 @@ def _is_it(known: Optional[Header], header: Header, is_named: bool) -> bool:
     return lasting(known) == lasting(header) if is_named else is_alike(known, header)
 
 
-def _are_together(times: Times) -> bool:
+def _are_together(moments: Sequence[Optional[float]]) -> bool:
     """Whether no two of the times are further apart than the hops of one packet can be.
 
-    Where some are not known, each has to be looked at alone.
+    Where some are not known, each hop has to be looked at alone.
     """
-    if not isinstance(times, tuple):
+    if moments.count(moments[0]) == len(moments):
         return True
-    known = [time for time in times if time is not None]
-    return len(known) == len(times) and max(known) - min(known) <= IDLE_SECONDS
+    known = [moment for moment in moments if moment is not None]
+    return len(known) == len(moments) and max(known) - min(known) <= IDLE_SECONDS
+
+
+def _last_known(moments: Sequence[Optional[float]]) -> Optional[float]:
+    return next((moment for moment in reversed(moments) if moment is not None), None)

@@ -9,238 +9,250 @@ from itertools import accumulate
 from typing import Any, Optional
 
 from tracetui.model.trace import times
-from tracetui.model.trace.growing import GrowingPath
 from tracetui.model.trace.header import Header
 from tracetui.model.trace.hop import END_OF_CALENDAR, SINCE_EPOCH, Hop, PacketState
-from tracetui.model.trace.path import Path, PathSegment, each_of, own, taken
+from tracetui.model.trace.path import Own, Path, own, path_of
 from tracetui.model.trace.path_template import Value
-from tracetui.model.trace.traversal import position, table_rank
+from tracetui.model.trace.trace_point import TracePoint
+from tracetui.model.trace.traversal import Transition, position, table_rank
 
 MOST_HOPS = 1024
-"""Of one packet: a traversal shows tens, or hundreds where a CNI writes the rules. More than this
-is no traversal, but something that comes again and again."""
+"""Hops of one packet at most: a traversal shows tens, or hundreds where a CNI writes the rules.
+More than this is no traversal, but something that comes again and again."""
 
 _HEADER_FIELDS = ("src", "sport", "dst", "dport", "ttl")
 
 
-class _Open:
-    """A packet's hops at hand."""
+class _Columns:
+    """The hops of a packet at hand, a list for each field."""
 
-    __slots__ = ("header", "hooks", "hops", "iif", "oif")
+    __slots__ = ("hooks", "points", "state_numbers", "states", "times")
 
-    def __init__(self, hops: list[Hop], hooks: list[Optional[str]]) -> None:
-        self.hops = hops
-        self.hooks = hooks
-        self.header: Optional[Header] = None
-        self.iif: Optional[str] = None
-        self.oif: Optional[str] = None
-        for hop in hops:
-            self.note(hop.state)
+    def __init__(self) -> None:
+        self.points: list[TracePoint] = []
+        self.hooks: list[Optional[str]] = []
+        self.states: list[PacketState] = []
+        """Each for some hops, in the order of the hops; one can stand here more than once."""
+        self.state_numbers: list[int] = []
+        """For each hop, the index of its state."""
+        self.times: list[Optional[float]] = []
 
-    def note(self, state: PacketState) -> None:
-        """Take in how it looked at its last hop."""
-        if self.header is None:
-            self.header = state.header
-        if self.iif is None:
-            self.iif = state.iif
-        self.oif = state.oif or self.oif
+    @classmethod
+    def of(cls, hops: Sequence[Hop], hooks: Iterable[Optional[str]]) -> _Columns:
+        """The columns of hops."""
+        columns = cls()
+        columns.hooks += hooks
+        for point, state, time in hops:
+            columns.points.append(point)
+            columns.times.append(time)
+            if not columns.states or state is not columns.states[-1]:
+                columns.states.append(state)
+            columns.state_numbers.append(len(columns.states) - 1)
+        return columns
+
+    def add(
+        self,
+        transition: Transition,
+        hooks: Iterable[Optional[str]],
+        states: Sequence[PacketState],
+        moments: Iterable[Optional[float]],
+    ) -> None:
+        """Put the hops of a transition behind all that there are."""
+        first = len(self.states)
+        numbers = transition.state_numbers
+        self.points += transition.points
+        self.hooks += hooks
+        self.states += states
+        self.state_numbers += [first + number for number in numbers] if first else numbers
+        self.times += moments
+
+    @property
+    def hops(self) -> list[Hop]:
+        """The hops."""
+        states = map(self.states.__getitem__, self.state_numbers)
+        return list(map(Hop, self.points, states, self.times))
+
+    @property
+    def path(self) -> Path:
+        """The path of the hops."""
+        return path_of(self.points, self.hooks, self.states, self.state_numbers)
 
 
 class Packet:
     """The hops of one traversal; it grows while they arrive.
 
-    One that :meth:`pack` was called on takes far less memory. Whoever asks for its hops has them at
-    hand again, until UNPACKED others were asked for theirs.
+    While it grows there is a list for each field; :meth:`pack` keeps it as its path and the
+    packet's own values, which takes far less memory. The lists, and hops, are made of those when
+    they are asked for, and kept for the COLUMNS_KEPT packets that were asked last.
     """
 
-    __slots__ = ("_growing", "_open", "_own", "_path", "ambiguous", "id", "is_recorded")
+    __slots__ = ("_columns", "_hops", "_own", "_path", "ambiguous", "id", "is_recorded")
 
     def __init__(self, packet_id: int) -> None:
         self.id = packet_id
         """Counts from 1 in the order in which packets began."""
         self.ambiguous = False
-        """Whether hops of it can be another packet's, one that looks the same and was on its way
-        at the same time, or the other way round."""
+        """Whether hops of it can be another packet's, one that looked the same and traversed at
+        the same time, or the reverse."""
         self.is_recorded = False
         """Whether it was read from a record, which says what distances are known."""
-        self._growing: Optional[GrowingPath] = None
-        self._open: Optional[_Open] = None
-        """Where it is growing or packed, another form of the same."""
+        self._columns: Optional[_Columns] = _Columns()
+        self._hops: Optional[list[Hop]] = None
         self._path: Optional[Path] = None
+        """None where hops came since it was found."""
         self._own: Optional[bytes] = None
-        """What is not in the way; None where hops came since it was packed."""
+        """The packet's own values, which are not in the path; None where hops came since."""
 
     @property
     def hops(self) -> list[Hop]:
-        """In path order."""
-        return (self._open or self._unpack()).hops
+        """The hops in path order; not to be changed."""
+        if self._hops is None:
+            self._hops = self._at_hand().hops
+        return self._hops
 
     @property
     def length(self) -> int:
-        """How many hops there are, packed or not."""
-        if self._growing is not None:
-            return self._growing.length
-        if self._open is None and self._path is not None:
-            return len(self._path.points)
-        return len(self.hops)
+        """The number of hops."""
+        return len(self.path.points if self._columns is None else self._columns.points)
 
     @property
     def newest(self) -> Optional[float]:
         """The time of the last hop, as :attr:`Hop.time` has it."""
-        if self._growing is not None:
-            return self._growing.newest
-        return self.hops[-1].time
+        return self.times[-1]
 
     @property
     def first(self) -> PacketState:
-        """How it looked at its first hop."""
-        here = self._growing
-        return self.hops[0].state if here is None else here.segments[0].states[0]
+        """The packet's state at the first hop."""
+        return self._at_hand().states[0]
 
     @property
-    def times(self) -> list[Optional[float]]:
+    def times(self) -> Sequence[Optional[float]]:
         """The time of each hop, as :attr:`Hop.time` has it."""
-        here = self._growing
-        return [hop.time for hop in self.hops] if here is None else here.times
-
-    @property
-    def header(self) -> Optional[Header]:
-        """Of the first hop that shows one."""
-        return (self._growing or self._open or self._unpack()).header
-
-    @property
-    def iif(self) -> Optional[str]:
-        """The first in-interface seen."""
-        return (self._growing or self._open or self._unpack()).iif
-
-    @property
-    def oif(self) -> Optional[str]:
-        """The last out-interface seen."""
-        return (self._growing or self._open or self._unpack()).oif
+        return self._at_hand().times
 
     @property
     def hooks(self) -> Sequence[Optional[str]]:
         """The hook of each hop, as :meth:`hook_of` has it."""
-        return (self._open or self._unpack()).hooks
+        return self._at_hand().hooks
+
+    @property
+    def header(self) -> Optional[Header]:
+        """The header of the first hop that shows one."""
+        for state in self._at_hand().states:
+            if state[4] is not None:
+                return state[4]
+        return None
+
+    @property
+    def iif(self) -> Optional[str]:
+        """The first in-interface."""
+        return self.path.iif
+
+    @property
+    def oif(self) -> Optional[str]:
+        """The last out-interface."""
+        return self.path.oif
 
     @property
     def path(self) -> Path:
-        """What it has in common with others."""
-        if self._path is not None and self._own is not None:
-            return self._path
-        return self._growing.gone[0] if self._growing is not None else self._taken()[0]
+        """The part that packets of its flow share."""
+        if self._path is None:
+            self._path = self._at_hand().path
+        return self._path
 
     def pack(self) -> None:
-        """Keep the hops as what is the packet's own and what others share; they stay the same."""
+        """Keep the hops as the path and the packet's own values; they stay the same."""
         if self._own is None:
-            self._path, states, moments = self._taken()
-            value: Any = ([own(state) for state in states], times.packed(moments))
+            columns = self._at_hand()
+            states = _own_of_each(self.path, columns)
+            value: Any = (states, times.packed(columns.times))
             self._own = marshal.dumps(value)
-        self._open = self._growing = None
+        self._columns = self._hops = None
 
-    def _taken(self) -> tuple[Path, list[PacketState], list[Optional[float]]]:
-        """Its way, its looks in the way's order, and the time of each hop."""
-        here = self._growing
-        if here is not None:
-            return (*here.gone, here.times)
-        hops = self.hops
-        points = tuple([hop.point for hop in hops])
-        states = [hop.state for hop in hops]
-        return (*taken(points, tuple(self.hooks), states), [hop.time for hop in hops])
-
-    def _unpack(self) -> _Open:
-        here = self._growing
-        if here is not None:
-            points, hooks, states = each_of(here.segments)
-            hops = [Hop(*each) for each in zip(points, states, here.times)]
-            self._open = _Open(hops, list(hooks))
-        elif self._path is not None and self._own is not None:
-            states, moments = marshal.loads(self._own)  # noqa: S302 - written by this process
-            hops = self._path.hops(states, times.unpacked(moments, len(self._path.points)))
-            self._open = _Open(hops, list(self._path.hooks))
+    def _at_hand(self) -> _Columns:
+        if self._columns is None:
+            path, packed = self.path, self._own or b""
+            states, moments = marshal.loads(packed)  # noqa: S302 - written by this process
+            each = times.unpacked(moments, len(path.points))
+            hops = map(Hop, path.points, path.states(states), each)
+            self._columns = _Columns.of(list(hops), path.hooks)
             _keep_at_hand(self)
-        else:
-            self._open = _Open([], [])
-        return self._open
+        return self._columns
 
-    def _at_hand(self) -> _Open:
-        """Its hops, to be changed."""
-        here = self._open or self._unpack()
-        self._growing = self._own = None
-        return here
+    def _to_change(self) -> _Columns:
+        columns = self._at_hand()
+        self._hops = self._path = self._own = None
+        return columns
+
+    def ends_in(self, backend: str) -> bool:
+        """Whether a hop of this backend belongs behind all that there are."""
+        points = self._at_hand().points
+        return not points or points[-1].backend == backend
+
+    def extend(
+        self,
+        transition: Transition,
+        hooks: Iterable[Optional[str]],
+        states: Sequence[PacketState],
+        moments: Iterable[Optional[float]],
+    ) -> None:
+        """Put the hops of a transition behind all that there are; see :meth:`ends_in`.
+
+        ``hooks`` and ``moments`` are of each hop, ``states`` those that the transition numbers.
+        """
+        self._to_change().add(transition, hooks, states, moments)
 
     def add(self, hop: Hop, hook: Optional[str]) -> None:
         """Put a hop at its place: after all of its backend, before later ones of the other.
 
         The backends are read from two sockets, so the order between them is not that of arrival.
         """
-        here = self._at_hand()
-        hops = here.hops
-        if hops and hops[-1].point.backend != hop.point.backend:
-            at = self._place_of(hop, hook)
-            hops.insert(at, hop)
-            here.hooks.insert(at, hook)
-            self._open = _Open(hops, here.hooks)
-        else:
-            hops.append(hop)
-            here.hooks.append(hook)
-            here.note(hop.state)
+        index = self._index_for(hop, hook)
+        hops, hooks = [*self.hops], [*self.hooks]
+        hops.insert(index, hop)
+        hooks.insert(index, hook)
+        self._set(hops, hooks)
 
-    def add_segment(self, segment: PathSegment) -> bool:
-        """Put hops that came as a run at the end; False, and nothing done, where it can't be.
-
-        So it is where any of its hops came alone, or from the other backend.
-        """
-        here, points = self._growing, segment.step.points
-        if here is None:
-            if self._open is not None or self._own is not None:
-                return False
-            here = GrowingPath(points[0].backend)
-        if here.backend != points[0].backend or here.length + len(points) > MOST_HOPS:
-            return False
-        self._growing, self._open = here, None
-        here.add(segment)
-        return True
-
-    def _place_of(self, hop: Hop, hook: Optional[str]) -> int:
-        """Behind how many hops it belongs."""
-        at = len(self.hops)
-        here = position(hook, hop)
-        while here is not None and at and self.hops[at - 1].backend != hop.backend:
-            there = position(self.hooks[at - 1], self.hops[at - 1])
-            if there is None or there <= here:
+    def _index_for(self, hop: Hop, hook: Optional[str]) -> int:
+        """The number of hops that a hop belongs behind."""
+        hops, index = self.hops, self.length
+        own = position(hook, hop)
+        while own is not None and index and hops[index - 1].backend != hop.backend:
+            other = position(self.hooks[index - 1], hops[index - 1])
+            if other is None or other <= own:
                 break
-            at -= 1
-        return at
+            index -= 1
+        return index
 
     def replace(self, other: Packet) -> int:
         """Become what another packet is, all but the id; the number of hops gained."""
-        gained = len(other.hops) - len(self.hops)
-        self._open = other._open or other._unpack()
-        self._growing = self._own = None
+        gained = other.length - self.length
+        self._set(other.hops, other.hooks)
         self.ambiguous, self.is_recorded = other.ambiguous, other.is_recorded
         return gained
 
     def reorder(self, order: Sequence[int]) -> None:
         """Have the hops stand in another order, given as their indices."""
         was_packed = self._own is not None
-        here = self._at_hand()
-        hops = [here.hops[index] for index in order]
-        self._open = _Open(hops, [here.hooks[index] for index in order])
+        hops, hooks = self.hops, self.hooks
+        self._set([hops[index] for index in order], [hooks[index] for index in order])
         if was_packed:
             self.pack()
 
     def place_in(self, placed: Callable[[Hop], Hop]) -> None:
-        """Have each hop be what ``placed`` makes of it: at the same place, among other readings."""
-        hops = self._at_hand().hops
-        hops[:] = [placed(hop) for hop in hops]
+        """Have each hop be ``placed(hop)``: at the same trace point, in another interval."""
+        self._set([placed(hop) for hop in self.hops], self.hooks)
+
+    def _set(self, hops: Sequence[Hop], hooks: Iterable[Optional[str]]) -> None:
+        self._columns = _Columns.of(hops, hooks)
+        self._hops = self._path = self._own = None
 
     def went_as(self, other: Packet) -> bool:
-        """Whether it met the same places as another packet so far."""
-        paths = zip(self.hops, other.hops)
-        return len(self.hops) == len(other.hops) and all(
-            (one.backend, one.family, one.place) == (two.backend, two.family, two.place)
-            for one, two in paths
+        """Whether it met the same trace points as another packet so far."""
+        pairs = zip(self.hops, other.hops)
+        return self.length == other.length and all(
+            (hop.backend, hop.family, hop.place) == (twin.backend, twin.family, twin.place)
+            for hop, twin in pairs
         )
 
     @property
@@ -252,8 +264,7 @@ class Packet:
     @property
     def stamped(self) -> Optional[float]:
         """The first hop's time as its source had it (``model.trace.moments``); None for none."""
-        here = self._growing
-        return self.hops[0].time if here is None else here.oldest
+        return self.times[0]
 
     def hook_of(self, index: int) -> Optional[str]:
         """The hook of a hop, also of one in a user chain; None where it is not known."""
@@ -271,15 +282,15 @@ class Packet:
         return self.stamps()[index]
 
     def stamps(self) -> list[Optional[int]]:
-        """The same for each hop; None where another clock than the first hop's stamped it.
+        """Microseconds from the first hop to each; None where another clock stamped it.
 
-        It never runs backwards. Hops that were all read at once have one time, which tells no
+        They never run backwards. Hops that were all read at once have one time, which tells no
         distance.
         """
-        times = self.times
-        strange = None if self.is_recorded else self.path.strange_clocks
-        if strange is not None:
-            times = [None if other else time for time, other in zip(times, strange)]
+        times = list(self.times)
+        others = None if self.is_recorded else self.path.other_clocks
+        if others is not None:
+            times = [None if is_other else time for time, is_other in zip(times, others)]
         start = times[0]
         is_one = len(times) > 1 and times.count(start) == len(times)
         if start is None or is_one:
@@ -367,18 +378,27 @@ class Packet:
         return result
 
 
-UNPACKED = 512
-"""Packets at hand, beside those that may still get hops: more than a screen shows."""
-_unpacked: OrderedDict[Packet, None] = OrderedDict()
+def _own_of_each(path: Path, columns: _Columns) -> list[Own]:
+    """The own fields of each of a path's states."""
+    fields: list[Own] = []
+    for number, index in zip(path.state_numbers, columns.state_numbers):
+        if number == len(fields):
+            fields.append(own(columns.states[index]))
+    return fields
+
+
+COLUMNS_KEPT = 512
+"""Packed packets whose hops are at hand: more than a screen shows."""
+_kept_at_hand: OrderedDict[Packet, None] = OrderedDict()
 """Each once, the one asked last at the end."""
 
 
 def _keep_at_hand(packet: Packet) -> None:
-    """Have a packet at hand, and the one no longer that was asked for longest ago."""
-    _unpacked[packet] = None
-    _unpacked.move_to_end(packet)
-    while len(_unpacked) > UNPACKED:
-        _unpacked.popitem(last=False)[0].pack()
+    """Have a packet's hops at hand, and those of the one no more that was asked longest ago."""
+    _kept_at_hand[packet] = None
+    _kept_at_hand.move_to_end(packet)
+    while len(_kept_at_hand) > COLUMNS_KEPT:
+        _kept_at_hand.popitem(last=False)[0].pack()
 
 
 def _note_new(

@@ -1,7 +1,7 @@
-"""What ways have in common that differ in nothing but addresses and ports.
+"""Path templates: paths with addresses and ports left open.
 
-A new connection has a source port of its own, so its way is no other's; but what its rules are, and
-what they did, follows from where the packet went and from what it looked like, but for that port.
+A new connection has a source port of its own, so its path is no other's; but its rules, and what
+they did, follow from the trace points and states of the packet, but for that port.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from weakref import WeakValueDictionary
 
 Value = Union[str, int, None]
 ADDRESSES = {"src": 2, "sport": 4, "dst": 3, "dport": 5}
-"""What ways of one pattern differ in, and where it is in the header of traits."""
+"""The fields that a template leaves open, with their index in the header of traits."""
 
 
 class Traits(NamedTuple):
-    """How packets of a flow look at a hop, but for what tells them apart."""
+    """The state of a flow's packets at a hop, but for what tells one packet from another."""
 
     iif: Optional[str]
     oif: Optional[str]
@@ -28,39 +28,39 @@ class Traits(NamedTuple):
 
 
 class PathTemplate:
-    """Ways of one pattern have the same object: it compares, and hashes, by that."""
+    """One object for all paths of the template; it compares, and hashes, by identity."""
 
     __slots__ = ("__weakref__",)
 
 
-_patterns: WeakValueDictionary[tuple[object, ...], PathTemplate] = WeakValueDictionary()
+_templates: WeakValueDictionary[tuple[object, ...], PathTemplate] = WeakValueDictionary()
 
 
 def path_template(
-    path: tuple[object, ...], traits: Sequence[Traits]
+    shape: tuple[object, ...], traits: Sequence[Traits]
 ) -> tuple[PathTemplate, tuple[Value, ...]]:
-    """The pattern of a way, and the addresses and ports that it stands for, in its order.
+    """The template of a path, and the addresses and ports that fill it, in its order.
 
-    ``path`` is what beside the looks ways of one pattern have in common.
+    ``shape`` holds the trace points, the hooks, and the number of each hop's state.
     """
     numbers: dict[Value, int] = {None: -1}
-    alike: list[object] = [*path]
-    for one in traits:
-        alike.append(one[:5])
-        if one.header is not None:
-            family, proto, src, dst, sport, dport, ttl = one.header
+    alike: list[object] = [*shape]
+    for each in traits:
+        alike.append(each[:5])
+        if each.header is not None:
+            family, proto, src, dst, sport, dport, ttl = each.header
             alike += [family, proto, ttl]
             for value in (src, dst, sport, dport):
                 if value not in numbers:
                     numbers[value] = len(numbers) - 1
                 alike.append(numbers[value])
     key = tuple(alike)
-    found = _patterns.get(key)
+    found = _templates.get(key)
     if found is None:
-        found = _patterns[key] = PathTemplate()
+        found = _templates[key] = PathTemplate()
     return found, tuple(numbers)[1:]
 
 
 def translation(old: Sequence[Value], new: Sequence[Value]) -> Mapping[Value, Value]:
-    """What of one way is what of another one, of the same pattern."""
+    """The values of one path, each with its counterpart in another path of the template."""
     return dict(zip(old, new))

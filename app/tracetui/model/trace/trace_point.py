@@ -1,4 +1,4 @@
-"""The places of a node's chains that packets meet."""
+"""Trace points: the rules, policies and chain ends of a node that packets meet."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HOOKS_OF = {
     "filter": ("INPUT", "FORWARD", "OUTPUT"),
     "security": ("INPUT", "FORWARD", "OUTPUT"),
 }
-"""Of iptables' tables that are not at every hook (iptables(8), TABLES)."""
+"""The hooks of iptables' tables that are not at every hook (iptables(8), TABLES)."""
 
 
 def built_in_hook(table: str, chain: str) -> Optional[str]:
@@ -42,8 +42,8 @@ _LINK_FAMILIES = ("bridge", "netdev")
 class TracePoint:
     """Where a hop was, as the kernel says it; the same object for all hops there.
 
-    A node's rules are few beside its packets, so what follows from a place is found once. Two
-    places that say the same are one object: they compare, and hash, by that.
+    A node's rules are few beside its packets, so what follows from one is found once. Two that
+    say the same are one object: they compare, and hash, by that.
     """
 
     __slots__ = (
@@ -80,8 +80,8 @@ class TracePoint:
         self.handle = handle
         """The nft rule handle."""
         self.verdict = verdict
-        """What the kernel said, in nft's words: ``accept``, ``jump KUBE-SERVICES``. Legacy says
-        nothing; there it is None, or what was proven when the hop was recorded."""
+        """The verdict that the kernel gave, in nft's words: ``accept``, ``jump
+        KUBE-SERVICES``. Legacy gives none: None, or the verdict proven when it was recorded."""
         self.hook = hook
         """One of HOOKS where the source says it (nflog) or the chain is a built-in one."""
         self.rule = rule
@@ -91,7 +91,7 @@ class TracePoint:
         self.is_forged = source == FORGED
         """Whether TRACE can't have said it."""
         self.voice = FORGED if self.is_forged else backend
-        """Its backend, or FORGED: hops of another voice are no part of the same path."""
+        """The backend, or FORGED: hops of another voice are no part of one traversal."""
         self.table_key = (family, table)
         self.chain_key = (family, table, chain)
         self.is_in_base_chain = built_in_hook(table, chain) is not None
@@ -99,7 +99,7 @@ class TracePoint:
         self.is_native = backend == "nft" and (family not in ("ip", "ip6") or table not in TABLES)
         """Whether its table is one of nft's own, whose chains have names of their own."""
         self.layer = family if family in _LINK_FAMILIES else "ip"
-        """Of the stack: a bridge's port is not the device that IP sees above it."""
+        """The layer of the stack: a bridge's port is not the device that IP sees above it."""
 
     @property
     def text(self) -> str:
@@ -110,7 +110,7 @@ class TracePoint:
         return f"{self.table}:{self.chain}:{self.type}{number}"
 
     def with_(self, **changes: Any) -> TracePoint:
-        """The place that is the same but for that."""
+        """The trace point that is the same but for these fields."""
         return trace_point(**{**self.fields, **changes})
 
     @property

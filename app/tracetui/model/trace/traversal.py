@@ -1,4 +1,4 @@
-"""The way of a packet through hooks and tables: which hop can follow which.
+"""The traversal of hooks and tables by a packet: which hop can follow which.
 
 Order of hooks and tables: include/uapi/linux/netfilter_ipv4.h (enum nf_ip_hook_priorities).
 """
@@ -28,22 +28,22 @@ _NAT = 2
 
 
 def table_rank(hook: Optional[str], table: str) -> Optional[int]:
-    """The place of a table at a hook; None for a table whose priority its name does not tell."""
+    """The rank of a table at a hook; None for a table whose priority its name does not tell."""
     if table == "nat" and hook in ("INPUT", "POSTROUTING"):
         return _NAT_OF_SOURCE
     return _TABLES.get(table)
 
 
 def position(hook: Optional[str], hop: Hop) -> Optional[tuple[int, int]]:
-    """How far along its way a packet is at a hop; None where that is not known."""
+    """How far a packet's traversal is at a hop; None where that is not known."""
     rank = table_rank(hook, hop.table)
     return None if hook is None or rank is None else (PROGRESS[hook], rank)
 
 
 class TraversalState:
-    """How far on its way the hops of one backend have brought a packet; it never changes.
+    """How far the hops of one backend have brought a packet; immutable.
 
-    What can come next follows from it and from the next place, whichever packet it is.
+    What can come next follows from it and from the next trace point, whichever packet it is.
     """
 
     __slots__ = (
@@ -78,217 +78,218 @@ class TraversalState:
         """Whether no hop has come yet."""
         return self._table is None
 
-    def hook_of(self, at: TracePoint, has_header: bool) -> Optional[str]:
-        """The hook at a place: its own, or in a user chain that of the hop before it.
+    def hook_of(self, point: TracePoint, has_header: bool) -> Optional[str]:
+        """The hook at a trace point: its own, or in a user chain that of the hop before it.
 
         The chains of nft's own tables have names of their own, which tell no hook; and so may a
         base chain beside those that iptables-nft makes. A header tells that it is one.
         """
-        if at.hook is not None or at.is_native:
-            return at.hook
-        if at.backend == "nft" and self._table is not None:
+        if point.hook is not None or point.is_native:
+            return point.hook
+        if point.backend == "nft" and self._table is not None:
             if has_header:
                 return None
-            return self._base_hook if at.table_key == self._table else self.hook
+            return self._base_hook if point.table_key == self._table else self.hook
         return self.hook
 
-    def accepts(self, at: TracePoint, has_header: bool) -> bool:
+    def accepts(self, point: TracePoint, has_header: bool) -> bool:
         """Whether a hop there can be the next one of the same packet."""
         if self._table is None:
             return True
-        if has_header and at.backend == "nft" and at.chain_key in self._entered:
+        if has_header and point.backend == "nft" and point.chain_key in self._entered:
             # Headers come with the first event of a base chain only.
-            return self._is_repeated(at)
-        hook = self.hook_of(at, has_header)
+            return self._is_repeated(point)
+        hook = self.hook_of(point, has_header)
         if hook is None or self.hook is None:
             return True
         if hook != self.hook:
             return hook in _FOLLOWS[self.hook]
-        if at.table_key == self._table:
-            return self._goes_on(at)
+        if point.table_key == self._table:
+            return self._goes_on(point)
         family, table = self._table
-        now, then = table_rank(hook, table), table_rank(hook, at.table)
-        return now is None or then is None or then > now or at.family != family
+        now, then = table_rank(hook, table), table_rank(hook, point.table)
+        return now is None or then is None or then > now or point.family != family
 
-    def after(self, at: TracePoint, has_header: bool) -> TraversalState:
-        """What it is when a hop there has come."""
-        hook = self.hook_of(at, has_header)
+    def after(self, point: TracePoint, has_header: bool) -> TraversalState:
+        """The state when a hop there has come."""
+        hook = self.hook_of(point, has_header)
         closed, base_rule = self._closed, self._base_rule
-        if hook != self.hook or at.table_key != self._table:
+        if hook != self.hook or point.table_key != self._table:
             closed, base_rule = False, 0
-        if at.is_in_base_chain or at.backend == "nft":
-            closed, base_rule = at.type == "policy", at.rulenum or 0
+        if point.is_in_base_chain or point.backend == "nft":
+            closed, base_rule = point.type == "policy", point.rulenum or 0
         entered, base = self._entered, self._base
         if has_header:
-            base = at.chain_key
+            base = point.chain_key
             if base not in entered:
                 entered |= {base}
         return TraversalState(
-            hook or self.hook, at.table_key, at, closed, base_rule, entered, base, hook
+            hook or self.hook, point.table_key, point, closed, base_rule, entered, base, hook
         )
 
-    def can_turn(self, at: TracePoint) -> bool:
+    def can_turn(self, point: TracePoint) -> bool:
         """Whether a hop there can show another destination than the one before it.
 
         It changes at the nat position of PREROUTING and OUTPUT only, with a nat hop for the first
         packet of a connection and without one for all others.
         """
-        here, hook = self.hook, self.hook_of(at, True)
+        here, hook = self.hook, self.hook_of(point, True)
         if hook is None or here is None:
             return True
         if here not in ("PREROUTING", "OUTPUT"):
             return False
         # nf_tables reports a rule after it ran, the legacy tables before.
-        translating = at if at.backend == "nft" else self._last
+        translating = point if point.backend == "nft" else self._last
         if translating is not None and _can_be_npt(translating):
             return True
-        rank = table_rank(hook, at.table)
+        rank = table_rank(hook, point.table)
         return hook != here or rank is None or rank >= _NAT
 
-    def _goes_on(self, at: TracePoint) -> bool:
-        """Whether a place can follow inside one table: its base chain only runs forward, once.
+    def _goes_on(self, point: TracePoint) -> bool:
+        """Whether a trace point can follow inside one table: a base chain only goes forward, once.
 
         A chain of a user's is entered again only by a rule of another one.
         """
         last = self._last
         if self._closed:
-            return last is not None and _follows_policy(last, at)
-        is_same = last is not None and last.chain == at.chain
-        if is_same and last is not None and last.rulenum is not None and at.rulenum is not None:
-            return at.rulenum > last.rulenum
-        is_base = at.backend == "legacy" and at.is_in_base_chain
-        return not is_base or (at.rulenum or 0) > self._base_rule
+            return last is not None and _follows_policy(last, point)
+        is_same = last is not None and last.chain == point.chain
+        if is_same and last is not None and last.rulenum is not None and point.rulenum is not None:
+            return point.rulenum > last.rulenum
+        is_base = point.backend == "legacy" and point.is_in_base_chain
+        return not is_base or (point.rulenum or 0) > self._base_rule
 
-    def _is_repeated(self, at: TracePoint) -> bool:
+    def _is_repeated(self, point: TracePoint) -> bool:
         """Whether a chain can be passed again: a program that a packet was handed to can say so.
 
         NF_REPEAT calls the hook that queued it once more (net/netfilter/nfnetlink_queue.c).
         """
         last = self._last
-        return last is not None and last.verdict == "queue" and at.chain_key == self._base
+        return last is not None and last.verdict == "queue" and point.chain_key == self._base
 
 
-def _follows_policy(last: TracePoint, at: TracePoint) -> bool:
-    """Whether a place can come behind the end of a base chain, at the same hook and table.
+def _follows_policy(last: TracePoint, point: TracePoint) -> bool:
+    """Whether a trace point can come behind the end of a base chain, at the same hook and table.
 
     Of nft's tables another chain can be at the hook. Of legacy's, RETURN without a match is shown
     as a policy, and then comes the policy itself (net/ipv4/netfilter/ip_tables.c, ipt_do_table).
     """
-    if at.backend == "nft":
-        return at.chain != last.chain
-    is_same = at.chain == last.chain and at.type == "policy"
-    return is_same and (at.rulenum or 0) > (last.rulenum or 0)
+    if point.backend == "nft":
+        return point.chain != last.chain
+    is_same = point.chain == last.chain and point.type == "policy"
+    return is_same and (point.rulenum or 0) > (last.rulenum or 0)
 
 
-def _can_be_npt(at: TracePoint) -> bool:
+def _can_be_npt(point: TracePoint) -> bool:
     """Whether there can be a rule that translates prefixes (net/ipv6/netfilter/ip6t_NPT.c)."""
-    return at.type == "rule" and at.table_key == ("ip6", "mangle")
+    return point.type == "rule" and point.table_key == ("ip6", "mangle")
 
 
 BEGINNING = TraversalState(None, None, None, False, 0, frozenset())
-"""Of a packet without a hop."""
+"""The state of a packet without a hop."""
 TRANSITIONS_KEPT = 8192
 
 
 class Transition:
-    """What hops that come one after the other bring a packet to; the same object for the same."""
+    """Hops in a row, their hooks, and the traversal state behind them; one object for the same."""
 
-    __slots__ = ("hooks", "points", "standing", "which")
+    __slots__ = ("hooks", "points", "state_numbers", "traversal")
 
     def __init__(
         self,
-        standing: TraversalState,
+        traversal: TraversalState,
         points: tuple[TracePoint, ...],
         hooks: tuple[Optional[str], ...],
-        which: tuple[int, ...],
+        state_numbers: tuple[int, ...],
     ) -> None:
-        self.standing = standing
+        self.traversal = traversal
+        """Where the packet is behind them."""
         self.points = points
         self.hooks = hooks
-        """Of each of them."""
-        self.which = which
-        """Which of the run's looks each has."""
+        """The hook of each hop."""
+        self.state_numbers = state_numbers
+        """The index of each hop's state among the states of its batch."""
 
 
 NO_HEADER, SAME_DESTINATION, OTHER_DESTINATION = range(3)
-"""What a piece of a run shows of where the packet goes, against what was shown before."""
+"""How a state of a batch shows the packet's destination, against the one shown before."""
 
 
 class Transitions:
-    """The steps that packets took; those of a flow take the same ones, which are found once."""
+    """Transitions that packets made; those of a flow make the same ones, which are found once."""
 
     def __init__(self) -> None:
-        self._of_runs: Memo[Hashable, Transition] = Memo(TRANSITIONS_KEPT)
-        self._of_hops: Memo[tuple[TraversalState, TracePoint, bool], Transition] = Memo(
+        self._of_batches: Memo[Hashable, Transition] = Memo(TRANSITIONS_KEPT)
+        self._of_hops: Memo[tuple[TraversalState, TracePoint, bool], TraversalState] = Memo(
             TRANSITIONS_KEPT
         )
 
-    def step(self, standing: TraversalState, run: HopBatch, shown: tuple[int, ...]) -> Transition:
-        """The step by as many hops of a run as surely can follow each other; the first may.
+    def of(self, traversal: TraversalState, batch: HopBatch, shown: tuple[int, ...]) -> Transition:
+        """The transition by as many hops of a batch as surely follow each other, at least one.
 
-        ``shown`` says of each piece what it shows of the destination.
+        The first hop is the packet's, whatever it looks like. ``shown`` says of each state of the
+        batch what it shows of the destination; it ends before one that may be another packet's.
         """
-        key = (standing, run.points, run.counts, shown)
-        return self._of_runs.get(key) or self._of_runs.learn(key, self._step_by_step(*key))
+        key = (traversal, batch.points, batch.counts, shown)
+        return self._of_batches.get(key) or self._of_batches.learn(key, self._hop_by_hop(*key))
 
-    def after(self, standing: TraversalState, at: TracePoint, has_header: bool) -> Transition:
-        """The step by one hop, accepted or not."""
-        key = (standing, at, has_header)
-        known = self._of_hops.get(key)
-        if known is None:
-            hooks = (standing.hook_of(at, has_header),)
-            step = Transition(standing.after(at, has_header), (at,), hooks, (0,))
-            known = self._of_hops.learn(key, step)
-        return known
-
-    def _step_by_step(
+    def _hop_by_hop(
         self,
-        standing: TraversalState,
+        traversal: TraversalState,
         points: tuple[TracePoint, ...],
         counts: tuple[int, ...],
         shown: tuple[int, ...],
     ) -> Transition:
         hooks: list[Optional[str]] = []
-        which = [piece for piece, count in enumerate(counts) for _ in range(count)]
-        for index, (at, piece) in enumerate(zip(points, which)):
-            has_header = shown[piece] != NO_HEADER
-            if index and not standing.accepts(at, has_header):
+        numbers = [number for number in range(len(shown)) for _ in range(counts[number])]
+        for index, (point, number) in enumerate(zip(points, numbers)):
+            has_header = shown[number] != NO_HEADER
+            if index and not traversal.accepts(point, has_header):
                 break
-            # The hops of a piece go where its first does.
-            is_first = index and which[index - 1] != piece
-            if is_first and shown[piece] == OTHER_DESTINATION and not standing.can_turn(at):
+            # The hops of one state go where the first of them does.
+            is_first_of_state = index and numbers[index - 1] != number
+            is_turned = is_first_of_state and shown[number] == OTHER_DESTINATION
+            if is_turned and not traversal.can_turn(point):
                 break
-            step = self.after(standing, at, has_header)
-            standing = step.standing
-            hooks += step.hooks
+            hooks.append(traversal.hook_of(point, has_header))
+            traversal = self._after(traversal, point, has_header)
         size = len(hooks)
-        return Transition(standing, points[:size], tuple(hooks), tuple(which[:size]))
+        return Transition(traversal, points[:size], tuple(hooks), tuple(numbers[:size]))
+
+    def _after(
+        self, traversal: TraversalState, point: TracePoint, has_header: bool
+    ) -> TraversalState:
+        """Where a hop brings a packet: one object for the same, for batches are cut anywhere."""
+        key = (traversal, point, has_header)
+        known = self._of_hops.get(key)
+        return known or self._of_hops.learn(key, traversal.after(point, has_header))
 
 
 class BackendCursor:
-    """How the hops of one backend went on the way of one packet."""
+    """How far the hops of one backend have brought one packet."""
 
-    __slots__ = ("_header", "destination", "standing")
+    __slots__ = ("_header", "destination", "traversal")
 
     def __init__(self) -> None:
-        self.standing = BEGINNING
+        self.traversal = BEGINNING
         self.destination: Optional[tuple[Optional[str], Optional[int]]] = None
         """Destination address and port at the last hop that showed them."""
         self._header: Optional[Header] = None
 
     def accepts(self, hop: Hop) -> bool:
         """Whether the hop can be the next one of the same packet."""
-        return self.standing.accepts(hop[0], hop[1].header is not None)
+        return self.traversal.accepts(hop[0], hop[1].header is not None)
 
     def accepts_destination(self, hop: Hop) -> bool:
         """Whether the hop's destination is the one before it, or can have become another."""
         header = hop.state.header
         if header is None or self.destination is None:
             return True
-        return (header.dst, header.dport) == self.destination or self.standing.can_turn(hop.point)
+        is_same = (header.dst, header.dport) == self.destination
+        return is_same or self.traversal.can_turn(hop.point)
 
-    def advance(self, standing: TraversalState, header: Optional[Header]) -> None:
-        """Move on to where hops brought it that showed this header."""
-        self.standing = standing
+    def advance(self, traversal: TraversalState, header: Optional[Header]) -> None:
+        """Move on to where hops brought the packet that showed this header."""
+        self.traversal = traversal
         if header is not None and header is not self._header:
             self._header, self.destination = header, (header.dst, header.dport)

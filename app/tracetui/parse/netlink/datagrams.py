@@ -1,8 +1,8 @@
-"""Datagrams to hops, fast: what comes again is read once.
+"""Datagrams to hops, with a cache before the decoder: bytes that come again are decoded once.
 
 This is the hot path of a live trace in this layer, with ``nflog_datagrams`` and
-``nftrace_datagrams``, one for each source. ``nflog`` and ``nftrace`` read a datagram attribute by
-attribute; there the same bytes give the same hop without that, which a test holds against them.
+``nftrace_datagrams``, one for each source. ``nflog`` and ``nftrace`` decode a datagram attribute by
+attribute; tests hold the cache against them.
 """
 
 from __future__ import annotations
@@ -12,60 +12,59 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Optional
 
-from tracetui.model.trace.hop import Hop
+from tracetui.model.trace.hop import Hop, Interval
 
 KEPT = 4096
-"""Of each kind of bytes remembered."""
+"""Entries of each cache."""
 MOST_CUTS = 8
 """Places at which a datagram is cut into what comes again and what does not."""
 ATTRIBUTE = struct.Struct("=HH")
 """Length and type, in front of each."""
-Window = tuple[int, int]
 Record = tuple[bytes, float]
 """A datagram, and when it was received: seconds since the epoch."""
 
 
 class Datagrams:
-    """What both sources have in common: the names of interfaces, and the readings of the rules."""
+    """A cached reader of one source: it knows interface names and the interval of snapshots."""
 
     def __init__(self) -> None:
         self._links: Mapping[int, str] = {}
-        self._window: Optional[Window] = None
+        self._interval: Optional[Interval] = None
 
     def set_links(self, links: Mapping[int, str]) -> None:
         """Have these names, by index, for the interfaces of what comes from now on."""
         self._links = dict(links)
         self._forget()
 
-    def set_window(self, window: Window) -> None:
-        """Have what comes from now on stand between these readings of the ruleset."""
-        if window != self._window:
-            self._window = window
-            self._forget_looks()
+    def set_interval(self, interval: Interval) -> None:
+        """Have hops from now on stand in this interval between snapshots of the ruleset."""
+        if interval != self._interval:
+            self._interval = interval
+            self._forget_states()
 
     def hops(self, records: Iterable[Record]) -> Iterator[Optional[Hop]]:
         """The hop of each datagram; None for one that holds none."""
         raise NotImplementedError
 
     def hop(self, datagram: bytes, received: float) -> Optional[Hop]:
-        """The same of one, received so many seconds since the epoch."""
+        """The hop of one datagram, received so many seconds since the epoch."""
         return next(self.hops([(datagram, received)]))
 
     def _forget(self) -> None:
         raise NotImplementedError
 
-    def _forget_looks(self) -> None:
-        """Forget how packets looked, and not what bytes mean."""
+    def _forget_states(self) -> None:
+        """Forget packet states, and not what bytes mean."""
         raise NotImplementedError
 
     def _placed(self, hop: Optional[Hop]) -> Optional[Hop]:
-        if hop is None or self._window is None:
+        if hop is None or self._interval is None:
             return hop
-        return hop._replace(state=hop.state._replace(readings=self._window))
+        return hop._replace(state=hop.state._replace(readings=self._interval))
 
 
 def length_of(datagram: bytes) -> int:
-    """What the datagram says its length is."""
+    """The length that the datagram states."""
     return int.from_bytes(datagram[:4], sys.byteorder)
 
 

@@ -1,7 +1,7 @@
-"""Records of nfnetlink_log to hops, fast; see ``datagrams``.
+"""Records of nfnetlink_log to hops, with a cache before the decoder; see ``datagrams``.
 
-It prints the place first, then the devices, which all packets of a way share, and last the packet
-itself, which all hops of a hook share (net/netfilter/nfnetlink_log.c).
+The kernel puts the trace point first, then the devices, which all packets of a path share, and last
+the packet itself, which all hops of a hook share (net/netfilter/nfnetlink_log.c).
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from tracetui.parse.netlink.datagrams import (
 )
 
 _Devices = tuple[Optional[str], Optional[str], Optional[int], Optional[str]]
-"""What nflog says before the packet's stamp: a look's first four fields."""
+"""The first four fields of a packet state, which nflog gives before the packet's stamp."""
 
 
 class _Layout(NamedTuple):
     """How the attributes behind the place stand in some of the datagrams."""
 
     size: int
-    """Bytes of the devices, and of all else that packets of one way share."""
+    """Bytes of the devices, and of all else that packets of one path share."""
     heads: tuple[int, ...]
     """Size and type of each attribute from there to the packet, which is the last."""
     reader: struct.Struct
@@ -42,9 +42,9 @@ class _Layout(NamedTuple):
 
 
 class NflogDatagrams(Datagrams):
-    """Those of nfnetlink_log."""
+    """The cached reader of nfnetlink_log."""
 
-    _PLACE_AT, _PREFIX_AT = 16, 28
+    _PREFIX_HEAD_AT, _PREFIX_AT = 16, 28
     _HEAD = struct.Struct("=IH22xH")
     """The length and type of all, and the size of the prefix."""
     _PACKET_HDR, _TIMESTAMP, _PAYLOAD, _PREFIX = 1, 3, 9, 10
@@ -53,7 +53,7 @@ class NflogDatagrams(Datagrams):
 
     def __init__(self) -> None:
         super().__init__()
-        self._places: Memo[bytes, TracePoint] = Memo(KEPT)
+        self._points: Memo[bytes, TracePoint] = Memo(KEPT)
         self._devices: Memo[bytes, _Devices] = Memo(KEPT)
         self._states: Memo[tuple[bytes, bytes], PacketState] = Memo(KEPT)
         """By the bytes of the devices and of the packet."""
@@ -61,8 +61,8 @@ class NflogDatagrams(Datagrams):
         """The one that was met last is the first."""
 
     def hops(self, records: Iterable[Record]) -> Iterator[Optional[Hop]]:
-        """As :meth:`Datagrams.hops` says."""
-        head, least, points = self._HEAD.unpack_from, self._HEAD.size, self._places.get
+        """See :meth:`Datagrams.hops`."""
+        head, least, points = self._HEAD.unpack_from, self._HEAD.size, self._points.get
         for datagram, received in records:
             if len(datagram) >= least:
                 length, kind, size = head(datagram)
@@ -110,11 +110,11 @@ class NflogDatagrams(Datagrams):
         return None
 
     def _state(self, devices: bytes, packet: bytes) -> Optional[PacketState]:
-        """How a packet looks with these devices, from now on; None where they are not known."""
+        """Learn the state of a packet with these devices; None where they are not known."""
         known = self._devices.get(devices)
         if known is None:
             return None
-        parts = (*known, ip.parse(packet), None, self._window)
+        parts = (*known, ip.parse(packet), None, self._interval)
         return self._states.learn((devices, packet), new_state(PacketState, parts))
 
     def _learn(self, datagram: bytes, hop: Hop) -> None:
@@ -130,7 +130,7 @@ class NflogDatagrams(Datagrams):
         if any(kind not in self._LATER for kind, _ in rest):
             return
         begin, end = kinds[2][1], rest[0][1]
-        self._places.learn(datagram[self._PLACE_AT : begin], hop.point)
+        self._points.learn(datagram[self._PREFIX_HEAD_AT : begin], hop.point)
         self._devices.learn(datagram[begin:end], hop.state[:4])
         layout = self._layout(datagram, end - begin, rest)
         if layout is not None and layout[:2] not in [one[:2] for one in self._layouts]:
@@ -150,10 +150,10 @@ class NflogDatagrams(Datagrams):
         return _Layout(size, tuple(heads), struct.Struct(f"{form}HH"), stamp_at)
 
     def _forget(self) -> None:
-        self._places.clear()
+        self._points.clear()
         self._devices.clear()
         self._layouts.clear()
-        self._forget_looks()
+        self._forget_states()
 
-    def _forget_looks(self) -> None:
+    def _forget_states(self) -> None:
         self._states.clear()

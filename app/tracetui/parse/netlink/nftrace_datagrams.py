@@ -1,4 +1,4 @@
-"""Trace events of nf_tables to hops, fast; see ``datagrams``.
+"""Trace events of nf_tables to hops, with a cache before the decoder; see ``datagrams``.
 
 An event without a header differs in nothing but the trace id from the one that another packet had
 at that place, and the id is at a fixed offset: net/netfilter/nf_tables_trace.c puts it behind the
@@ -30,8 +30,8 @@ from tracetui.parse.netlink.datagrams import (
 _ETHERNET = ethernet.ARPHRD_ETHER.to_bytes(2, "big")
 
 
-class _Around:
-    """What an event says of a packet beside its header, and how packets looked that came so."""
+class _Context:
+    """The fields of an event beside its header, and the states of packets that had them."""
 
     __slots__ = ("iif", "is_ethernet", "mark", "oif", "states")
 
@@ -70,12 +70,12 @@ class _Tail(NamedTuple):
 
 _Headers = tuple[Optional[Header], Optional[str]]
 """A packet's header, and its link addresses."""
-_Known = tuple[TracePoint, _Around]
-"""What the bytes of an event come to, but for those of the trace id and of the headers."""
+_Known = tuple[TracePoint, _Context]
+"""The meaning of an event's bytes, but for those of the trace id and of the headers."""
 
 
 class NftraceDatagrams(Datagrams):
-    """Those of nf_tables."""
+    """The cached reader of nf_tables' trace events."""
 
     _ID_HEAD, _ID_AT, _ID_END = struct.pack("=HH", 8, 6), 40, 44
     _LINK, _NETWORK, _TRANSPORT, _IIFTYPE = 7, 8, 9, 11
@@ -89,21 +89,21 @@ class NftraceDatagrams(Datagrams):
         self._headed: Memo[bytes, _Known] = Memo(KEPT)
         """By those before the header."""
         self._tails: list[_Tail] = []
-        self._around: Memo[object, _Around] = Memo(KEPT)
+        self._contexts: Memo[object, _Context] = Memo(KEPT)
         self._seen: Memo[tuple[bytes, bool], _Headers] = Memo(KEPT)
         """By the bytes from the network header on, and whether addresses are Ethernet's."""
 
     def hops(self, records: Iterable[Record]) -> Iterator[Optional[Hop]]:
-        """As :meth:`Datagrams.hops` says."""
+        """See :meth:`Datagrams.hops`."""
         bare = self._bare.get
         for datagram, received in records:
             known = bare(datagram[:40] + datagram[44:])
             if known is None:
                 yield self._headed_hop(datagram, received) or self._new(datagram, received)
                 continue
-            at, around = known
+            at, context = known
             number = datagram[40:44]
-            state = around.states.get(number) or self._state(around, number, None, None)
+            state = context.states.get(number) or self._state(context, number, None, None)
             yield new_hop(Hop, (at, state, received))
 
     def _new(self, datagram: bytes, received: float) -> Optional[Hop]:
@@ -127,31 +127,43 @@ class NftraceDatagrams(Datagrams):
             end = cut + tail.reader.size
             if tail.other_heads and tail.others.unpack_from(datagram, end) != tail.other_heads:
                 continue
-            at, around = known
+            at, context = known
             shown = datagram[40:44] + datagram[cut:end]
-            state = around.states.get(shown)
+            state = context.states.get(shown)
             if state is None:
-                beside = (shown[4:], around.is_ethernet)
-                # At two hooks it looks the same, but for the devices.
+                beside = (shown[4:], context.is_ethernet)
+                # At two hooks the headers are the same, but for the devices.
                 headers = self._seen.get(beside) or self._headers(tail, datagram, cut, beside)
                 if headers is None:
                     continue
-                state = self._state(around, shown, *headers)
+                state = self._state(context, shown, *headers)
             return new_hop(Hop, (at, state, received))
         return None
 
     def _state(
-        self, around: _Around, shown: bytes, header: Optional[Header], mac: Optional[str]
+        self,
+        context: _Context,
+        shown: bytes,
+        header: Optional[Header],
+        mac: Optional[str],
     ) -> PacketState:
-        """How a packet looks that showed this, from now on."""
+        """Learn the state of a packet that showed this."""
         number = int.from_bytes(shown[:4], "big")
-        parts = around.iif, around.oif, around.mark, mac, header, number, self._window
-        return around.states.learn(shown, new_state(PacketState, parts))
+        parts = (
+            context.iif,
+            context.oif,
+            context.mark,
+            mac,
+            header,
+            number,
+            self._interval,
+        )
+        return context.states.learn(shown, new_state(PacketState, parts))
 
     def _headers(
         self, tail: _Tail, datagram: bytes, cut: int, beside: tuple[bytes, bool]
     ) -> Optional[_Headers]:
-        """What the bytes from a network header on say: the packet's header, its addresses."""
+        """Learn the packet's header and link addresses from the bytes of its headers."""
         found = tail.read(datagram, cut)
         if found is None:
             return None
@@ -168,19 +180,19 @@ class NftraceDatagrams(Datagrams):
         iftype = points.get(self._IIFTYPE)
         is_ethernet = iftype is not None and _value(datagram, iftype) == _ETHERNET
         beside = hop.iif, hop.oif, hop.mark, is_ethernet
-        around = self._around.get(beside) or self._around.learn(beside, _Around(*beside))
+        context = self._contexts.get(beside) or self._contexts.learn(beside, _Context(*beside))
         before = datagram[: self._ID_AT]
         cut = points.get(self._NETWORK)
         if cut is None:
             if hop.state.header is None and hop.state.mac is None:
-                self._bare.learn(before + datagram[self._ID_END :], (hop.point, around))
+                self._bare.learn(before + datagram[self._ID_END :], (hop.point, context))
             return
         is_usual = all(
             (at < cut) == (kind in self._BEFORE) for kind, at in kinds if kind in self._READ
         )
         tail = self._tail(datagram, [at for _, at in kinds if at >= cut]) if is_usual else None
         if tail is not None:
-            self._headed.learn(before + datagram[self._ID_END : cut], (hop.point, around))
+            self._headed.learn(before + datagram[self._ID_END : cut], (hop.point, context))
             # Readers of one form are not equal.
             if tail[2::2] not in [one[2::2] for one in self._tails]:
                 self._tails = [tail, *self._tails[: MOST_CUTS - 1]]
@@ -208,11 +220,11 @@ class NftraceDatagrams(Datagrams):
         self._bare.clear()
         self._headed.clear()
         self._tails.clear()
-        self._around.clear()
+        self._contexts.clear()
 
-    def _forget_looks(self) -> None:
-        for around in self._around.values():
-            around.states.clear()
+    def _forget_states(self) -> None:
+        for context in self._contexts.values():
+            context.states.clear()
 
 
 def _value(datagram: bytes, at: int) -> bytes:

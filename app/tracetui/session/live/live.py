@@ -316,7 +316,7 @@ class LiveSession:
     def _set_windows(self) -> None:
         """Have hops that come now stand between the readings that are known now."""
         for backend, one in self._datagrams.items():
-            one.set_window(self.rulesets.window(backend))
+            one.set_interval(self.rulesets.window(backend))
 
     def _take_status(self, frame: Frame) -> None:
         value = checked(frame, shapes.STATUS)

@@ -1,4 +1,4 @@
-"""Packets as lines of JSON, fast: what follows from a packet's way is written once.
+"""Packets as lines of JSON, with a cache: the text that follows from a path template is made once.
 
 ``report.packet_json`` says what a packet is in JSON. Packets whose explanations have the same hops
 have one path template (``session.state.explanations``), so their hops differ in their times, and
@@ -20,7 +20,7 @@ from tracetui.session.recording import report
 from tracetui.session.text.sanitize import inert_json
 
 KEPT = 1024
-"""Patterns of which the texts are remembered."""
+"""Path templates whose texts are remembered."""
 _NUMBERS = (int, float)
 """No bool, of which JSON has another word."""
 _HOPS = ', "hops": [{"us": '
@@ -28,21 +28,21 @@ _HOPS = ', "hops": [{"us": '
 
 
 class _Texts(NamedTuple):
-    """The lines of a pattern, cut where packets differ."""
+    """The line of a path template, cut where packets differ."""
 
     hops: tuple[HopExplanation, ...]
     """Held, so that no other ones get their identity."""
     values: tuple[Value, ...]
-    """The addresses and ports of the way that they were learned of."""
+    """The addresses and ports of the path that they were learned from."""
     rests: list[str]
     """Behind the time of each hop, up to the next one's or to the rewrite of the whole path."""
-    changed: Mapping[int, _Change]
-    """Of the hops that were first seen with something new."""
+    changed: Mapping[int, _ChangedRest]
+    """By hop index, of hops that first showed a new value."""
     tail: str
     """Behind the rewrite of the whole path."""
 
 
-class _Change(NamedTuple):
+class _ChangedRest(NamedTuple):
     """A rest that the packet's own values are in."""
 
     before: str
@@ -86,7 +86,7 @@ class PacketLines:
         )
 
     def _rests(self, known: _Texts, path: Path) -> list[str]:
-        """What stands behind the times of a way's hops."""
+        """The text behind the time of each hop of a path."""
         if not known.changed:
             return known.rests
         rests = list(known.rests)
@@ -103,7 +103,7 @@ class PacketLines:
         names = list(value)
         tail = {name: value[name] for name in names[names.index("nat") + 1 :]}
         rests: list[str] = []
-        changed: dict[int, _Change] = {}
+        changed: dict[int, _ChangedRest] = {}
         for at, hop in enumerate(value["hops"]):
             after = '}, {"us": ' if at + 1 < len(value["hops"]) else '}], "nat": '
             fields = hop.pop("changed", None)
@@ -111,7 +111,7 @@ class PacketLines:
             before = f", {self._text(hop)[1:-1]}"
             rests.append(f"{before}{after}")
             if fields is not None:
-                changed[at] = _Change(f'{before}, "changed": ', fields, after)
+                changed[at] = _ChangedRest(f'{before}, "changed": ', fields, after)
         hops = explanation.hops
         texts = _Texts(hops, packet.path.values, rests, changed, f", {self._text(tail)[1:]}")
         return self._known.learn(id(hops), texts)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Optional
 
 from tracetui.model.explain.explanation import PacketExplanation
 from tracetui.model.trace.assembler import Assembler
-from tracetui.model.trace.batch import runs
+from tracetui.model.trace.batch import batches_of, runs
 from tracetui.model.trace.hop import Hop
 from tracetui.model.trace.packet import Packet
 from tracetui.model.tracing.installed_rule import InstalledRule
@@ -261,12 +261,12 @@ class ReplaySession:
         return self._take_hops(hops)
 
     def _take_hops(self, hops: list[Hop]) -> int:
-        for count, hop in enumerate(hops):
-            if self._pace.is_early(hop.time):
-                self._waiting = hops[count:]
-                return count
-            self.packets.took(self._assembler.add(hop))
-        return len(hops)
+        is_early = self._pace.is_early
+        due = next((index for index, hop in enumerate(hops) if is_early(hop.time)), len(hops))
+        if due < len(hops):
+            self._waiting = hops[due:]
+        self._assembler.take(batches_of(hops[:due]), self.packets.took)
+        return due
 
     def _take_waiting(self) -> int:
         """Take in hops whose time has come."""

@@ -1,4 +1,4 @@
-"""The explanations of packets that somebody looks at, made when they do."""
+"""Explanations of packets, made when somebody asks for them and kept by path."""
 
 from __future__ import annotations
 
@@ -16,34 +16,33 @@ from tracetui.model.trace.path_template import PathTemplate, Value, translation
 from tracetui.session.rulesets.rulesets import Rulesets
 
 KEPT = 4096
-"""Explanations remembered: more than any screen shows."""
+"""Explanations kept by path: more than any screen shows."""
 KEPT_OF_ONE = 64
-"""Of one pattern: nearly always all its packets pass all that their rules ask."""
+"""Explanations kept of one template: nearly always its packets pass all that their rules ask."""
 
 
-class _Drawn(NamedTuple):
-    """What is known of the ways of one pattern."""
+class _OfTemplate(NamedTuple):
+    """Explanations of paths of one template."""
 
     version: int
-    """The rulesets' when that was found out."""
+    """The version of the rulesets that they rest on."""
     asked: tuple[Condition, ...]
     made: Memo[tuple[Optional[bool], ...], tuple[Path, PacketExplanation]]
-    """By what the ways say to that."""
+    """By the outcomes of the conditions."""
 
 
 class Explanations:
     """Explains packets by a trace's rulesets; what can't change any more is remembered.
 
-    Packets that went one way, under the same settings of the node, have one explanation. Of ways
-    that differ in addresses and ports alone, as new connections do, most is found once: their
-    explanations have the same ``hops``.
+    Packets of one path, under the same settings of the node, have one explanation. Paths of one
+    template, as new connections have, share most of it: their explanations have the same ``hops``.
     """
 
     def __init__(self, rulesets: Rulesets) -> None:
         self.explainer = Explainer(rulesets.histories)
         self._rulesets = rulesets
-        self._kept: Memo[tuple[Path, int], tuple[int, PacketExplanation]] = Memo(KEPT)
-        self._drawn: Memo[tuple[PathTemplate, int], _Drawn] = Memo(KEPT)
+        self._by_path: Memo[tuple[Path, int], tuple[int, PacketExplanation]] = Memo(KEPT)
+        self._by_template: Memo[tuple[PathTemplate, int], _OfTemplate] = Memo(KEPT)
 
     @property
     def version(self) -> int:
@@ -51,7 +50,7 @@ class Explanations:
         return self._rulesets.version
 
     def of(self, packet: Packet) -> PacketExplanation:
-        """What is known of a packet now."""
+        """The explanation of a packet as far as it is known now."""
         era, version = self.explainer.era_of(packet), self._rulesets.version
         known = self._known(packet.path, era)
         if known is None:
@@ -62,35 +61,35 @@ class Explanations:
         if known is None:
             path = packet.path
             known = self._made(packet, path, era)
-            self._kept.learn((path, era), (version, known))
+            self._by_path.learn((path, era), (version, known))
         return known
 
     def _known(self, path: Path, era: int) -> Optional[PacketExplanation]:
-        """The explanation of another packet that went this way, if it still holds."""
-        known = self._kept.get((path, era))
+        """The explanation of another packet of this path, if it still holds."""
+        known = self._by_path.get((path, era))
         is_valid = known is not None and (known[1].is_final or known[0] == self._rulesets.version)
         return known[1] if known is not None and is_valid else None
 
     def _made(self, packet: Packet, path: Path, era: int) -> PacketExplanation:
-        """An explanation, made of one of the same pattern where there is one."""
+        """An explanation, made from one of the same template where there is one."""
         version = self._rulesets.version
-        drawn = self._drawn.get((path.pattern, era))
-        if drawn is None or drawn.version != version:
-            drawn = _Drawn(version, self.explainer.conditions(packet), Memo(KEPT_OF_ONE))
-            self._drawn.learn((path.pattern, era), drawn)
-        said = outcomes(drawn.asked, path)
-        like = drawn.made.get(said)
+        shared = self._by_template.get((path.template, era))
+        if shared is None or shared.version != version:
+            shared = _OfTemplate(version, self.explainer.conditions(packet), Memo(KEPT_OF_ONE))
+            self._by_template.learn((path.template, era), shared)
+        results = outcomes(shared.asked, path)
+        like = shared.made.get(results)
         if like is not None:
             return _of_another(like[1], translation(like[0].values, path.values))
         made = self.explainer.explain(packet)
         if not made.why:
             # A sentence can rest on what an address is.
-            drawn.made.learn(said, (path, made))
+            shared.made.learn(results, (path, made))
         return made
 
 
 def _of_another(made: PacketExplanation, other: Mapping[Value, Value]) -> PacketExplanation:
-    """The same explanation of a packet that has other addresses and ports."""
+    """The explanation with the addresses and ports of another packet."""
     changes = [_changed(change, other) for change in made.changes]
     return made._replace(changes=tuple(changes))
 
