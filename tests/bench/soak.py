@@ -4,17 +4,22 @@ Run as root, with the package installed. In a lab with rules in both backends, d
 rates that change between 50 and 400 a second, while rules of the node are added and removed twice a
 second and the TRACE rule is extended again and again. A session without a screen and the whole
 program in a terminal trace them. Printed every minute, and compared at the end: what was sent and
-what was seen, hops lost, memory and open descriptors of every process. Fails if a packet is missing
-or there twice, if a descriptor leaks, or if memory grows after the stores are full.
+what was seen, hops lost, memory and open descriptors of every process; and the heap of the session
+without a screen by type, at half time and at the end, what grew most first. Fails if a packet is
+missing or there twice, if a descriptor leaks, or if memory grows after the stores are full.
 """
 
 from __future__ import annotations
 
+import gc
+import json
+import os
 import random
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -40,6 +45,7 @@ EXTEND_SECONDS = (1.0, 7.0)
 """In the first half, and in the second. An extended rule is a new one to the kernel, so packets go
 a way that none went before; some thousand of these are remembered, and must be before half time."""
 STEP_SECONDS = 15.0
+TYPES_SHOWN = 25
 
 
 def main() -> None:
@@ -76,6 +82,7 @@ class Soak:
         self._churned = self._extended = 0
         self._stop = threading.Event()
         self._samples: list[dict[str, tuple[float, int]]] = []
+        self._heaps: list[dict[str, tuple[int, int]]] = []
 
     def run(self, seconds: float) -> None:
         jobs = [threading.Thread(target=job) for job in (self._send, self._churn)]
@@ -88,6 +95,8 @@ class Soak:
                 extended = now
                 self._session.extend_rules()
                 self._extended += 1
+            if not self._heaps and now - began > seconds / 2:
+                self._heaps.append(heap_by_type())
             if now - reported > min(REPORT_SECONDS, seconds / 10):
                 reported = now
                 self._report(now - began)
@@ -101,6 +110,8 @@ class Soak:
     def judge(self) -> None:
         """Print the totals; fails where something is wrong."""
         self._report(None)
+        self._heaps.append(heap_by_type())
+        self._print_heaps()
         status = self._session.status
         print(f"sent {self._sent:,}, seen {self._seen:,}, lost {status.lost}", flush=True)
         print(f"rules changed {self._churned:,} times, ours extended {self._extended:,} times")
@@ -115,6 +126,14 @@ class Soak:
         for name, (memory, descriptors) in last.items():
             assert memory <= first[name][0] * GROWTH, f"{name} grows"
             assert descriptors <= first[name][1] + 1, f"{name} leaks descriptors"
+
+    def _print_heaps(self) -> None:
+        half, end = self._heaps
+        grown = {name: size - half.get(name, (0, 0))[1] for name, (_, size) in end.items()}
+        print("heap of the session without a screen: objects and MB at half time, and at the end")
+        for name in sorted(grown, key=lambda name: -abs(grown[name]))[:TYPES_SHOWN]:
+            (few, small), (many, large) = half.get(name, (0, 0)), end[name]
+            print(f"  {name:40} {few:9,} {small / 1e6:7.2f}  {many:9,} {large / 1e6:7.2f}")
 
     def _send(self) -> None:
         rates = random.Random(7)  # noqa: S311
@@ -154,6 +173,41 @@ class Soak:
             sizes = "  ".join(f"{memory:.1f}/{fds}" for memory, fds in self._samples[-1].values())
             print(f"{seconds:6.0f} s  sent {self._sent:8,}  seen {self._seen:8,}  {sizes}")
             sys.stdout.flush()
+
+
+def heap_by_type() -> dict[str, tuple[int, int]]:
+    """How many objects of each type this process has, and their bytes.
+
+    They are counted in a child, which has a copy of them: counting takes memory itself.
+    """
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(ours)
+        with os.fdopen(theirs, "w") as pipe:
+            json.dump(_counted(), pipe)
+        os._exit(0)
+    os.close(theirs)
+    with os.fdopen(ours) as pipe:
+        counted = json.load(pipe)
+    os.waitpid(child, 0)
+    return {name: (count, size) for name, (count, size) in counted.items()}
+
+
+def _counted() -> dict[str, tuple[int, int]]:
+    tracked = gc.get_objects()
+    known = {id(value): value for value in tracked}
+    for value in tracked:
+        for other in gc.get_referents(value):
+            known.setdefault(id(other), other)
+    counts: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
+    for value in known.values():
+        kind = type(value)
+        name = f"{kind.__module__}.{kind.__qualname__}"
+        counts[name] += 1
+        sizes[name] += sys.getsizeof(value)
+    return {name: (count, sizes[name]) for name, count in counts.items()}
 
 
 def used(pid: object) -> tuple[float, int]:
