@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.fuzz import damage
 
 from tracetui.errors import Failure
-from tracetui.kernel import legacy_tables, xt_time
+from tracetui.kernel import legacy_tables, links, rule_tests, xt_time
 from tracetui.kernel.nft_socket import attribute
 from tracetui.kernel.nft_trace_rule import trace_rule
 from tracetui.model.tracing.installed_rule import InstalledRule
@@ -81,3 +81,42 @@ def test_any_entries_are_rules_or_a_failure(data):
 def test_any_time_is_an_end_or_none(info):
     end = xt_time.end_of(info)
     assert end is None or 0 <= end < 1 << 32
+
+
+PORT = expression(
+    b"payload", attribute(1, b"\0\0\0\1"), attribute(2, b"\0\0\0\2"), attribute(3, b"\0\0\0\2")
+)
+MARK = expression(b"meta", attribute(2, b"\0\0\0\3"), attribute(1, b"\0\0\0\1"))
+CONNTRACK = expression(b"match", attribute(1, b"conntrack\0"), attribute(3, bytes(168)))
+TESTS = {"transport": PORT, "mark": MARK, "conntrack": CONNTRACK}
+
+
+def test_what_a_rule_tests_is_read_from_its_expressions():
+    for name, data in TESTS.items():
+        assert rule_tests.asked(data) == {name}
+    assert rule_tests.asked(b"".join(TESTS.values())) == set(TESTS)
+    told = "-A INPUT -m state --state NEW -p tcp --dport 1"
+    assert rule_tests.is_told(told, frozenset({"conntrack", "transport"}))
+    assert not rule_tests.is_told(told, frozenset({"mark"}))
+
+
+@damage.few(200)
+@given(data=st.data(), text=st.text(max_size=80))
+def test_any_expressions_test_something_or_nothing(data, text):
+    damaged = data.draw(damage.binaries([b"".join(TESTS.values())]))
+    tests = rule_tests.asked(damaged)
+    assert all(isinstance(name, str) for name in tests)
+    assert rule_tests.is_told(text, tests) in (True, False)
+    assert rule_tests.is_told(text, frozenset())
+
+
+LINK = attribute(3, b"vxlan0\0") + attribute(18, attribute(1, b"vxlan\0"))
+
+
+@damage.few(200)
+@given(data=st.data())
+def test_any_attributes_of_a_device_give_its_name_and_kind_or_nothing(data):
+    assert links.name_and_kind(LINK) == ("vxlan0", "vxlan")
+    name, kind = links.name_and_kind(data.draw(damage.binaries([LINK])))
+    name.encode()
+    kind.encode()

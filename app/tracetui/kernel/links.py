@@ -27,14 +27,23 @@ _MOST_BYTES, _SECONDS, _MOST_TUNNELS = 1 << 20, 0.5, 256
 def tunnels() -> Mapping[str, str]:
     """The kind of each tunnel device by its name; empty where the kernel does not tell."""
     found: dict[str, str] = {}
-    with contextlib.suppress(OSError, Failure, struct.error, ValueError):
-        for message in _links():
-            parts = attributes_of(message)
-            info = attributes_of(parts.get(_INFO, b""))
-            kind = info.get(_KIND, b"").rstrip(b"\0").decode(errors="replace")
-            if kind in TUNNELS and len(found) < _MOST_TUNNELS:
-                found[text_of(parts[_NAME].rstrip(b"\0").decode(errors="surrogateescape"))] = kind
+    with contextlib.suppress(OSError):
+        for device in _links():
+            name, kind = name_and_kind(device)
+            if kind in TUNNELS and name and len(found) < _MOST_TUNNELS:
+                found[name] = kind
     return found
+
+
+def name_and_kind(attributes: bytes) -> tuple[str, str]:
+    """A device's name and kind, given its attributes (IFLA_*); empty where they do not tell."""
+    try:
+        parts = attributes_of(attributes)
+        info = attributes_of(parts.get(_INFO, b""))
+    except Failure:
+        return "", ""
+    name = parts.get(_NAME, b"").rstrip(b"\0").decode(errors="surrogateescape")
+    return text_of(name), info.get(_KIND, b"").rstrip(b"\0").decode(errors="replace")
 
 
 def _links() -> Iterator[bytes]:
