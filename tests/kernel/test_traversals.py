@@ -17,6 +17,7 @@ from tracetui.lab.network import CLIENT, SERVER, Lab
 from tracetui.model.trace.packet import Packet
 from tracetui.model.tracing.trace_rule import TraceRule
 from tracetui.session.live.live import LiveSession
+from tracetui.session.view import about
 
 from .queue_program import Repeater
 from .tracing import explained, traced, wait_for
@@ -442,3 +443,28 @@ def test_what_tee_sends_is_called_a_copy(lab, backend):
         (original,) = (one for one in session.packets if one.hooks[0] == "PREROUTING")
         assert session.explain(original).verdict == "accept"
         assert "copy" not in session.explain(original).why
+
+
+@pytest.mark.parametrize("backend", ["legacy", "nft"])
+def test_segments_that_travel_as_one_are_called_an_aggregate(lab, backend):
+    """The sender leaves cutting to the device (GSO), so the node sees more than a frame holds."""
+    with contextlib.ExitStack() as stack:
+        listener = lab.inside(lab.server, lambda: socket.create_server((SERVER[4], PORT)))
+        stack.enter_context(listener)
+        session = stack.enter_context(traced(lab, backend, proto="tcp", iif="eth0"))
+        client = lab.inside(lab.client, lambda: socket.create_connection((SERVER[4], PORT), 5))
+        stack.enter_context(client)
+        taken, _ = listener.accept()
+        with taken:
+            client.sendall(bytes(100_000))
+            left = 100_000
+            while left:
+                left -= len(taken.recv(left))
+        large, explanation = explained(
+            session, lambda one: one.header and one.header.length > about.LONGEST_FRAME
+        )
+        length = f"{large.header.length:,}: more than a frame's 1,500, an aggregate"
+        assert any(length in line for line in about.about(large, explanation))
+        (opening,) = (one for one in session.packets if one.header.flags == "SYN")
+        told = about.about(opening, session.explain(opening))
+        assert not any("aggregate" in line for line in told)
