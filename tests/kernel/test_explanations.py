@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 import time
+from collections.abc import Iterable
 
 import pytest
 
@@ -279,6 +280,9 @@ def test_our_own_hop_is_known_as_such(backend):
             rule = TraceRule("PREROUTING", iif="eth0", proto="tcp", dport="80", family=4)
             session.add_rule(rule._replace(expires=int(time.time()) + 60), backend)
             wait_for(session, lambda: len(session.rules) == 2)
+            # A hop between snapshots that differ has no rule: both rules have to be in the newest.
+            history = session.rulesets.histories[backend]
+            wait_for(session, lambda: traced_by(history.newest_texts()) == 2)
             traffic.ask("web")
             packet, explanation = explained(session, is_syn_to(80))
             own = [here for here in explanation.hops if here.is_own]
@@ -288,6 +292,10 @@ def test_our_own_hop_is_known_as_such(backend):
             assert not any("-j TRACE" in line for line in text)
             everything = list(report.packet_text(packet, explanation, own_hops=True))
             assert len(everything) == len(text) + len(own)
+
+
+def traced_by(texts: Iterable[str]) -> int:
+    return sum("-j TRACE" in text for text in texts)
 
 
 def test_the_rules_that_were_passed_by_stand_in_the_ruleset_between_two_hops():
