@@ -219,10 +219,7 @@ class Transitions:
     """Transitions that packets made; those of a flow make the same ones, which are found once."""
 
     def __init__(self) -> None:
-        self._of_batches: Memo[Hashable, Transition] = Memo(TRANSITIONS_KEPT)
-        self._of_hops: Memo[tuple[TraversalState, TracePoint, bool], TraversalState] = Memo(
-            TRANSITIONS_KEPT
-        )
+        self._made: Memo[Hashable, Transition] = Memo(TRANSITIONS_KEPT)
 
     def of(self, traversal: TraversalState, batch: HopBatch, shown: tuple[int, ...]) -> Transition:
         """The transition by as many hops of a batch as surely follow each other, at least one.
@@ -231,38 +228,30 @@ class Transitions:
         batch what it shows of the destination; it ends before one that may be another packet's.
         """
         key = (traversal, batch.points, batch.counts, shown)
-        return self._of_batches.get(key) or self._of_batches.learn(key, self._hop_by_hop(*key))
+        return self._made.get(key) or self._made.learn(key, _hop_by_hop(*key))
 
-    def _hop_by_hop(
-        self,
-        traversal: TraversalState,
-        points: tuple[TracePoint, ...],
-        counts: tuple[int, ...],
-        shown: tuple[int, ...],
-    ) -> Transition:
-        hooks: list[Optional[str]] = []
-        numbers = [number for number in range(len(shown)) for _ in range(counts[number])]
-        for index, (point, number) in enumerate(zip(points, numbers)):
-            has_header = shown[number] != NO_HEADER
-            if index and not traversal.accepts(point, has_header):
-                break
-            # The hops of one state go where the first of them does.
-            is_first_of_state = index and numbers[index - 1] != number
-            is_turned = is_first_of_state and shown[number] == OTHER_DESTINATION
-            if is_turned and not traversal.can_turn(point):
-                break
-            hooks.append(traversal.hook_of(point, has_header))
-            traversal = self._after(traversal, point, has_header)
-        size = len(hooks)
-        return Transition(traversal, points[:size], tuple(hooks), tuple(numbers[:size]))
 
-    def _after(
-        self, traversal: TraversalState, point: TracePoint, has_header: bool
-    ) -> TraversalState:
-        """Where a hop brings a packet: one object for the same, for batches are cut anywhere."""
-        key = (traversal, point, has_header)
-        known = self._of_hops.get(key)
-        return known or self._of_hops.learn(key, traversal.after(point, has_header))
+def _hop_by_hop(
+    traversal: TraversalState,
+    points: tuple[TracePoint, ...],
+    counts: tuple[int, ...],
+    shown: tuple[int, ...],
+) -> Transition:
+    hooks: list[Optional[str]] = []
+    numbers = [number for number in range(len(shown)) for _ in range(counts[number])]
+    for index, (point, number) in enumerate(zip(points, numbers)):
+        has_header = shown[number] != NO_HEADER
+        if index and not traversal.accepts(point, has_header):
+            break
+        # The hops of one state go where the first of them does.
+        is_first_of_state = index and numbers[index - 1] != number
+        is_turned = is_first_of_state and shown[number] == OTHER_DESTINATION
+        if is_turned and not traversal.can_turn(point):
+            break
+        hooks.append(traversal.hook_of(point, has_header))
+        traversal = traversal.after(point, has_header)
+    size = len(hooks)
+    return Transition(traversal, points[:size], tuple(hooks), tuple(numbers[:size]))
 
 
 class BackendCursor:

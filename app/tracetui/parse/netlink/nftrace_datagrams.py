@@ -68,8 +68,6 @@ class _Tail(NamedTuple):
         return network, transport, link
 
 
-_Headers = tuple[Optional[Header], Optional[str]]
-"""A packet's header, and its link addresses."""
 _Known = tuple[TracePoint, _Context]
 """The meaning of an event's bytes, but for those of the trace id and of the headers."""
 
@@ -90,8 +88,6 @@ class NftraceDatagrams(Datagrams):
         """By those before the header."""
         self._tails: list[_Tail] = []
         self._contexts: Memo[object, _Context] = Memo(KEPT)
-        self._seen: Memo[tuple[bytes, bool], _Headers] = Memo(KEPT)
-        """By the bytes from the network header on, and whether addresses are Ethernet's."""
 
     def hops(self, records: Iterable[Record]) -> Iterator[Optional[Hop]]:
         """See :meth:`Datagrams.hops`."""
@@ -131,45 +127,22 @@ class NftraceDatagrams(Datagrams):
             shown = datagram[40:44] + datagram[cut:end]
             state = context.states.get(shown)
             if state is None:
-                beside = (shown[4:], context.is_ethernet)
-                # At two hooks the headers are the same, but for the devices.
-                headers = self._seen.get(beside) or self._headers(tail, datagram, cut, beside)
-                if headers is None:
+                parts = tail.read(datagram, cut)
+                if parts is None:
                     continue
-                state = self._state(context, shown, *headers)
+                network, transport, link = parts
+                mac = ethernet.addresses(link) if link and context.is_ethernet else None
+                state = self._state(context, shown, ip.parse_parts(network, transport), mac)
             return new_hop(Hop, (at, state, received))
         return None
 
     def _state(
-        self,
-        context: _Context,
-        shown: bytes,
-        header: Optional[Header],
-        mac: Optional[str],
+        self, context: _Context, shown: bytes, header: Optional[Header], mac: Optional[str]
     ) -> PacketState:
         """Learn the state of a packet that showed this."""
         number = int.from_bytes(shown[:4], "big")
-        parts = (
-            context.iif,
-            context.oif,
-            context.mark,
-            mac,
-            header,
-            number,
-            self._interval,
-        )
+        parts = context.iif, context.oif, context.mark, mac, header, number, self._interval
         return context.states.learn(shown, new_state(PacketState, parts))
-
-    def _headers(
-        self, tail: _Tail, datagram: bytes, cut: int, beside: tuple[bytes, bool]
-    ) -> Optional[_Headers]:
-        """Learn the packet's header and link addresses from the bytes of its headers."""
-        found = tail.read(datagram, cut)
-        if found is None:
-            return None
-        network, transport, link = found
-        mac = ethernet.addresses(link) if link and beside[1] else None
-        return self._seen.learn(beside, (ip.parse_parts(network, transport), mac))
 
     def _learn(self, datagram: bytes, hop: Hop) -> None:
         """Remember what came before the header, where the datagram is as the kernel builds it."""
