@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from tracetui.protocol import frames
 from tracetui.session.live.live import LiveSession
@@ -31,7 +32,7 @@ UNTIL_TOLD = "sys.stdin.buffer.read()"
 """Python that waits for the order to end, as a collector does."""
 
 
-def json_frame(kind: int, value: object, at: float = 1.0) -> bytes:
+def json_frame(kind: int, value: Mapping[str, Any], at: float = 1.0) -> bytes:
     return frames.encode_json(kind, at, value)
 
 

@@ -6,91 +6,19 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tests.recorded import hop_of
 
-from tracetui.kernel.module_files import ModuleDetails, ModuleFiles
 from tracetui.lab import recording
-from tracetui.model.trace.assembler import Assembler
 from tracetui.session.node.module_reader import ModuleReader
 from tracetui.session.replay.replay import ReplaySession
-from tracetui.session.state.session import Node, Status
 from tracetui.ui.app import TraceApp
 from tracetui.ui.widgets.timeline import Timeline
+
+from .desk import Desk, ModuleTexts
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 SEED = (RECORDINGS / "seed-eks-forward.log").read_text().splitlines()
 MODULES = (RECORDINGS / "seed-proc-modules.txt").read_text()
-NODE = Node(
-    backends=("nft", "legacy"),
-    backend="nft",
-    why="38 rules in nft, 20 in legacy",
-    commands={
-        f"{backend}/{family}": f"{name}-{backend}"
-        for backend in ("nft", "legacy")
-        for family, name in ((4, "iptables"), (6, "ip6tables"))
-    },
-    rules={"nft": 38, "legacy": 20},
-    tag="tracetui:1.2.3",
-)
 NOW = 1_700_000_000.0
-
-
-class Desk(ReplaySession):
-    """A session that looks live: the test feeds it lines, and every order is written down."""
-
-    def __init__(self) -> None:
-        super().__init__([])
-        self.status = Status(host="node-7", node=NODE)
-        self.ended = False
-        self.orders: list[tuple] = []
-        self._assemble = Assembler()
-
-    def feed(self, lines) -> None:
-        for line in lines:
-            hop = hop_of(line)
-            assert hop is not None, line
-            self.packets.took(self._assemble.add(hop))
-
-    def poll(self, seconds=0.0) -> bool:
-        return True
-
-    def add_rule(self, rule, backend, override=False) -> None:
-        self.orders.append(("add", rule, backend, override))
-
-    def delete_rule(self, rule_id) -> None:
-        self.orders.append(("delete", rule_id))
-
-    def flush(self) -> None:
-        self.orders.append(("flush",))
-
-    def arm(self) -> None:
-        self.orders.append(("arm",))
-
-    def set_threshold(self, hops_per_second) -> None:
-        self.orders.append(("threshold", hops_per_second))
-
-    def load_module(self, name) -> None:
-        self.orders.append(("load", name))
-
-
-class ModuleTexts(ModuleFiles):
-    """A node's texts about its modules: the list of one node, and what else a test gives."""
-
-    def __init__(self, listing, **others) -> None:
-        super().__init__(Path("/nowhere"))
-        self.listing, self.others = listing, others
-
-    def modules(self):
-        return self.listing
-
-    def on_disk(self):
-        return self.others.get("on_disk")
-
-    def built_in(self):
-        return self.others.get("built_in")
-
-    def details(self, name):
-        return self.others.get("details", ModuleDetails(None, {}, {}))
 
 
 class Screen:

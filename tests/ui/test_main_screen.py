@@ -7,7 +7,7 @@ from tests.installed import installed
 from textual.widgets import Tree
 
 from tracetui.model.node.module import Module
-from tracetui.session.state.guard_state import GuardState, Trip
+from tracetui.session.state.guard_state import BusyRule, GuardState, Trip
 from tracetui.session.state.session import Notice, SourceState
 from tracetui.ui.commands import COMMANDS
 from tracetui.ui.keymap import written
@@ -62,6 +62,20 @@ async def test_a_trip_is_said_with_its_reason_and_armed_by_a_key(shown):
         assert "2 rules removed" in whole
         await screen.press("A")
         assert desk.orders == [("arm",)]
+
+
+async def test_foreign_rules_that_go_on_are_removed_only_when_that_is_confirmed(shown):
+    desk = Desk()
+    foreign = next(rule for rule in rules() if not rule.is_ours)
+    trip = Trip(NOW, "a flood", (), (BusyRule(6_000, foreign),))
+    desk.status = desk.status.with_(guard=GuardState(5000, True, trips=(trip,)))
+    async with shown(desk, size=(120, 30)) as screen:
+        await screen.press("g", "enter")
+        assert "Remove TRACE rules that are not ours?" in screen.whole()
+        await screen.press("escape")
+        assert desk.orders == []
+        await screen.press("g", "enter", "y")
+        assert desk.orders == [("flush", foreign.id)]
 
 
 async def test_the_threshold_is_set_by_a_key(shown):

@@ -20,7 +20,8 @@ from tracetui.session.state.session import SourceState
 from tracetui.ui.widgets.status_bar import SAMPLES
 
 from . import picture
-from .conftest import NODE, NOW, Desk
+from .conftest import NOW
+from .desk import NODE, Desk
 from .test_main_screen import rules
 
 PICTURES = Path(__file__).parent / "pictures"
