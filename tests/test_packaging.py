@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -29,3 +30,14 @@ def test_the_wheel_holds_the_stylesheet_and_the_command(tmp_path):
         assert b"tracetui-collector = tracetui.collector.command:main" in commands
     assert "tracetui/collector/__main__.py" in names
     assert not [name for name in names if name.startswith("tests")]
+
+
+def test_each_development_dependency_is_pinned():
+    text = (ROOT / "pyproject.toml").read_text()
+    lists = re.findall(r"^(?:dependencies|dev) = \[(.*?)\]$", text, re.MULTILINE | re.DOTALL)
+    needed = re.findall(r'"([a-z][a-z-]+)[>=]', " ".join(lists))
+    pinned = re.findall(
+        r"^([a-z0-9.-]+)==", (ROOT / ".ci/constraints.txt").read_text(), re.MULTILINE
+    )
+    assert {"textual", "pytest", "mypy"} <= set(needed)
+    assert set(needed) - set(pinned) == set()
