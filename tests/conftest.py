@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The table of the README is compared by the process that began the run."""
+    """The table of docs/safety.md is compared by the process that began the run."""
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(SafetyTable())
 

@@ -1,4 +1,4 @@
-"""The table of the README's Safety section: what the tests of ``tests/safety`` found.
+"""The table of docs/safety.md: what the tests of ``tests/safety`` found.
 
 They tell it as properties of their reports, which reach the process that began the run whichever
 process a test ran in. TRACETUI_WRITE_SAFETY_TABLE=1 writes the table; else it is compared.
@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-README = HERE.parent / "README.md"
+DOCUMENT = HERE.parent / "docs/safety.md"
 BEGIN, END = "<!-- safety-table -->\n", "<!-- /safety-table -->\n"
 WRITE = "TRACETUI_WRITE_SAFETY_TABLE"
 
 
 class SafetyTable:
-    """A plug-in that fails a whole run whose table is not the README's."""
+    """A plug-in that fails a whole run whose table is not the document's."""
 
     def __init__(self) -> None:
         self._left: dict[str, set[str]] = {}
@@ -42,15 +42,15 @@ class SafetyTable:
         is_part = config.option.keyword or config.option.markexpr or "::" in str(config.args)
         if not is_whole or is_part or session.exitstatus:
             return
-        text = README.read_text()
+        text = DOCUMENT.read_text()
         before, rest = text.split(BEGIN)
         now, after = rest.split(END)
         found = self._table()
         if os.environ.get(WRITE):
-            README.write_text(before + BEGIN + found + END + after)
+            DOCUMENT.write_text(before + BEGIN + found + END + after)
         elif now != found:
             print(
-                f"\nthe README's safety table is another one than this run's; {WRITE}=1 writes it"
+                f"\nthe table of docs/safety.md is another one than this run's; {WRITE}=1 writes it"
             )
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

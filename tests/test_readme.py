@@ -1,4 +1,4 @@
-"""What the README tells to type does what it says."""
+"""What the README and the documents tell to type does what it says."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import pytest
 
 from tracetui.lab import recording
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+FORMATS = (ROOT / "docs/formats.md").read_text()
+USAGE = (ROOT / "docs/usage.md").read_text()
 
 
 def one_liners() -> list[str]:
-    block = README.partition("<!-- jq -->\n```sh\n")[2].partition("```")[0]
+    block = FORMATS.partition("<!-- jq -->\n```sh\n")[2].partition("```")[0]
     return [line for line in block.splitlines() if not line.startswith("#")]
 
 
@@ -40,9 +43,19 @@ def test_there_are_two_of_them():
 
 
 def test_every_word_of_a_filter_is_told():
-    table = README.partition("### Filters")[2].partition("### Files")[0]
+    table = USAGE.partition("## Filters")[2].partition("## Files")[0]
     words = set(re.findall(r"[a-z0-9]+", " ".join(re.findall("`([^`]+)`", table))))
     from tracetui.model.filter.expression import KEYWORDS
 
     rare = {"icmpv6", "sctp", "dccp", "udplite", "esp", "ah", "gre", "igmp", "arp"}
     assert set(KEYWORDS) - rare <= words
+
+
+def test_there_are_exactly_two_commands_to_set_up_one_to_run_and_one_to_test():
+    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    set_up = [block for block in blocks if "apt-get" in block]
+    assert [len(block.splitlines()) for block in set_up] == [1, 1]
+    run, test = set_up
+    assert run.rstrip().endswith(".venv/bin/tracetui")
+    assert "<!-- test-command -->\n```sh\n" + test in README
+    assert "pytest" in test
