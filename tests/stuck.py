@@ -50,18 +50,18 @@ def fill(writer: int, room: int = 0) -> None:
     os.set_blocking(writer, True)
 
 
-def wait_until_stuck(pid: int, seconds: float = 30.0) -> None:
-    """Wait until a process is in a write that does not end."""
+def wait_until_stuck(pid: int, thread: int | None = None, seconds: float = 30.0) -> None:
+    """Wait until a process, or one of its threads, is in a write that does not end."""
     end = time.monotonic() + seconds
-    while not is_stuck(pid):
+    while not is_stuck(pid, thread or pid):
         assert time.monotonic() < end, Path(f"/proc/{pid}/wchan").read_text()
         time.sleep(0.02)
 
 
-def is_stuck(pid: int) -> bool:
-    """Whether the main thread of a process waits in a write, twice in a row."""
+def is_stuck(pid: int, thread: int) -> bool:
+    """Whether a thread of a process waits in a write, twice in a row."""
     for _ in range(2):
-        where = Path(f"/proc/{pid}/task/{pid}/wchan").read_text()
+        where = Path(f"/proc/{pid}/task/{thread}/wchan").read_text()
         if not any(name in where for name in _WRITING):
             return False
         time.sleep(0.05)

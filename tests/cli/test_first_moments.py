@@ -17,7 +17,7 @@ AT_ONCE_SECONDS = 3.0
 @pytest.mark.parametrize("seconds", [0.0, 0.3, 0.5])
 def test_keys_wait_for_the_screen(seconds):
     with Terminal("replay", SEED) as terminal:
-        time.sleep(seconds)
+        time.sleep(seconds)  # the moment at which it happens
         terminal.type("/10.9")
         terminal.wait_for("0 of 6")
         terminal.type("\x03")
@@ -30,7 +30,7 @@ def test_keys_wait_for_the_screen(seconds):
 def test_a_signal_ends_a_screen_that_has_only_begun(number, seconds):
     with Terminal("replay", SEED) as terminal:
         terminal.wait_for(lambda: b"\x1b[?1049h" in terminal.raw)
-        time.sleep(seconds)
+        time.sleep(seconds)  # the moment at which it happens
         terminal.process.send_signal(number)
         terminal.process.wait(AT_ONCE_SECONDS)
         assert b"Traceback" not in terminal.end()

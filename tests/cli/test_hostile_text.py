@@ -7,11 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from tests.recorded import RECORDINGS
+from tests.stuck import wait_until_stuck
 from tests.terminal import Terminal, acting
 
 SEED = str(RECORDINGS / "seed-eks-forward.log")
@@ -152,7 +152,8 @@ def test_a_slow_reader_gets_every_line_whatever_signal_comes():
     code = (
         "import signal, sys\n"
         "from tracetui.session.recording.output import opened\n"
-        "signal.signal(signal.SIGTERM, lambda *_: None)\n"
+        "heard = lambda *_: print('heard', file=sys.stderr, flush=True)\n"
+        "signal.signal(signal.SIGTERM, heard)\n"
         "print('ready', file=sys.stderr, flush=True)\n"
         "with opened('-') as out:\n"
         "    for _ in range(6): print('x' * 18000, file=out, flush=True)\n"
@@ -162,9 +163,9 @@ def test_a_slow_reader_gets_every_line_whatever_signal_comes():
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env
     ) as process:
         assert process.stderr.readline() == b"ready\n"
-        time.sleep(0.5)
+        wait_until_stuck(process.pid)
         process.send_signal(signal.SIGTERM)
-        time.sleep(0.1)
+        assert process.stderr.readline() == b"heard\n"
         assert [len(line) for line in process.communicate(timeout=20)[0].splitlines()] == [
             18000
         ] * 6

@@ -29,6 +29,12 @@ def records(text: str) -> list[dict]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+def packets_of(file: Path) -> dict[int, dict]:
+    """The packets of a record that may still grow, each as it was written last."""
+    whole = file.read_text().rpartition("\n")[0]
+    return {one["id"]: one for one in records(whole) if one["kind"] == "packet"}
+
+
 def start(namespace, *argv: str) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-m", "tracetui", "--netns", namespace.name, "record", *argv],
@@ -111,7 +117,7 @@ def test_record_ends_after_its_seconds(tracetui, namespace):
 
 
 @pytest.mark.parametrize("kind", ["legacy", "nft"])
-def test_a_replay_of_a_record_is_what_was_live(tracetui, tmp_path, kind):
+def test_a_replay_of_a_record_is_what_was_live(tracetui, tmp_path, eventually, kind):
     file = tmp_path / "lab.ndjson"
     with Lab(LabRuleset(kind, SERVER)) as lab, Traffic(lab) as traffic:
         argv = [
@@ -124,14 +130,11 @@ def test_a_replay_of_a_record_is_what_was_live(tracetui, tmp_path, kind):
             for _ in range(3):
                 traffic.ask("web")
                 traffic.ask("dns")
-            time.sleep(2)
+            # The last packets of the traffic are recorded once no hop of theirs comes any more.
+            eventually(lambda: len(packets_of(file)) > 10, 20.0)
             recorder.send_signal(signal.SIGINT)
             assert recorder.wait(30) == 0
-    live = {}
-    for one in records(file.read_text()):
-        if one["kind"] == "packet":
-            live[one["id"]] = one
-    assert len(live) > 10
+    live = packets_of(file)
     assert any(one["nat"] for one in live.values())
     done = tracetui("replay", "--format", "json", str(file))
     again = [one for one in records(done.out) if one["kind"] == "packet"]

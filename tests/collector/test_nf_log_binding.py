@@ -101,7 +101,7 @@ def reborn(prefix, state, stack):
         gone.add(inside(old, netns.inode))
         taken_by_one_that_was_killed(old, state)
         subprocess.run(["ip", "netns", "del", old], check=True)
-        time.sleep(0.05)
+        time.sleep(0.05)  # the kernel gives an inode back a while after
     pytest.fail("no namespace got the inode of one that is gone")
 
 
@@ -220,7 +220,7 @@ def test_they_are_killed_at_any_moment_and_whoever_is_left_restores(namespace, t
     ]
     stays = subprocess.Popen([*argv, str(tmp_path / "stays"), "60"])
     for number, worker in enumerate(doomed):
-        time.sleep(0.3 + number / 20)
+        time.sleep(0.3 + number / 20)  # the moments at which they are killed
         worker.kill()
         worker.wait()
     assert stays.wait(120) == 0

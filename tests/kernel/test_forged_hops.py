@@ -70,7 +70,7 @@ def send(namespace, protocol: int, message: bytes, port: int, group: int = 0) ->
 
 def received(receiver) -> list[bytes]:
     """What has arrived, as the collector takes it."""
-    time.sleep(0.1)
+    time.sleep(0.1)  # in which what must not come would have come
     found, _, is_all = receiver.receive(10_000)
     assert is_all
     return found

@@ -46,9 +46,9 @@ def recorded(namespace, eventually, *argv: str) -> list[dict]:
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     eventually(lambda: b"added" in recorder.stderr.readline(), 20.0)
-    time.sleep(1.5)
+    time.sleep(1.5)  # in which the rules are read: a record does not say so before it ends
     namespace.ping(count=2)
-    time.sleep(1.0)
+    time.sleep(1.0)  # in which they are read again
     recorder.terminate()
     out, err = recorder.communicate(timeout=30)
     assert recorder.returncode == 0, err
@@ -120,10 +120,10 @@ def test_nothing_in_a_name_acts_on_the_screen(namespace, backend, columns, rows)
     argv = ["--netns", namespace.name, *RULE, "--backend", backend]
     with Terminal(*argv, columns=columns, rows=rows) as terminal:
         terminal.wait_for("FOREIGN")
-        time.sleep(1.5)
+        time.sleep(1.5)  # in which the rules are read: the screen does not say so
         namespace.ping(count=2)
         terminal.wait_for("echo-r")
-        time.sleep(1.0)
+        time.sleep(1.0)  # in which they are read again
         terminal.press("\x1b[H")
         terminal.press("\r")
         terminal.wait_for("]52;c;SEFD")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+import select
 
 import pytest
 from tests.recorded import datagrams
@@ -80,10 +80,17 @@ def inside(namespace, function):
     return netns.call_inside(netns.resolve(namespace.name), function)
 
 
+def received(receiver) -> list[bytes]:
+    """What has come of packets that were all answered: the kernel sends it before they go on."""
+    assert select.select([receiver], [], [], 10.0)[0]
+    found, _, is_all = receiver.receive(10_000)
+    assert is_all
+    return found
+
+
 def sources(receiver) -> list:
     """Of the hops that have come."""
-    time.sleep(0.1)
-    found, _, _ = receiver.receive(10_000)
+    found = received(receiver)
     hops = [nflog.parse(datagram, {}, 1.0) for datagram in found]
     return [hop.source for hop in hops if hop is not None]
 
@@ -132,8 +139,7 @@ def test_a_rule_that_logs_hides_no_hop(namespace, receiver):
     namespace.run("iptables-legacy", "-t", "mangle", *rule)
     namespace.run("iptables-legacy", "-t", "raw", "-I", "OUTPUT", "-j", "TRACE")
     namespace.ping()
-    time.sleep(0.1)
-    found, _, _ = receiver.receive(10_000)
+    found = received(receiver)
     hops = [nflog.parse(datagram, {}, 1.0) for datagram in found]
     assert [hop.point.text for hop in hops[:4]] == [
         "raw:OUTPUT:policy:2",
@@ -153,8 +159,7 @@ def test_nothing_that_trace_sends_is_marked(namespace, receiver, family):
     namespace.run("sh", "-c", restore)
     namespace.run(f"{family}tables-legacy", "-t", "raw", "-I", "OUTPUT", "-j", "TRACE")
     namespace.ping(address={"ip": "127.0.0.1", "ip6": "::1"}[family])
-    time.sleep(0.1)
-    found, _, _ = receiver.receive(10_000)
+    found = received(receiver)
     hops = [hop for datagram in found if (hop := nflog.parse(datagram, {}, 1.0)) is not None]
     met = {(hop.table, hop.hook) for hop in hops}
     print(sorted(met))

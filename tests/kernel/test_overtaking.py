@@ -36,10 +36,10 @@ def test_a_rule_that_is_extended_as_it_is_flushed_does_not_come_back(namespace, 
         for number in range(TRIES):
             add(session, expiring(), backend)
             session.extend_rules()
-            time.sleep(0.002 * number)
+            time.sleep(0.002 * number)  # the moments at which one can overtake the other
             session.flush()
             wait_for(session, lambda: not session.rules)
-            time.sleep(0.2)
+            time.sleep(0.2)  # in which the rule would have come back
             assert namespace.trace_rules() == []
 
 
@@ -54,7 +54,7 @@ def test_rules_that_were_asked_for_before_a_flush_are_not_added_after_it(
                 session.add_rule(TraceRule(proto="udp", family=4, dport=str(port))._replace(
                     expires=int(time.time()) + 60), backend)  # fmt: skip
             session.flush()
-            time.sleep(0.3)
+            time.sleep(0.3)  # in which the orders come to the collector, which says nothing of it
 
         def are_told() -> bool:
             told.extend(notice.text for notice in session.take_notices())
@@ -127,12 +127,16 @@ def test_one_rule_of_a_pair_is_extended_alone(namespace):
         assert {rule.family: rule.expires for rule in session.rules}[4] == ends[4]
 
 
+def said(session) -> str:
+    return " ".join(notice.text for notice in session.take_notices())
+
+
 def test_rules_are_listed_again_after_too_many_orders(namespace, lock_held):
     with live(namespace) as session:
         with lock_held():
             for _ in range(2 * BOUND):
                 session.add_rule(expiring(), "legacy")
-            time.sleep(3.0)
+            wait_for(session, lambda: "more are left out" in said(session), 20)
         session.flush()
         # As long as the others wait, this one is left out too.
         time.sleep(3.0)
@@ -175,7 +179,7 @@ def test_record_says_nothing_of_a_collector_that_it_told_to_leave(namespace, eve
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     eventually(namespace.trace_rules, 20.0)
-    time.sleep(0.5)
+    time.sleep(0.5)  # in which it takes in what the collector told of the rule
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert "has ended" not in said

@@ -182,7 +182,7 @@ def test_who_waits_with_the_lock_is_known_by_what_it_is_about_to_do(
     if not legacy.lock.knows_who:
         pytest.fail("fanotify is not to be had here")
     with xtables_lock.open("w") as held:
-        time.sleep(0.2)
+        time.sleep(0.2)  # in which the kernel tells who opened the file
         before = legacy.lock.look()
         fcntl.flock(held, fcntl.LOCK_EX)
         ran = [
@@ -200,7 +200,7 @@ def test_who_waits_with_the_lock_is_known_by_what_it_is_about_to_do(
         elsewhere = subprocess.Popen(
             ["sh", "-c", "unshare -n iptables-legacy -w 5 -A OUTPUT -j ACCEPT; true"]
         )
-        time.sleep(1.0)
+        time.sleep(1.0)  # in which all of them come to wait: some look again and again
         fcntl.flock(held, fcntl.LOCK_UN)
     for one in (*ran, elsewhere):
         one.wait(10)

@@ -147,7 +147,7 @@ def test_a_listing_of_garbage_costs_a_rule_of_others_its_words_and_nothing_else(
         wait_until_traced(faults, program)
         program.wait_for("is not understood", 10)
         program.wait_for("rule 2 of OUTPUT")
-        time.sleep(2.5)
+        time.sleep(2.5)  # in which it is listed once more, and would be missed
         assert "somebody else removed" not in program.text
         assert len(faults.namespace.trace_rules()) == 2
         program.type("F")
@@ -181,7 +181,7 @@ def test_iptables_that_vanishes_under_a_rule_is_waited_for(faults, fake):
         fake.begin()
         program.type("q")
         program.wait_for("still removing")
-        time.sleep(1.0)
+        time.sleep(1.0)  # in which it is tried again, in vain
         fake.end()
         program.process.wait(20)
         faults.leaves_nothing("iptables is missing", program)

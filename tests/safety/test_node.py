@@ -106,9 +106,10 @@ def test_a_namespace_that_is_deleted_is_not_kept_alive(faults):
         faults.leaves_nothing("the namespace is deleted", program)
 
 
-def test_a_namespace_without_a_name_goes_with_its_process(faults):
+def test_a_namespace_without_a_name_goes_with_its_process(faults, eventually):
     holder = subprocess.Popen(["unshare", "-n", "sleep", "60"])
-    time.sleep(0.3)
+    own = Path("/proc/self/ns/net").readlink()
+    eventually(lambda: Path(f"/proc/{holder.pid}/ns/net").readlink() != own, 10.0)
     with Terminal(
         "--netns", str(holder.pid), *RULE, "nft", mark=faults.namespace.name, size=(160, 40)
     ) as program:

@@ -67,7 +67,7 @@ def send(pid: int, numbers: list[int]) -> None:
 def test_a_signal_to_the_screen(faults, lock, name, stage):
     with brought_to(faults, stage, lock, "legacy") as (program, go_on):
         send(program.process.pid, SIGNALS[name])
-        time.sleep(0.2)
+        time.sleep(0.2)  # in which whoever got the signal may act before iptables goes on
         go_on()
         program.process.wait(20)
         faults.leaves_nothing(f"{name} to the screen, {AT}", program)
@@ -78,7 +78,7 @@ def test_a_signal_to_the_screen(faults, lock, name, stage):
 def test_a_signal_to_the_collector(faults, lock, name, stage):
     with brought_to(faults, stage, lock, "legacy") as (program, go_on):
         send(program.pid_of("tt-collector"), SIGNALS[name])
-        time.sleep(0.2)
+        time.sleep(0.2)  # in which whoever got the signal may act before iptables goes on
         go_on()
         if name not in IGNORED and stage not in ("starting", "leaving"):
             program.wait_for(lambda: not faults.namespace.trace_rules(), 5)

@@ -111,12 +111,12 @@ def test_a_reader_that_is_slow_gets_everything(faults, eventually):
         os.close(into)
         eventually(faults.namespace.trace_rules, 20.0)
         faults.namespace.ping(count=300)
-        time.sleep(1.0)
+        wait_until_stuck(process.pid)
         process.send_signal(signal.SIGINT)
         text = b""
         while piece := os.read(out, 4096):
             text += piece
-            time.sleep(0.005)
+            time.sleep(0.005)  # the reader is slow
         process.wait(20)
     os.close(out)
     assert process.returncode == 0

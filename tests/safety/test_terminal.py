@@ -64,7 +64,7 @@ def test_a_stopped_terminal_does_not_stop_the_guard(faults, backend):
     with program_with(faults, *FLOODED, backend) as program:
         program.stop_reading()
         stopped = time.monotonic()
-        time.sleep(1.0)
+        time.sleep(1.0)  # in which the terminal fills
         with flood(faults.namespace, 4.0):
             program.wait_for(lambda: not faults.namespace.trace_rules(), 2.0)
         faults.leaves_no_rules("the terminal is stopped (XOFF) under a flood")
@@ -82,10 +82,10 @@ def test_a_signal_ends_a_screen_whose_terminal_is_stopped(faults, name):
     with program_with(faults, *FLOODED, "nft") as program:
         program.stop_reading()
         with flood(faults.namespace, 2.0):
-            time.sleep(1.5)
+            time.sleep(1.5)  # of a flood
         for _ in range(20):
             program.type("j")
-        time.sleep(1.0)
+        time.sleep(1.0)  # in which the screen takes the keys: nothing shows that it did
         program.process.send_signal(getattr(signal, name))
         program.process.wait(20)
         program.go_on_reading()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import struct
 import time
+from pathlib import Path
 
 import pytest
 from tests.session import scripted
@@ -144,7 +146,7 @@ def test_frames_without_end_wait_in_bounded_room(kind, monkeypatch):
         before, end = -1, time.monotonic() + 20
         while (before != sum(held.values()) or not before) and time.monotonic() < end:
             before = sum(held.values())
-            time.sleep(0.3)
+            time.sleep(0.3)  # in which more would have been taken
         assert 0 < before <= (1 << 20) + frame_queue.FRAME_BYTES
     finally:
         one._process.kill()
@@ -183,7 +185,7 @@ def test_a_collector_that_falls_silent_is_told_once(monkeypatch):
         while time.monotonic() < end:
             one.poll()
             told += [n.text for n in one.take_notices()]
-            time.sleep(0.05)
+            time.sleep(0.05)  # until a second word would have come
         assert [text for text in told if "has told nothing for" in text] == told != []
         assert len(told) == 1
     finally:
@@ -212,9 +214,19 @@ def test_what_a_dead_collector_left_is_seen_to_once():
     assert len([text for text in told if "watchdog died too" in text]) == 1, told
 
 
+def is_ignored(pid: int, number: signal.Signals) -> bool:
+    """Whether a process ignores a signal (proc_pid_status(5), SigIgn)."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    mask = int(status.partition("SigIgn:")[2].split()[0], 16)
+    return bool(mask & 1 << number - 1)
+
+
 def test_one_that_has_not_begun_is_ended_at_once_though_it_ignores_signals():
     one = session("signal.signal(signal.SIGTERM, signal.SIG_IGN)", "time.sleep(600)")
-    time.sleep(0.5)
+    pid, end = one._client._process.pid, time.monotonic() + 20
+    while not is_ignored(pid, signal.SIGTERM):
+        assert time.monotonic() < end
+        time.sleep(0.01)
     began = time.monotonic()
     one.abandon()
     assert time.monotonic() - began < AT_ONCE

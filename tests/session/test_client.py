@@ -20,11 +20,11 @@ def test_the_state_is_known_before_the_hops_that_wait():
     code = f"import sys; sys.stdout.buffer.write({data!r}); sys.stdout.flush(); sys.stdin.read()"
     client = CollectorClient([], launcher=(sys.executable, "-c", code))
     try:
-        end = time.monotonic() + 10
+        end = time.monotonic() + 20
+        while len(client._queue._frames) < HOPS + 2 and time.monotonic() < end:
+            time.sleep(0.01)
         kinds = []
         while len(kinds) < HOPS + 3 and time.monotonic() < end:
-            if not kinds:
-                time.sleep(0.5)
             frame = client.take()
             if frame is not None:
                 kinds.append(frame.kind)

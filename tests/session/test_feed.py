@@ -117,7 +117,7 @@ def test_a_file_that_grows_is_followed_through_rotation_and_cutting(tmp_path):
         path.write_bytes(b"".join(lines[22:40]))
         until(session, lambda: session.status.hops == 40)
         path.write_bytes(b"")
-        time.sleep(0.5)
+        time.sleep(0.5)  # in which its reader sees that it was cut: nothing shows that it did
         path.write_bytes(b"".join(lines[40:]))
         until(session, lambda: session.status.hops == len(lines))
         assert not session.ended

@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from tests.stuck import fill, stuck
+from tests.stuck import fill, stuck, wait_until_stuck
 
 from tracetui.session.recording.outlet import GivenUp, blocked_seconds, outlet_of, text_on
 
@@ -54,7 +54,7 @@ def test_a_slow_reader_of_an_output_that_does_not_block_gets_everything():
     def read() -> None:
         while piece := os.read(out, 1000):
             taken.extend(piece)
-            time.sleep(0.0005)
+            time.sleep(0.0005)  # the reader is slow
 
     reader = threading.Thread(target=read)
     reader.start()
@@ -75,8 +75,7 @@ def test_what_other_threads_write_is_no_matter_of_the_main_one(tmp_path):
 
         writer = threading.Thread(target=write, daemon=True)
         writer.start()
-        time.sleep(0.2)
-        assert writer.is_alive()
+        wait_until_stuck(os.getpid(), writer.native_id)
         assert blocked_seconds() is None
         outlet_of(stream).shut()
     writer.join(10)

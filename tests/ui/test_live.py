@@ -94,9 +94,9 @@ def nft_events(lab: Lab):
     argv = ["ip", "netns", "exec", lab.node, "nft", "monitor", "trace"]
     found: list[str] = []
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
-        time.sleep(0.5)
+        time.sleep(0.5)  # in which nft begins to listen: it says nothing of it
         yield found
-        time.sleep(0.5)
+        time.sleep(0.5)  # in which it prints what it heard
         process.terminate()
         lines = process.communicate()[0].splitlines()
     # An event is a line with its verdict; a line with the packet's header is not one.
@@ -140,7 +140,7 @@ async def quiet(screen: Screen) -> int:
     hops = -1
     while hops != screen.session.packets.hops:
         hops = screen.session.packets.hops
-        await asyncio.sleep(0.7)
+        await asyncio.sleep(0.7)  # in which hops that are under way would have come
         await screen.settle()
     return hops
 
