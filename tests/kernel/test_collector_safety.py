@@ -217,6 +217,7 @@ def test_when_both_die_the_rule_expires_and_the_next_start_sweeps(namespace, eve
         return next(line for line in text.splitlines() if "-j TRACE" in line).split()[0]
 
     def has_expired() -> bool:
+        time.sleep(0.2)  # so that the rule's limit, 20 a second, lets every packet through
         before = matched()
         namespace.ping()
         return matched() == before
