@@ -139,7 +139,7 @@ def test_rules_are_listed_again_after_too_many_orders(namespace, lock_held):
             wait_for(session, lambda: "more are left out" in said(session), 20)
         session.flush()
         # As long as the others wait, this one is left out too.
-        time.sleep(3.0)
+        time.sleep(3.0)  # in which most of the others are done
         add(session, expiring(), "nft")
         namespace.run("iptables-nft", "-t", "raw", "-F")
         wait_for(session, lambda: not session.rules, 20)
