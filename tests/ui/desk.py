@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Optional
 
-from tests.recorded import hop_of
+from tests.recorded import hop_of, put
 
 from tracetui.kernel.module_files import ModuleDetails, ModuleFiles
 from tracetui.model.trace.assembler import Assembler
@@ -43,7 +43,7 @@ class Desk(ReplaySession):
         for line in lines:
             hop = hop_of(line)
             assert hop is not None, line
-            self.packets.took(self._assemble.add(hop))
+            self.packets.took(put(self._assemble, hop))
 
     def poll(self, seconds: float = POLL_SECONDS) -> bool:
         """Tell that something changed."""
