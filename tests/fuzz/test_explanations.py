@@ -54,7 +54,7 @@ def check_shown(hops: list[Hop], rulesets: Rulesets) -> None:
         assert explanation.verdict in ("accept", "drop", "reject", "unknown")
         assert explanation.decided is None or 0 <= explanation.decided < len(packet.hops)
         for index in range(len(packet.hops)):
-            explanations.explainer.tested_before(packet, index)
+            explanations.explainer.unmatched_before(packet, index)
         value = report.packet_json(packet, explanation)
         inert_json(json.dumps(value, ensure_ascii=False)).encode()
         for line in report.packet_text(packet, explanation):

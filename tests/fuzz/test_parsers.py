@@ -131,7 +131,7 @@ def saying(text: str) -> object:
 
 def contradicted(given_to_it: tuple[str, Header, str]) -> object:
     text, header, iif = given_to_it
-    return parsed_rule.contradiction(parsed_rule.parse_rule(text), header, iif, None)
+    return parsed_rule.mismatch(parsed_rule.parse_rule(text), header, iif, None)
 
 
 def fitted(given_to_it: tuple[str, Header]) -> object:
@@ -317,7 +317,7 @@ PARSERS = {
         OUR_LINES,
         (ValueError,),
     ),
-    "parsed_rule.contradiction": Fuzzed(
+    "parsed_rule.mismatch": Fuzzed(
         contradicted, st.tuples(texts(material.RULES), HEADERS, st.none() | st.text(max_size=5))
     ),
     "parsed_rule.fits": Fuzzed(fitted, st.tuples(texts(material.RULES), HEADERS)),

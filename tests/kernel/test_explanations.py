@@ -304,12 +304,12 @@ def test_the_rules_that_were_passed_by_stand_in_the_ruleset_between_two_hops():
             traffic.ask("rejected")
             packet, explanation = explained(session, is_syn_to(9998))
             explainer = session.explanations.explainer
-            passed = explainer.tested_before(packet, len(packet.hops) - 1)
+            passed = explainer.unmatched_before(packet, len(packet.hops) - 1)
             assert [(number, rule.text) for number, rule in passed] == [
                 (1, "-A cali-tw-cali7 -p tcp -m tcp --dport 9999 -j DROP")
             ]
             # The TRACE rule that began the trace was met, not passed by.
-            assert [number for number, _ in explainer.tested_before(packet, 0)] == [2]
+            assert [number for number, _ in explainer.unmatched_before(packet, 0)] == [2]
             assert explanation.hops[0].chain.rules[0].text.endswith("-j TRACE")
 
 
@@ -397,4 +397,4 @@ def test_behind_a_goto_nothing_is_passed_by(backend):
             )
             assert explanation.hops[policy].chain is not None
             assert len(explanation.hops[policy].chain.rules) == 3
-            assert explainer.tested_before(packet, policy) == ()
+            assert explainer.unmatched_before(packet, policy) == ()

@@ -8,8 +8,9 @@ import pytest
 from tests.recorded import assembled
 
 from tracetui.model.explain.explainer import Explainer
-from tracetui.model.rules.history import RulesetHistory, Snapshot
+from tracetui.model.rules.history import RulesetHistory
 from tracetui.model.rules.ruleset import Ruleset
+from tracetui.model.rules.snapshot import Snapshot
 from tracetui.model.trace.header import Header
 from tracetui.model.trace.hop import Hop
 from tracetui.model.trace.trace_point import nft_hook

@@ -25,7 +25,7 @@ def explained(rules: str, *lines: str, sysctls=None):
     ruleset = Ruleset()
     for _ in xtables_save.parse(rules.splitlines(), "ip", ruleset):
         pass
-    history.fix(ruleset)
+    history.add_given(ruleset)
     histories = {"legacy": history, "nft": RulesetHistory("nft")}
     (packet,) = assembled(hops_of(lines))
     explainer = Explainer(histories)
@@ -375,7 +375,7 @@ def test_a_whole_recording_agrees_with_its_ruleset():
         text, ruleset, table = unpacked(f"scenario-legacy.{name}-save.gz"), Ruleset(), ""
         for _ in xtables_save.parse(text.splitlines(), family, ruleset):
             pass
-        histories["legacy"].fix(ruleset)
+        histories["legacy"].add_given(ruleset)
         for one in text.splitlines():
             table = one[1:] if one.startswith("*") else table
             rule = one.partition("] ")[2] if one.startswith("[") else one
@@ -399,12 +399,12 @@ def passed_by(rules: str, *lines: str) -> list[list[int]]:
     ruleset = Ruleset()
     for _ in xtables_save.parse(rules.splitlines(), "ip", ruleset):
         pass
-    history.fix(ruleset)
+    history.add_given(ruleset)
     (packet,) = assembled(hops_of(lines))
     explainer = Explainer({"legacy": history})
     assert all(here.state == "known" for here in explainer.explain(packet).hops)
     return [
-        [number for number, _ in explainer.tested_before(packet, index)]
+        [number for number, _ in explainer.unmatched_before(packet, index)]
         for index in range(len(packet.hops))
     ]
 
@@ -473,7 +473,7 @@ def test_the_settings_that_count_are_those_of_when_the_packet_came():
     ruleset = Ruleset()
     for _ in xtables_save.parse(ROUTED.splitlines(), "ip", ruleset):
         pass
-    history.fix(ruleset)
+    history.add_given(ruleset)
     explainer = Explainer({"legacy": history})
     explainer.set_sysctls({"ipv4.ip_forward": "0"}, 1)
     explainer.set_sysctls({"ipv4.ip_forward": "1"}, 2)

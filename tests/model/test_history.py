@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracetui.model.rules.history import Lookup, RulesetHistory, Snapshot
+from tracetui.model.rules.history import RulesetHistory
+from tracetui.model.rules.lookup import Lookup
 from tracetui.model.rules.ruleset import Chain, ChainKey, ListedRule, Ruleset
+from tracetui.model.rules.snapshot import Snapshot
 
 KEY = ChainKey("ip", "nat", "SVC")
 
@@ -115,13 +117,13 @@ def test_a_reading_out_of_turn_is_not_taken(number):
 def test_a_listing_that_was_brought_explains_what_has_no_readings():
     made = RulesetHistory("legacy")
     assert made.chain(KEY, None) == Lookup("unread", None)
-    made.fix(Ruleset({KEY: A, ChainKey("ip", "nat", "MORE"): A}))
+    made.add_given(Ruleset({KEY: A, ChainKey("ip", "nat", "MORE"): A}))
     assert made.chain(KEY, None) == Lookup("known", A)
     assert made.chain(ChainKey("ip", "nat", "OTHER"), None) == Lookup("changed", None)
 
 
 def test_what_is_long_gone_is_forgotten(monkeypatch):
-    monkeypatch.setattr("tracetui.model.rules.history.RULES_KEPT", 20)
+    monkeypatch.setattr("tracetui.model.rules.history.ENDED_RULES_KEPT", 20)
     made = RulesetHistory("legacy")
     for number in range(1, 101):
         made.take(Snapshot("legacy", number, True, ruleset(chain(f"-A SVC -j N{number}"))))
@@ -132,7 +134,7 @@ def test_what_is_long_gone_is_forgotten(monkeypatch):
 
 def test_a_listing_that_was_brought_explains_a_recording_that_has_none():
     made = RulesetHistory("legacy")
-    made.fix(ruleset(A))
+    made.add_given(ruleset(A))
     assert made.chain(KEY, (3, 4)) == Lookup("known", A)
 
 
@@ -148,12 +150,12 @@ def test_a_rule_whose_chain_was_renamed_is_what_it_was():
 
 def test_what_a_listing_does_not_have_was_not_read():
     made = RulesetHistory("legacy")
-    made.fix(ruleset(A))
+    made.add_given(ruleset(A))
     assert made.chain(ChainKey("ip6", "nat", "SVC"), None).state == "unread"
     # One chain alone is what `nft list chain` shows of a table.
     assert made.chain(ChainKey("ip", "nat", "GONE"), None).state == "unread"
     leads = chain("-A MORE -p tcp -j LEFT_OUT", "-A MORE -m comment --comment GONE")
-    made.fix(Ruleset({ChainKey("ip", "nat", "MORE"): leads}))
+    made.add_given(Ruleset({ChainKey("ip", "nat", "MORE"): leads}))
     assert made.chain(ChainKey("ip", "nat", "GONE"), None).state == "changed"
     assert made.chain(ChainKey("ip", "nat", "LEFT_OUT"), None).state == "unread"
     assert made.rule(("ip", "nat"), 7, None).state == "unread"

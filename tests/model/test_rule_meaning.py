@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tracetui.model.rules.parsed_rule import contradiction, parse_rule
+from tracetui.model.rules.parsed_rule import mismatch, parse_rule
 from tracetui.model.trace.header import Header
 
 WEB = Header(4, "tcp", "10.200.1.2", "10.96.0.80", sport=40000, dport=80)
@@ -67,13 +67,13 @@ def test_a_rule_without_any_test_is_unconditional(text, is_unconditional):
     ],
 )
 def test_a_test_that_the_packet_fails_is_found(text, failed):
-    found = contradiction(parse_rule(text), WEB, "eth0", None)
+    found = mismatch(parse_rule(text), WEB, "eth0", None)
     assert (found.text if found else None) == failed
 
 
 def test_what_is_not_known_of_a_packet_contradicts_nothing():
     text = "-A S -d 10.96.0.81/32 -i eth1 -j X"
-    assert contradiction(parse_rule(text), None, None, None) is None
+    assert mismatch(parse_rule(text), None, None, None) is None
 
 
 @pytest.mark.parametrize("text", ["", "-A", '-A X -m comment --comment "open', "-A X -j", "jump"])
@@ -84,7 +84,7 @@ def test_a_rule_that_was_cut_raises_nothing(text):
 @pytest.mark.parametrize("value", ["²", "\u0661", "9" * 5000, "", "http", "80:90:100", "-1"])
 def test_a_port_that_is_no_number_contradicts_nothing(value):
     rule = parse_rule(f'-A X -p tcp --dport "{value}" -j DROP')
-    assert contradiction(rule, WEB, None, None) is None
+    assert mismatch(rule, WEB, None, None) is None
 
 
 def test_a_rule_of_many_words_is_read_at_once():
@@ -111,7 +111,7 @@ def test_a_rule_of_many_words_is_read_at_once():
 def test_a_mask_is_compared_bit_by_bit_whatever_its_form(test, address, is_in):
     """Python takes some masks for host masks: 0.0.0.2/0.0.0.255 was 0.0.0.0/24."""
     packet = WEB._replace(src=address)
-    assert (contradiction(parse_rule(f"-A X {test} -j DROP"), packet, None, None) is None) is is_in
+    assert (mismatch(parse_rule(f"-A X {test} -j DROP"), packet, None, None) is None) is is_in
 
 
 @pytest.mark.parametrize(

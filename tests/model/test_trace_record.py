@@ -6,9 +6,10 @@ import pytest
 from tests.recorded import put
 
 from tracetui.model.explain.explainer import Explainer
-from tracetui.model.rules.history import RulesetHistory, Snapshot
-from tracetui.model.rules.logged_points import PLACES_KEPT, LoggedPlaces, is_possible
+from tracetui.model.rules.history import RulesetHistory
+from tracetui.model.rules.logged_points import LOGGED_POINTS_KEPT, LoggedPoints, is_possible
 from tracetui.model.rules.ruleset import Chain, ChainKey, ListedRule, Ruleset, built_in
+from tracetui.model.rules.snapshot import Snapshot
 from tracetui.model.trace.assembler import Assembler
 from tracetui.model.trace.batch import batches_of
 from tracetui.model.trace.header import Header
@@ -112,7 +113,7 @@ def explained(one: Hop, *readings: Ruleset | None, logged: str = ""):
     """What is known of a hop between the first two readings, alone in its packet."""
     legacy, nft = history(*readings), RulesetHistory("nft")
     if logged:
-        nft.fix(Ruleset({ChainKey("inet", "t", "c"): Chain("c", (ListedRule(logged, 5),))}))
+        nft.add_given(Ruleset({ChainKey("inet", "t", "c"): Chain("c", (ListedRule(logged, 5),))}))
     packet = put(Assembler(), one.with_(readings=(1, 2)))
     explanation = Explainer({"legacy": legacy, "nft": nft}).explain(packet)
     return packet, explanation, report.packet_json(packet, explanation)["hops"][0]
@@ -198,11 +199,11 @@ def test_a_rule_that_says_something_else_marks_nothing(text):
 
 
 def test_where_rules_say_more_than_is_remembered_every_hop_may_be_theirs():
-    points = LoggedPlaces()
+    points = LoggedPoints()
     said = '-A X -j NFLOG --nflog-prefix "TRACE: raw:X:rule:{} "'
-    texts = (ListedRule(said.format(number)) for number in range(1, PLACES_KEPT + 1))
+    texts = (ListedRule(said.format(number)) for number in range(1, LOGGED_POINTS_KEPT + 1))
     points.note(Chain("X", tuple(texts)))
     assert "raw:X:rule:1" in points
     assert "raw:Y:rule:1" not in points
-    points.note(Chain("X", (ListedRule(said.format(PLACES_KEPT + 1)),)))
+    points.note(Chain("X", (ListedRule(said.format(LOGGED_POINTS_KEPT + 1)),)))
     assert "raw:Y:rule:1" in points

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from tests.recorded import datagrams, put
 
 from tracetui import lab
-from tracetui.model.rules.history import CHANGED, KNOWN, Snapshot
+from tracetui.model.rules.lookup import CHANGED, KNOWN
 from tracetui.model.rules.ruleset import ChainKey, ListedRule, Ruleset, built_in
+from tracetui.model.rules.snapshot import Snapshot
 from tracetui.model.trace.assembler import Assembler
 from tracetui.model.trace.header import Header
 from tracetui.model.trace.hop import Hop

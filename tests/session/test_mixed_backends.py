@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from tracetui.model.rules.history import Snapshot
 from tracetui.model.rules.ruleset import Chain, ChainKey, ListedRule, Ruleset, built_in
+from tracetui.model.rules.snapshot import Snapshot
 from tracetui.model.trace.header import Header
 from tracetui.model.trace.hop import Hop
 from tracetui.model.trace.packet import Packet

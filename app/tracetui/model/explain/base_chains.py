@@ -62,10 +62,14 @@ def base_chains(packet: Packet, histories: Mapping[str, RulesetHistory]) -> Opti
         bases = history.base_chains(window, families)
         was_seen = any(hop.backend == backend for hop in packet.hops)
         is_unlisted = bool(history.why_unlisted((family, ""), window))
-        if bases is None or is_unlisted or (not bases and was_seen and history.is_blind(window)):
+        if (
+            bases is None
+            or is_unlisted
+            or (not bases and was_seen and history.has_no_base_chain(window))
+        ):
             return None
         found += [Base(backend, key, chain) for key, chain in bases]
-        for key, chain in history.passing_base_chains(window, families):
+        for key, chain in history.transient_base_chains(window, families):
             one = Base(backend, key, chain)
             # A hop in it proves it.
             found.append(one._replace(is_sure=_is_seen(packet, one)))

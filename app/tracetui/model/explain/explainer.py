@@ -13,10 +13,11 @@ from typing import Optional
 from tracetui.model.explain.changes import changes
 from tracetui.model.explain.conditions import Condition, conditions
 from tracetui.model.explain.explanation import HopExplanation, PacketExplanation
-from tracetui.model.explain.hop_rule import explain_hop, is_contradicted, without_rule
-from tracetui.model.explain.unmatched import passed_by
+from tracetui.model.explain.hop_rule import explain_hop, is_mismatched, without_rule
+from tracetui.model.explain.unmatched import unmatched_before
 from tracetui.model.explain.verdict import Verdicts
-from tracetui.model.rules.history import KNOWN, RulesetHistory
+from tracetui.model.rules.history import RulesetHistory
+from tracetui.model.rules.lookup import KNOWN
 from tracetui.model.rules.ruleset import ListedRule
 from tracetui.model.trace.header import Header
 from tracetui.model.trace.packet import Packet
@@ -51,16 +52,16 @@ class Explainer:
         """What the explanations of all packets of this pattern rest on, beside the pattern."""
         return conditions(packet, [explain_hop(hop, self.histories) for hop in packet.hops])
 
-    def tested_before(self, packet: Packet, index: int) -> tuple[tuple[int, ListedRule], ...]:
+    def unmatched_before(self, packet: Packet, index: int) -> tuple[tuple[int, ListedRule], ...]:
         """The rules the packet passed by in a hop's chain since its last hop there, numbered."""
-        return passed_by(packet, self._hops(packet), index)
+        return unmatched_before(packet, self._hops(packet), index)
 
     def _hops(self, packet: Packet) -> tuple[HopExplanation, ...]:
         found = [explain_hop(hop, self.histories) for hop in packet.hops]
         header: dict[str, Optional[Header]] = {}
         for index, hop in enumerate(packet.hops):
             header[hop.backend] = hop.header or header.get(hop.backend)
-            if found[index].state == KNOWN and is_contradicted(
+            if found[index].state == KNOWN and is_mismatched(
                 packet, index, found, header[hop.backend]
             ):
                 found[index] = without_rule(hop)._replace(source=found[index].source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Optional
 
-from tracetui.model.rules.history import PENDING
+from tracetui.model.rules.lookup import PENDING
 from tracetui.model.rules.parsed_rule import ParsedRule, parse_rule
 from tracetui.model.rules.ruleset import Chain, ListedRule
 from tracetui.model.trace.path_template import Value

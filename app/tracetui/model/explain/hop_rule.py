@@ -10,15 +10,16 @@ from typing import Optional
 from tracetui.model.explain.explanation import HopExplanation
 from tracetui.model.explain.printed_rule import with_printed
 from tracetui.model.rules import unnamed_chains
-from tracetui.model.rules.history import CHANGED, KNOWN, PENDING, UNREAD, RulesetHistory
-from tracetui.model.rules.parsed_rule import STANDARD, ParsedRule, contradiction, parse_rule
+from tracetui.model.rules.history import RulesetHistory
+from tracetui.model.rules.lookup import CHANGED, KNOWN, PENDING, UNREAD
+from tracetui.model.rules.parsed_rule import STANDARD, ParsedRule, mismatch, parse_rule
 from tracetui.model.rules.ruleset import Chain, ChainKey, ListedRule
 from tracetui.model.trace.header import Header
 from tracetui.model.trace.hop import NFLOG, Hop
 from tracetui.model.trace.packet import Packet
 from tracetui.model.trace.path_template import Value
 
-LOOKED_AT = 8
+TOP_RULES_CHECKED = 8
 """Rules at the top of a chain that are held against its end."""
 _PORT = re.compile(r"[0-9]{1,5}")
 _PLAIN = re.compile(r"[\w.,:+/@-]+", re.ASCII)
@@ -77,7 +78,7 @@ def _may_be_made_up(
     return (hop.rulenum or 0) > len(chain.rules) + (hop.type != "rule")
 
 
-def is_contradicted(
+def is_mismatched(
     packet: Packet,
     index: int,
     found: Sequence[HopExplanation],
@@ -92,7 +93,7 @@ def is_contradicted(
     ):
         return True
     said = here.parsed
-    if said is not None and contradiction(said, header, hop.iif, hop.oif) is not None:
+    if said is not None and mismatch(said, header, hop.iif, hop.oif) is not None:
         return True
     if said is not None and said.destination and _went_elsewhere(packet, index, said):
         return True
@@ -124,7 +125,7 @@ def _was_passed_unseen(packet: Packet, index: int, chain: Chain) -> bool:
     hops = packet.hops[first:index]
     if any(hop.chain == chain.name and _is_at_rule(hop, chain) for hop in hops):
         return False
-    return any(parse_rule(rule.text or "").matches_all for rule in chain.rules[:LOOKED_AT])
+    return any(parse_rule(rule.text or "").matches_all for rule in chain.rules[:TOP_RULES_CHECKED])
 
 
 def _is_at_rule(hop: Hop, chain: Chain) -> bool:
@@ -137,7 +138,7 @@ def _legacy_hop(hop: Hop, history: RulesetHistory) -> HopExplanation:
     chain, number = found.value, hop.rulenum or 0
     if chain is None:
         # The hop proves that there is a table: where none was found, none could be read.
-        is_blind = found.state == CHANGED and history.is_blind(hop.readings)
+        is_blind = found.state == CHANGED and history.has_no_base_chain(hop.readings)
         return HopExplanation(UNREAD if is_blind else found.state, hop.verdict)
     if number == len(chain.rules) + 1 and hop.type != "rule":
         if (hop.type == "policy") != chain.is_base:

@@ -6,7 +6,8 @@ import re
 from functools import lru_cache
 
 from tracetui.model.explain.explanation import HopExplanation
-from tracetui.model.rules.history import CHANGED, KNOWN, RulesetHistory
+from tracetui.model.rules.history import RulesetHistory
+from tracetui.model.rules.lookup import CHANGED, KNOWN
 from tracetui.model.rules.parsed_rule import parse_rule
 from tracetui.model.rules.ruleset import ChainKey, ListedRule
 from tracetui.model.trace.hop import Hop

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Optional
 
 from tracetui.model.explain.explanation import HopExplanation
-from tracetui.model.rules.history import KNOWN
+from tracetui.model.rules.lookup import KNOWN
 from tracetui.model.rules.parsed_rule import parse_rule
 from tracetui.model.rules.ruleset import Chain, ListedRule
 from tracetui.model.trace.packet import Packet
 
 
-def passed_by(
+def unmatched_before(
     packet: Packet, hops: tuple[HopExplanation, ...], index: int
 ) -> tuple[tuple[int, ListedRule], ...]:
     """The rules the packet passed by in a hop's chain since its last hop there.

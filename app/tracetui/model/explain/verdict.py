@@ -18,7 +18,8 @@ from tracetui.model.explain.base_chains import (
 from tracetui.model.explain.delivery import delivered
 from tracetui.model.explain.explanation import HopExplanation
 from tracetui.model.explain.printed_rule import CONTRADICTS
-from tracetui.model.rules.history import CHANGED, PENDING, UNREAD, RulesetHistory
+from tracetui.model.rules.history import RulesetHistory
+from tracetui.model.rules.lookup import CHANGED, PENDING, UNREAD
 from tracetui.model.trace.hop import NFLOG, Hop
 from tracetui.model.trace.packet import Packet
 

@@ -18,7 +18,7 @@ LONGEST_CHAIN = 29
 """Bytes of a chain's name (include/uapi/linux/netfilter/x_tables.h, XT_FUNCTION_MAXNAMELEN)."""
 _MOST_RULES = 1 << 32
 """Rules are counted in an unsigned int."""
-PLACES_KEPT = 10_000
+LOGGED_POINTS_KEPT = 10_000
 """Places that rules say, remembered."""
 _LOGS = re.compile(r"-j NFLOG|\blog\b")
 _PLACE = re.compile(r"TRACE: ([^:\s]+:[^\s\"]+:(?:rule|return|policy):[0-9]{1,10})(?![0-9])")
@@ -41,7 +41,7 @@ def is_possible(table: str, chain: str, kind: str, number: int, hook: Optional[s
     return own is None if kind == "return" else own in (None, hook)
 
 
-class LoggedPlaces:
+class LoggedPoints:
     """The places, as TRACE says them, that rules which log say too."""
 
     def __init__(self) -> None:
@@ -60,4 +60,4 @@ class LoggedPlaces:
         for rule in chain.rules:
             if rule.text is not None and "TRACE: " in rule.text and _LOGS.search(rule.text):
                 self._places.update(_PLACE.findall(rule.text))
-        self._are_all |= len(self._places) > PLACES_KEPT
+        self._are_all |= len(self._places) > LOGGED_POINTS_KEPT

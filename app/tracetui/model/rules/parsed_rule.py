@@ -119,7 +119,7 @@ def fits(test: RuleTest, value: object) -> Optional[bool]:
     return _is_port(value, test.value) if isinstance(value, int) else None
 
 
-def contradiction(
+def mismatch(
     rule: ParsedRule, header: Optional[Header], iif: Optional[str], oif: Optional[str]
 ) -> Optional[RuleTest]:
     """A test that this packet can't have passed; None if there is none that is known to fail."""

@@ -7,7 +7,7 @@ from typing import Any, Optional
 
 from tracetui import __version__
 from tracetui.model.explain.explanation import FieldChange, HopExplanation, PacketExplanation
-from tracetui.model.rules.history import CHANGED, PENDING
+from tracetui.model.rules.lookup import CHANGED, PENDING
 from tracetui.model.rules.parsed_rule import parse_rule
 from tracetui.model.trace.header import Header, endpoint
 from tracetui.model.trace.hop import KMSG, LOG, NFLOG, Hop

@@ -10,8 +10,10 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, Optional
 
-from tracetui.model.rules.history import Interval, RulesetHistory, Snapshot
+from tracetui.model.rules.history import RulesetHistory
+from tracetui.model.rules.lookup import Interval
 from tracetui.model.rules.ruleset import Ruleset
+from tracetui.model.rules.snapshot import Snapshot
 
 LOOK_AT_CLOCK = 128
 """Lines, or chains, between two looks at the clock."""
@@ -131,7 +133,7 @@ class Rulesets:
             return False
         for backend, ruleset in whole.items():
             if ruleset.chains:
-                self.histories[backend].fix(ruleset)
+                self.histories[backend].add_given(ruleset)
         self.version += 1
         return True
 
@@ -162,7 +164,7 @@ class Rulesets:
 
     def _beginning(self, number: int) -> Iterator[None]:
         for history in self.histories.values():
-            history.begin_anew(number)
+            history.restart(number)
         yield
 
     def _ending(self) -> Iterator[None]:
@@ -184,5 +186,5 @@ class Rulesets:
             self.skipped += listed.skipped
             ruleset = yield from listed.joining(reading.backend)
             reading = reading._replace(ruleset=ruleset)
-        yield from self.histories[reading.backend].taking(reading)
+        yield from self.histories[reading.backend].take_by_chains(reading)
         self.version += 1

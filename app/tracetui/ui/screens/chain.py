@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tracetui.model.rules import chain_names
-from tracetui.model.rules.history import KNOWN, Interval
+from tracetui.model.rules.lookup import KNOWN, Interval
 from tracetui.model.rules.ruleset import Chain, ChainKey
 from tracetui.parse.listings import nft_text, xtables_save
 from tracetui.session.state.session import ChainRef, Session

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple, Optional
 
 from tracetui.model.explain.explanation import HopExplanation, PacketExplanation
-from tracetui.model.explain.unmatched import passed_by
+from tracetui.model.explain.unmatched import unmatched_before
 from tracetui.model.rules import chain_names
-from tracetui.model.rules.history import KNOWN
-from tracetui.model.rules.parsed_rule import contradiction, parse_rule
+from tracetui.model.rules.lookup import KNOWN
+from tracetui.model.rules.parsed_rule import mismatch, parse_rule
 from tracetui.model.rules.ruleset import ListedRule
 from tracetui.model.trace.hook_hops import HookHops, TableHops, by_hook
 from tracetui.model.trace.hop import Hop
@@ -119,7 +119,7 @@ class _Lines:
                 depth = _depth(chains, hop)
                 if explanation.hops[index].is_own and not asked.own:
                     continue
-                passed = passed_by(packet, explanation.hops, index) if asked.tested else ()
+                passed = unmatched_before(packet, explanation.hops, index) if asked.tested else ()
                 if passed := tuple(one for one in passed if asked.own or not _is_own(one[1])):
                     place = _Place(at, hook, label, depth, "")
                     found += _passed_by(packet, index, place, passed, width)
@@ -251,7 +251,7 @@ def _why_passed_by(packet: Packet, index: int, rule: ListedRule) -> str:
     told = next((one for one in reversed(packet.hops[: index + 1]) if one.header is not None), None)
     if told is None or not rule.text:
         return "passed by: "
-    failed = contradiction(parse_rule(rule.text), told.header, told.iif, told.oif)
+    failed = mismatch(parse_rule(rule.text), told.header, told.iif, told.oif)
     return f"passed by, not {failed.text}: " if failed else "passed by: "
 
 
