@@ -96,8 +96,8 @@ class Lab:
 
 def sweep() -> list[str]:
     """Delete the namespaces of labs whose process is gone; their names."""
-    found = netns.NAMED.glob(f"{_PREFIX}*") if netns.NAMED.is_dir() else ()
-    dead = [path.name for path in found if is_dead(path.name[len(_PREFIX) :].rpartition("-")[0])]
+    paths = netns.NAMED.glob(f"{_PREFIX}*") if netns.NAMED.is_dir() else ()
+    dead = [path.name for path in paths if is_dead(path.name[len(_PREFIX) :].rpartition("-")[0])]
     for name in dead:
         _delete(name)
     return dead

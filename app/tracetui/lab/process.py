@@ -35,8 +35,8 @@ class LabProcess:
         assert self._process.stdout is not None  # noqa: S101 - what stdout=PIPE promises
         self.node = self._process.stdout.readline().strip()
         if not self.node:
-            _, said = self._process.communicate()
-            lines = said.strip().splitlines()
+            _, stderr = self._process.communicate()
+            lines = stderr.strip().splitlines()
             raise Failure(lines[-1] if lines else "the lab could not be built")
         return self
 

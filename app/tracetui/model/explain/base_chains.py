@@ -50,51 +50,53 @@ def base_chains(packet: Packet, histories: Mapping[str, RulesetHistory]) -> Opti
 
     That is, as the last hop met them.
     """
-    last, found = packet.hops[-1], list[Base]()
+    last, bases_found = packet.hops[-1], list[Base]()
     family = "ip6" if packet.header is not None and packet.header.family == 6 else "ip"
     families = (family, "inet", "bridge", "netdev")
     for backend, history in histories.items():
         if history.is_empty and all(hop.backend != backend for hop in packet.hops):
             continue
-        window = last.readings
-        if backend != last.backend and window is not None:
-            window = (history.latest, history.latest) if history.latest else None
-        bases = history.base_chains(window, families)
+        interval = last.readings
+        if backend != last.backend and interval is not None:
+            interval = (history.latest, history.latest) if history.latest else None
+        listed_bases = history.base_chains(interval, families)
         was_seen = any(hop.backend == backend for hop in packet.hops)
-        is_unlisted = bool(history.why_unlisted((family, ""), window))
+        is_unlisted = bool(history.why_unlisted((family, ""), interval))
         if (
-            bases is None
+            listed_bases is None
             or is_unlisted
-            or (not bases and was_seen and history.has_no_base_chain(window))
+            or (not listed_bases and was_seen and history.has_no_base_chain(interval))
         ):
             return None
-        found += [Base(backend, key, chain) for key, chain in bases]
-        for key, chain in history.transient_base_chains(window, families):
-            one = Base(backend, key, chain)
+        bases_found += [Base(backend, key, chain) for key, chain in listed_bases]
+        for key, chain in history.transient_base_chains(interval, families):
+            base = Base(backend, key, chain)
             # A hop in it proves it.
-            found.append(one._replace(is_sure=_is_seen(packet, one)))
-    return [one for one in found if one.key.family in families]
+            bases_found.append(base._replace(is_sure=_is_seen(packet, base)))
+    return [base for base in bases_found if base.key.family in families]
 
 
 def present(packet: Packet, bases: Sequence[Base]) -> Optional[Base]:
     """The base chain in which, or in a chain called from which, the last hop was."""
     last, hook = packet.hops[-1], packet.hook_of(len(packet.hops) - 1)
-    by_key = {(one.backend, *one.key): one for one in bases}
+    by_key = {(base.backend, *base.key): base for base in bases}
     for hop in reversed(packet.hops):
         if hop.backend != last.backend:
             continue
         if hop.point.table_key != last.point.table_key:
             break
-        found = by_key.get((hop.backend, *hop.point.chain_key))
-        if found is not None:
-            return found
+        base = by_key.get((hop.backend, *hop.point.chain_key))
+        if base is not None:
+            return base
     # Its beginning was not seen: any of the table's chains can have led there.
     table = [
-        one for one in bases if (one.backend, *one.key[:2]) == (last.backend, *last.point.table_key)
+        base
+        for base in bases
+        if (base.backend, *base.key[:2]) == (last.backend, *last.point.table_key)
     ]
-    of_hook = [one for one in table if hook in (one.chain.hook, None)]
-    first = min((one.chain.priority or 0 for one in of_hook), default=0)
-    return next((one for one in of_hook if (one.chain.priority or 0) == first), None)
+    of_hook = [base for base in table if hook in (base.chain.hook, None)]
+    first = min((base.chain.priority or 0 for base in of_hook), default=0)
+    return next((base for base in of_hook if (base.chain.priority or 0) == first), None)
 
 
 def hook_of_last(
@@ -111,10 +113,10 @@ def hook_of_last(
     hook = packet.hook_of(len(packet.hops) - 1)
     if hook is None and base is not None:
         hook = base.chain.hook
-    for hop, here in zip(reversed(packet.hops), reversed(hops)):
+    for hop, explanation in zip(reversed(packet.hops), reversed(hops)):
         if hook is not None or hop.point.table_key != last.point.table_key:
             break
-        hook = here.chain.hook if here.chain is not None else None
+        hook = explanation.chain.hook if explanation.chain is not None else None
     return hook
 
 
@@ -129,27 +131,27 @@ def not_reached(
         return None
     last = packet.hops[-1]
     # Only the first packet of a connection passes the others.
-    always = [one for one in unseen(packet, bases) if not one.chain.is_nat]
+    always = [later for later in unseen(packet, bases) if not later.chain.is_nat]
     if base is not None and hook != EGRESS:
-        for one in always:
+        for later in always:
             if (
-                one.chain.hook == hook
-                and one.layer == last.point.layer
-                and _is_later(packet, one, base)
+                later.chain.hook == hook
+                and later.layer == last.point.layer
+                and _is_later(packet, later, base)
             ):
-                return one.name
+                return later.name
     return _next_hook(packet, last, always, hook)
 
 
 def unseen(packet: Packet, bases: Sequence[Base]) -> list[Base]:
     """Those of which the packet has no hop."""
-    return [one for one in bases if not _is_seen(packet, one)]
+    return [base for base in bases if not _is_seen(packet, base)]
 
 
 def ahead(packet: Packet, bases: Sequence[Base], hook: Optional[str]) -> list[Base]:
     """Those of them that can come next, at this hook or the next one."""
     hooks = {hook, *_NEXT_HOOKS.get(hook or "", ())}
-    return [one for one in unseen(packet, bases) if one.chain.hook in hooks]
+    return [base for base in unseen(packet, bases) if base.chain.hook in hooks]
 
 
 def _next_hook(packet: Packet, last: Hop, always: Sequence[Base], hook: str) -> Optional[str]:
@@ -158,7 +160,7 @@ def _next_hook(packet: Packet, last: Hop, always: Sequence[Base], hook: str) -> 
     if last.point.layer == "bridge" and hook in ("INPUT", "POSTROUTING"):
         return _above_bridge(packet, always, hook)
     layers = {last.point.layer, *(("bridge",) if _is_bridged(packet) else ())}
-    hooks = {one.chain.hook for one in always if one.layer in layers}
+    hooks = {base.chain.hook for base in always if base.layer in layers}
     after = _NEXT_HOOKS.get(hook, frozenset())
     if not after & hooks:
         return ""
@@ -168,10 +170,10 @@ def _next_hook(packet: Packet, last: Hop, always: Sequence[Base], hook: str) -> 
 def _above_bridge(packet: Packet, always: Sequence[Base], hook: str) -> Optional[str]:
     """What IP has behind a bridge's last chains: for this node's own, or with br_netfilter."""
     was_in_ip = any(hop.point.layer == "ip" for hop in packet.hops)
-    at = hook if hook == "POSTROUTING" or was_in_ip else "PREROUTING"
+    ip_hook = hook if hook == "POSTROUTING" or was_in_ip else "PREROUTING"
     if hook == "POSTROUTING" and not was_in_ip:
         return ""
-    above = [one for one in always if one.layer == "ip" and one.chain.hook == at]
+    above = [base for base in always if base.layer == "ip" and base.chain.hook == ip_hook]
     if packet.header is None:
         return None if above else ""
     return above[0].name if above else "" if hook == "POSTROUTING" else None
@@ -182,21 +184,23 @@ def _is_bridged(packet: Packet) -> bool:
     return any(hop.point.layer == "bridge" and hop.iif and hop.oif for hop in packet.hops)
 
 
-def _is_seen(packet: Packet, one: Base) -> bool:
-    key = (one.backend, tuple(one.key))
+def _is_seen(packet: Packet, base: Base) -> bool:
+    key = (base.backend, tuple(base.key))
     return any((hop.backend, hop.point.chain_key) == key for hop in packet.hops)
 
 
-def _is_later(packet: Packet, one: Base, base: Base) -> bool:
+def _is_later(packet: Packet, unseen_base: Base, base: Base) -> bool:
     """Whether a chain that was not seen comes behind another one of its hook.
 
     Of two with one priority either can be first; had it been that one, it would have been seen,
     unless the trace began between them.
     """
-    mine, other = base.chain.priority, one.chain.priority
-    if mine is None or other is None:
+    priority, unseen_priority = base.chain.priority, unseen_base.chain.priority
+    if priority is None or unseen_priority is None:
         return False
-    return other > mine or (other == mine and not _began_in(packet, base))
+    return unseen_priority > priority or (
+        unseen_priority == priority and not _began_in(packet, base)
+    )
 
 
 def _began_in(packet: Packet, base: Base) -> bool:

@@ -14,18 +14,18 @@ _TOGETHER = (*_PAIRS, ("ttl",), ("mark",), ("mac",), ("in",), ("out",))
 def changes(packet: Packet, hops: tuple[HopExplanation, ...]) -> list[FieldChange]:
     """Every rewritten field, at the hop that did it."""
     known: dict[str, Value] = {}
-    found: list[FieldChange] = []
-    for index, new in enumerate(packet.changed_at_each()):
-        for names in _TOGETHER if new else ():
-            if not any(name in new for name in names):
+    rewritten: list[FieldChange] = []
+    for index, changed in enumerate(packet.changed_at_each()):
+        for names in _TOGETHER if changed else ():
+            if not any(name in changed for name in names):
                 continue
             old = (known.get(names[0]), known.get(names[-1]) if len(names) > 1 else None)
-            now = {**known, **new}
-            value = (now.get(names[0]), now.get(names[-1]) if len(names) > 1 else None)
-            by, at = _doer(packet, hops, index, names)
-            found.append(FieldChange(names[0], old, value, by, at))
+            values = {**known, **changed}
+            value = (values.get(names[0]), values.get(names[-1]) if len(names) > 1 else None)
+            cause, hop_index = _doer(packet, hops, index, names)
+            rewritten.append(FieldChange(names[0], old, value, cause, hop_index))
         _note(known, packet.hops[index])
-    return found
+    return rewritten
 
 
 def _note(known: dict[str, Value], hop: Hop) -> None:
@@ -47,10 +47,10 @@ def _doer(
     # nf_tables reports a rule after it ran, the legacy tables before.
     last = index if packet.hops[index].backend == "nft" else index - 1
     for before in range(last, -1, -1):
-        hop, said = packet.hops[before], hops[before].parsed
-        if said is not None and set(said.changes) & set(names):
+        hop, parsed = packet.hops[before], hops[before].parsed
+        if parsed is not None and set(parsed.changes) & set(names):
             return "rule", before
-        if said is None and hop.type == "rule" and _may_do(packet, before, index, names):
+        if parsed is None and hop.type == "rule" and _may_do(packet, before, index, names):
             return "rule", before
         if before < index and _shows(hop, names):
             # It still had the old value, so nothing before it is to blame.

@@ -23,44 +23,46 @@ class Condition(NamedTuple):
     """Than here: what ``--to-destination`` says."""
 
 
-def conditions(packet: Packet, found: Sequence[HopExplanation]) -> tuple[Condition, ...]:
+def conditions(packet: Packet, explanations: Sequence[HopExplanation]) -> tuple[Condition, ...]:
     """What speaks against rules, or does not, by a packet's addresses and ports.
 
     ``found`` are the rules of its hops, whatever the other hops and the header tell.
     """
     # Where a rule stands in several hops, it asks the same.
-    return tuple(dict.fromkeys(_asked(packet, packet.path, found)))
+    return tuple(dict.fromkeys(_asked(packet, packet.path, explanations)))
 
 
-def outcomes(asked: Sequence[Condition], path: Path) -> tuple[Optional[bool], ...]:
+def outcomes(conditions: Sequence[Condition], path: Path) -> tuple[Optional[bool], ...]:
     """What a way of the pattern says to each."""
-    return tuple([_outcome(one, path) for one in asked])
+    return tuple([_outcome(condition, path) for condition in conditions])
 
 
-def _asked(packet: Packet, path: Path, found: Sequence[HopExplanation]) -> Iterator[Condition]:
+def _asked(
+    packet: Packet, path: Path, explanations: Sequence[HopExplanation]
+) -> Iterator[Condition]:
     headers = [traits.header for traits in path.traits]
     shown: dict[str, int] = {}
-    for index, (hop, state, here) in enumerate(zip(packet.hops, path.state_numbers, found)):
+    for index, (hop, state, explanation) in enumerate(zip(packet.hops, path.state_numbers, explanations)):
         if headers[state] is not None:
             shown[hop.backend] = state
-        said, at = here.parsed, shown.get(hop.backend)
-        if said is None:
+        parsed, header_state = explanation.parsed, shown.get(hop.backend)
+        if parsed is None:
             continue
-        if at is not None:
-            yield from (Condition(at, test) for test in said.tests if test.flag in FIELD_OF)
-        if said.destination:
-            after = [
-                later for later in path.state_numbers[index + 1 :] if _destination(headers[later])
-            ]
-            yield from (Condition(later, None, said.destination) for later in after[:1])
+        if header_state is not None:
+            yield from (
+                Condition(header_state, test) for test in parsed.tests if test.flag in FIELD_OF
+            )
+        if parsed.destination:
+            after = [later for later in path.state_numbers[index + 1 :] if _destination(headers[later])]
+            yield from (Condition(later, None, parsed.destination) for later in after[:1])
 
 
 def _destination(header: Optional[tuple[Value, ...]]) -> Value:
     return header[3] if header is not None else None
 
 
-def _outcome(one: Condition, path: Path) -> Optional[bool]:
-    header = path.traits[one.state].header or ()
-    if one.test is not None:
-        return fits(one.test, header[FIELD_OF[one.test.flag]])
-    return is_elsewhere(one.destination, header[3], header[5])
+def _outcome(condition: Condition, path: Path) -> Optional[bool]:
+    header = path.traits[condition.state].header or ()
+    if condition.test is not None:
+        return fits(condition.test, header[FIELD_OF[condition.test.flag]])
+    return is_elsewhere(condition.destination, header[3], header[5])

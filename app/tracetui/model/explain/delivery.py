@@ -27,10 +27,12 @@ def delivered(
     On a node with chains in FORWARD alone nothing shows a packet that is its own; one that is
     forwarded shows there.
     """
-    if any(one.layer == "ip" and one.chain.hook == "INPUT" and not one.chain.is_nat
-           for one in bases):  # fmt: skip
+    if any(base.layer == "ip" and base.chain.hook == "INPUT" and not base.chain.is_nat
+           for base in bases):  # fmt: skip
         return None
-    last = next((at for at in range(len(packet.hops) - 1, -1, -1) if packet.hops[at].header), None)
+    last = next(
+        (index for index in range(len(packet.hops) - 1, -1, -1) if packet.hops[index].header), None
+    )
     header = None if last is None else packet.hops[last].header
     if last is None or header is None or header.dst is None:
         return None
@@ -41,27 +43,29 @@ def delivered(
     return f"delivered: {header.dst} is this node's, and no chain in INPUT would show it"
 
 
-def _can_rewrite(hop: object, here: HopExplanation) -> bool:
+def _can_rewrite(hop: object, explanation: HopExplanation) -> bool:
     """Whether a rule can have sent the packet elsewhere without a hop that shows it."""
-    said = here.parsed
-    if said is None:
-        return here.rule is not None or getattr(hop, "type", "") == "rule"
-    return "dst" in said.changes
+    parsed = explanation.parsed
+    if parsed is None:
+        return explanation.rule is not None or getattr(hop, "type", "") == "rule"
+    return "dst" in parsed.changes
 
 
 @lru_cache(maxsize=4096)
 def is_local(address: str, local: str) -> bool:
     """Whether an address is one of these addresses and networks."""
-    one = ipaddress.ip_address(address)
-    return any(one in network for network in _networks(local) if one.version == network.version)
+    parsed = ipaddress.ip_address(address)
+    return any(
+        parsed in network for network in _networks(local) if parsed.version == network.version
+    )
 
 
 @lru_cache(maxsize=16)
 def _networks(local: str) -> tuple[_Network, ...]:
-    found: list[_Network] = []
+    networks: list[_Network] = []
     for word in local.split():
         try:
-            found.append(ipaddress.ip_network(word, strict=False))
+            networks.append(ipaddress.ip_network(word, strict=False))
         except ValueError:
             continue
-    return tuple(found)
+    return tuple(networks)

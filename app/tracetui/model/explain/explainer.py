@@ -57,12 +57,12 @@ class Explainer:
         return unmatched_before(packet, self._hops(packet), index)
 
     def _hops(self, packet: Packet) -> tuple[HopExplanation, ...]:
-        found = [explain_hop(hop, self.histories) for hop in packet.hops]
-        header: dict[str, Optional[Header]] = {}
+        explanations = [explain_hop(hop, self.histories) for hop in packet.hops]
+        headers: dict[str, Optional[Header]] = {}
         for index, hop in enumerate(packet.hops):
-            header[hop.backend] = hop.header or header.get(hop.backend)
-            if found[index].state == KNOWN and is_mismatched(
-                packet, index, found, header[hop.backend]
+            headers[hop.backend] = hop.header or headers.get(hop.backend)
+            if explanations[index].state == KNOWN and is_mismatched(
+                packet, index, explanations, headers[hop.backend]
             ):
-                found[index] = without_rule(hop)._replace(source=found[index].source)
-        return tuple(found)
+                explanations[index] = without_rule(hop)._replace(source=explanations[index].source)
+        return tuple(explanations)

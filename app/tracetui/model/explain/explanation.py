@@ -37,15 +37,17 @@ class HopExplanation(NamedTuple):
     @property
     def comment(self) -> Optional[str]:
         """What the rule's comment tells people; None for none, and for a mere hash."""
-        said = self.parsed
-        return None if said is None or said.is_hashed else said.comment
+        parsed = self.parsed
+        return None if parsed is None or parsed.is_hashed else parsed.comment
 
     @property
     def is_own(self) -> bool:
         """Whether it is the packet meeting a TRACE rule of ours once more."""
-        said = self.parsed
+        parsed = self.parsed
         return (
-            said is not None and said.target == "TRACE" and (said.comment or "").startswith(OWN_TAG)
+            parsed is not None
+            and parsed.target == "TRACE"
+            and (parsed.comment or "").startswith(OWN_TAG)
         )
 
 

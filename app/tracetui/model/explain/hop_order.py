@@ -26,13 +26,13 @@ def order(packet: Packet, histories: Mapping[str, RulesetHistory]) -> Optional[l
     None too where a place is not known, or one backend's own hops are not in such an order.
     """
     points = packet.path.points
-    if len({at.backend for at in points}) < 2 or any(at.layer != "ip" for at in points):
+    if len({point.backend for point in points}) < 2 or any(point.layer != "ip" for point in points):
         return None
     positions = _positions(packet, histories)
     if positions is None:
         return None
-    found = sorted(range(len(positions)), key=positions.__getitem__)
-    return None if found == list(range(len(positions))) else found
+    indices = sorted(range(len(positions)), key=positions.__getitem__)
+    return None if indices == list(range(len(positions))) else indices
 
 
 def _positions(
@@ -50,16 +50,16 @@ def _positions(
     entered: dict[tuple[str, tuple[str, str]], _Position] = {}
     last: dict[str, _Position] = {}
     positions: list[_Position] = []
-    for at in packet.path.points:
-        position = by_key.get((at.backend, *at.chain_key))
-        if position is None and at.is_in_base_chain and not at.is_native:
-            chain = built_in(at.table, at.chain, "accept", ())
+    for point in packet.path.points:
+        position = by_key.get((point.backend, *point.chain_key))
+        if position is None and point.is_in_base_chain and not point.is_native:
+            chain = built_in(point.table, point.chain, "accept", ())
             if chain.hook is not None and chain.priority is not None:
                 position = (PROGRESS[chain.hook], chain.priority)
         if position is None:
-            position = entered.get((at.backend, at.table_key))
-        if position is None or position < last.get(at.backend, position):
+            position = entered.get((point.backend, point.table_key))
+        if position is None or position < last.get(point.backend, position):
             return None
-        entered[at.backend, at.table_key] = last[at.backend] = position
+        entered[point.backend, point.table_key] = last[point.backend] = position
         positions.append(position)
     return positions

@@ -32,18 +32,18 @@ def explain_hop(hop: Hop, histories: Mapping[str, RulesetHistory]) -> HopExplana
         return HopExplanation(KNOWN, None)
     history = histories.get(hop.backend)
     if history is None or history.is_empty:
-        found = HopExplanation(UNREAD, hop.verdict)
+        explanation = HopExplanation(UNREAD, hop.verdict)
     elif hop.backend == "nft":
-        found = _nft_hop(hop, history)
+        explanation = _nft_hop(hop, history)
     else:
-        found = _legacy_hop(hop, history)
-    if hop.backend == "legacy" and _may_be_made_up(hop, found, histories):
-        found = found._replace(source=NFLOG)
+        explanation = _legacy_hop(hop, history)
+    if hop.backend == "legacy" and _may_be_made_up(hop, explanation, histories):
+        explanation = explanation._replace(source=NFLOG)
     if hop.rule is None:
-        return found
+        return explanation
     if history is None:
         return HopExplanation(KNOWN, hop.verdict, ListedRule(hop.rule, hop.handle), hop.rulenum)
-    return with_printed(hop, found, history)._replace(source=found.source)
+    return with_printed(hop, explanation, history)._replace(source=explanation.source)
 
 
 def without_rule(hop: Hop) -> HopExplanation:
@@ -57,7 +57,7 @@ def without_rule(hop: Hop) -> HopExplanation:
 
 
 def _may_be_made_up(
-    hop: Hop, found: HopExplanation, histories: Mapping[str, RulesetHistory]
+    hop: Hop, explanation: HopExplanation, histories: Mapping[str, RulesetHistory]
 ) -> bool:
     """Whether the rules tell that one of them which logs to nflog can have sent the hop.
 
@@ -68,7 +68,7 @@ def _may_be_made_up(
         return hop.source == NFLOG
     if any(history.may_be_logged(hop.point) for history in histories.values()):
         return True
-    if found.state != CHANGED or hop.readings is None:
+    if explanation.state != CHANGED or hop.readings is None:
         return False
     history, key = histories[hop.backend], ChainKey(hop.family, hop.table, hop.chain)
     chain = history.chain(key, hop.readings).value
@@ -81,33 +81,33 @@ def _may_be_made_up(
 def is_mismatched(
     packet: Packet,
     index: int,
-    found: Sequence[HopExplanation],
+    explanations: Sequence[HopExplanation],
     header: Optional[Header],
 ) -> bool:
     """Whether the packet's other hops, or its header, say that the rule is another one."""
-    hop, here = packet.hops[index], found[index]
+    hop, explanation = packet.hops[index], explanations[index]
     if (
-        here.rule is None
-        and here.chain is not None
-        and _was_passed_unseen(packet, index, here.chain)
+        explanation.rule is None
+        and explanation.chain is not None
+        and _was_passed_unseen(packet, index, explanation.chain)
     ):
         return True
-    said = here.parsed
-    if said is not None and mismatch(said, header, hop.iif, hop.oif) is not None:
+    parsed = explanation.parsed
+    if parsed is not None and mismatch(parsed, header, hop.iif, hop.oif) is not None:
         return True
-    if said is not None and said.destination and _went_elsewhere(packet, index, said):
+    if parsed is not None and parsed.destination and _went_elsewhere(packet, index, parsed):
         return True
-    is_iptables = here.rule is not None and (here.rule.text or "").startswith("-A ")
-    if said is not None and is_iptables and _leads_otherwise(hop, said):
+    is_iptables = explanation.rule is not None and (explanation.rule.text or "").startswith("-A ")
+    if parsed is not None and is_iptables and _leads_otherwise(hop, parsed):
         return True
-    if here.verdict in ("drop", "reject") and any(
+    if explanation.verdict in ("drop", "reject") and any(
         later.backend == "legacy" for later in packet.hops[index + 1 :]
     ):
         return hop.backend == "legacy"
     after = packet.hops[index + 1] if index + 1 < len(packet.hops) else None
     if after is None or hop.backend != "legacy" or not packet.are_together(index, index + 1):
         return False
-    return not _leads_to(here, hop, after)
+    return not _leads_to(explanation, hop, after)
 
 
 def _was_passed_unseen(packet: Packet, index: int, chain: Chain) -> bool:
@@ -134,12 +134,12 @@ def _is_at_rule(hop: Hop, chain: Chain) -> bool:
 
 
 def _legacy_hop(hop: Hop, history: RulesetHistory) -> HopExplanation:
-    found = history.chain(ChainKey(hop.family, hop.table, hop.chain), hop.readings)
-    chain, number = found.value, hop.rulenum or 0
+    lookup = history.chain(ChainKey(hop.family, hop.table, hop.chain), hop.readings)
+    chain, number = lookup.value, hop.rulenum or 0
     if chain is None:
         # The hop proves that there is a table: where none was found, none could be read.
-        is_blind = found.state == CHANGED and history.has_no_base_chain(hop.readings)
-        return HopExplanation(UNREAD if is_blind else found.state, hop.verdict)
+        is_blind = lookup.state == CHANGED and history.has_no_base_chain(hop.readings)
+        return HopExplanation(UNREAD if is_blind else lookup.state, hop.verdict)
     if number == len(chain.rules) + 1 and hop.type != "rule":
         if (hop.type == "policy") != chain.is_base:
             return HopExplanation(CHANGED, hop.verdict)
@@ -147,70 +147,77 @@ def _legacy_hop(hop: Hop, history: RulesetHistory) -> HopExplanation:
     if not 1 <= number <= len(chain.rules):
         return HopExplanation(CHANGED, hop.verdict)
     rule = chain.rules[number - 1]
-    said = parse_rule(rule.text or "")
-    is_end_like = said.is_unconditional and said.target in STANDARD and not said.is_goto
+    parsed = parse_rule(rule.text or "")
+    is_end_like = parsed.is_unconditional and parsed.target in STANDARD and not parsed.is_goto
     if is_end_like != (hop.type != "rule"):
         return HopExplanation(CHANGED, hop.verdict)
-    verdict = f"goto {said.target}" if said.is_goto else said.verdict
-    if said.target is not None and said.target not in STANDARD and not said.is_goto:
+    verdict = f"goto {parsed.target}" if parsed.is_goto else parsed.verdict
+    if parsed.target is not None and parsed.target not in STANDARD and not parsed.is_goto:
         # A chain can bear the name of a target.
-        target = history.chain(ChainKey(hop.family, hop.table, said.target), hop.readings)
-        verdict = f"jump {said.target}" if target.state == KNOWN else verdict
+        target = history.chain(ChainKey(hop.family, hop.table, parsed.target), hop.readings)
+        verdict = f"jump {parsed.target}" if target.state == KNOWN else verdict
     return HopExplanation(KNOWN, verdict, rule, number, chain)
 
 
 def _nft_hop(hop: Hop, history: RulesetHistory) -> HopExplanation:
     key = ChainKey(hop.family, hop.table, hop.chain)
-    chain = history.chain(key, hop.readings)
+    chain_lookup = history.chain(key, hop.readings)
     if hop.handle is None:
         # The kernel has said everything: that the chain ended, and how. What the chain was, and
         # with it whether that can be, the reading to come will tell.
-        state = PENDING if chain.state == PENDING else KNOWN
-        return HopExplanation(state, hop.verdict, chain=chain.value)
-    found = history.rule(key[:2], hop.handle, hop.readings)
-    if found.value is None:
+        state = PENDING if chain_lookup.state == PENDING else KNOWN
+        return HopExplanation(state, hop.verdict, chain=chain_lookup.value)
+    lookup = history.rule(key[:2], hop.handle, hop.readings)
+    if lookup.value is None:
         # No listing that a user brings tells the handles in such a chain.
         is_untold = hop.readings is None and unnamed_chains.is_unnamed(hop.chain)
-        return HopExplanation(UNREAD if is_untold else found.state, hop.verdict)
-    where, rule = found.value
-    if where != key:
+        return HopExplanation(UNREAD if is_untold else lookup.state, hop.verdict)
+    rule_chain, rule = lookup.value
+    if rule_chain != key:
         return HopExplanation(CHANGED, hop.verdict)
-    rules = chain.value.rules if chain.value is not None else ()
-    number = next((at for at, one in enumerate(rules, start=1) if one.handle == hop.handle), None)
-    return HopExplanation(KNOWN, hop.verdict, rule, number, chain.value)
+    rules = chain_lookup.value.rules if chain_lookup.value is not None else ()
+    number = next(
+        (
+            rule_number
+            for rule_number, listed in enumerate(rules, start=1)
+            if listed.handle == hop.handle
+        ),
+        None,
+    )
+    return HopExplanation(KNOWN, hop.verdict, rule, number, chain_lookup.value)
 
 
-def _leads_to(here: HopExplanation, hop: Hop, after: Hop) -> bool:
+def _leads_to(explanation: HopExplanation, hop: Hop, after: Hop) -> bool:
     """Whether the next hop in the same table can come after this one."""
-    verdict = here.verdict or ""
+    verdict = explanation.verdict or ""
     if verdict.startswith(("jump ", "goto ")):
         return after.chain == verdict.split(" ", 1)[1]
     if verdict in _FINAL:
         return False
     if verdict == "continue":
         return after.chain == hop.chain and (after.rulenum or 0) > (hop.rulenum or 0)
-    if verdict == "return" and here.chain is not None and here.chain.is_base:
+    if verdict == "return" and explanation.chain is not None and explanation.chain.is_base:
         # The policy decides, and a hop tells of it.
-        return after.chain == hop.chain and after.rulenum == len(here.chain.rules) + 1
+        return after.chain == hop.chain and after.rulenum == len(explanation.chain.rules) + 1
     if verdict == "return":
         return after.chain != hop.chain
     return True
 
 
-def _leads_otherwise(hop: Hop, said: ParsedRule) -> bool:
+def _leads_otherwise(hop: Hop, parsed: ParsedRule) -> bool:
     """Whether the kernel jumped elsewhere than the text says: a chain can be renamed.
 
     A rule of nft's own can lead to more than one.
     """
     word, _, target = (hop.verdict or "").partition(" ")
-    return word in ("jump", "goto") and bool(target) and said.target != target
+    return word in ("jump", "goto") and bool(target) and parsed.target != target
 
 
-def _went_elsewhere(packet: Packet, index: int, said: ParsedRule) -> bool:
+def _went_elsewhere(packet: Packet, index: int, parsed: ParsedRule) -> bool:
     """Whether the destination seen next is not the one the rule sets."""
     for hop in packet.hops[index + 1 :]:
         if hop.header is not None and hop.header.dst is not None:
-            return is_elsewhere(said.destination or "", hop.header.dst, hop.header.dport)
+            return is_elsewhere(parsed.destination or "", hop.header.dst, hop.header.dport)
     return False
 
 

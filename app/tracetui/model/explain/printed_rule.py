@@ -18,22 +18,22 @@ _COMMENT = re.compile(r'\bcomment ("[^"]*"|\S+)')
 _HANDLE = re.compile(r" # handle [0-9]+$")
 
 
-def with_printed(hop: Hop, found: HopExplanation, history: RulesetHistory) -> HopExplanation:
+def with_printed(hop: Hop, by_ruleset: HopExplanation, history: RulesetHistory) -> HopExplanation:
     """The explanation of a hop whose source printed its rule, given what the ruleset says of it.
 
     A ruleset that was read while the packets came knows better; one that somebody gave may be
     another node's, or of another day: where it says otherwise its state is ``changed``.
     """
     if not history.is_given_for(hop.readings):
-        return _alone(hop) if found.state != KNOWN or found.rule is None else found
-    if found.state == CHANGED:
+        return _alone(hop) if by_ruleset.state != KNOWN or by_ruleset.rule is None else by_ruleset
+    if by_ruleset.state == CHANGED:
         return _against(hop)
-    if found.rule is not None:
-        text = found.rule.text
+    if by_ruleset.rule is not None:
+        text = by_ruleset.rule.text
         if text is None or _is_same(text, hop.rule or ""):
-            return found._replace(rule=found.rule._replace(text=hop.rule))
-        return _against(hop) if _are_comparable(text, hop.rule or "") else _beside(hop, found)
-    return _by_text(hop, found, history)
+            return by_ruleset._replace(rule=by_ruleset.rule._replace(text=hop.rule))
+        return _against(hop) if _are_comparable(text, hop.rule or "") else _beside(hop, by_ruleset)
+    return _by_text(hop, by_ruleset, history)
 
 
 def _alone(hop: Hop) -> HopExplanation:
@@ -46,43 +46,43 @@ def _against(hop: Hop) -> HopExplanation:
     return _alone(hop)._replace(state=CHANGED)
 
 
-def _beside(hop: Hop, found: HopExplanation) -> HopExplanation:
+def _beside(hop: Hop, by_ruleset: HopExplanation) -> HopExplanation:
     """The rule in the trace's words, with its number in the ruleset."""
-    rule = ListedRule(hop.rule, hop.handle) if found.rule is None else found.rule
-    return found._replace(rule=rule._replace(text=hop.rule))
+    rule = ListedRule(hop.rule, hop.handle) if by_ruleset.rule is None else by_ruleset.rule
+    return by_ruleset._replace(rule=rule._replace(text=hop.rule))
 
 
-def _by_text(hop: Hop, found: HopExplanation, history: RulesetHistory) -> HopExplanation:
+def _by_text(hop: Hop, by_ruleset: HopExplanation, history: RulesetHistory) -> HopExplanation:
     """The rule looked up by its text: ``nft monitor trace`` prints no handles unless asked to."""
-    chain, own = found.chain, hop.rule or ""
+    chain, printed = by_ruleset.chain, hop.rule or ""
     if chain is None:
-        there = history.chain(ChainKey(hop.family, hop.table, hop.chain), hop.readings)
-        return _against(hop) if there.state == CHANGED else _alone(hop)
+        chain_lookup = history.chain(ChainKey(hop.family, hop.table, hop.chain), hop.readings)
+        return _against(hop) if chain_lookup.state == CHANGED else _alone(hop)
     for number, rule in enumerate(chain.rules, start=1):
-        if rule.text is not None and _is_same(rule.text, own):
-            return found._replace(rule=rule._replace(text=own), number=number)
+        if rule.text is not None and _is_same(rule.text, printed):
+            return by_ruleset._replace(rule=rule._replace(text=printed), number=number)
     texts = [rule.text for rule in chain.rules if rule.text is not None]
-    if texts and not any(_are_comparable(text, own) for text in texts):
+    if texts and not any(_are_comparable(text, printed) for text in texts):
         return _alone(hop)._replace(chain=chain)
-    does = parse_rule(own).target
-    is_there = any(parse_rule(text).target == does for text in texts)
+    target = parse_rule(printed).target
+    is_there = any(parse_rule(text).target == target for text in texts)
     return _alone(hop)._replace(chain=chain) if is_there else _against(hop)
 
 
-def _are_comparable(one: str, other: str) -> bool:
+def _are_comparable(text: str, other: str) -> bool:
     """Whether both are iptables' or both are nft's words."""
-    return one.startswith("-A ") == other.startswith("-A ")
+    return text.startswith("-A ") == other.startswith("-A ")
 
 
-def _is_same(one: str, other: str) -> bool:
-    return _bare(one) == _bare(other)
+def _is_same(text: str, other: str) -> bool:
+    return _bare(text) == _bare(other)
 
 
 @lru_cache(maxsize=4096)
 def _bare(text: str) -> str:
     """A rule without what its counters were, and with its comment last, wherever it is printed."""
     text = _COUNTERS.sub(r"\1", _HANDLE.sub("", text))
-    comments = " ".join(found[0] for found in _COMMENT.finditer(text))
+    comments = " ".join(comment[0] for comment in _COMMENT.finditer(text))
     words = _COMMENT.sub("", text).split() if not text.startswith("-A ") else text.split()
     rest = [word for word in words if word not in ("packets", "bytes", "used")]
     return " ".join([*rest, comments] if not text.startswith("-A ") else rest)

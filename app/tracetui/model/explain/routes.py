@@ -25,33 +25,35 @@ def refusal(address: str, routes: str) -> Optional[str]:
     """
     if not routes:
         return None
-    known = _read(routes)
-    one = ipaddress.ip_address(address)
+    table = _read(routes)
+    destination = ipaddress.ip_address(address)
     covering = [
-        how for network, how in known.by_length if network.version == one.version and one in network
+        kind
+        for network, kind in table.by_length
+        if network.version == destination.version and destination in network
     ]
     if not covering:
         return "there is no route to the destination"
-    if known.are_several_tables:
+    if table.are_several_tables:
         return None
     if covering[0] == "throw":
         # What comes behind the table is not told.
         return None
     if not covering[0]:
         return ""
-    how = "one that refuses it" if covering[0] == "refused" else f"a {covering[0]} route"
-    return f"the route to the destination is {how} (ip route)"
+    kind = "one that refuses it" if covering[0] == "refused" else f"a {covering[0]} route"
+    return f"the route to the destination is {kind} (ip route)"
 
 
 @lru_cache(maxsize=16)
 def _read(text: str) -> _Routes:
-    found: list[tuple[_Network, str]] = []
+    routes: list[tuple[_Network, str]] = []
     words = text.split()
     for word in words:
-        network, _, how = word.partition("=")
+        network, _, kind = word.partition("=")
         try:
-            found.append((ipaddress.ip_network(network, strict=False), how))
+            routes.append((ipaddress.ip_network(network, strict=False), kind))
         except ValueError:
             continue
-    found.sort(key=lambda route: -route[0].prefixlen)
-    return _Routes("+" in words, tuple(found))
+    routes.sort(key=lambda route: -route[0].prefixlen)
+    return _Routes("+" in words, tuple(routes))

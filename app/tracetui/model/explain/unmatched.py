@@ -19,19 +19,19 @@ def unmatched_before(
     Each with its number; out of the ruleset, where the kernel says nothing. Empty where the
     chain, or the place in it, is not known.
     """
-    here = hops[index]
-    if here.state != KNOWN or here.chain is None:
+    explanation = hops[index]
+    if explanation.state != KNOWN or explanation.chain is None:
         return ()
-    last = len(here.chain.rules) + 1 if here.number is None else here.number
+    last = len(explanation.chain.rules) + 1 if explanation.number is None else explanation.number
     if index == 0:
         # What stood before the rule that began the trace was not traced, matched or not.
-        first = _after_trace(here.chain, last)
+        first = _after_trace(explanation.chain, last)
     else:
         before = _last_in_visit(packet, hops, index)
         first = 1 if before is None else _next_tested(hops[before])
     return tuple(
-        (number, here.chain.rules[number - 1])
-        for number in range(first, min(last, len(here.chain.rules) + 1))
+        (number, explanation.chain.rules[number - 1])
+        for number in range(first, min(last, len(explanation.chain.rules) + 1))
     )
 
 
@@ -44,23 +44,23 @@ def _last_in_visit(packet: Packet, hops: tuple[HopExplanation, ...], index: int)
     first = index
     while first > 0 and packet.are_together(first - 1, first):
         first -= 1
-    for at in range(first, index + 1):
-        chain = packet.hops[at].chain
+    for visited in range(first, index + 1):
+        chain = packet.hops[visited].chain
         names = [name for name, _ in visits]
-        if chain in names and not _enters(packet, hops, at, chain):
+        if chain in names and not _enters(packet, hops, visited, chain):
             del visits[names.index(chain) + 1 :]
             before = visits.pop()[1]
         else:
             before = None
-        if at == index:
+        if visited == index:
             return before
-        visits.append((chain, at))
+        visits.append((chain, visited))
     return None
 
 
-def _enters(packet: Packet, hops: tuple[HopExplanation, ...], at: int, chain: str) -> bool:
+def _enters(packet: Packet, hops: tuple[HopExplanation, ...], index: int, chain: str) -> bool:
     """Whether a hop is the first of a visit: the one before it jumped there."""
-    verdict = hops[at - 1].verdict if at else None
+    verdict = hops[index - 1].verdict if index else None
     return verdict in (f"jump {chain}", f"goto {chain}")
 
 

@@ -36,18 +36,18 @@ CLASH = (
 )
 
 
-def taken_over(here: HopExplanation) -> Optional[str]:
+def taken_over(explanation: HopExplanation) -> Optional[str]:
     """Who has a packet that its last rule gave away; None where none did."""
-    text = here.rule.text or "" if here.rule is not None else ""
-    target = here.parsed.target if here.parsed is not None else None
-    if target == "SYNPROXY" or (here.verdict == "stolen" and "synproxy" in text):
+    text = explanation.rule.text or "" if explanation.rule is not None else ""
+    target = explanation.parsed.target if explanation.parsed is not None else None
+    if target == "SYNPROXY" or (explanation.verdict == "stolen" and "synproxy" in text):
         return "taken over by SYNPROXY, which answers for the server"
-    if here.verdict == "stolen":
-        found = _FORWARDED_TO.search(text)
-        if found is not None:
-            return f"taken over: sent out of {found[1]} by fwd, past all other chains"
+    if explanation.verdict == "stolen":
+        device = _FORWARDED_TO.search(text)
+        if device is not None:
+            return f"taken over: sent out of {device[1]} by fwd, past all other chains"
         return f"taken over by {target or 'its last rule'} (stolen)"
-    if here.verdict == "queue":
+    if explanation.verdict == "queue":
         return (
             "handed to a program (NFQUEUE), which decides; one that listens to no such queue drops "
             "it (/proc/net/netfilter/nfnetlink_queue)"
@@ -55,34 +55,36 @@ def taken_over(here: HopExplanation) -> Optional[str]:
     return None
 
 
-def by_tproxy(here: HopExplanation) -> Optional[str]:
+def by_tproxy(explanation: HopExplanation) -> Optional[str]:
     """Why a packet is not seen behind TPROXY; None behind another rule.
 
     It drops what no socket takes; what one takes can't be forwarded (net/netfilter/xt_TPROXY.c,
     nft_tproxy.c; net/ipv4/ip_forward.c).
     """
-    said = here.parsed
-    text = here.rule.text or "" if here.rule is not None else ""
-    if said is None or (said.target != "TPROXY" and "tproxy to" not in text):
+    parsed = explanation.parsed
+    text = explanation.rule.text or "" if explanation.rule is not None else ""
+    if parsed is None or (parsed.target != "TPROXY" and "tproxy to" not in text):
         return None
     needs = "the route of its mark must be a local one (ip rule fwmark, ip route add local)"
-    if here.verdict == "accept":
+    if explanation.verdict == "accept":
         return f"TPROXY gave it to a socket here, but routing did not: {needs}"
     return f"TPROXY: it drops what no socket here takes; and {needs}"
 
 
-def untraced(hop: Hop, here: HopExplanation, unseen: Sequence[Base]) -> Optional[str]:
+def untraced(hop: Hop, explanation: HopExplanation, unseen: Sequence[Base]) -> Optional[str]:
     """The rule that may have switched the trace off; None without one.
 
     Of that rule no hop is told, nor of anything behind it (nf_tables_trace.c).
     """
-    rules = here.chain.rules if here.chain is not None and hop.type == "rule" else ()
-    if _switches_off(rules[here.number or 0 :]):
+    rules = explanation.chain.rules if explanation.chain is not None and hop.type == "rule" else ()
+    if _switches_off(rules[explanation.number or 0 :]):
         return f"the trace may have been switched off: a rule of {hop.chain} sets nftrace to 0"
-    found = next((one for one in unseen if _switches_off(one.chain.rules)), None)
-    if found is None:
+    base = next(
+        (base_ahead for base_ahead in unseen if _switches_off(base_ahead.chain.rules)), None
+    )
+    if base is None:
         return None
-    return f"the trace may have been switched off: a rule of {found.name} sets nftrace to 0"
+    return f"the trace may have been switched off: a rule of {base.name} sets nftrace to 0"
 
 
 def _switches_off(rules: Sequence[ListedRule]) -> bool:
@@ -91,7 +93,7 @@ def _switches_off(rules: Sequence[ListedRule]) -> bool:
 
 def clash(hops: Sequence[HopExplanation]) -> str:
     """What can still happen to a packet that was accepted; mostly empty."""
-    rules = [here.rule.text or "" for here in hops if here.rule is not None]
+    rules = [explanation.rule.text or "" for explanation in hops if explanation.rule is not None]
     return CLASH if any(_FIXED_PORT.search(text) for text in rules) else ""
 
 
@@ -158,8 +160,8 @@ def _too_large(header: Optional[Header]) -> list[str]:
     is_whole = raw is not None and len(raw) >= 8
     if header.length < LARGEST_SAFE or (raw is not None and is_whole and not raw[6] & _DF):
         return []
-    said = "it has DF" if is_whole else "not to be fragmented"
-    return [f"larger ({header.length:,} bytes) than the MTU of its way, and {said}"]
+    df = "it has DF" if is_whole else "not to be fragmented"
+    return [f"larger ({header.length:,} bytes) than the MTU of its way, and {df}"]
 
 
 def nothing_more(hook: Optional[str], are_rules_known: bool) -> str:
@@ -178,13 +180,13 @@ def _last_header(packet: Packet) -> Optional[Header]:
 
 
 def _is_foreign_loopback(packet: Packet, address: str) -> bool:
-    one = ipaddress.ip_address(address)
-    return one.version == 4 and one.is_loopback and packet.iif not in (None, "lo")
+    parsed = ipaddress.ip_address(address)
+    return parsed.version == 4 and parsed.is_loopback and packet.iif not in (None, "lo")
 
 
 def _reverse_path(iif: Optional[str], sysctls: Mapping[str, str]) -> list[str]:
     # The larger value of all and the interface holds (ip-sysctl.rst, rp_filter).
-    values = {sysctls.get(f"rp_filter.{one}", "0") for one in ("all", iif or "default")}
+    values = {sysctls.get(f"rp_filter.{device}", "0") for device in ("all", iif or "default")}
     if max(values) == "0":
         return []
     is_strict = max(values) == "1"

@@ -46,7 +46,9 @@ class Verdicts:
     def of(self, packet: Packet, hops: tuple[HopExplanation, ...]) -> _Judgement:
         """The verdict, the hop that decided, and why, as PacketExplanation has them."""
         # A ruleset that is not the trace's tells nothing of what would have come next.
-        is_refused = any(here.state == CHANGED and here.rule is not None for here in hops)
+        is_refused = any(
+            explanation.state == CHANGED and explanation.rule is not None for explanation in hops
+        )
         verdict, decided, why = _said(packet, hops) or self._judged(packet, hops, is_refused)
         if is_refused:
             why = f"{CONTRADICTS}: it has other rules; {why}" if why else CONTRADICTS
@@ -60,12 +62,12 @@ class Verdicts:
         A chain that may have been there or not makes no difference, or the packet is unknown.
         """
         bases = None if is_refused else base_chains(packet, self._histories)
-        found = self._by_bases(packet, hops, bases)
-        if bases is None or all(one.is_sure for one in bases):
-            return found
-        sure = [one for one in bases if one.is_sure]
-        is_the_same = found == self._by_bases(packet, hops, sure)
-        return found if is_the_same else self._by_bases(packet, hops, None)
+        judgement = self._by_bases(packet, hops, bases)
+        if bases is None or all(base.is_sure for base in bases):
+            return judgement
+        sure = [base for base in bases if base.is_sure]
+        is_the_same = judgement == self._by_bases(packet, hops, sure)
+        return judgement if is_the_same else self._by_bases(packet, hops, None)
 
     def _by_bases(
         self, packet: Packet, hops: tuple[HopExplanation, ...], bases: Optional[list[Base]]
@@ -78,23 +80,25 @@ class Verdicts:
         later = None
         if is_accepted and bases is not None:
             later = not_reached(packet, bases, base, hook)
-        off = vanished.untraced(packet.hops[last], hops[last], ahead(packet, bases or (), hook))
+        untraced = vanished.untraced(
+            packet.hops[last], hops[last], ahead(packet, bases or (), hook)
+        )
         if later:
-            return "unknown", None, off or self._why_not_reached(packet, hops, later, hook)
+            return "unknown", None, untraced or self._why_not_reached(packet, hops, later, hook)
         is_end = later == "" and hook != "PREROUTING"
-        if is_accepted and not off and hook == "PREROUTING" and bases is not None:
-            here = delivered(packet, hops, bases, self._sysctls_of(packet))
-            if here is not None:
-                return "accept", last, here
+        if is_accepted and not untraced and hook == "PREROUTING" and bases is not None:
+            delivery = delivered(packet, hops, bases, self._sysctls_of(packet))
+            if delivery is not None:
+                return "accept", last, delivery
         if packet.verdict != "unknown" or is_end:
-            told = (
+            remarks = (
                 vanished.clash(hops),
                 *copies.told(packet, self._sysctls_of(packet), self._texts),
             )
-            return "accept", last, "; ".join(filter(None, told))
+            return "accept", last, "; ".join(filter(None, remarks))
         proxied = vanished.by_tproxy(hops[last])
-        if off or proxied:
-            return "unknown", None, off or proxied or ""
+        if untraced or proxied:
+            return "unknown", None, untraced or proxied or ""
         likely = vanished.likely(packet, hook, self._sysctls_of(packet))
         if is_accepted:
             return "unknown", None, vanished.nothing_more(hook, bases is not None) + likely
@@ -137,9 +141,9 @@ class Verdicts:
 
 def _said(packet: Packet, hops: tuple[HopExplanation, ...]) -> Optional[_Judgement]:
     """The judgement where a rule stopped the packet or gave it away; None where none did."""
-    for index, (hop, here) in enumerate(zip(packet.hops, hops)):
+    for index, (hop, explanation) in enumerate(zip(packet.hops, hops)):
         if hop.backend == "nft" and hop.verdict == "drop":
-            is_reject = here.parsed is not None and here.parsed.verdict == "reject"
+            is_reject = explanation.parsed is not None and explanation.parsed.verdict == "reject"
             return "reject" if is_reject else "drop", index, ""
     last = len(packet.hops) - 1
     if packet.hops[last].point.is_forged:
@@ -149,22 +153,30 @@ def _said(packet: Packet, hops: tuple[HopExplanation, ...]) -> Optional[_Judgeme
     outcome = _outcome(hops[last])
     if outcome in ("drop", "reject"):
         return outcome, last, ""
-    taken = vanished.taken_over(hops[last])
-    return None if taken is None else ("unknown", None, taken)
+    taker = vanished.taken_over(hops[last])
+    return None if taker is None else ("unknown", None, taker)
 
 
-def _outcome(here: HopExplanation) -> Optional[str]:
+def _outcome(explanation: HopExplanation) -> Optional[str]:
     """The verdict of the last hop; RETURN in a base chain has the policy decide."""
-    is_return = here.verdict == "return" and here.chain is not None and here.chain.is_base
-    return here.chain.policy if is_return and here.chain is not None else here.verdict
+    is_return = (
+        explanation.verdict == "return"
+        and explanation.chain is not None
+        and explanation.chain.is_base
+    )
+    return (
+        explanation.chain.policy
+        if is_return and explanation.chain is not None
+        else explanation.verdict
+    )
 
 
 def _why_unknown(last: HopExplanation, why_unlisted: str, likely: str) -> str:
     if last.state == PENDING:
         return "the rules are being read"
     if last.state == UNREAD and last.verdict is None:
-        said = f"its rules can't be listed: {why_unlisted}" if why_unlisted else _WITHOUT_RULES
-        return f"stopped here, or the trace did; {said}{likely}"
+        cause = f"its rules can't be listed: {why_unlisted}" if why_unlisted else _WITHOUT_RULES
+        return f"stopped here, or the trace did; {cause}{likely}"
     if last.state == CHANGED and last.verdict is None:
         return "the ruleset changed, so its last rule can't be told"
     return "the trace ends here: its next hop was lost, or a match dropped it without a hop"

@@ -61,15 +61,15 @@ class Expression(NamedTuple):
 
 def parse(typed: str) -> Expression:
     """Build the test of an expression; raises InvalidFilter with the place where it went wrong."""
-    found = list(words(typed))
-    parser = _Parser(found, len(typed.rstrip()))
+    filter_words = list(words(typed))
+    parser = _Parser(filter_words, len(typed.rstrip()))
     test = parser.expression(0)
     if parser.next is not None:
         raise parser.wrong("'and' or 'or'")
     return Expression(
         test,
-        any(word.is_(*_EXPLAINED) for word in found),
-        any(word.is_(*_MEASURED) for word in found),
+        any(word.is_(*_EXPLAINED) for word in filter_words),
+        any(word.is_(*_MEASURED) for word in filter_words),
     )
 
 
@@ -82,8 +82,8 @@ class _Qualifiers(NamedTuple):
 
 
 class _Parser:
-    def __init__(self, found: Sequence[FilterWord], end: int) -> None:
-        self._words = found
+    def __init__(self, filter_words: Sequence[FilterWord], end: int) -> None:
+        self._words = filter_words
         self._end = end
         self._at = 0
         self._last = _Qualifiers()
@@ -96,9 +96,9 @@ class _Parser:
     def wrong(self, wanted: str, word: Optional[FilterWord] = None) -> InvalidFilter:
         """What is to be raised where something else was expected."""
         word = word or self.next
-        found = "at the end" if word is None else f"not {word.text!r}"
-        at = self._end if word is None else word.at
-        return InvalidFilter("expression", f"expected {wanted}, {found}", at)
+        instead = "at the end" if word is None else f"not {word.text!r}"
+        position = self._end if word is None else word.at
+        return InvalidFilter("expression", f"expected {wanted}, {instead}", position)
 
     def expression(self, depth: int) -> Test:
         """Terms with ``and`` and ``or`` between them, from left to right."""
@@ -201,23 +201,23 @@ class _Parser:
         return word
 
     def _peek(self, ahead: int) -> Optional[FilterWord]:
-        at = self._at + ahead
-        return self._words[at] if at < len(self._words) else None
+        index = self._at + ahead
+        return self._words[index] if index < len(self._words) else None
 
 
 def _chain(first: Test, rest: Sequence[tuple[str, Test]]) -> Test:
     def test(case: Case, header: Optional[Header]) -> bool:
         value = first(case, header)
-        for operator, one in rest:
+        for operator, operand in rest:
             if value != (operator == "or"):
-                value = one(case, header)
+                value = operand(case, header)
         return value
 
     return test
 
 
-def _both(one: Test, other: Test) -> Test:
-    return lambda case, header: one(case, header) and other(case, header)
+def _both(first: Test, second: Test) -> Test:
+    return lambda case, header: first(case, header) and second(case, header)
 
 
 def _negation(inside: Test) -> Test:

@@ -54,8 +54,8 @@ Test = Callable[[Case, Optional[Header]], bool]
 
 def _headers(hops: Iterable[Hop]) -> list[Optional[Header]]:
     # All hops of one hook share one header object, so few are looked at.
-    found = {id(hop.header): hop.header for hop in hops if hop.header is not None}
-    return list(found.values()) or [None]
+    headers = {id(hop.header): hop.header for hop in hops if hop.header is not None}
+    return list(headers.values()) or [None]
 
 
 def at_header(test: Callable[[Header], bool]) -> Test:
@@ -137,8 +137,8 @@ def verdict(typed: str) -> Test:
         raise ValueError(", ".join(VERDICTS))
 
     def is_meant(case: Case) -> bool:
-        said = case.packet.verdict if case.explanation is None else case.explanation.verdict
-        return said == typed
+        verdict_now = case.packet.verdict if case.explanation is None else case.explanation.verdict
+        return verdict_now == typed
 
     return of_packet(is_meant)
 
@@ -177,9 +177,9 @@ def text(typed: str) -> Test:
             return True
         hops = case.explanation.hops if case.explanation is not None else ()
         return any(
-            here.rule is not None and wanted in (here.rule.text or "").casefold()
-            for here in hops
-            if not here.is_own
+            explanation.rule is not None and wanted in (explanation.rule.text or "").casefold()
+            for explanation in hops
+            if not explanation.is_own
         )
 
     return of_packet(is_there)
@@ -198,10 +198,10 @@ def network(typed: str) -> Optional[Network]:
 
 def port_range(typed: str) -> tuple[int, int]:
     """``53`` or ``8000-8100``; raises ValueError."""
-    found = re.fullmatch(r"(\d{1,5})(?:[-:](\d{1,5}))?", typed, re.ASCII)
-    if not found:
+    ports = re.fullmatch(r"(\d{1,5})(?:[-:](\d{1,5}))?", typed, re.ASCII)
+    if not ports:
         raise ValueError("a port, or a range like 8000-8100")
-    first, last = int(found[1]), int(found[2] or found[1])
+    first, last = int(ports[1]), int(ports[2] or ports[1])
     if not first <= last <= 65535:
         raise ValueError("ports go up to 65535, ranges upwards")
     return first, last
@@ -216,9 +216,9 @@ def protocol_name(typed: str) -> str:
 
 
 def _address(typed: str) -> Callable[[Optional[str]], bool]:
-    found = network(typed)
-    if found is not None:
-        net = found
+    parsed = network(typed)
+    if parsed is not None:
+        net = parsed
         if net.prefixlen == net.max_prefixlen:
             plain = str(net.network_address)
             return lambda address: address == plain

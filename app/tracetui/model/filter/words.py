@@ -44,8 +44,8 @@ def words(expression: str) -> Iterator[FilterWord]:
     """The words in order; raises InvalidFilter for a quote that is not closed, or a stray sign."""
     if len(expression) > LONGEST:
         raise InvalidFilter("expression", f"at most {LONGEST} characters", LONGEST)
-    at = 0
-    while match := _WORD.match(expression, at):
+    position = 0
+    while match := _WORD.match(expression, position):
         sign, quoted, plain, stray = match.groups()
         begin = match.start(match.lastindex or 0)
         if stray is not None:
@@ -57,7 +57,7 @@ def words(expression: str) -> Iterator[FilterWord]:
             yield FilterWord(re.sub(r"\\(.)", r"\1", quoted), begin - 1, True)
         else:
             yield FilterWord(plain, begin)
-        at = match.end()
+        position = match.end()
 
 
 def quote(text: str) -> str:

@@ -83,16 +83,16 @@ def checks(facts: Facts) -> list[Check]:
     ]
 
 
-def can_trace(found: Sequence[Check]) -> bool:
+def can_trace(checks_made: Sequence[Check]) -> bool:
     """Whether nothing keeps a trace from working."""
-    return not any(check.state == BAD for check in found)
+    return not any(check.state == BAD for check in checks_made)
 
 
-def answer(found: Sequence[Check]) -> str:
+def answer(checks_made: Sequence[Check]) -> str:
     """Whether the node can be traced, and what a trace lacks, in a sentence."""
-    if not can_trace(found):
+    if not can_trace(checks_made):
         return "this node can't be traced yet"
-    limits = [check.limit for check in found if check.limit]
+    limits = [check.limit for check in checks_made if check.limit]
     return ", but ".join(["this node can be traced", *([" and ".join(limits)] if limits else [])])
 
 
@@ -169,33 +169,35 @@ def _instead(facts: Facts) -> str:
 
 def _nf_log(facts: Facts) -> Check:
     """Whether what nf_log is bound to gets anywhere: nfnetlink_log drops what nobody takes."""
-    told = ", ".join(
+    loggers = ", ".join(
         f"IPv{4 if family == 2 else 6} {logger}" for family, logger in facts.loggers.items()
     )
     bound = [family for family, logger in facts.loggers.items() if logger == NFLOG_LOGGER]
     use = facts.nflog
     if use.refusal and not use.needed_by:
-        return _unbindable(facts, told)
+        return _unbindable(facts, loggers)
     if not bound:
-        return Check(OK, "nf_log", f"{told}; bound to nflog only while a rule of ours stands")
+        return Check(OK, "nf_log", f"{loggers}; bound to nflog only while a rule of ours stands")
     if use.needed_by:
-        return Check(OK, "nf_log", f"{told}; a tracetui that runs needs it")
+        return Check(OK, "nf_log", f"{loggers}; a tracetui that runs needs it")
     if use.groups is None:
-        return Check(NOT_KNOWN, "nf_log", f"{told}; this kernel does not tell who listens")
+        return Check(NOT_KNOWN, "nf_log", f"{loggers}; this kernel does not tell who listens")
     if 0 in use.groups:
-        return Check(OK, "nf_log", f"{told}; a program listens to its group 0")
+        return Check(OK, "nf_log", f"{loggers}; a program listens to its group 0")
     if not use.groups:
-        detail = f"{told}, but nobody listens: left behind, and what is logged is lost"
+        detail = f"{loggers}, but nobody listens: left behind, and what is logged is lost"
         return Check(BAD, "nf_log", detail, "tracetui flush")
-    detail = f"{told}; nobody listens to group 0, where TRACE goes, but others are listened to"
-    own = [f"net.netfilter.nf_log.{one}={use.own_loggers.get(one, 'NONE')}" for one in bound]
+    detail = f"{loggers}; nobody listens to group 0, where TRACE goes, but others are listened to"
+    own = [
+        f"net.netfilter.nf_log.{family}={use.own_loggers.get(family, 'NONE')}" for family in bound
+    ]
     remedy = f"unless the program that listens has bound it: sysctl -w {' '.join(own)}"
     return Check(NOTE, "nf_log", detail, remedy)
 
 
-def _unbindable(facts: Facts, told: str) -> Check:
+def _unbindable(facts: Facts, loggers: str) -> Check:
     """What is left where nf_log can't be bound: the kernel log, if that has this namespace."""
-    use, detail = facts.nflog, f"{told}; can't be bound to nflog: {facts.nflog.refusal}"
+    use, detail = facts.nflog, f"{loggers}; can't be bound to nflog: {facts.nflog.refusal}"
     if facts.sources.get("kmsg") is None and use.is_log_enough:
         limit = "legacy hops come from the kernel log only"
         return Check(NOTE, "nf_log", f"{detail}; the kernel log is read instead", limit=limit)

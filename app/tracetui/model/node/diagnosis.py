@@ -50,36 +50,36 @@ class Situation(NamedTuple):
 
 def silence(situation: Situation) -> list[Finding]:
     """Why no packet is shown, the likeliest first; empty if nothing tells."""
-    standing = [rule for rule in situation.rules if not _is_over(rule, situation.now)]
-    found: list[Finding] = []
-    if situation.rules and not standing:
+    installed = [rule for rule in situation.rules if not _is_over(rule, situation.now)]
+    findings: list[Finding] = []
+    if situation.rules and not installed:
         return [
             Finding(
                 "the rule has expired",
                 "{main.add-rule} adds another; {main.extend} puts off the end of one",
             )
         ]
-    matched = [rule for rule in standing if rule.packets]
-    if standing and not matched:
-        found += _unmatched(standing, situation)
+    matched = [rule for rule in installed if rule.packets]
+    if installed and not matched:
+        findings += _unmatched(installed, situation)
     elif matched and not situation.hops:
-        found += _unheard(matched, situation)
-    return [*found, *_lacking(situation.needs, standing)]
+        findings += _unheard(matched, situation)
+    return [*findings, *_lacking(situation.needs, installed)]
 
 
 def recorded_silence(trace: RecordedTrace, lost: int) -> list[Finding]:
     """Why a recording has no packet, the likeliest last; ``lost`` are hops that are missing."""
-    found = [Finding("no packet was recorded: none matched, or no hop came", "")]
+    findings = [Finding("no packet was recorded: none matched, or no hop came", "")]
     if not trace.rules:
-        return [*found, Finding("no TRACE rule stood while it was recorded", "")]
+        return [*findings, Finding("no TRACE rule stood while it was recorded", "")]
     if lost:
-        found.append(Finding(f"{lost:,} hops were lost, by what it says", ""))
+        findings.append(Finding(f"{lost:,} hops were lost, by what it says", ""))
     backends = {backend for backend, _ in trace.rules}
     if backends == {"legacy"} and not {"nflog", "kmsg"} & {*trace.sources}:
-        found.append(Finding("neither nflog nor the kernel log could be read", ""))
+        findings.append(Finding("neither nflog nor the kernel log could be read", ""))
     if "kmsg" in trace.sources and "nflog" not in trace.sources and trace.netns is not None:
-        found.append(_OTHER_NAMESPACES)
-    return [*found, *_blind_spots({chain for _, chain in trace.rules}, trace.netns)]
+        findings.append(_OTHER_NAMESPACES)
+    return [*findings, *_blind_spots({chain for _, chain in trace.rules}, trace.netns)]
 
 
 def silent_log(lines: int) -> list[Finding]:
@@ -103,11 +103,11 @@ def _is_over(rule: InstalledRule, now: float) -> bool:
 
 def _unmatched(rules: Sequence[InstalledRule], situation: Situation) -> Iterator[Finding]:
     yield Finding("no packet has matched the rule yet", "its counter in the TRACE rules stays at 0")
-    behind = next((rule for rule in rules if rule.position > 1), None)
-    if behind is not None:
-        before = behind.position - 1
+    later_rule = next((rule for rule in rules if rule.position > 1), None)
+    if later_rule is not None:
+        count = later_rule.position - 1
         yield Finding(
-            f"{before} rule{'s' if before > 1 else ''} stand before it in {behind.chain} "
+            f"{count} rule{'s' if count > 1 else ''} stand before it in {later_rule.chain} "
             "and may keep packets from it",
             "{rules.delete} deletes it, and {main.add-rule} puts another one first",
         )

@@ -13,9 +13,9 @@ ORDERS = ("name", "size", "references")
 
 def in_order(modules: Iterable[Module], order: str) -> list[Module]:
     """They in one of ORDERS: netfilter's first by name, or the largest first."""
-    found = sorted(modules, key=lambda module: module.name)
+    by_name = sorted(modules, key=lambda module: module.name)
     if order == "size":
-        return sorted(found, key=lambda module: -module.size)
+        return sorted(by_name, key=lambda module: -module.size)
     if order == "references":
-        return sorted(found, key=lambda module: -(module.refcount or 0))
-    return sorted(found, key=lambda module: not module.is_netfilter)
+        return sorted(by_name, key=lambda module: -(module.refcount or 0))
+    return sorted(by_name, key=lambda module: not module.is_netfilter)

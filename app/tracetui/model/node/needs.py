@@ -103,17 +103,17 @@ def _need(part: Part, evidence: Evidence) -> Need:
         (LOADED, evidence.loaded),
         (BUILT_IN, evidence.built_in),
     ):
-        found = next((name for name in part.modules if name in (names or ())), None)
-        if found is not None:
-            return Need(part, state, found)
+        module = next((name for name in part.modules if name in (names or ())), None)
+        if module is not None:
+            return Need(part, state, module)
     if any(evidence.options.get(option) == "y" for option in part.options):
         return Need(part, BUILT_IN, part.modules[0])
     if part.name in evidence.proven:
         # At work and no module: in a kernel that lists none it can only be built in.
         return Need(part, BUILT_IN if evidence.loaded is None else LOADED, part.modules[0])
-    found = next((name for name in part.modules if name in (evidence.on_disk or ())), None)
-    if found is not None:
-        return Need(part, ON_DISK, found)
+    module = next((name for name in part.modules if name in (evidence.on_disk or ())), None)
+    if module is not None:
+        return Need(part, ON_DISK, module)
     return Need(part, _absence(part, evidence), part.modules[0])
 
 

@@ -21,8 +21,8 @@ Of an IPv6 address the colons are points there.
 
 def named(chain: str, table: Optional[str] = None) -> Optional[ChainName]:
     """What a chain of this name is; None for a name that no known program gives."""
-    found = _found(chain, table)
-    return None if found is None else found[1]
+    owned = _found(chain, table)
+    return None if owned is None else owned[1]
 
 
 def label(
@@ -37,10 +37,10 @@ def label(
     ``comment`` is that of the rule that leads there; ``short`` leaves the owner of a chain out
     that has a kind. Empty for a name that is not known.
     """
-    found = _found(name, table)
-    if found is None:
+    owned = _found(name, table)
+    if owned is None:
         return ""
-    beginning, known = found
+    beginning, known = owned
     subject = _subject(known, name, chain, comment)
     if beginning in SUBJECTS:
         subject = name[len(beginning) :]
@@ -53,7 +53,7 @@ def _found(name: str, table: Optional[str]) -> Optional[tuple[str, ChainName]]:
     if name in EXACT:
         return name, EXACT[name]
     beginnings = (*BY_TABLE.get(table or "", ()), *PREFIXES)
-    return next((one for one in beginnings if name.startswith(one[0])), None)
+    return next((owned for owned in beginnings if name.startswith(owned[0])), None)
 
 
 def _subject(known: ChainName, name: str, chain: Optional[Chain], comment: Optional[str]) -> str:
@@ -84,9 +84,9 @@ def _first_comment(chain: Optional[Chain]) -> Optional[str]:
     return None
 
 
-def _of_kube_proxy(found: re.Match[str]) -> str:
+def _of_kube_proxy(name: re.Match[str]) -> str:
     """The service or the endpoint that a chain of kube-proxy's nft mode bears in its name."""
-    service, port_name, address, port = found.groups()
+    service, port_name, address, port = name.groups()
     if address is None:
         return f"{service}:{port_name}" if port_name else str(service)
     is_v4 = address.count(".") == 3 and address.replace(".", "").isdigit()

@@ -49,8 +49,8 @@ class LoggedPoints:
         self._are_all = False
         """Whether they are too many to be told from others."""
 
-    def __contains__(self, place: str) -> bool:
-        return self._are_all or place in self._places
+    def __contains__(self, point: str) -> bool:
+        return self._are_all or point in self._places
 
     def __bool__(self) -> bool:
         return bool(self._places)

@@ -57,9 +57,9 @@ def read(text: str) -> NftRule:
     comment: Optional[str] = None
     changes: tuple[str, ...] = ()
     begins_trace = False
-    for at, word in enumerate(words):
-        after = words[at + 1] if at + 1 < len(words) else None
-        if word.is_quoted or (at and _is_value(words[at - 1], word)):
+    for index, word in enumerate(words):
+        after = words[index + 1] if index + 1 < len(words) else None
+        if word.is_quoted or (index and _is_value(words[index - 1], word)):
             continue
         if word.text in _LEADS and after is not None:
             is_goto, is_open = word.text == "goto", after.text == "{"
@@ -71,8 +71,12 @@ def read(text: str) -> NftRule:
         elif word.text == "comment" and after is not None and after.is_quoted:
             comment = after.text
         elif word.text == "set":
-            begins_trace |= [one.text for one in words[at - 1 : at + 2]] == ["nftrace", "set", "1"]
-            changes += _set(words[max(0, at - 2) : at])
+            begins_trace |= [near.text for near in words[index - 1 : index + 2]] == [
+                "nftrace",
+                "set",
+                "1",
+            ]
+            changes += _set(words[max(0, index - 2) : index])
         changes += _NAT.get(word.text, ())
     return NftRule(target, is_goto, is_open, comment, changes, begins_trace)
 
@@ -86,7 +90,7 @@ def _is_value(before: RuleWord, word: RuleWord) -> bool:
 
 def _set(left: list[RuleWord]) -> tuple[str, ...]:
     """The field that ``set`` with these two words before it writes to; empty for another one."""
-    name = tuple([one.text for one in left])
+    name = tuple([word.text for word in left])
     field = _FIELDS.get((name[0], name[1])) if len(name) == 2 else None
     return () if field is None else (field,)
 

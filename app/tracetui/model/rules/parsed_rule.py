@@ -160,7 +160,9 @@ def _iptables(words: list[str]) -> ParsedRule:
         inverted = False
     changes = () if is_goto else _CHANGES.get(target or "", ())
     # Calico writes a hash of each rule beside the comment that is for people.
-    comment = next((one for one in comments if not _HASH.match(one)), None) or "".join(comments[:1])
+    comment = next(
+        (text_of_comment for text_of_comment in comments if not _HASH.match(text_of_comment)), None
+    ) or "".join(comments[:1])
     return ParsedRule(
         target,
         is_goto,
@@ -224,22 +226,22 @@ def _is_within(address: str, network: str) -> Optional[bool]:
     """
     name, _, mask = network.partition("/")
     try:
-        one, other = ipaddress.ip_address(address), ipaddress.ip_address(name)
+        ip, network_ip = ipaddress.ip_address(address), ipaddress.ip_address(name)
         bits = int(ipaddress.ip_address(mask)) if not mask.isdecimal() and mask else None
-        size = one.max_prefixlen
+        size = ip.max_prefixlen
         if bits is None:
             length = int(mask) if mask else size
             bits = (1 << size) - (1 << max(0, size - length))
     except ValueError:
         return None
-    return one.version == other.version and int(one) & bits == int(other) & bits
+    return ip.version == network_ip.version and int(ip) & bits == int(network_ip) & bits
 
 
 @lru_cache(maxsize=16384)
 def _is_port(port: int, value: str) -> Optional[bool]:
-    found = _PORTS.fullmatch(value)
-    if found is None:
+    ports = _PORTS.fullmatch(value)
+    if ports is None:
         return None
-    low = int(found[1] or 0)
-    high = int(found[3] or 65535) if found[2] else low
+    low = int(ports[1] or 0)
+    high = int(ports[3] or 65535) if ports[2] else low
     return low <= port <= high

@@ -20,8 +20,8 @@ _NFT = re.compile(r'(?<!\S)"(?P<text>[^"]*)"|\S+', re.ASCII)
 def iptables(text: str) -> list[str]:
     """The words of what iptables-save or ``iptables -S`` prints."""
     return [
-        found[0] if found["text"] is None else _ESCAPED.sub(r"\1", found["text"])
-        for found in _IPTABLES.finditer(text)
+        word[0] if word["text"] is None else _ESCAPED.sub(r"\1", word["text"])
+        for word in _IPTABLES.finditer(text)
     ]
 
 
@@ -37,6 +37,6 @@ class RuleWord(NamedTuple):
 def nft_words(text: str) -> list[RuleWord]:
     """The words of a rule in nft's syntax."""
     return [
-        RuleWord(found[0], False) if found["text"] is None else RuleWord(found["text"], True)
-        for found in _NFT.finditer(text)
+        RuleWord(word[0], False) if word["text"] is None else RuleWord(word["text"], True)
+        for word in _NFT.finditer(text)
     ]

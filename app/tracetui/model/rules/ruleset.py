@@ -50,9 +50,11 @@ class Chain(NamedTuple):
         if self[2:] != other[2:] or len(self.rules) != len(other.rules):
             return False
         pairs = list(zip(self.rules, other.rules))
-        return any(two.text is None for _, two in pairs) and all(
-            one.handle is not None and one.handle == two.handle and two.text in (None, one.text)
-            for one, two in pairs
+        return any(older.text is None for _, older in pairs) and all(
+            newer.handle is not None
+            and newer.handle == older.handle
+            and older.text in (None, newer.text)
+            for newer, older in pairs
         )
 
 
@@ -102,20 +104,20 @@ class Ruleset:
 
 
 def _joined(one: Chain, other: Chain) -> Chain:
-    texts, points = (one, other) if _has_iptables_text(one) else (other, one)
-    if len(texts.rules) == len(points.rules):
+    with_text, by_handle = (one, other) if _has_iptables_text(one) else (other, one)
+    if len(with_text.rules) == len(by_handle.rules):
         rules = tuple(
             ListedRule(
-                place.text if place.is_native else text.text or place.text,
-                place.handle if text.handle is None else text.handle,
-                text.packets if text.packets is not None else place.packets,
-                place.is_native or text.is_native,
-                place.block or text.block,
+                pointed.text if pointed.is_native else text.text or pointed.text,
+                pointed.handle if text.handle is None else text.handle,
+                text.packets if text.packets is not None else pointed.packets,
+                pointed.is_native or text.is_native,
+                pointed.block or text.block,
             )
-            for text, place in zip(texts.rules, points.rules)
+            for text, pointed in zip(with_text.rules, by_handle.rules)
         )
     else:
-        rules = points.rules if any(rule.handle for rule in points.rules) else texts.rules
+        rules = by_handle.rules if any(rule.handle for rule in by_handle.rules) else with_text.rules
     return Chain(
         one.name,
         rules,

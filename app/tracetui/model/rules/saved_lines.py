@@ -23,11 +23,11 @@ def whole_lines(printed: Iterable[str]) -> Iterator[Optional[str]]:
 
     A line with a quotation that is never ended is one by itself, and so are those that follow.
     """
-    source, again = iter(printed), deque[str]()
+    source, put_back = iter(printed), deque[str]()
     pieces: list[str] = []
     length, is_quoted, is_lost = 0, False, False
     while True:
-        line = again.popleft() if again else next(source, None)
+        line = put_back.popleft() if put_back else next(source, None)
         if line is not None:
             length += len(line) + 1 if pieces else 0
             pieces.append(line)
@@ -39,7 +39,7 @@ def whole_lines(printed: Iterable[str]) -> Iterator[Optional[str]]:
         elif not pieces:
             return
         if is_quoted or is_lost:
-            again.extendleft(reversed(pieces[1:]))
+            put_back.extendleft(reversed(pieces[1:]))
             del pieces[1:]
         yield "\n".join(pieces).strip(" \t\r")
         pieces, length, is_quoted, is_lost = [], 0, False, False
@@ -50,13 +50,13 @@ def _behind(line: str, is_quoted: bool) -> tuple[bool, bool]:
 
     ``is_quoted`` tells whether one is before it.
     """
-    at = 0
-    while line.find('"', at) >= 0:
-        found = (_ENDS.match if is_quoted else _BEGINS.search)(line, at)
-        if found is None:
+    position = 0
+    while line.find('"', position) >= 0:
+        quote = (_ENDS.match if is_quoted else _BEGINS.search)(line, position)
+        if quote is None:
             break
-        at = found.end()
-        if is_quoted and line[at : at + 1].strip():
+        position = quote.end()
+        if is_quoted and line[position : position + 1].strip():
             return True, True
         is_quoted = not is_quoted
     return is_quoted, False

@@ -29,9 +29,9 @@ def fill(ruleset: Ruleset) -> None:
     for key, chain in ruleset.chains.items():
         if is_unnamed(key.name):
             chains.setdefault((key.family, key.table), []).append(key)
-        found = [rule for rule in chain.rules if rule.block and rule.handle is not None]
-        if found:
-            leading.setdefault((key.family, key.table), []).extend(found)
+        leading_rules = [rule for rule in chain.rules if rule.block and rule.handle is not None]
+        if leading_rules:
+            leading.setdefault((key.family, key.table), []).extend(leading_rules)
     for table, keys in chains.items():
         keys.sort(key=_number)
         rules = sorted(leading.get(table, ()), key=lambda rule: rule.handle or 0)
@@ -42,8 +42,8 @@ def fill(ruleset: Ruleset) -> None:
 
 
 def _number(key: ChainKey) -> int:
-    found = _NAME.fullmatch(key.name)
-    return 0 if found is None else int(found[1])
+    name = _NAME.fullmatch(key.name)
+    return 0 if name is None else int(name[1])
 
 
 def _fits(chain: Chain, leading: ListedRule) -> bool:

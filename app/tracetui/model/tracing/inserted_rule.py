@@ -34,19 +34,19 @@ class InsertedRule(NamedTuple):
     """What a found rule is called."""
 
     @classmethod
-    def of(cls, found: InstalledRule) -> InsertedRule:
+    def of(cls, listed: InstalledRule) -> InsertedRule:
         """A rule as it is listed."""
-        expires = None if found.expires is None else int(found.expires)
+        expires = None if listed.expires is None else int(listed.expires)
         return cls(
-            found.backend,
-            found.family,
-            found.chain,
+            listed.backend,
+            listed.family,
+            listed.chain,
             (),
-            found.comment or "",
+            listed.comment or "",
             expires,
-            handle=found.handle,
-            key=found.key,
-            label=found.text,
+            handle=listed.handle,
+            key=listed.key,
+            label=listed.text,
         )
 
     @property

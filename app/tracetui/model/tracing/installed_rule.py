@@ -66,8 +66,8 @@ class InstalledRule(NamedTuple):
     @property
     def limit(self) -> str | None:
         """The kernel-side limit as iptables prints it (``20/sec``); None for none."""
-        at = self.words.index("--limit") if "--limit" in self.words else None
-        return self.words[at + 1] if at is not None and at + 1 < len(self.words) else None
+        index = self.words.index("--limit") if "--limit" in self.words else None
+        return self.words[index + 1] if index is not None and index + 1 < len(self.words) else None
 
     @property
     def text(self) -> str:

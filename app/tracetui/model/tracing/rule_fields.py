@@ -92,18 +92,18 @@ def limit(typed: str) -> int | None:
     """Packets per second; None for none."""
     if typed.lower() == "none":
         return None
-    found = re.fullmatch(r"([0-9]{1,6})(/s|/sec|/second)?", typed)
-    if not found or not 0 < int(found[1]) <= MAX_LIMIT:
+    number = re.fullmatch(r"([0-9]{1,6})(/s|/sec|/second)?", typed)
+    if not number or not 0 < int(number[1]) <= MAX_LIMIT:
         raise ValueError(f"packets per second, 1 to {MAX_LIMIT}, or none")
-    return int(found[1])
+    return int(number[1])
 
 
 def duration(typed: str) -> int | None:
     """Seconds; None for never."""
     if typed.lower() == "none":
         return None
-    found = re.fullmatch(r"([0-9]{1,6})([smh]?)", typed.lower())
-    seconds = int(found[1]) * _UNITS[found[2]] if found else 0
+    parts = re.fullmatch(r"([0-9]{1,6})([smh]?)", typed.lower())
+    seconds = int(parts[1]) * _UNITS[parts[2]] if parts else 0
     if not 0 < seconds <= MAX_EXPIRY:
         raise ValueError("a time like 30s, 10m or 2h, at most 24h, or none")
     return seconds

@@ -159,7 +159,9 @@ class TraceRule(NamedTuple):
     def from_json(cls, value: Mapping[str, Any]) -> TraceRule:
         """Build a rule from :meth:`to_json`, every value in iptables' form; raises InvalidRule."""
         known = {name: value[name] for name in cls._fields if name in value}
-        _raise({name: "no such value" for name, one in known.items() if not _is_kind(name, one)})
+        _raise(
+            {name: "no such value" for name, field in known.items() if not _is_kind(name, field)}
+        )
         errors: dict[str, str] = {}
         checked: dict[str, Any] = {
             name: _try(errors, name, rule_fields.CHECKS[name], text) if text else None

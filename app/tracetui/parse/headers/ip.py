@@ -218,8 +218,8 @@ def _transport(proto: int, data: bytes) -> _Transport:
     if proto in (1, 58) and len(data) >= 2:
         return _icmp(PROTOCOLS[proto], data)
     if proto in (50, 51):
-        at = 0 if proto == 50 else 4
-        return _Transport(spi=_be32(data, at)) if len(data) >= at + 4 else _NOTHING
+        spi_offset = 0 if proto == 50 else 4
+        return _Transport(spi=_be32(data, spi_offset)) if len(data) >= spi_offset + 4 else _NOTHING
     return _NOTHING
 
 
@@ -233,7 +233,7 @@ def _icmp(proto: str, data: bytes) -> _Transport:
 @lru_cache(maxsize=512)
 def _flags(reserved: int, bits: int) -> str:
     """TCP flags in the order nf_log prints them; AE is the lowest reserved bit (RFC 9768)."""
-    names = [name for at, name in enumerate(_FLAGS) if bits & (0x80 >> at)]
+    names = [name for bit, name in enumerate(_FLAGS) if bits & (0x80 >> bit)]
     return " ".join(["AE", *names] if reserved & 1 else names)
 
 
@@ -248,5 +248,5 @@ def address6(address: bytes) -> str:
     return ipaddress.IPv6Address(address).compressed
 
 
-def _be32(data: bytes, at: int) -> int:
-    return int.from_bytes(data[at : at + 4], "big")
+def _be32(data: bytes, offset: int) -> int:
+    return int.from_bytes(data[offset : offset + 4], "big")

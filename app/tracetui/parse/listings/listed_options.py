@@ -42,13 +42,13 @@ def _tcp(found: re.Match[str]) -> str:
         if port is not None:
             options.append(_ports(port))
         elif flags is not None:
-            mask, value = (_flag_names(int(flags[at], 16)) for at in ("mask", "value"))
+            mask, value = (_flag_names(int(flags[part], 16)) for part in ("mask", "value"))
             options.append(f"{'! ' if flags['not'] else ''}--tcp-flags {mask} {value}")
     return " ".join([f"-m {name}", *options])
 
 
 def _flag_names(bits: int) -> str:
-    names = [name for at, name in enumerate(_TCP_FLAGS) if bits >> at & 1]
+    names = [name for bit, name in enumerate(_TCP_FLAGS) if bits >> bit & 1]
     return "NONE" if not names else ",".join(names)
 
 
@@ -167,14 +167,14 @@ def options(printed: str, target: str) -> RuleOptions:
     text = printed.strip()
     of_name = _TARGET_PATTERNS.get(target, ())
     while text:
-        for patterns, taken in ((_MATCH_PATTERNS, matches), (of_name, of_target)):
-            found = next(
+        for patterns, written in ((_MATCH_PATTERNS, matches), (of_name, of_target)):
+            read = next(
                 ((match, made) for pattern, made in patterns if (match := pattern.match(text))),
                 None,
             )
-            if found is not None:
-                taken.append(found[1](found[0]))
-                text = text[found[0].end() :].lstrip()
+            if read is not None:
+                written.append(read[1](read[0]))
+                text = text[read[0].end() :].lstrip()
                 break
         else:
             # What follows can belong to what is not known.

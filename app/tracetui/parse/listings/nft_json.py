@@ -31,14 +31,14 @@ def _ruleset(objects: list[dict[str, Any]]) -> Ruleset:
     rules: dict[ChainKey, list[ListedRule]] = {}
     ruleset = Ruleset()
     dormant: set[tuple[str, str]] = set()
-    for one in objects:
-        if "table" in one and "dormant" in one["table"].get("flags", ()):
-            dormant.add((one["table"]["family"], one["table"]["name"]))
-        elif "chain" in one:
-            chain = one["chain"]
+    for listed in objects:
+        if "table" in listed and "dormant" in listed["table"].get("flags", ()):
+            dormant.add((listed["table"]["family"], listed["table"]["name"]))
+        elif "chain" in listed:
+            chain = listed["chain"]
             heads[_key(chain, "name")] = chain
-        elif "rule" in one:
-            rule = one["rule"]
+        elif "rule" in listed:
+            rule = listed["rule"]
             rules.setdefault(_key(rule, "chain"), []).append(_rule(rule))
     for key, chain in heads.items():
         # Packets enter no chain of a dormant table.
@@ -54,21 +54,25 @@ def _ruleset(objects: list[dict[str, Any]]) -> Ruleset:
     return ruleset
 
 
-def _key(one: dict[str, Any], name: str) -> ChainKey:
-    family, table, chain = (json_text.text(one[key]) for key in ("family", "table", name))
+def _key(listed: dict[str, Any], name: str) -> ChainKey:
+    family, table, chain = (json_text.text(listed[key]) for key in ("family", "table", name))
     return ChainKey(family, table, chain)
 
 
 def _rule(rule: dict[str, Any]) -> ListedRule:
     expressions = rule.get("expr", [])
-    known = [one for one in expressions if isinstance(one, dict)]
+    statements = [statement for statement in expressions if isinstance(statement, dict)]
     comment = json_text.text(rule["comment"]) if rule.get("comment") else None
-    counter = next((one["counter"] for one in known if one.get("counter")), None)
+    counter = next(
+        (statement["counter"] for statement in statements if statement.get("counter")), None
+    )
     packets = _number(counter.get("packets")) if isinstance(counter, dict) else None
     # nft's JSON shows an iptables match or target by its name only: that is no text of the rule.
-    has_xt = any("xt" in one for one in known)
+    has_xt = any("xt" in statement for statement in statements)
     text = None if has_xt else rule_text(expressions, comment, json_text.text(rule["family"]))
-    is_native = len(known) < len(expressions) or any(_is_native(one) for one in known)
+    is_native = len(statements) < len(expressions) or any(
+        _is_native(statement) for statement in statements
+    )
     return ListedRule(text, _number(rule.get("handle")), packets, is_native, block_of(expressions))
 
 
@@ -80,10 +84,10 @@ def _number(value: object) -> Optional[int]:
         return None
 
 
-def _is_native(one: dict[str, Any]) -> bool:
+def _is_native(statement: dict[str, Any]) -> bool:
     """Whether iptables makes no such statement."""
-    (name, value), *_ = one.items()
+    (name, value), *_ = statement.items()
     if name == "match":
-        said = json.dumps(value)
-        return any(f'"{word}"' in said for word in _NATIVE)
+        printed = json.dumps(value)
+        return any(f'"{word}"' in printed for word in _NATIVE)
     return name not in _OF_IPTABLES

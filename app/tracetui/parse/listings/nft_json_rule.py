@@ -32,7 +32,7 @@ _OPENS_CHAIN = ("jump {", "goto {")
 
 def rule_text(expressions: list[Any], comment: Optional[str], family: str) -> str:
     """The statements of a rule in a table of a family, and its comment."""
-    parts = [_rejection(one, family) or statement(one) for one in expressions]
+    parts = [_rejection(expression, family) or statement(expression) for expression in expressions]
     if comment:
         # nft escapes nothing.
         parts.append(f'comment "{comment}"')
@@ -41,24 +41,24 @@ def rule_text(expressions: list[Any], comment: Optional[str], family: str) -> st
 
 def block_of(expressions: list[Any]) -> tuple[str, ...]:
     """The rules of a chain without a name that a rule leads to; empty where it leads to none."""
-    for one in expressions:
-        if isinstance(one, str) and one.startswith(_OPENS_CHAIN):
-            inner = one.partition("{")[2].rpartition("}")[0]
+    for expression in expressions:
+        if isinstance(expression, str) and expression.startswith(_OPENS_CHAIN):
+            inner = expression.partition("{")[2].rpartition("}")[0]
             return tuple([line.strip() for line in inner.split("\n") if line.strip()])
     return ()
 
 
-def statement(one: Any) -> str:
+def statement(expression: Any) -> str:
     """One statement."""
-    if isinstance(one, str):
-        return _bare(one)
-    if not isinstance(one, dict) or len(one) != 1:
-        return f"json {json.dumps(one, ensure_ascii=False)}"
-    ((name, value),) = one.items()
+    if isinstance(expression, str):
+        return _bare(expression)
+    if not isinstance(expression, dict) or len(expression) != 1:
+        return f"json {json.dumps(expression, ensure_ascii=False)}"
+    ((name, value),) = expression.items()
     try:
         return _known(name, value)
     except (Unknown, KeyError, TypeError, ValueError, AttributeError, IndexError):
-        return f"json {json.dumps(one, ensure_ascii=False)}"
+        return f"json {json.dumps(expression, ensure_ascii=False)}"
 
 
 def _bare(text: str) -> str:
@@ -115,9 +115,9 @@ def _left(left: Any, right: Any) -> str:
         return _option(left["tcp option"])
     text = written(left)
     if text.endswith((" saddr", " daddr")) and text.startswith("ct ") and text.count(" ") == 2:
-        found = json.dumps(right)
+        printed = json.dumps(right)
         words = text.split(" ")
-        return f"{words[0]} {words[1]} {'ip6' if ':' in found else 'ip'} {words[2]}"
+        return f"{words[0]} {words[1]} {'ip6' if ':' in printed else 'ip'} {words[2]}"
     return text
 
 
@@ -133,7 +133,7 @@ def _nat(name: str, value: Mapping[str, Any]) -> str:
         parts += _listed(value, "type_flags")
         parts += ["to", _address(value, name == "tproxy")]
     # What nft makes of prefixes is not printed.
-    flags = ",".join([one for one in _listed(value, "flags") if one != "netmap"])
+    flags = ",".join([flag for flag in _listed(value, "flags") if flag != "netmap"])
     return " ".join([*parts, *([flags] if flags else [])])
 
 
@@ -141,16 +141,16 @@ def _address(value: Mapping[str, Any], is_always_bracketed: bool) -> str:
     port = f":{written(value['port'])}" if "port" in value else ""
     address = value.get("addr", "")
     ends = address["range"] if isinstance(address, dict) and "range" in address else [address]
-    is_v6 = all(isinstance(one, str) and ":" in one for one in ends)
+    is_v6 = all(isinstance(end, str) and ":" in end for end in ends)
     if is_v6 and (port or is_always_bracketed):
-        return f"{'-'.join([f'[{one}]' for one in ends])}{port}"
+        return f"{'-'.join([f'[{end}]' for end in ends])}{port}"
     return f"{written(address)}{port}"
 
 
 def _listed(value: Mapping[str, Any], key: str) -> list[str]:
     """A value that is one word or several."""
-    found = value.get(key, [])
-    return [str(one) for one in found] if isinstance(found, list) else [str(found)]
+    words = value.get(key, [])
+    return [str(word) for word in words] if isinstance(words, list) else [str(words)]
 
 
 def _limit(_: str, value: Mapping[str, Any]) -> str:
@@ -174,13 +174,13 @@ def _log(_: str, value: Mapping[str, Any]) -> str:
             parts.append(f"{key} {value[key]}")
     flags = _listed(value, "flags")
     if "tcp sequence" in flags and "tcp options" in flags:
-        flags = ["tcp sequence,options", *(one for one in flags if not one.startswith("tcp "))]
-    return " ".join([*parts, *[f"flags {one}" for one in flags]])
+        flags = ["tcp sequence,options", *(flag for flag in flags if not flag.startswith("tcp "))]
+    return " ".join([*parts, *[f"flags {flag}" for flag in flags]])
 
 
-def _rejection(one: Any, family: str) -> Optional[str]:
+def _rejection(expression: Any, family: str) -> Optional[str]:
     """A plain ``reject``, where it is one of the family's usual form."""
-    value = one.get("reject") if isinstance(one, dict) else None
+    value = expression.get("reject") if isinstance(expression, dict) else None
     usual = _USUAL_REJECTS.get(family, ("icmpx",))
     if not isinstance(value, dict) or value.get("type") not in usual:
         return None
@@ -244,8 +244,8 @@ def _set(_: str, value: Mapping[str, Any]) -> str:
         if not set(inner) <= {"val", "timeout"}:
             raise Unknown
         element, timeout = inner["val"], f" timeout {duration(inner['timeout'])}"
-    statements = "".join([f" {_known(*one)}" for each in value.get("stmt", [])
-                          for one in each.items()])  # fmt: skip
+    statements = "".join([f" {_known(*item)}" for extra in value.get("stmt", [])
+                          for item in extra.items()])  # fmt: skip
     return f"{value['op']} {value['set']} {{ {written(element)}{timeout}{statements} }}"
 
 

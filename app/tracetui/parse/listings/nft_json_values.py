@@ -43,7 +43,7 @@ def kind_of(value: Any) -> Kind:
         return PLAIN
     ((name, inner),) = value.items()
     if name == "concat":
-        return tuple(kind_of(one) for one in inner)
+        return tuple(kind_of(part) for part in inner)
     if name in _RANK:
         return kind_of(inner[0])
     key = inner.get("key") if isinstance(inner, Mapping) else None
@@ -67,7 +67,7 @@ def is_operation(value: Any) -> bool:
 def written(value: Any, kind: Kind = PLAIN, data: Kind = PLAIN) -> str:
     """An expression; ``data`` is how the values of a map are written. Raises Unknown."""
     if isinstance(value, list):
-        return ",".join([written(one, kind) for one in value])
+        return ",".join([written(part, kind) for part in value])
     if not isinstance(value, dict):
         return _constant(value, kind)
     if len(value) != 1:
@@ -128,7 +128,7 @@ def _operation(name: str, sides: Any, kind: Kind) -> str:
 def _side(name: str, side: Any, kind: Kind) -> str:
     """One side of an operation; in brackets where it binds less close, as several flags do."""
     if isinstance(side, list):
-        return f"({' | '.join([written(one, kind) for one in side])})"
+        return f"({' | '.join([written(flag, kind) for flag in side])})"
     text = written(side, kind)
     if is_operation(side) and _RANK[next(iter(side))] > _RANK[name]:
         return f"({text})"
@@ -138,7 +138,7 @@ def _side(name: str, side: Any, kind: Kind) -> str:
 def _range(sides: Any, kind: Kind, _: Kind) -> str:
     low, high = sides
     # nft writes numbers where JSON has names, as of ICMP types: those are not known here.
-    if any(isinstance(one, str) and one.replace("-", "").isalpha() for one in (low, high)):
+    if any(isinstance(end, str) and end.replace("-", "").isalpha() for end in (low, high)):
         raise Unknown
     if kind == SECONDS:
         return f"{int(low)}s-{int(high)}s"
@@ -152,16 +152,16 @@ def _concat(parts: Any, kind: Kind, _: Kind) -> str:
 
 def _set(elements: Any, kind: Kind, data: Kind) -> str:
     listed = elements if isinstance(elements, list) else [elements]
-    return f"{{ {', '.join([_element(one, kind, data) for one in listed])} }}"
+    return f"{{ {', '.join([_element(element, kind, data) for element in listed])} }}"
 
 
 def _element(value: Any, kind: Kind, data: Kind) -> str:
     """An element of a set, or of a map, which is a pair."""
     if isinstance(value, list) and len(value) == 2:
-        key, other = value
-        is_verdict = isinstance(other, dict) and set(other) <= _VERDICTS
-        there = verdict(other) if is_verdict else written(other, data)
-        return f"{_element(key, kind, data)} : {there}"
+        key, mapped = value
+        is_verdict = isinstance(mapped, dict) and set(mapped) <= _VERDICTS
+        text = verdict(mapped) if is_verdict else written(mapped, data)
+        return f"{_element(key, kind, data)} : {text}"
     return written(value, kind)
 
 

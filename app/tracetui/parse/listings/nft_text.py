@@ -69,23 +69,23 @@ def parse(text: str) -> Ruleset:
     return ruleset
 
 
-def _base(chain: Chain, found: re.Match[str], family: str) -> Chain:
+def _base(chain: Chain, declared: re.Match[str], family: str) -> Chain:
     """A chain that is at a hook."""
     return chain._replace(
-        hook=_HOOKS.get(found[2]),
-        policy=found[4] or "accept",
-        is_nat=found[1] == "nat",
-        priority=_priority(found[3], _OF_BRIDGE if family == "bridge" else _NAMED),
+        hook=_HOOKS.get(declared[2]),
+        policy=declared[4] or "accept",
+        is_nat=declared[1] == "nat",
+        priority=_priority(declared[3], _OF_BRIDGE if family == "bridge" else _NAMED),
     )
 
 
 def _priority(text: str, named: Mapping[str, int]) -> int | None:
     """A priority as nft prints it: a number, or a name with a number added or taken."""
-    found = _PRIORITY.match(text.strip())
-    if not text.strip() or found is None or found[1] not in (None, *named):
+    parts = _PRIORITY.match(text.strip())
+    if not text.strip() or parts is None or parts[1] not in (None, *named):
         return None
-    offset = int((found[2] or "0").replace(" ", ""))
-    return offset if found[1] is None else named[found[1]] + offset
+    offset = int((parts[2] or "0").replace(" ", ""))
+    return offset if parts[1] is None else named[parts[1]] + offset
 
 
 def _whole_lines(text: str) -> Iterator[Optional[str]]:

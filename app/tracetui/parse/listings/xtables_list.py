@@ -47,15 +47,18 @@ def is_head(line: str) -> bool:
 def tables(text: str) -> Iterator[Listed]:
     """The tables of a listing that can hold several: built-in chains come first, in hook order."""
     lines: list[str] = []
-    before, has_user = -1, False
+    last_hook, has_user = -1, False
     for line in text.split("\n"):
         head = _HEAD.match(line.strip())
         if head is not None:
-            at = HOOKS.index(head[1]) if head[2] and head[1] in HOOKS else None
-            if at is not None and (has_user or at <= before):
+            hook_index = HOOKS.index(head[1]) if head[2] and head[1] in HOOKS else None
+            if hook_index is not None and (has_user or hook_index <= last_hook):
                 yield _table(lines)
-                lines, before, has_user = [], -1, False
-            before, has_user = before if at is None else at, at is None
+                lines, last_hook, has_user = [], -1, False
+            last_hook, has_user = (
+                last_hook if hook_index is None else hook_index,
+                hook_index is None,
+            )
         lines.append(line)
     if any(map(is_head, lines)):
         yield _table(lines)
@@ -96,19 +99,19 @@ def _rule(chain: str, line: str, family: str) -> Optional[str]:
         return None
     packets = f"[{counters[1]}:0] " if counters[1].isdigit() else ""
     words = line[counters.end() :].split()
-    target, at = _target(words)
-    if at is None or len(words) < at + 5:
+    target, proto_index = _target(words)
+    if proto_index is None or len(words) < proto_index + 5:
         return None
-    proto = words[at]
-    behind = at + 2 if words[at + 1] in _OPT else at + 1
-    opt = words[at + 1] if behind == at + 2 else "--"
-    if len(words) < behind + 4:
+    proto = words[proto_index]
+    device_index = proto_index + 2 if words[proto_index + 1] in _OPT else proto_index + 1
+    opt = words[proto_index + 1] if device_index == proto_index + 2 else "--"
+    if len(words) < device_index + 4:
         return None
-    iif, oif, source, destination = words[behind : behind + 4]
-    rest = line[counters.end() :].split(None, behind + 4)
-    printed = rest[behind + 4] if len(rest) > behind + 4 else ""
+    iif, oif, source, destination = words[device_index : device_index + 4]
+    rest = line[counters.end() :].split(None, device_index + 4)
+    printed = rest[device_index + 4] if len(rest) > device_index + 4 else ""
     is_goto = printed.startswith("[goto]")
-    found = options(printed.removeprefix("[goto]"), target)
+    read = options(printed.removeprefix("[goto]"), target)
     parts = [
         f"-A {chain}",
         _test("-s", source, source.lstrip("!") in _ANY, family),
@@ -117,12 +120,12 @@ def _rule(chain: str, line: str, family: str) -> Optional[str]:
         _test("-o", oif, oif in ("*", "any")),
         _protocol(proto),
         {"-f": "-f", "!f": "! -f"}.get(opt, ""),
-        found.matches,
+        read.matches,
         # What -L prints in its own words: it is a test, whatever it says.
-        "-m …" if found.rest else "",
+        "-m …" if read.rest else "",
         f"{'-g' if is_goto else '-j'} {target}" if target else "",
-        found.target,
-        f"[{found.rest}]" if found.rest else "",
+        read.target,
+        f"[{read.rest}]" if read.rest else "",
     ]
     return packets + " ".join(part for part in parts if part)
 

@@ -34,11 +34,11 @@ class Origin(NamedTuple):
 def origin(text: str) -> Optional[Origin]:
     """Whose listing a text is; None if no line says so."""
     for line in text.split("\n", 5)[:5]:
-        found = _HEAD.match(line)
-        if found is not None:
+        head = _HEAD.match(line)
+        if head is not None:
             # xtables-save is what iptables-nft-save 1.8.2 calls itself, for either family.
-            is_nft = found[2] is not None or "-nft-save" in line or found[1] == "xtables"
-            family = {"ip6tables": "ip6", "iptables": "ip"}.get(found[1]) or guessed_family(text)
+            is_nft = head[2] is not None or "-nft-save" in line or head[1] == "xtables"
+            family = {"ip6tables": "ip6", "iptables": "ip"}.get(head[1]) or guessed_family(text)
             return Origin(family, "nft" if is_nft else "legacy")
     return None
 
@@ -50,9 +50,9 @@ def guessed_family(text: str) -> str:
 
 def parts(text: str) -> Iterator[str]:
     """The listings of a text that holds several, one after the other."""
-    starts = [found.start() for found in _STARTS.finditer(text)]
+    starts = [start.start() for start in _STARTS.finditer(text)]
     cuts = [0, *starts[1:], len(text)] if starts else [0, len(text)]
-    yield from (text[one:other] for one, other in zip(cuts, cuts[1:]))
+    yield from (text[begin:end] for begin, end in zip(cuts, cuts[1:]))
 
 
 def parse(

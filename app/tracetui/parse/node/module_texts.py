@@ -14,13 +14,13 @@ _PARTS = ("description", "version", "srcversion", "license", "filename", "depend
 
 def names_of_files(text: str) -> frozenset[str]:
     """The modules that modules.dep or modules.builtin names; their files' names may have dashes."""
-    found = set()
+    names = set()
     for line in text.splitlines():
         base = line.partition(":")[0].strip().rpartition("/")[2]
         name, dot, _ = base.partition(".ko")
         if dot:
-            found.add(name.replace("-", "_"))
-    return frozenset(found)
+            names.add(name.replace("-", "_"))
+    return frozenset(names)
 
 
 def options(text: str) -> dict[str, str]:
@@ -30,10 +30,10 @@ def options(text: str) -> dict[str, str]:
 
 def loggers(text: str) -> frozenset[str]:
     """The loggers that /proc/net/netfilter/nf_log says a kernel has, of whatever family."""
-    found: set[str] = set()
-    for names in re.findall(r"\(([^()\s]*)\)", text):
-        found.update(name for name in names.split(",") if name)
-    return frozenset(found)
+    loggers: set[str] = set()
+    for listed in re.findall(r"\(([^()\s]*)\)", text):
+        loggers.update(name for name in listed.split(",") if name)
+    return frozenset(loggers)
 
 
 def facts(
@@ -42,9 +42,9 @@ def facts(
     """What is known of a module; a value of the running one goes before that of its file."""
     fields: dict[str, str] = {}
     for line in (modinfo or "").splitlines():
-        found = _FIELD.match(line)
-        if found and found[1] in _PARTS:
-            fields.setdefault(found[1], found[2].strip())
+        field = _FIELD.match(line)
+        if field and field[1] in _PARTS:
+            fields.setdefault(field[1], field[2].strip())
     needed = fields.get("depends")
     file = fields.get("filename")
     return ModuleFacts(

@@ -60,7 +60,7 @@ def _module(line: str) -> Optional[Module]:
 
 def _users(words: list[str]) -> tuple[list[str], Optional[str], list[str]]:
     """The users, the state, and what follows it; copies may have a blank behind a comma."""
-    state_at = next((at for at, word in enumerate(words) if word in _STATES), None)
+    state_at = next((index for index, word in enumerate(words) if word in _STATES), None)
     before = words if state_at is None else words[:state_at]
     users = [name for name in ",".join(before).split(",") if name]
     if state_at is None:

@@ -82,13 +82,13 @@ def read(text: str) -> PrintedHeader:
     """The devices and the header in what follows ``packet: ``."""
     devices = {found[1]: found[2] for found in _DEVICE.finditer(text)}
     found: dict[str, str] = {}
-    for one in _EXPRESSION.finditer(text):
-        found.setdefault(f"{one[1]} {one[2]}", one[3].strip('"'))
+    for match in _EXPRESSION.finditer(text):
+        found.setdefault(f"{match[1]} {match[2]}", match[3].strip('"'))
     source, destination = found.get("ether saddr"), found.get("ether daddr")
     mac = f"{source} > {destination}".lower() if source and destination else None
     if mac is not None and "vlan id" in found:
         mac = f"{mac} vlan {found['vlan id']}"
-    raw = {one[1]: _raw(int(one[2]), one[3]) for one in _BYTES.finditer(text)}
+    raw = {match[1]: _raw(int(match[2]), match[3]) for match in _BYTES.finditer(text)}
     header = _header(found, raw.get("th", b"")) or _header_of_bytes(found, raw)
     return PrintedHeader(devices.get("i"), devices.get("o"), mac, header)
 
@@ -125,21 +125,27 @@ def joined(head: str, tail: str) -> str:
 
 
 def _header(found: dict[str, str], transport: bytes) -> Optional[Header]:
-    families = [name for name in ("ip", "ip6") if any(one.startswith(f"{name} ") for one in found)]
+    families = [
+        name
+        for name in ("ip", "ip6")
+        if any(name_and_field.startswith(f"{name} ") for name_and_field in found)
+    ]
     if not families:
         return None
     family = families[0]
-    said = number(found.get(f"{family} length"))
+    payload_length = number(found.get(f"{family} length"))
     if _number_of_next(found) in _EXTENSIONS:
-        header = _behind_extensions(found, said, transport)
+        header = _behind_extensions(found, payload_length, transport)
         if header is not None:
             return header
     proto = _proto(family, found)
     is_icmp = proto in ("icmp", "icmpv6")
-    length = said
+    length = payload_length
     if length is not None and family == "ip6":
         length += 40
-    is_whole = proto not in ("udp", "udplite") or not _is_fragment(family, said, proto, found)
+    is_whole = proto not in ("udp", "udplite") or not _is_fragment(
+        family, payload_length, proto, found
+    )
     ports = [
         number(found.get(f"{proto} {name}")) if proto in _WITH_PORTS and is_whole else None
         for name in ("sport", "dport")
@@ -173,8 +179,8 @@ _EXTENSIONS = frozenset((0, 43, 44, 60))
 
 
 def _number_of_next(found: dict[str, str]) -> Optional[int]:
-    said = found.get("ip6 nexthdr")
-    return None if said is None else _NUMBERS.get(said, number(said))
+    printed = found.get("ip6 nexthdr")
+    return None if printed is None else _NUMBERS.get(printed, number(printed))
 
 
 def _behind_extensions(
@@ -187,34 +193,34 @@ def _behind_extensions(
     limit = number(found.get("ip6 hoplimit")) or 0
     following = _number_of_next(found) or 0
     head = struct.pack(">IHBB", 6 << 28, payload & 0xFFFF, following & 0xFF, limit & 0xFF)
-    ends = b"".join(ipaddress.IPv6Address(one).packed for one in (src, dst))
+    ends = b"".join(ipaddress.IPv6Address(address_text).packed for address_text in (src, dst))
     header = ip.parse_parts(head + ends, transport)
     return None if header is None else header._replace(raw=None)
 
 
-def _is_fragment(family: str, said: Optional[int], proto: str, found: dict[str, str]) -> bool:
+def _is_fragment(family: str, ip_length: Optional[int], proto: str, found: dict[str, str]) -> bool:
     """Whether what is printed as a header of UDP's is not, or that of a part of a datagram.
 
     nft takes the payload of a later fragment for one, and prints no offset. In a whole datagram the
     lengths agree; IP options come between.
     """
-    own = number(found.get(f"{proto} length"))
-    if own is None or said is None:
+    udp_length = number(found.get(f"{proto} length"))
+    if udp_length is None or ip_length is None:
         return False
-    options = said - own - (20 if family == "ip" else 0)
+    options = ip_length - udp_length - (20 if family == "ip" else 0)
     return not (0 <= options <= 40 and options % 4 == 0)
 
 
 def _proto(family: str, found: dict[str, str]) -> Optional[str]:
     """As printed; nft leaves it out where the fields of the protocol follow."""
-    said = found.get("ip protocol" if family == "ip" else "ip6 nexthdr")
-    if said is not None:
-        value = _NUMBERS.get(said, number(said))
+    printed = found.get("ip protocol" if family == "ip" else "ip6 nexthdr")
+    if printed is not None:
+        value = _NUMBERS.get(printed, number(printed))
         if family == "ip6" and value in _EXTENSIONS:
             return None
         return None if value is None else PROTOCOLS.get(value, str(value))
     for name in _TRANSPORTS:
-        if any(one.startswith(f"{name} ") for one in found):
+        if any(field.startswith(f"{name} ") for field in found):
             return name
     return None
 
@@ -225,25 +231,25 @@ def flags(printed: str) -> Optional[str]:
         value = int(printed, 16) if re.fullmatch("0x[0-9a-f]{1,4}", printed) else number(printed)
         if value is None:
             return None
-        return " ".join(one for one in FLAGS if value >> _FLAG_BITS[one] & 1)
-    names = [one.upper() for one in printed.split(",") if one]
-    known = {"ECN": "ECE", **{one: one for one in FLAGS}}
-    if not all(one in known for one in names):
+        return " ".join(flag for flag in FLAGS if value >> _FLAG_BITS[flag] & 1)
+    names = [flag.upper() for flag in printed.split(",") if flag]
+    known = {"ECN": "ECE", **{flag: flag for flag in FLAGS}}
+    if not all(flag in known for flag in names):
         return None
-    given = {known[one] for one in names}
-    return " ".join(one for one in FLAGS if one in given)
+    given = {known[flag] for flag in names}
+    return " ".join(flag for flag in FLAGS if flag in given)
 
 
 def _icmp(proto: Optional[str], field: str, found: dict[str, str]) -> Optional[int]:
-    said = found.get(f"{proto} {field}")
-    if said is None:
+    printed = found.get(f"{proto} {field}")
+    if printed is None:
         return None
     is_v6 = proto == "icmpv6"
     if field == "type":
         names = _ICMPV6_TYPES if is_v6 else _ICMP_TYPES
     else:
         names = _ICMPV6_CODES if is_v6 else _ICMP_CODES
-    return names.get(said, number(said))
+    return names.get(printed, number(printed))
 
 
 def _echo(proto: Optional[str], found: dict[str, str]) -> tuple[Optional[int], Optional[int]]:

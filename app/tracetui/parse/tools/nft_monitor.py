@@ -208,11 +208,11 @@ def _key(found: re.Match[str]) -> tuple[str, ...]:
 
 def find_all(text: str) -> list[re.Match[str]]:
     """Where each event begins on a line. A rule's comment, quoted, holds none."""
-    found: list[re.Match[str]] = []
-    for one in _EVENT.finditer(text):
-        if not found or text.count('"', found[-1].end(), one.start()) % 2 == 0:
-            found.append(one)
-    return found
+    events: list[re.Match[str]] = []
+    for event in _EVENT.finditer(text):
+        if not events or text.count('"', events[-1].end(), event.start()) % 2 == 0:
+            events.append(event)
+    return events
 
 
 @lru_cache(maxsize=4096)
@@ -227,9 +227,9 @@ def _event(kind: str, rest: str) -> Optional[_Event]:
         kind = "return" if kind == "verdict" else "policy"
         return _Event(kind, verdict[0], None, None, value or None, True)
     # The rule's own text can say the same; the last one is the event's.
-    before, said, behind = rest.rpartition("(verdict ")
-    verdict = _VERDICT.fullmatch(behind[:-1]) if said and behind.endswith(")") else None
-    text = (before if said else rest).strip()
+    before, separator, behind = rest.rpartition("(verdict ")
+    verdict = _VERDICT.fullmatch(behind[:-1]) if separator and behind.endswith(")") else None
+    text = (before if separator else rest).strip()
     if kind == "unknown rule handle":
         number = re.match(r"[0-9]{1,19}(?= |$)", text)
         return _Event(

@@ -61,8 +61,8 @@ class NftraceTool:
             return False
         rule = _RULE.match(text, found.end())
         hop = trace_record.hop(found, record_body.read(""), time)
-        said = _ESCAPE.sub(r"\1", rule[1]) if rule else None
-        self._hops.append(hop.with_(trace_id=int(head[1], 16), rule=said))
+        rule_text = _ESCAPE.sub(r"\1", rule[1]) if rule else None
+        self._hops.append(hop.with_(trace_id=int(head[1], 16), rule=rule_text))
         return True
 
     def take_packet(self, text: str) -> bool:
@@ -117,7 +117,7 @@ def _header(ip: str, source: str, destination: str, rest: str) -> Header:
 
 
 def _endpoint(ip: str, text: str) -> tuple[Optional[str], Optional[int]]:
-    found = _WITH_PORT[ip].match(text)
-    if found is None:
+    endpoint = _WITH_PORT[ip].match(text)
+    if endpoint is None:
         return address(text), None
-    return address(found[1]), int(found[2])
+    return address(endpoint[1]), int(endpoint[2])

@@ -38,11 +38,11 @@ class PacketTable:
 
     def take(self, text: str, found: re.Match[str], time: Optional[float]) -> Optional[Hop]:
         """The hop of a row; None for a line that is none."""
-        said = _IP.search(text, found.end())
+        ip_line = _IP.search(text, found.end())
         fields = self._fields(text, found)
-        if said is None and not fields:
+        if ip_line is None and not fields:
             return None
-        header = _header(said, fields)
+        header = _header(ip_line, fields)
         hop = trace_record.hop(found, record_body.read(""), time)
         family = "ip6" if header is not None and header.family == 6 else "ip"
         return hop.with_(header=header, family=family)
@@ -56,9 +56,9 @@ class PacketTable:
         return dict(zip(names, cells)) if "\t" in text or len(cells) == len(names) else {}
 
 
-def _header(said: Optional[re.Match[str]], fields: dict[str, str]) -> Optional[Header]:
-    src = _address(said[2]) if said else address(fields.get("ip.src", fields.get("ipv6.src")))
-    dst = _address(said[3]) if said else address(fields.get("ip.dst", fields.get("ipv6.dst")))
+def _header(ip_line: Optional[re.Match[str]], fields: dict[str, str]) -> Optional[Header]:
+    src = _address(ip_line[2]) if ip_line else address(fields.get("ip.src", fields.get("ipv6.src")))
+    dst = _address(ip_line[3]) if ip_line else address(fields.get("ip.dst", fields.get("ipv6.dst")))
     if src is None and dst is None:
         return None
     value = number(fields.get("ip.proto", fields.get("ipv6.nxt")))
@@ -76,5 +76,5 @@ def _header(said: Optional[re.Match[str]], fields: dict[str, str]) -> Optional[H
 
 def _address(text: str) -> Optional[str]:
     """An address; behind a name it stands in brackets."""
-    found = _IN_BRACKETS.match(text)
-    return address(found[1] if found else text.strip())
+    bracketed = _IN_BRACKETS.match(text)
+    return address(bracketed[1] if bracketed else text.strip())

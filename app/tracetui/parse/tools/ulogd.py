@@ -98,8 +98,8 @@ def _number(record: Mapping[str, Any], *keys: str) -> Optional[int]:
 
 
 def _flags(record: Mapping[str, Any]) -> Optional[str]:
-    found = {flag: record.get(field) for flag, field in _FLAG_FIELDS.items()}
-    if all(value is None for value in found.values()):
+    values = {flag: record.get(field) for flag, field in _FLAG_FIELDS.items()}
+    if all(value is None for value in values.values()):
         return None
     # A flag that is set is printed as 1 or true.
-    return " ".join(flag for flag in FLAGS if found.get(flag) in (1, True))
+    return " ".join(flag for flag in FLAGS if values.get(flag) in (1, True))

@@ -168,12 +168,12 @@ _UNKNOWN = PrintedPacket(None, None, None, None, None)
 
 def find_all(text: str) -> list[re.Match[str]]:
     """Where a PACKET or TRACE line begins on a line. A rule's comment, quoted, is none."""
-    found: list[re.Match[str]] = []
+    lines: list[re.Match[str]] = []
     both = [*_TRACE.finditer(text), *_PACKET.finditer(text)]
-    for one in sorted(both, key=lambda one: one.start()):
-        if not found or text.count('"', found[-1].end(), one.start()) % 2 == 0:
-            found.append(one)
-    return found
+    for line in sorted(both, key=lambda line: line.start()):
+        if not lines or text.count('"', lines[-1].end(), line.start()) % 2 == 0:
+            lines.append(line)
+    return lines
 
 
 def _with(hop: Hop, printed: PrintedPacket) -> Hop:
