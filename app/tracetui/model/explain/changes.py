@@ -13,29 +13,32 @@ _TOGETHER = (*_PAIRS, ("ttl",), ("mark",), ("mac",), ("in",), ("out",))
 
 def changes(packet: Packet, hops: tuple[HopExplanation, ...]) -> list[FieldChange]:
     """Every rewritten field, at the hop that did it."""
-    known: dict[str, Value] = {}
+    last_values: dict[str, Value] = {}
     rewritten: list[FieldChange] = []
     for index, changed in enumerate(packet.changed_at_each()):
         for names in _TOGETHER if changed else ():
             if not any(name in changed for name in names):
                 continue
-            old = (known.get(names[0]), known.get(names[-1]) if len(names) > 1 else None)
-            values = {**known, **changed}
+            old = (
+                last_values.get(names[0]),
+                last_values.get(names[-1]) if len(names) > 1 else None,
+            )
+            values = {**last_values, **changed}
             value = (values.get(names[0]), values.get(names[-1]) if len(names) > 1 else None)
             cause, hop_index = _doer(packet, hops, index, names)
             rewritten.append(FieldChange(names[0], old, value, cause, hop_index))
-        _note(known, packet.hops[index])
+        _note(last_values, packet.hops[index])
     return rewritten
 
 
-def _note(known: dict[str, Value], hop: Hop) -> None:
-    known["mark"] = hop.mark or 0
+def _note(values: dict[str, Value], hop: Hop) -> None:
+    values["mark"] = hop.mark or 0
     for name, value in (("in", hop.iif), ("out", hop.oif), ("mac", hop.mac)):
         if value is not None:
-            known[name] = value
+            values[name] = value
     if hop.header is not None:
         for name in ("src", "sport", "dst", "dport", "ttl"):
-            known[name] = getattr(hop.header, name)
+            values[name] = getattr(hop.header, name)
 
 
 def _doer(

@@ -67,10 +67,10 @@ def of_packet(test: Callable[[Case], bool]) -> Test:
     """A question about the packet as a whole; it is asked once."""
 
     def ask(case: Case, header: Optional[Header]) -> bool:
-        known = case.known.get(id(ask))
-        if known is None:
-            known = case.known[id(ask)] = test(case)
-        return known
+        answer = case.known.get(id(ask))
+        if answer is None:
+            answer = case.known[id(ask)] = test(case)
+        return answer
 
     return ask
 

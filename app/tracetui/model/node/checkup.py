@@ -188,10 +188,10 @@ def _nf_log(facts: Facts) -> Check:
         detail = f"{loggers}, but nobody listens: left behind, and what is logged is lost"
         return Check(BAD, "nf_log", detail, "tracetui flush")
     detail = f"{loggers}; nobody listens to group 0, where TRACE goes, but others are listened to"
-    own = [
+    settings = [
         f"net.netfilter.nf_log.{family}={use.own_loggers.get(family, 'NONE')}" for family in bound
     ]
-    remedy = f"unless the program that listens has bound it: sysctl -w {' '.join(own)}"
+    remedy = f"unless the program that listens has bound it: sysctl -w {' '.join(settings)}"
     return Check(NOTE, "nf_log", detail, remedy)
 
 

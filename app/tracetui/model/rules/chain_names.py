@@ -40,12 +40,12 @@ def label(
     owned = _found(name, table)
     if owned is None:
         return ""
-    beginning, known = owned
-    subject = _subject(known, name, chain, comment)
+    beginning, chain_name = owned
+    subject = _subject(chain_name, name, chain, comment)
     if beginning in SUBJECTS:
         subject = name[len(beginning) :]
-    kind = f"{known.kind} {subject}".strip()
-    return kind if kind and short else f"{kind} ({known.owner})" if kind else known.owner
+    kind = f"{chain_name.kind} {subject}".strip()
+    return kind if kind and short else f"{kind} ({chain_name.owner})" if kind else chain_name.owner
 
 
 def _found(name: str, table: Optional[str]) -> Optional[tuple[str, ChainName]]:
@@ -56,17 +56,19 @@ def _found(name: str, table: Optional[str]) -> Optional[tuple[str, ChainName]]:
     return next((owned for owned in beginnings if name.startswith(owned[0])), None)
 
 
-def _subject(known: ChainName, name: str, chain: Optional[Chain], comment: Optional[str]) -> str:
+def _subject(
+    chain_name: ChainName, name: str, chain: Optional[Chain], comment: Optional[str]
+) -> str:
     of_kube_proxy = _OF_KUBE_PROXY.fullmatch(name)
     if of_kube_proxy is not None:
         return _of_kube_proxy(of_kube_proxy)
-    if known.kind == "endpoint":
+    if chain_name.kind == "endpoint":
         for rule in chain.rules if chain is not None else ():
             if rule.text and (destination := parse_rule(rule.text).destination):
                 return destination
-    if known.kind.startswith(("service", "load balancer's firewall", "endpoint")):
+    if chain_name.kind.startswith(("service", "load balancer's firewall", "endpoint")):
         return _service(comment) or _service(_first_comment(chain))
-    if known.owner == "Calico" and "workload" in known.kind:
+    if chain_name.owner == "Calico" and "workload" in chain_name.kind:
         return name.split("-", 2)[2]
     return ""
 

@@ -35,10 +35,10 @@ def is_possible(table: str, chain: str, kind: str, number: int, hook: Optional[s
         return False
     if not 0 < number < _MOST_RULES:
         return False
-    own = built_in_hook(table, chain)
+    own_hook = built_in_hook(table, chain)
     if kind == "policy":
-        return own == hook
-    return own is None if kind == "return" else own in (None, hook)
+        return own_hook == hook
+    return own_hook is None if kind == "return" else own_hook in (None, hook)
 
 
 class LoggedPoints:

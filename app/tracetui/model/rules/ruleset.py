@@ -99,32 +99,34 @@ class Ruleset:
         self.instances.update(other.instances)
         self.unread.update(other.unread)
         for key, chain in other.chains.items():
-            known = self.chains.get(key)
-            self.chains[key] = chain if known is None else _joined(known, chain)
+            present = self.chains.get(key)
+            self.chains[key] = chain if present is None else _joined(present, chain)
 
 
-def _joined(one: Chain, other: Chain) -> Chain:
-    with_text, by_handle = (one, other) if _has_iptables_text(one) else (other, one)
-    if len(with_text.rules) == len(by_handle.rules):
+def _joined(chain: Chain, other: Chain) -> Chain:
+    with_text, with_handle = (chain, other) if _has_iptables_text(chain) else (other, chain)
+    if len(with_text.rules) == len(with_handle.rules):
         rules = tuple(
             ListedRule(
-                pointed.text if pointed.is_native else text.text or pointed.text,
-                pointed.handle if text.handle is None else text.handle,
-                text.packets if text.packets is not None else pointed.packets,
-                pointed.is_native or text.is_native,
-                pointed.block or text.block,
+                by_handle.text if by_handle.is_native else worded.text or by_handle.text,
+                by_handle.handle if worded.handle is None else worded.handle,
+                worded.packets if worded.packets is not None else by_handle.packets,
+                by_handle.is_native or worded.is_native,
+                by_handle.block or worded.block,
             )
-            for text, pointed in zip(with_text.rules, by_handle.rules)
+            for worded, by_handle in zip(with_text.rules, with_handle.rules)
         )
     else:
-        rules = by_handle.rules if any(rule.handle for rule in by_handle.rules) else with_text.rules
+        rules = (
+            with_handle.rules if any(rule.handle for rule in with_handle.rules) else with_text.rules
+        )
     return Chain(
-        one.name,
+        chain.name,
         rules,
-        one.policy or other.policy,
-        one.hook or other.hook,
-        one.priority if one.priority is not None else other.priority,
-        one.is_nat or other.is_nat,
+        chain.policy or other.policy,
+        chain.hook or other.hook,
+        chain.priority if chain.priority is not None else other.priority,
+        chain.is_nat or other.is_nat,
     )
 
 

@@ -73,8 +73,8 @@ class InstalledRule(NamedTuple):
     def text(self) -> str:
         """What the rule matches; a foreign one whole, and its place where it has no words."""
         if not self.words:
-            place = f"rule {self.position} of {self.chain}"
-            return place if self.handle is None else f"{place} (handle {self.handle})"
+            position = f"rule {self.position} of {self.chain}"
+            return position if self.handle is None else f"{position} (handle {self.handle})"
         return " ".join(essence(self.words)) if self.is_ours else " ".join(self.words)
 
     def to_json(self) -> dict[str, Any]:
@@ -84,12 +84,12 @@ class InstalledRule(NamedTuple):
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> InstalledRule:
         """Build a rule from :meth:`to_json`."""
-        known = {
+        fields = {
             name: value[name]
             for name in cls._fields
             if name in value or name not in cls._field_defaults
         }
-        return cls(**{**known, "words": tuple(known["words"])})
+        return cls(**{**fields, "words": tuple(fields["words"])})
 
 
 _SAFETY = ("-j", "--comment", "--datestop", "--limit", "--limit-burst")

@@ -52,7 +52,7 @@ def address(typed: str) -> str:
     """An address, or a network with the host bits cleared."""
     address, slash, length = typed.partition("/")
     try:
-        known = ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(address)
         if slash and not (length.isascii() and length.isdigit()):
             raise ValueError
         if "%" in address:
@@ -60,7 +60,7 @@ def address(typed: str) -> str:
         network = ipaddress.ip_network(typed, strict=False)
     except ValueError:
         raise ValueError("no IP address, nor ADDRESS/LENGTH") from None
-    return str(network) if slash else str(known)
+    return str(network) if slash else str(parsed)
 
 
 def port(typed: str) -> str:

@@ -158,18 +158,18 @@ class TraceRule(NamedTuple):
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> TraceRule:
         """Build a rule from :meth:`to_json`, every value in iptables' form; raises InvalidRule."""
-        known = {name: value[name] for name in cls._fields if name in value}
+        given = {name: value[name] for name in cls._fields if name in value}
         _raise(
-            {name: "no such value" for name, field in known.items() if not _is_kind(name, field)}
+            {name: "no such value" for name, field in given.items() if not _is_kind(name, field)}
         )
         errors: dict[str, str] = {}
         checked: dict[str, Any] = {
             name: _try(errors, name, rule_fields.CHECKS[name], text) if text else None
-            for name, text in known.items()
+            for name, text in given.items()
             if isinstance(text, str)
         }
         _raise(errors)
-        rule = cls(**{**known, **checked})
+        rule = cls(**{**given, **checked})
         _raise(_cross_checks(rule))
         return rule
 

@@ -28,15 +28,15 @@ def _quoted(text: str) -> str:
     return escaped if re.fullmatch(r"[\w.,:/+-]+", text) else f'"{escaped}"'
 
 
-def _ports(found: re.Match[str]) -> str:
+def _ports(match: re.Match[str]) -> str:
     """``dpt:80``, ``spts:!1:1023`` and the like."""
-    inverted = "! " if found["not"] else ""
-    return f"{inverted}--{found['side']}port {found['ports']}"
+    inverted = "! " if match["not"] else ""
+    return f"{inverted}--{match['side']}port {match['ports']}"
 
 
-def _tcp(found: re.Match[str]) -> str:
-    name, options = found["name"], []
-    for word in found["options"].split():
+def _tcp(match: re.Match[str]) -> str:
+    name, options = match["name"], []
+    for word in match["options"].split():
         port = _PORT.fullmatch(word)
         flags = _FLAGS.fullmatch(word)
         if port is not None:
@@ -55,32 +55,32 @@ def _flag_names(bits: int) -> str:
 def _plain(template: str) -> _Option:
     """An option with what the pattern found; ``not`` stands before it where it is inverted."""
 
-    def made(found: re.Match[str]) -> str:
-        groups = {name: value or "" for name, value in found.groupdict().items()}
+    def option(match: re.Match[str]) -> str:
+        groups = {name: value or "" for name, value in match.groupdict().items()}
         if "not" in groups:
             groups["not"] = "! " if groups["not"] else ""
         return template.format(**groups).strip()
 
-    return made
+    return option
 
 
-def _limit(found: re.Match[str]) -> str:
-    burst = "" if found["burst"] == "5" else f" --limit-burst {found['burst']}"
-    return f"-m limit --limit {found['rate']}{burst}"
+def _limit(match: re.Match[str]) -> str:
+    burst = "" if match["burst"] == "5" else f" --limit-burst {match['burst']}"
+    return f"-m limit --limit {match['rate']}{burst}"
 
 
-def _log(found: re.Match[str]) -> str:
-    prefix = f"--log-prefix {_quoted(found['prefix'])}" if found["prefix"] else ""
-    level = "" if found["level"] in ("4", "warning") else f"--log-level {found['level']}"
+def _log(match: re.Match[str]) -> str:
+    prefix = f"--log-prefix {_quoted(match['prefix'])}" if match["prefix"] else ""
+    level = "" if match["level"] in ("4", "warning") else f"--log-level {match['level']}"
     return " ".join(part for part in (prefix, level) if part)
 
 
-def _icmp_type(found: re.Match[str]) -> str:
-    return found["type"] + (f"/{found['code']}" if found["code"] else "")
+def _icmp_type(match: re.Match[str]) -> str:
+    return match["type"] + (f"/{match['code']}" if match["code"] else "")
 
 
-def _comment(found: re.Match[str]) -> str:
-    return f"-m comment --comment {_quoted(found['text'])}"
+def _comment(match: re.Match[str]) -> str:
+    return f"-m comment --comment {_quoted(match['text'])}"
 
 
 _PORT = re.compile(r"(?P<side>[sd])pts?:(?P<not>!?)(?P<ports>[\w:.-]+)")
@@ -149,7 +149,9 @@ _FLAGS_OF_RANDOM = (
 def _compiled(
     patterns: tuple[tuple[str, _Option], ...],
 ) -> tuple[tuple[re.Pattern[str], _Option], ...]:
-    return tuple((re.compile(rf"{pattern}(?= |$)", re.ASCII), made) for pattern, made in patterns)
+    return tuple(
+        (re.compile(rf"{pattern}(?= |$)", re.ASCII), option) for pattern, option in patterns
+    )
 
 
 _MATCH_PATTERNS = _compiled(_MATCHES)
@@ -169,7 +171,7 @@ def options(printed: str, target: str) -> RuleOptions:
     while text:
         for patterns, written in ((_MATCH_PATTERNS, matches), (of_name, of_target)):
             read = next(
-                ((match, made) for pattern, made in patterns if (match := pattern.match(text))),
+                ((match, option) for pattern, option in patterns if (match := pattern.match(text))),
                 None,
             )
             if read is not None:

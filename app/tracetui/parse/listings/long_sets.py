@@ -19,9 +19,9 @@ def shortened(text: str) -> str:
     return text if len(text) <= LONGEST_RULE else _SET.sub(_first_elements, text)
 
 
-def _first_elements(found: re.Match[str]) -> str:
-    count = found[1].count(", ") + 1
+def _first_elements(match: re.Match[str]) -> str:
+    count = match[1].count(", ") + 1
     if count <= SHOWN:
-        return found[0]
-    shown = found[1].split(", ", SHOWN)[:SHOWN]
+        return match[0]
+    shown = match[1].split(", ", SHOWN)[:SHOWN]
     return f"{{ {', '.join(shown)}, … {count - SHOWN:,} more }}"

@@ -81,8 +81,8 @@ def written(value: Any, kind: Kind = PLAIN, data: Kind = PLAIN) -> str:
     writer = _WRITERS.get(name)
     if writer is None:
         raise Unknown
-    known, write = writer
-    if not isinstance(inner, dict) or not set(inner) <= known:
+    keys, write = writer
+    if not isinstance(inner, dict) or not set(inner) <= keys:
         raise Unknown
     return write(inner)
 

@@ -50,20 +50,20 @@ def parse(text: str) -> Ruleset:
     for line in _whole_lines(text):
         if line is None:
             table = key = None
-        elif found := _TABLE.match(line):
-            table, key, is_dormant = (found[1], found[2]), None, False
+        elif declared := _TABLE.match(line):
+            table, key, is_dormant = (declared[1], declared[2]), None, False
         elif key is None and line.startswith("flags ") and "dormant" in line:
             is_dormant = True
-        elif table is not None and (found := _CHAIN.match(line)):
-            key = ChainKey(*table, found[1])
+        elif table is not None and (declared := _CHAIN.match(line)):
+            key = ChainKey(*table, declared[1])
             chain, rules = Chain(key.name, ()), _Rules()
         elif key is None:
             continue
         elif line == "}" and not rules.is_open:
             ruleset.chains[key] = chain._replace(rules=tuple(rules.rules))
             key = None
-        elif found := _BASE.match(line):
-            chain = chain if is_dormant else _base(chain, found, key.family)
+        elif declared := _BASE.match(line):
+            chain = chain if is_dormant else _base(chain, declared, key.family)
         elif not _ABOUT.match(line):
             rules.take(line)
     return ruleset
@@ -148,12 +148,12 @@ class _Rules:
         elif _OPENS_CHAIN.search(line):
             self._opening = line
             return
-        found = _RULE.match(line)
-        if found is not None:
-            handle = int(found[2]) if found[2] else None
-            counter = _COUNTER.search(self._opening or found[1])
+        match = _RULE.match(line)
+        if match is not None:
+            handle = int(match[2]) if match[2] else None
+            counter = _COUNTER.search(self._opening or match[1])
             packets = int(counter[1]) if counter is not None else None
-            text = shortened(_COUNTER.sub("counter", found[1]))
+            text = shortened(_COUNTER.sub("counter", match[1]))
             self.rules.append(
                 ListedRule(text, handle, packets, bool(self._opening), tuple(self._block))
             )

@@ -101,12 +101,12 @@ class _Table:
             else:
                 self._policies[head[1]], self._rules[head[1]] = head[2], []
         elif line.startswith(("-A ", "[")):
-            found = _RULE.match(line)
-            if found is None or found[3] not in self._rules:
+            match = _RULE.match(line)
+            if match is None or match[3] not in self._rules:
                 self.damage = self.damage or line
             else:
-                packets = None if found[1] is None else int(found[1])
-                self._rules[found[3]].append(ListedRule(found[2], None, packets))
+                packets = None if match[1] is None else int(match[1])
+                self._rules[match[3]].append(ListedRule(match[2], None, packets))
 
     @property
     def is_damaged(self) -> bool:
@@ -151,8 +151,8 @@ def saved_form(text: str, named: Optional[str] = None) -> Optional[str]:
     lines = [line.strip() for line in text.split("\n") if line.strip()]
     if not lines or not lines[0].startswith("-P "):
         return None
-    specified = [found for line in lines if (found := _SPECIFIED.match(line))]
-    policies = {str(found[1]): str(found[2]) for found in specified}
+    specified = [match for line in lines if (match := _SPECIFIED.match(line))]
+    policies = {str(match[1]): str(match[2]) for match in specified}
     table = named or BASES.get(frozenset(policies))
     if table is None:
         return None
@@ -164,10 +164,10 @@ def saved_form(text: str, named: Optional[str] = None) -> Optional[str]:
 
 def _with_counters_first(line: str) -> str:
     """A rule of ``-v -S`` as ``iptables-save -c`` prints it."""
-    found = next(reversed(list(_COUNTERS.finditer(line))), None)
-    if found is None:
+    counters = next(reversed(list(_COUNTERS.finditer(line))), None)
+    if counters is None:
         return line
-    return f"[{found[1]}:0] {line[: found.start()]}{line[found.end() :]}"
+    return f"[{counters[1]}:0] {line[: counters.start()]}{line[counters.end() :]}"
 
 
 def parse_chain(text: str) -> tuple[ListedRule, ...]:
@@ -176,9 +176,9 @@ def parse_chain(text: str) -> tuple[ListedRule, ...]:
     for line in text.split("\n"):
         if line.startswith("-A "):
             # The last one: a comment before it can say the same.
-            found = next(reversed(list(_COUNTERS.finditer(line))), None)
-            packets = int(found[1]) if found is not None else None
-            if found is not None:
-                line = line[: found.start()] + line[found.end() :]
+            counters = next(reversed(list(_COUNTERS.finditer(line))), None)
+            packets = int(counters[1]) if counters is not None else None
+            if counters is not None:
+                line = line[: counters.start()] + line[counters.end() :]
             rules.append(ListedRule(line.rstrip(), None, packets))
     return tuple(rules)

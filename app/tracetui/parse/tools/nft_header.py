@@ -80,16 +80,16 @@ class PrintedHeader(NamedTuple):
 @lru_cache(maxsize=4096)
 def read(text: str) -> PrintedHeader:
     """The devices and the header in what follows ``packet: ``."""
-    devices = {found[1]: found[2] for found in _DEVICE.finditer(text)}
-    found: dict[str, str] = {}
+    devices = {fields[1]: fields[2] for fields in _DEVICE.finditer(text)}
+    fields: dict[str, str] = {}
     for match in _EXPRESSION.finditer(text):
-        found.setdefault(f"{match[1]} {match[2]}", match[3].strip('"'))
-    source, destination = found.get("ether saddr"), found.get("ether daddr")
+        fields.setdefault(f"{match[1]} {match[2]}", match[3].strip('"'))
+    source, destination = fields.get("ether saddr"), fields.get("ether daddr")
     mac = f"{source} > {destination}".lower() if source and destination else None
-    if mac is not None and "vlan id" in found:
-        mac = f"{mac} vlan {found['vlan id']}"
+    if mac is not None and "vlan id" in fields:
+        mac = f"{mac} vlan {fields['vlan id']}"
     raw = {match[1]: _raw(int(match[2]), match[3]) for match in _BYTES.finditer(text)}
-    header = _header(found, raw.get("th", b"")) or _header_of_bytes(found, raw)
+    header = _header(fields, raw.get("th", b"")) or _header_of_bytes(fields, raw)
     return PrintedHeader(devices.get("i"), devices.get("o"), mac, header)
 
 
@@ -99,10 +99,10 @@ def _raw(bits: int, digits: str) -> bytes:
     return value.to_bytes(bits // 8, "big") if value >> bits // 8 * 8 == 0 else b""
 
 
-def _header_of_bytes(found: dict[str, str], raw: dict[str, bytes]) -> Optional[Header]:
+def _header_of_bytes(fields: dict[str, str], raw: dict[str, bytes]) -> Optional[Header]:
     """The header of a packet of which nft decoded nothing of IP."""
-    if "arp operation" in found:
-        return Header(4, "arp", None, None, flags=found["arp operation"])
+    if "arp operation" in fields:
+        return Header(4, "arp", None, None, flags=fields["arp operation"])
     if "nh" in raw:
         header = ip.parse_parts(raw["nh"], raw.get("th", b""))
     else:
@@ -124,53 +124,53 @@ def joined(head: str, tail: str) -> str:
     return head + tail
 
 
-def _header(found: dict[str, str], transport: bytes) -> Optional[Header]:
+def _header(fields: dict[str, str], transport: bytes) -> Optional[Header]:
     families = [
         name
         for name in ("ip", "ip6")
-        if any(name_and_field.startswith(f"{name} ") for name_and_field in found)
+        if any(name_and_field.startswith(f"{name} ") for name_and_field in fields)
     ]
     if not families:
         return None
     family = families[0]
-    payload_length = number(found.get(f"{family} length"))
-    if _number_of_next(found) in _EXTENSIONS:
-        header = _behind_extensions(found, payload_length, transport)
+    payload_length = number(fields.get(f"{family} length"))
+    if _number_of_next(fields) in _EXTENSIONS:
+        header = _behind_extensions(fields, payload_length, transport)
         if header is not None:
             return header
-    proto = _proto(family, found)
+    proto = _proto(family, fields)
     is_icmp = proto in ("icmp", "icmpv6")
     length = payload_length
     if length is not None and family == "ip6":
         length += 40
     is_whole = proto not in ("udp", "udplite") or not _is_fragment(
-        family, payload_length, proto, found
+        family, payload_length, proto, fields
     )
     ports = [
-        number(found.get(f"{proto} {name}")) if proto in _WITH_PORTS and is_whole else None
+        number(fields.get(f"{proto} {name}")) if proto in _WITH_PORTS and is_whole else None
         for name in ("sport", "dport")
     ]
-    echo_id, echo_seq = _echo(proto, found)
+    echo_id, echo_seq = _echo(proto, fields)
     is_tcp = proto == "tcp"
     return Header(
         family=4 if family == "ip" else 6,
         proto=proto,
-        src=address(found.get(f"{family} saddr")),
-        dst=address(found.get(f"{family} daddr")),
+        src=address(fields.get(f"{family} saddr")),
+        dst=address(fields.get(f"{family} daddr")),
         sport=ports[0],
         dport=ports[1],
         length=length,
-        ip_id=number(found.get("ip id")),
-        ttl=number(found.get("ip ttl", found.get("ip6 hoplimit"))),
-        flags=flags(found["tcp flags"]) if is_tcp and "tcp flags" in found else None,
-        tcp_seq=number(found.get("tcp sequence")) if is_tcp else None,
-        tcp_ack=number(found.get("tcp ackseq")) if is_tcp else None,
-        icmp_type=_icmp(proto, "type", found) if is_icmp else None,
-        icmp_code=_icmp(proto, "code", found) if is_icmp else None,
+        ip_id=number(fields.get("ip id")),
+        ttl=number(fields.get("ip ttl", fields.get("ip6 hoplimit"))),
+        flags=flags(fields["tcp flags"]) if is_tcp and "tcp flags" in fields else None,
+        tcp_seq=number(fields.get("tcp sequence")) if is_tcp else None,
+        tcp_ack=number(fields.get("tcp ackseq")) if is_tcp else None,
+        icmp_type=_icmp(proto, "type", fields) if is_icmp else None,
+        icmp_code=_icmp(proto, "code", fields) if is_icmp else None,
         icmp_id=echo_id,
         icmp_seq=echo_seq,
-        fragment=_fragment(found.get("ip frag-off")),
-        spi=hexadecimal(found.get(f"{proto} spi")) if proto in ("esp", "ah") else None,
+        fragment=_fragment(fields.get("ip frag-off")),
+        spi=hexadecimal(fields.get(f"{proto} spi")) if proto in ("esp", "ah") else None,
     )
 
 
@@ -178,49 +178,49 @@ _EXTENSIONS = frozenset((0, 43, 44, 60))
 """Numbers of IPv6's extension headers behind which the protocol stands."""
 
 
-def _number_of_next(found: dict[str, str]) -> Optional[int]:
-    printed = found.get("ip6 nexthdr")
+def _number_of_next(fields: dict[str, str]) -> Optional[int]:
+    printed = fields.get("ip6 nexthdr")
     return None if printed is None else _NUMBERS.get(printed, number(printed))
 
 
 def _behind_extensions(
-    found: dict[str, str], payload: Optional[int], transport: bytes
+    fields: dict[str, str], payload: Optional[int], transport: bytes
 ) -> Optional[Header]:
     """The header of an IPv6 packet whose transport header nft prints as bytes, if any."""
-    src, dst = address(found.get("ip6 saddr")), address(found.get("ip6 daddr"))
+    src, dst = address(fields.get("ip6 saddr")), address(fields.get("ip6 daddr"))
     if src is None or dst is None or payload is None:
         return None
-    limit = number(found.get("ip6 hoplimit")) or 0
-    following = _number_of_next(found) or 0
+    limit = number(fields.get("ip6 hoplimit")) or 0
+    following = _number_of_next(fields) or 0
     head = struct.pack(">IHBB", 6 << 28, payload & 0xFFFF, following & 0xFF, limit & 0xFF)
     ends = b"".join(ipaddress.IPv6Address(address_text).packed for address_text in (src, dst))
     header = ip.parse_parts(head + ends, transport)
     return None if header is None else header._replace(raw=None)
 
 
-def _is_fragment(family: str, ip_length: Optional[int], proto: str, found: dict[str, str]) -> bool:
+def _is_fragment(family: str, ip_length: Optional[int], proto: str, fields: dict[str, str]) -> bool:
     """Whether what is printed as a header of UDP's is not, or that of a part of a datagram.
 
     nft takes the payload of a later fragment for one, and prints no offset. In a whole datagram the
     lengths agree; IP options come between.
     """
-    udp_length = number(found.get(f"{proto} length"))
+    udp_length = number(fields.get(f"{proto} length"))
     if udp_length is None or ip_length is None:
         return False
     options = ip_length - udp_length - (20 if family == "ip" else 0)
     return not (0 <= options <= 40 and options % 4 == 0)
 
 
-def _proto(family: str, found: dict[str, str]) -> Optional[str]:
+def _proto(family: str, fields: dict[str, str]) -> Optional[str]:
     """As printed; nft leaves it out where the fields of the protocol follow."""
-    printed = found.get("ip protocol" if family == "ip" else "ip6 nexthdr")
+    printed = fields.get("ip protocol" if family == "ip" else "ip6 nexthdr")
     if printed is not None:
         value = _NUMBERS.get(printed, number(printed))
         if family == "ip6" and value in _EXTENSIONS:
             return None
         return None if value is None else PROTOCOLS.get(value, str(value))
     for name in _TRANSPORTS:
-        if any(field.startswith(f"{name} ") for field in found):
+        if any(field.startswith(f"{name} ") for field in fields):
             return name
     return None
 
@@ -233,15 +233,15 @@ def flags(printed: str) -> Optional[str]:
             return None
         return " ".join(flag for flag in FLAGS if value >> _FLAG_BITS[flag] & 1)
     names = [flag.upper() for flag in printed.split(",") if flag]
-    known = {"ECN": "ECE", **{flag: flag for flag in FLAGS}}
-    if not all(flag in known for flag in names):
+    names_of_log = {"ECN": "ECE", **{flag: flag for flag in FLAGS}}
+    if not all(flag in names_of_log for flag in names):
         return None
-    given = {known[flag] for flag in names}
-    return " ".join(flag for flag in FLAGS if flag in given)
+    flag_names = {names_of_log[flag] for flag in names}
+    return " ".join(flag for flag in FLAGS if flag in flag_names)
 
 
-def _icmp(proto: Optional[str], field: str, found: dict[str, str]) -> Optional[int]:
-    printed = found.get(f"{proto} {field}")
+def _icmp(proto: Optional[str], field: str, fields: dict[str, str]) -> Optional[int]:
+    printed = fields.get(f"{proto} {field}")
     if printed is None:
         return None
     is_v6 = proto == "icmpv6"
@@ -252,16 +252,16 @@ def _icmp(proto: Optional[str], field: str, found: dict[str, str]) -> Optional[i
     return names.get(printed, number(printed))
 
 
-def _echo(proto: Optional[str], found: dict[str, str]) -> tuple[Optional[int], Optional[int]]:
+def _echo(proto: Optional[str], fields: dict[str, str]) -> tuple[Optional[int], Optional[int]]:
     """Identifier and sequence of an echo, which old versions print as one number for IPv6."""
-    kind = _icmp(proto, "type", found) if proto in ("icmp", "icmpv6") else None
+    kind = _icmp(proto, "type", fields) if proto in ("icmp", "icmpv6") else None
     if proto == "icmp" and kind in (0, 8):
-        return number(found.get("icmp id")), number(found.get("icmp sequence"))
+        return number(fields.get("icmp id")), number(fields.get("icmp sequence"))
     if proto != "icmpv6" or kind not in (128, 129):
         return None, None
-    if "icmpv6 id" in found:
-        return number(found["icmpv6 id"]), number(found.get("icmpv6 sequence"))
-    both = number(found.get("icmpv6 parameter-problem"))
+    if "icmpv6 id" in fields:
+        return number(fields["icmpv6 id"]), number(fields.get("icmpv6 sequence"))
+    both = number(fields.get("icmpv6 parameter-problem"))
     return (None, None) if both is None else (both >> 16 & 0xFFFF, both & 0xFFFF)
 
 

@@ -80,17 +80,17 @@ class NftMonitor:
     ) -> bool:
         """Add the hops of the events on a line; False if none can be read."""
         used = False
-        for found, after in zip(events, [*events[1:], None]):
+        for match, next_match in zip(events, [*events[1:], None]):
             out += self.release()
-            new = self.take(text[: after.start() if after else len(text)], found, time)
+            new = self.take(text[: next_match.start() if next_match else len(text)], match, time)
             out += new or ()
             used = used or new is not None
         return used
 
-    def take(self, text: str, found: re.Match[str], time: Optional[float]) -> Optional[list[Hop]]:
+    def take(self, text: str, match: re.Match[str], time: Optional[float]) -> Optional[list[Hop]]:
         """The hops of an event; none for a line that goes with others, None if it is damaged."""
         self._last = None
-        return self._read(found, text[found.end() :], time)
+        return self._read(match, text[match.end() :], time)
 
     def take_more(self, text: str, is_full: bool = False) -> Optional[list[Hop]]:
         """The hops of a line that goes on with the last event; None if it does not.
@@ -133,59 +133,59 @@ class NftMonitor:
             hops += self._entered(self._waiting.popitem(last=False)[1])
         return hops
 
-    def _read(self, found: re.Match[str], rest: str, time: Optional[float]) -> Optional[list[Hop]]:
-        kind = found["kind"]
+    def _read(self, match: re.Match[str], rest: str, time: Optional[float]) -> Optional[list[Hop]]:
+        kind = match["kind"]
         if kind == "conntrack:":
             return []
         if kind == "packet:":
-            self._last = _Last(found, rest, time, False)
-            return self._packet(found, rest.rstrip(), time)
+            self._last = _Last(match, rest, time, False)
+            return self._packet(match, rest.rstrip(), time)
         event = _event(kind, rest.strip())
         if event is None:
             return None
         if event.verdict is None:
-            self._last = _Last(found, rest, time, True)
+            self._last = _Last(match, rest, time, True)
             return []
-        return [self._hop(found, event, time)]
+        return [self._hop(match, event, time)]
 
-    def _packet(self, found: re.Match[str], rest: str, time: Optional[float]) -> list[Hop]:
-        number, key = found["id"], _key(found)
+    def _packet(self, match: re.Match[str], rest: str, time: Optional[float]) -> list[Hop]:
+        number, key = match["id"], _key(match)
         printed = nft_header.read(rest)
-        packet, known = _lasting(printed), self._known.get(number)
-        is_another = known is None or known.packet not in (packet, None) or key in known.chains
+        packet, traced = _lasting(printed), self._known.get(number)
+        is_another = traced is None or traced.packet not in (packet, None) or key in traced.chains
         before = self._waiting.pop(number, None)
         hops = [] if before is None or not is_another else self._entered(before)
-        if known is None or is_another:
-            known = _Known(packet)
-        self._note(number, known._replace(packet=packet, chains=known.chains | {key}))
+        if traced is None or is_another:
+            traced = _Known(packet)
+        self._note(number, traced._replace(packet=packet, chains=traced.chains | {key}))
         self._waiting[number] = _Waiting(key, printed, time)
         if len(self._waiting) > _OPEN:
             hops += self._entered(self._waiting.popitem(last=False)[1])
         return hops
 
-    def _hop(self, found: re.Match[str], event: _Event, time: Optional[float]) -> Hop:
-        number = found["id"]
+    def _hop(self, match: re.Match[str], event: _Event, time: Optional[float]) -> Hop:
+        number = match["id"]
         # Where the event that the header came with is cut, the next one shows it.
         waiting = self._waiting.pop(number, None)
         printed = _NO_HEADER if waiting is None else waiting.printed
-        known = self._known.get(number) or _Known(None)
+        traced = self._known.get(number) or _Known(None)
         # It is printed at the end of a chain only; at a rule it is what it last was.
-        mark = event.mark if event.tells_mark else known.mark
-        if not known.has_hop or mark != known.mark:
-            self._note(number, known._replace(mark=mark, has_hop=True))
-        return _hop(_key(found), event, printed, mark, time)
+        mark = event.mark if event.tells_mark else traced.mark
+        if not traced.has_hop or mark != traced.mark:
+            self._note(number, traced._replace(mark=mark, has_hop=True))
+        return _hop(_key(match), event, printed, mark, time)
 
     def _entered(self, waiting: _Waiting) -> list[Hop]:
         """The hop of a packet of which only a header is there; none where events were read."""
         key, printed, time = waiting
-        known = self._known.get(key[0])
-        if known is not None and known.has_hop:
+        traced = self._known.get(key[0])
+        if traced is not None and traced.has_hop:
             return []
         return [_hop(key, _Event("rule", None, None, None, None, False), printed, None, time)]
 
-    def _note(self, trace_id: str, known: _Known) -> None:
+    def _note(self, trace_id: str, traced: _Known) -> None:
         self._known.pop(trace_id, None)
-        self._known[trace_id] = known
+        self._known[trace_id] = traced
         if len(self._known) > _OPEN:
             self._known.popitem(last=False)
 
@@ -202,8 +202,8 @@ class _Event(NamedTuple):
     tells_mark: bool
 
 
-def _key(found: re.Match[str]) -> tuple[str, ...]:
-    return (found["id"], found["family"], found["table"], found["chain"])
+def _key(match: re.Match[str]) -> tuple[str, ...]:
+    return (match["id"], match["family"], match["table"], match["chain"])
 
 
 def find_all(text: str) -> list[re.Match[str]]:

@@ -54,13 +54,13 @@ class NftraceTool:
         """Whether hops wait for their packets."""
         return bool(self._hops)
 
-    def take(self, text: str, found: re.Match[str], time: Optional[float]) -> bool:
+    def take(self, text: str, match: re.Match[str], time: Optional[float]) -> bool:
         """Take a hop's line; False for a line of another tool."""
-        head = _HEAD.search(text[: found.start()][-16:])
+        head = _HEAD.search(text[: match.start()][-16:])
         if head is None or len(self._hops) >= _MOST:
             return False
-        rule = _RULE.match(text, found.end())
-        hop = trace_record.hop(found, record_body.read(""), time)
+        rule = _RULE.match(text, match.end())
+        hop = trace_record.hop(match, record_body.read(""), time)
         rule_text = _ESCAPE.sub(r"\1", rule[1]) if rule else None
         self._hops.append(hop.with_(trace_id=int(head[1], 16), rule=rule_text))
         return True
@@ -70,10 +70,10 @@ class NftraceTool:
         if _TITLE in text:
             self._is_summary = True
             return False
-        found = _PACKET.search(text)
-        if not self._is_summary or found is None or len(self._headers) >= _MOST:
+        match = _PACKET.search(text)
+        if not self._is_summary or match is None or len(self._headers) >= _MOST:
             return False
-        self._headers[int(found[1], 16)] = _header(found[2], found[3], found[4], found[5])
+        self._headers[int(match[1], 16)] = _header(match[2], match[3], match[4], match[5])
         return True
 
     def finish(self) -> list[Hop]:

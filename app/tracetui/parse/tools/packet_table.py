@@ -36,21 +36,21 @@ class PacketTable:
             names = _COLUMNS.split(text.strip())
             self._names = names if len(names) <= _MOST_COLUMNS and _TITLE in names else []
 
-    def take(self, text: str, found: re.Match[str], time: Optional[float]) -> Optional[Hop]:
+    def take(self, text: str, match: re.Match[str], time: Optional[float]) -> Optional[Hop]:
         """The hop of a row; None for a line that is none."""
-        ip_line = _IP.search(text, found.end())
-        fields = self._fields(text, found)
+        ip_line = _IP.search(text, match.end())
+        fields = self._fields(text, match)
         if ip_line is None and not fields:
             return None
         header = _header(ip_line, fields)
-        hop = trace_record.hop(found, record_body.read(""), time)
+        hop = trace_record.hop(match, record_body.read(""), time)
         family = "ip6" if header is not None and header.family == 6 else "ip"
         return hop.with_(header=header, family=family)
 
-    def _fields(self, text: str, found: re.Match[str]) -> dict[str, str]:
+    def _fields(self, text: str, match: re.Match[str]) -> dict[str, str]:
         if not self._names:
             return {}
-        cells = _COLUMNS.split(text[found.start() :].strip(), maxsplit=_MOST_COLUMNS)
+        cells = _COLUMNS.split(text[match.start() :].strip(), maxsplit=_MOST_COLUMNS)
         names = self._names[self._names.index(_TITLE) :]
         # column(1) leaves empty cells out, and then no other is where its name is.
         return dict(zip(names, cells)) if "\t" in text or len(cells) == len(names) else {}

@@ -18,13 +18,13 @@ _FLAG_FIELDS = {"CWR": "tcp.cwr", "ECE": "tcp.ece", **{f: f"tcp.{f.lower()}" for
 def parse(record: Mapping[str, Any]) -> Optional[Hop]:
     """The hop of a record; None if it holds none."""
     prefix = record.get("oob.prefix")
-    found = trace_record.find(f"{prefix} ") if isinstance(prefix, str) else None
-    if found is None:
+    match = trace_record.find(f"{prefix} ") if isinstance(prefix, str) else None
+    if match is None:
         return None
     devices = _name(record, "oob.in"), _name(record, "oob.out")
     body = Body(PacketState(*devices, _mark(record), header=_header(record)), True)
     hook = _number(record, "oob.hook")
-    hop = trace_record.hop(found, body, _time(record))
+    hop = trace_record.hop(match, body, _time(record))
     if hook is not None and hook < len(HOOKS):
         hop = hop.with_(hook=HOOKS[hook])
     if body.state.header is None and _number(record, "oob.family") == 10:

@@ -90,15 +90,15 @@ class XtablesMonitor:
         self, text: str, lines: list[re.Match[str]], time: Optional[float], out: list[Hop]
     ) -> None:
         """Add the hops of what was found on a line."""
-        for found, after in zip(lines, [*lines[1:], None]):
-            out += self.take(text[: after.start() if after else len(text)], found, time)
+        for match, next_match in zip(lines, [*lines[1:], None]):
+            out += self.take(text[: next_match.start() if next_match else len(text)], match, time)
 
-    def take(self, text: str, found: re.Match[str], time: Optional[float]) -> list[Hop]:
+    def take(self, text: str, match: re.Match[str], time: Optional[float]) -> list[Hop]:
         """The hop before; that of this line waits for the next, for its rule can go on there."""
-        trace_id, rest = found["id"], text[found.end() :]
+        trace_id, rest = match["id"], text[match.end() :]
         if trace_id not in self._packets:
-            self._is_trace_first = found.re is _TRACE
-        if found.re is _PACKET:
+            self._is_trace_first = match.re is _TRACE
+        if match.re is _PACKET:
             printed = _printed(rest)
             is_of_held = self._is_its(trace_id)
             if is_of_held and self._held is not None:
@@ -109,9 +109,9 @@ class XtablesMonitor:
             return hops
         hops = self.release()
         self._last = trace_id, rest
-        known, is_new = self._packets.get(trace_id, (_UNKNOWN, False))
-        self._know(trace_id, known, False)
-        hop = _hop(found, rest, known if is_new else _UNKNOWN._replace(mark=known.mark), time)
+        packet, is_new = self._packets.get(trace_id, (_UNKNOWN, False))
+        self._know(trace_id, packet, False)
+        hop = _hop(match, rest, packet if is_new else _UNKNOWN._replace(mark=packet.mark), time)
         if hop.type != "rule" or not rest.strip():
             return [*hops, hop]
         self._held = hop
@@ -133,8 +133,8 @@ class XtablesMonitor:
             rest = _joined(rest, text, begins)
             self._held = self._held.with_(rule=_rule(rest))
         else:
-            known = self._packets.get(trace_id)
-            if known is None or not known[1] or not (is_full or _FIELDS.match(text)):
+            packet = self._packets.get(trace_id)
+            if packet is None or not packet[1] or not (is_full or _FIELDS.match(text)):
                 return False
             rest = _joined(rest, text, not is_full and _FIELD.match(text) is not None)
             self._know(trace_id, _printed(rest), True)
@@ -191,8 +191,8 @@ def _joined(head: str, tail: str, begins: bool) -> str:
 def _printed(text: str) -> PrintedPacket:
     spread = _GLUED.sub(" ", text)
     fields: dict[str, str] = {}
-    for found in _FIELD.finditer(spread):
-        fields.setdefault(found[1], found[2])
+    for match in _FIELD.finditer(spread):
+        fields.setdefault(match[1], match[2])
     source, destination = _mac(fields.get("MACSRC")), _mac(fields.get("MACDST"))
     return PrintedPacket(
         fields.get("IN") or None,
@@ -247,24 +247,24 @@ def _mac(printed: Optional[str]) -> Optional[str]:
     return ":".join(part.zfill(2) for part in parts)
 
 
-def _hop(found: re.Match[str], rest: str, printed: PrintedPacket, time: Optional[float]) -> Hop:
-    family = _FAMILIES.get(found["family"], found["family"])
-    table, chain = found["table"], found["chain"]
-    kind = "rule" if found["handle"] else "return" if found["return"] else "policy"
+def _hop(match: re.Match[str], rest: str, printed: PrintedPacket, time: Optional[float]) -> Hop:
+    family = _FAMILIES.get(match["family"], match["family"])
+    table, chain = match["table"], match["chain"]
+    kind = "rule" if match["handle"] else "return" if match["return"] else "policy"
     return Hop.of(
         backend="nft",
         family=family,
         table=table,
         chain=chain,
         type=kind,
-        handle=int(found["handle"], 16) if found["handle"] else None,
-        verdict=_verdict(found["verdict"] or found["policy"]),
+        handle=int(match["handle"], 16) if match["handle"] else None,
+        verdict=_verdict(match["verdict"] or match["policy"]),
         hook=nft_hook(family, table, chain),
         iif=printed.iif,
         oif=printed.oif,
         mark=printed.mark,
         time=time,
-        trace_id=int(found["id"], 16),
+        trace_id=int(match["id"], 16),
         header=printed.header,
         mac=printed.mac,
         rule=_rule(rest) if kind == "rule" else None,
