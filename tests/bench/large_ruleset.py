@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from tracetui.lab.network import SERVER, Lab
-from tracetui.lab.ruleset import KINDS, LabRuleset
+from tracetui.lab.ruleset import LAB_KINDS, LabRuleset
 from tracetui.lab.traffic import Traffic
 from tracetui.model.tracing.trace_rule import TraceRule
 from tracetui.protocol import frames
@@ -30,7 +30,7 @@ SECONDS = 60.0
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("kind", choices=LAB_KINDS)
     parser.add_argument("services", type=int)
     options = parser.parse_args()
     backend = "legacy" if options.kind == "legacy" else "nft"

@@ -15,7 +15,7 @@ from tracetui.kernel.nf_tables import NfTables
 from tracetui.model.rules.parsed_rule import parse_rule
 from tracetui.model.rules.ruleset import ChainKey, ListedRule
 from tracetui.parse.listings import nft_json, nft_text
-from tracetui.parse.listings.nft_json_rule import KEPT
+from tracetui.parse.listings.nft_json_rule import UNKNOWN_STATEMENT
 
 from .nft_cases import Case
 
@@ -120,7 +120,7 @@ def _mangled(key: dict[str, Any]) -> set[str]:
 def _check_json(
     namespace: str, case: Case, rule: ListedRule, text: str, counts: Counter[str]
 ) -> Iterator[Wrong]:
-    if rule.text is None or KEPT in rule.text:
+    if rule.text is None or UNKNOWN_STATEMENT in rule.text:
         counts["kept as JSON"] += 1
         return
     if rule.text == text:

@@ -64,7 +64,7 @@ def decode_parts(data: bytes) -> object:
 
 
 def decode_ethernet(data: bytes) -> object:
-    return ethernet.addresses(data), ethernet.printed(data.decode("latin-1"))
+    return ethernet.addresses(data), ethernet.printed_addresses(data.decode("latin-1"))
 
 
 def decode_message(data: bytes) -> object:

@@ -206,7 +206,7 @@ Chain KUBE (1 references)
     0     0 RETURN  udp  --  *      !lo     0.0.0.0/0    0.0.0.0/0   udp spts:1:2 mark match 0x1/0x1
 """
 NOT_ITS_FORM = (
-    nft_json_values.Unknown, KeyError, TypeError, ValueError, AttributeError, IndexError,
+    nft_json_values.UnknownExpression, KeyError, TypeError, ValueError, AttributeError, IndexError,
 )  # fmt: skip
 """What the writer of a statement takes from them, and leaves it JSON."""
 PARSERS = {
@@ -214,7 +214,7 @@ PARSERS = {
         ethernet.addresses, binaries([bytes(range(14)), bytes(range(18))])
     ),
     "ethernet.printed": Fuzzed(
-        ethernet.printed, texts(["12:34:56:78:9a:bc:de:f0:12:34:56:78:08:00"])
+        ethernet.printed_addresses, texts(["12:34:56:78:9a:bc:de:f0:12:34:56:78:08:00"])
     ),
     "ip.address6": Fuzzed(ip.address6, st.binary(min_size=16, max_size=16)),
     "ip.cut6": Fuzzed(ip.cut6, binaries(PACKETS)),
@@ -325,7 +325,7 @@ PARSERS = {
     "saved_lines.whole_lines": Fuzzed(
         lambda text: list(saved_lines.whole_lines(text.split("\n"))), texts(material.SAVED)
     ),
-    "rule_words.iptables": Fuzzed(rule_words.iptables, texts(material.RULES)),
+    "rule_words.iptables": Fuzzed(rule_words.iptables_words, texts(material.RULES)),
     "rule_words.nft_words": Fuzzed(rule_words.nft_words, texts(material.RULES)),
     "journal.entry": Fuzzed(
         lambda text: (found := object_of(text)) and journal.entry(found), JOURNAL

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import pytest
 
 from tracetui.lab.network import SERVER, Lab
-from tracetui.lab.ruleset import KINDS, LabRuleset
+from tracetui.lab.ruleset import LAB_KINDS, LabRuleset
 from tracetui.lab.traffic import Traffic
 from tracetui.model.tracing.trace_rule import TraceRule
 from tracetui.session.recording import report
@@ -92,7 +92,7 @@ def is_syn_to(port: int, address: str | None = None):
 
 
 @pytest.mark.parametrize("family", [4, 6])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LAB_KINDS)
 def test_every_hop_of_a_service_packet_has_its_exact_rule(kind, family):
     with Lab(LabRuleset(kind, SERVER)) as lab, Traffic(lab) as traffic:
         with traced(lab, raw_backend(kind), iif="eth0") as session:
@@ -115,7 +115,7 @@ def test_every_hop_of_a_service_packet_has_its_exact_rule(kind, family):
             )
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LAB_KINDS)
 @pytest.mark.parametrize(
     ("name", "port", "verdict", "rule"),
     [

@@ -11,7 +11,7 @@ import pytest
 from tracetui.kernel import netns
 from tracetui.lab import network
 from tracetui.lab.network import SERVER, Lab
-from tracetui.lab.ruleset import KINDS, LabRuleset
+from tracetui.lab.ruleset import LAB_KINDS, LabRuleset
 from tracetui.lab.traffic import Traffic
 
 pytestmark = pytest.mark.kernel
@@ -40,7 +40,7 @@ def ended(process: subprocess.Popen) -> None:
     process.stdout.close()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LAB_KINDS)
 @pytest.mark.parametrize("family", [4, 6])
 def test_its_rules_do_to_packets_what_they_are_there_for(kind, family):
     with Lab(LabRuleset(kind, SERVER)) as lab, Traffic(lab) as traffic:

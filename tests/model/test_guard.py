@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tracetui.model.tracing.guard import SUSTAINED, WINDOW, Guard
+from tracetui.model.tracing.guard import SUSTAINED_SECONDS, WINDOW_SECONDS, Guard
 
 
 def first_trip(guard: Guard, hops_per_second: int, seconds: float) -> float | None:
@@ -50,7 +50,7 @@ def test_a_short_burst_passes(seconds):
     guard = Guard(threshold=5000)
     for burst in range(5):
         for step in range(10):
-            assert not guard.count(burst * WINDOW * 1.1 + step * seconds / 10, 490)
+            assert not guard.count(burst * WINDOW_SECONDS * 1.1 + step * seconds / 10, 490)
 
 
 def test_bursts_with_pauses_pass_while_they_are_bearable_together():
@@ -67,18 +67,20 @@ def test_it_trips_once():
 def test_hops_leave_the_window():
     guard = Guard(threshold=1000)
     assert not guard.count(0.0, 1000)
-    assert guard.rate(WINDOW - 0.1) == 1000
-    assert guard.rate(WINDOW) == 0
-    assert not guard.count(WINDOW, 1000)
+    assert guard.rate(WINDOW_SECONDS - 0.1) == 1000
+    assert guard.rate(WINDOW_SECONDS) == 0
+    assert not guard.count(WINDOW_SECONDS, 1000)
 
 
 def test_a_pause_ends_what_lasts():
     guard = Guard(threshold=1000)
-    third = SUSTAINED / 3
+    third = SUSTAINED_SECONDS / 3
     moments = [step * third / 4 for step in range(40) if step not in range(8, 16)]
     trips = [at for at in moments if guard.count(at, 30)]
     assert len(trips) == 1
-    assert 16 * third / 4 + SUSTAINED * 2 / 3 <= trips[0] <= 16 * third / 4 + SUSTAINED
+    assert (
+        16 * third / 4 + SUSTAINED_SECONDS * 2 / 3 <= trips[0] <= 16 * third / 4 + SUSTAINED_SECONDS
+    )
 
 
 def test_any_loss_trips_it():

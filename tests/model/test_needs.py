@@ -9,7 +9,7 @@ from tracetui.model.node.needs import (
     LOADED,
     MISSING,
     ON_DISK,
-    PARTS,
+    TRACING_PARTS,
     UNKNOWN,
     Evidence,
     needs,
@@ -49,6 +49,6 @@ def test_an_old_kernels_module_brings_a_part_too():
 
 
 def test_what_is_seen_at_work_is_there():
-    for part in PARTS:
+    for part in TRACING_PARTS:
         assert state_of(part.name, Evidence(proven=[part.name]))[0] == BUILT_IN
         assert state_of(part.name, Evidence(loaded=[], proven=[part.name]))[0] == LOADED

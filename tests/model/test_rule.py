@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracetui.errors import InvalidRule
-from tracetui.model.tracing.rule_fields import CHAINS
+from tracetui.model.tracing.rule_fields import RULE_CHAINS
 from tracetui.model.tracing.trace_rule import TraceRule
 
 NOW = 1_795_000_000.0
@@ -174,6 +174,6 @@ def test_whatever_is_typed_is_refused_or_becomes_words_without_surprises(fields)
 
 def test_the_same_rule_has_the_same_comment_in_every_chain_but_its_own():
     made = rule(src="10.0.0.1")
-    comments = {made._replace(chain=chain).specification(4, TAG)[-3] for chain in CHAINS}
+    comments = {made._replace(chain=chain).specification(4, TAG)[-3] for chain in RULE_CHAINS}
     assert len(comments) == 2
     assert made.specification(4, TAG) == made.specification(4, TAG)

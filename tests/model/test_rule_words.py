@@ -29,7 +29,7 @@ def printed(chain: str, comment: str, target: str) -> str:
 @given(NAMES, COMMENTS | TRICKY, NAMES)
 def test_a_rule_means_what_it_was_printed_from(chain, comment, target):
     text = printed(chain, comment, target)
-    assert rule_words.iptables(text)[1] == chain
+    assert rule_words.iptables_words(text)[1] == chain
     assert list(saved_lines.whole_lines(text.split("\n")))[-1] == text
     said = parse_rule(text)
     assert (said.target, said.comment) == (target, comment)
@@ -64,7 +64,7 @@ def test_every_rule_of_a_listing_is_read_by_itself(rules):
     ],
 )
 def test_words_of_iptables(text, words):
-    assert rule_words.iptables(text) == words
+    assert rule_words.iptables_words(text) == words
 
 
 def test_words_of_nft_know_no_escape():

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.recorded import assembled
 
-from tracetui.model.rules.parsed_rule import STANDARD, parse_rule
+from tracetui.model.rules.parsed_rule import STANDARD_TARGETS, parse_rule
 from tracetui.model.rules.ruleset import Ruleset
 from tracetui.model.trace.hop import Hop
 from tracetui.model.trace.packet import Packet
@@ -169,7 +169,7 @@ def test_a_listing_of_iptables_save_gives_the_rules_that_reading_it_gives(truth)
         for (table, name), chain in chains.items()
         for number, rule in enumerate(chain.rules, start=1)
         if (said := parse_rule(rule.text)).is_unconditional
-        and said.target in STANDARD
+        and said.target in STANDARD_TARGETS
         and not said.is_goto
     ]
     assert sorted(standard) == sorted(expected["unconditional_standard_rules"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.recorded import RECORDINGS, assembled, hops_of
 
-from tracetui.model.explain.printed_rule import CONTRADICTS
+from tracetui.model.explain.printed_rule import OTHER_RULESET
 from tracetui.session.rulesets.rulesets import Rulesets
 from tracetui.session.state.explanations import Explanations
 
@@ -56,7 +56,7 @@ def test_a_ruleset_that_says_otherwise_is_refused_by_a_sentence_and_the_log_stay
     assert explanation.hops[0].rule.text == PRINTED
     assert explanation.hops[0].number is None
     assert explanation.verdict == "drop"
-    assert explanation.why.startswith(CONTRADICTS)
+    assert explanation.why.startswith(OTHER_RULESET)
 
 
 def test_an_accept_in_a_chain_that_was_jumped_to_does_not_end_the_hook():

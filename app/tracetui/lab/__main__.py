@@ -15,14 +15,14 @@ import sys
 
 from tracetui.errors import TracetuiError
 from tracetui.lab.network import SERVER, Lab
-from tracetui.lab.ruleset import KINDS, LabRuleset
+from tracetui.lab.ruleset import LAB_KINDS, LabRuleset
 from tracetui.lab.traffic import Traffic
 
 
 def main() -> int:
     """Keep the lab until nobody needs it; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tracetui.lab")
-    parser.add_argument("kind", nargs="?", choices=KINDS, default="mixed")
+    parser.add_argument("kind", nargs="?", choices=LAB_KINDS, default="mixed")
     parser.add_argument("--services", type=int, default=0, help="so many more, four rules each")
     options = parser.parse_args()
     for number in (signal.SIGTERM, signal.SIGHUP):

@@ -23,15 +23,15 @@ CLIENT_SIDE, SERVER_SIDE = "eth0", "cali7"
 """The node's interfaces."""
 CLIENT = {4: "10.200.1.2", 6: "fd00:c1::2"}
 SERVER = {4: "10.200.2.2", 6: "fd00:c2::2"}
-_NODE = {
+_NODE_ADDRESSES = {
     CLIENT_SIDE: {4: "10.200.1.1", 6: "fd00:c1::1"},
     SERVER_SIDE: {4: "10.200.2.1", 6: "fd00:c2::1"},
 }
-_LENGTH = {4: 24, 6: 64}
-_PREFIX = "tracetui-lab-"
+_PREFIX_LENGTHS = {4: 24, 6: 64}
+_NAMESPACE_PREFIX = "tracetui-lab-"
 _CALL_SECONDS = 30.0
 
-Result = TypeVar("Result")
+InsideResult = TypeVar("InsideResult")
 
 
 class Lab:
@@ -43,7 +43,7 @@ class Lab:
     def __init__(self, ruleset: LabRuleset) -> None:
         owner = Owner.this_process()
         self.client, self.node, self.server = (
-            f"{_PREFIX}{owner}-{role}" for role in ("client", "node", "server")
+            f"{_NAMESPACE_PREFIX}{owner}-{role}" for role in ("client", "node", "server")
         )
         self._ruleset = ruleset
 
@@ -64,7 +64,7 @@ class Lab:
         for name in (self.client, self.node, self.server):
             _delete(name)
 
-    def inside(self, name: str, function: Callable[[], Result]) -> Result:
+    def inside(self, name: str, function: Callable[[], InsideResult]) -> InsideResult:
         """What ``function`` gives when it runs in one of the namespaces."""
         return netns.call_inside(netns.resolve(name), function)
 
@@ -83,21 +83,25 @@ class Lab:
         peer = ["peer", "name", "eth0", "netns", far]
         _run(["ip", "-n", self.node, "link", "add", near_name, "type", "veth", *peer])
         for name, device, addresses in (
-            (self.node, near_name, _NODE[near_name]),
+            (self.node, near_name, _NODE_ADDRESSES[near_name]),
             (far, "eth0", far_address),
         ):
             for family, address in addresses.items():
-                cidr = f"{address}/{_LENGTH[family]}"
+                cidr = f"{address}/{_PREFIX_LENGTHS[family]}"
                 _run(["ip", "-n", name, "address", "add", cidr, "dev", device])
             _run(["ip", "-n", name, "link", "set", device, "up"])
-        for family, gateway in _NODE[near_name].items():
+        for family, gateway in _NODE_ADDRESSES[near_name].items():
             _run(["ip", "-n", far, f"-{family}", "route", "add", "default", "via", gateway])
 
 
 def sweep() -> list[str]:
     """Delete the namespaces of labs whose process is gone; their names."""
-    paths = netns.NAMED.glob(f"{_PREFIX}*") if netns.NAMED.is_dir() else ()
-    dead = [path.name for path in paths if is_dead(path.name[len(_PREFIX) :].rpartition("-")[0])]
+    paths = netns.NAMED.glob(f"{_NAMESPACE_PREFIX}*") if netns.NAMED.is_dir() else ()
+    dead = [
+        path.name
+        for path in paths
+        if is_dead(path.name[len(_NAMESPACE_PREFIX) :].rpartition("-")[0])
+    ]
     for name in dead:
         _delete(name)
     return dead

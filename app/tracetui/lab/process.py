@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tracetui.errors import Failure
 
-_START = (
+_LAB_PROGRAM = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); "
     "from tracetui.lab.__main__ import main; sys.exit(main())"
 )
@@ -25,7 +25,7 @@ class LabProcess:
     def __enter__(self) -> LabProcess:
         package = str(Path(__file__).resolve().parents[2])
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _START, package, self._kind],
+            [sys.executable, "-I", "-S", "-c", _LAB_PROGRAM, package, self._kind],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

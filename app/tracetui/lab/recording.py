@@ -9,9 +9,9 @@ from __future__ import annotations
 from importlib import resources
 from typing import BinaryIO
 
-_NAME = "recording.ndjson"
+_RECORDING_NAME = "recording.ndjson"
 
 
 def open_recording() -> BinaryIO:
     """The recording, to be closed by who asked for it."""
-    return (resources.files("tracetui.lab") / _NAME).open("rb")  # type: ignore[return-value]
+    return (resources.files("tracetui.lab") / _RECORDING_NAME).open("rb")  # type: ignore[return-value]

@@ -17,14 +17,14 @@ WEB_BACKEND, API_BACKEND, DNS_BACKEND = 8080, 8443, 5353
 DROPPED, REJECTED, QUARANTINED = 9999, 9998, 9997
 """Ports of the server that the policy drops, rejects, and sends to a chain that drops all."""
 
-KINDS = ("legacy", "nft", "mixed")
+LAB_KINDS = ("legacy", "nft", "mixed")
 
-_RAW = """\
+_RAW_RULES = """\
 *raw
 -A PREROUTING -d {dns}/{bits} -p udp -m udp --dport 5300 -j CT --notrack
 COMMIT
 """
-_NAT = """\
+_NAT_RULES = """\
 *nat
 :KUBE-SERVICES - [0:0]
 :KUBE-MARK-MASQ - [0:0]
@@ -54,12 +54,12 @@ _NAT = """\
 -A KUBE-POSTROUTING -m comment --comment "kubernetes service traffic requiring SNAT" -j MASQUERADE
 COMMIT
 """
-_MANGLE = """\
+_MANGLE_RULES = """\
 *mangle
 -A FORWARD -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu
 COMMIT
 """
-_FILTER = """\
+_FILTER_RULES = """\
 *filter
 :KUBE-FORWARD - [0:0]
 :cali-FORWARD - [0:0]
@@ -77,8 +77,13 @@ _FILTER = """\
 -A KUBE-FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
 COMMIT
 """
-_TABLES = {"raw": _RAW, "nat": _NAT, "mangle": _MANGLE, "filter": _FILTER}
-_NAMES = {4: "iptables", 6: "ip6tables"}
+_RULES_BY_TABLE = {
+    "raw": _RAW_RULES,
+    "nat": _NAT_RULES,
+    "mangle": _MANGLE_RULES,
+    "filter": _FILTER_RULES,
+}
+_COMMANDS_BY_FAMILY = {4: "iptables", 6: "ip6tables"}
 
 
 class LabRuleset(NamedTuple):
@@ -95,8 +100,8 @@ class LabRuleset(NamedTuple):
 
     def restores(self) -> Iterator[tuple[str, str]]:
         """Each restore command of the iptables package with the text it reads."""
-        for family, name in _NAMES.items():
-            for table, template in _TABLES.items():
+        for family, name in _COMMANDS_BY_FAMILY.items():
+            for table, template in _RULES_BY_TABLE.items():
                 text = self._fill(template, family)
                 if table == "nat" and family == 4:
                     text = text.replace("COMMIT", "\n".join([*self._more_services(), "COMMIT"]))

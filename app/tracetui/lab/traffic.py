@@ -13,15 +13,15 @@ from typing import NamedTuple
 from tracetui.lab import ruleset
 from tracetui.lab.network import SERVER, Lab
 
-ANSWER_SECONDS = 0.5
+CLIENT_TIMEOUT_SECONDS = 0.5
 """How long a client waits for an answer."""
-PAUSE_SECONDS = 0.7
+EXCHANGE_PAUSE_SECONDS = 0.7
 """Between two exchanges of the demo."""
 FLOOD_SECONDS = 10.0
 """The longest flood."""
-_BURST = 20
-_STEP_SECONDS = 0.005
-_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+_FLOOD_BURST = 20
+_FLOOD_STEP_SECONDS = 0.005
+_SOCKET_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
 class Exchange(NamedTuple):
@@ -75,7 +75,7 @@ class Traffic:
         exchange = EXCHANGES[name]
         kind = socket.SOCK_STREAM if exchange.proto == "tcp" else socket.SOCK_DGRAM
         with self._client_socket(family, kind) as client:
-            client.settimeout(ANSWER_SECONDS)
+            client.settimeout(CLIENT_TIMEOUT_SECONDS)
             try:
                 client.connect((exchange.address[family], exchange.port))
                 client.send(b"?")
@@ -96,16 +96,18 @@ class Traffic:
         began, sent = time.monotonic(), 0
         with self._client_socket(4, socket.SOCK_DGRAM) as client:
             while (now := time.monotonic()) < end and not self._stop.is_set():
-                due = min(int((now - began) * packets_per_second) - sent, _BURST)
+                due = min(int((now - began) * packets_per_second) - sent, _FLOOD_BURST)
                 for _ in range(due):
                     client.sendto(b"?", address)
                 sent += max(due, 0)
-                time.sleep(_STEP_SECONDS if due < _BURST else 0)
+                time.sleep(_FLOOD_STEP_SECONDS if due < _FLOOD_BURST else 0)
         return sent
 
     def _client_socket(self, family: int, kind: int) -> socket.socket:
         # A socket stays in the namespace it was made in, whichever thread uses it.
-        return self._lab.inside(self._lab.client, lambda: socket.socket(_FAMILIES[family], kind))
+        return self._lab.inside(
+            self._lab.client, lambda: socket.socket(_SOCKET_FAMILIES[family], kind)
+        )
 
     def _start(self, target: Callable[[], None]) -> None:
         thread = threading.Thread(target=target, name="lab", daemon=True)
@@ -114,7 +116,7 @@ class Traffic:
 
     def _keep_asking(self) -> None:
         for family, name in itertools.cycle(itertools.product((4, 6), EXCHANGES)):
-            if self._stop.wait(PAUSE_SECONDS):
+            if self._stop.wait(EXCHANGE_PAUSE_SECONDS):
                 return
             self.ask(name, family)
 
@@ -129,7 +131,7 @@ class Traffic:
 
 def _listen() -> list[socket.socket]:
     servers = []
-    for family in _FAMILIES.values():
+    for family in _SOCKET_FAMILIES.values():
         for port in (ruleset.WEB_BACKEND, ruleset.API_BACKEND):
             servers.append(socket.create_server(("", port), family=family))
         server = socket.socket(family, socket.SOCK_DGRAM)
@@ -151,7 +153,7 @@ def _answer(server: socket.socket) -> None:
             return
         connection, _ = server.accept()
         with connection:
-            connection.settimeout(ANSWER_SECONDS)
+            connection.settimeout(CLIENT_TIMEOUT_SECONDS)
             connection.sendall(connection.recv(16))
     except OSError:
         pass

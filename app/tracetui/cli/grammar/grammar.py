@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tracetui.cli.grammar.arguments import Argument
 from tracetui.cli.grammar.manual import Page
 from tracetui.cli.grammar.usage import Parser
-from tracetui.model.tracing.rule_fields import CHAINS, PROTOCOLS
+from tracetui.model.tracing.rule_fields import RULE_CHAINS, RULE_PROTOCOLS
 
 FILES, NAMESPACES, INTERFACES, MODULES = "files", "namespaces", "interfaces", "modules"
 """Kinds of values that a shell finds on the node."""
@@ -17,8 +17,8 @@ _KINDS = {
 }  # fmt: skip
 """By the name of the value in the help."""
 _WORDS = {
-    "PREROUTING|OUTPUT": CHAINS,
-    "PROTO": PROTOCOLS,
+    "PREROUTING|OUTPUT": RULE_CHAINS,
+    "PROTO": RULE_PROTOCOLS,
     "N/second|none": ("1/second", "20/second", "100/second", "none"),
     "10m|none": ("1m", "10m", "1h", "none"),
     "N|max": ("1", "10", "max"),

@@ -11,7 +11,7 @@ from tracetui.cli.grammar import options
 from tracetui.cli.grammar.arguments import OneOf
 from tracetui.cli.grammar.options import INPUT, OUTPUT, TRACE
 from tracetui.cli.grammar.usage import HELP, Parser
-from tracetui.model.node.module_order import ORDERS
+from tracetui.model.node.module_order import MODULE_ORDERS
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -169,10 +169,11 @@ def _add_modules(top: Parser) -> None:
     output = modules.group(OUTPUT)
     output.add_argument(
         "--sort",
-        type=OneOf(ORDERS),
-        default=ORDERS[0],
+        type=OneOf(MODULE_ORDERS),
+        default=MODULE_ORDERS[0],
         metavar="ORDER",
-        help=f"{', '.join(ORDERS[:-1])} or {ORDERS[-1]} (default: {ORDERS[0]})",
+        help=f"{', '.join(MODULE_ORDERS[:-1])} or {MODULE_ORDERS[-1]} "
+        f"(default: {MODULE_ORDERS[0]})",
     )
     output.add_argument("--json", action="store_true", help="as JSON")
     modules.add_help_flag()

@@ -13,7 +13,7 @@ from tracetui.cli.grammar import help_text
 from tracetui.cli.grammar.arguments import Argument, Group
 from tracetui.cli.grammar.help_text import HelpEntry
 from tracetui.cli.grammar.manual import PAGES, Page
-from tracetui.model.tracing.rule_fields import PROTOCOLS
+from tracetui.model.tracing.rule_fields import RULE_PROTOCOLS
 from tracetui.session.text.sanitize import inert
 
 HELP = "help"
@@ -25,7 +25,7 @@ _IPTABLES = {
     "--ipv6": "-6", "-A": "--chain", "-I": "--chain",
 }  # fmt: skip
 """What iptables(8) calls what our options call otherwise."""
-_PCAP = ("ether", "host", "net", "port", "portrange", "src", "dst", "ip", "ip6", *PROTOCOLS)
+_PCAP = ("ether", "host", "net", "port", "portrange", "src", "dst", "ip", "ip6", *RULE_PROTOCOLS)
 """What filters of tcpdump begin with (pcap-filter(7))."""
 _PLAINER = (
     (

@@ -75,8 +75,8 @@ def _is_base_chain(line: str) -> bool:
 def _rule(line: str) -> Optional[PrintedRule]:
     """A rule in either of the two forms; None for a line that is none."""
     if found := _COUNTED.match(line):
-        return PrintedRule(found[3], tuple(rule_words.iptables(found[4])))
-    words = rule_words.iptables(line) if line.startswith("-A ") else []
+        return PrintedRule(found[3], tuple(rule_words.iptables_words(found[4])))
+    words = rule_words.iptables_words(line) if line.startswith("-A ") else []
     # The counters stand before the target; a comment that looks like them is one word.
     at = len(words) - 3
     while at > 1 and words[at] != "-c":

@@ -8,7 +8,7 @@ from tracetui.model.trace.packet import Packet
 from tracetui.model.trace.path_template import Value
 
 _PAIRS = (("src", "sport"), ("dst", "dport"))
-_TOGETHER = (*_PAIRS, ("ttl",), ("mark",), ("mac",), ("in",), ("out",))
+_CHANGED_TOGETHER = (*_PAIRS, ("ttl",), ("mark",), ("mac",), ("in",), ("out",))
 
 
 def changes(packet: Packet, hops: tuple[HopExplanation, ...]) -> list[FieldChange]:
@@ -16,7 +16,7 @@ def changes(packet: Packet, hops: tuple[HopExplanation, ...]) -> list[FieldChang
     last_values: dict[str, Value] = {}
     rewritten: list[FieldChange] = []
     for index, changed in enumerate(packet.changed_at_each()):
-        for names in _TOGETHER if changed else ():
+        for names in _CHANGED_TOGETHER if changed else ():
             if not any(name in changed for name in names):
                 continue
             old = (

@@ -5,20 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from tracetui.model.explain.delivery import LOCAL, is_local
+from tracetui.model.explain.delivery import LOCAL_ADDRESSES_SETTING, is_local
 from tracetui.model.trace.packet import Packet
 
-TUNNEL = "tunnel."
+TUNNEL_SETTING_PREFIX = "tunnel."
 """Before a device's name among the node's settings: the kind of its tunnel (``kernel.links``)."""
 _COPIES = re.compile(r"-j TEE\b|\bdup to\b")
 
 
-def told(
+def remarks(
     packet: Packet, settings: Mapping[str, str], texts: Callable[[], Iterable[str]]
 ) -> Iterator[str]:
     """What is to be said of an accepted packet's beginning and end; ``texts`` are all rules'."""
     oif = next((hop.oif for hop in reversed(packet.hops) if hop.oif), None)
-    kind = settings.get(f"{TUNNEL}{oif}")
+    kind = settings.get(f"{TUNNEL_SETTING_PREFIX}{oif}")
     if kind is not None:
         yield f"into a tunnel: {oif} ({kind}) sends it on inside a packet of its own, not this one"
     if _is_of_others(packet, settings) and any(map(_COPIES.search, texts())):
@@ -27,7 +27,7 @@ def told(
 
 def _is_of_others(packet: Packet, settings: Mapping[str, str]) -> bool:
     """Whether it began in OUTPUT, and its source is no address of this node."""
-    local, header = settings.get(LOCAL), packet.header
+    local, header = settings.get(LOCAL_ADDRESSES_SETTING), packet.header
     if packet.hooks[0] != "OUTPUT" or header is None or header.src is None or not local:
         return False
     return not is_local(header.src, local)

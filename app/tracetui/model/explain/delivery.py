@@ -11,7 +11,7 @@ from tracetui.model.explain.base_chains import Base
 from tracetui.model.explain.explanation import HopExplanation
 from tracetui.model.trace.packet import Packet
 
-LOCAL = "local"
+LOCAL_ADDRESSES_SETTING = "local"
 """Of the node's settings (kernel/procfs.py): the addresses it delivers to itself."""
 _Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
@@ -38,7 +38,7 @@ def delivered(
         return None
     if any(map(_can_rewrite, packet.hops[last:], hops[last:])):
         return None
-    if not is_local(header.dst, settings.get(LOCAL, "")):
+    if not is_local(header.dst, settings.get(LOCAL_ADDRESSES_SETTING, "")):
         return None
     return f"delivered: {header.dst} is this node's, and no chain in INPUT would show it"
 

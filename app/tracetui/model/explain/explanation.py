@@ -8,9 +8,7 @@ from tracetui.model.rules.lookup import PENDING
 from tracetui.model.rules.parsed_rule import ParsedRule, parse_rule
 from tracetui.model.rules.ruleset import Chain, ListedRule
 from tracetui.model.trace.path_template import Value
-
-OWN_TAG = "tracetui:"
-"""What the comment of a rule of ours begins with."""
+from tracetui.model.tracing.installed_rule import TAG
 
 
 class HopExplanation(NamedTuple):
@@ -47,7 +45,7 @@ class HopExplanation(NamedTuple):
         return (
             parsed is not None
             and parsed.target == "TRACE"
-            and (parsed.comment or "").startswith(OWN_TAG)
+            and (parsed.comment or "").startswith(TAG)
         )
 
 

@@ -12,7 +12,7 @@ from tracetui.model.explain.printed_rule import with_printed
 from tracetui.model.rules import unnamed_chains
 from tracetui.model.rules.history import RulesetHistory
 from tracetui.model.rules.lookup import CHANGED, KNOWN, PENDING, UNREAD
-from tracetui.model.rules.parsed_rule import STANDARD, ParsedRule, mismatch, parse_rule
+from tracetui.model.rules.parsed_rule import STANDARD_TARGETS, ParsedRule, mismatch, parse_rule
 from tracetui.model.rules.ruleset import Chain, ChainKey, ListedRule
 from tracetui.model.trace.header import Header
 from tracetui.model.trace.hop import NFLOG, Hop
@@ -21,9 +21,9 @@ from tracetui.model.trace.path_template import Value
 
 TOP_RULES_CHECKED = 8
 """Rules at the top of a chain that are held against its end."""
-_PORT = re.compile(r"[0-9]{1,5}")
-_PLAIN = re.compile(r"[\w.,:+/@-]+", re.ASCII)
-_FINAL = frozenset(("accept", "drop", "reject", "queue"))
+_PORT_NUMBER = re.compile(r"[0-9]{1,5}")
+_PLAIN_NAME = re.compile(r"[\w.,:+/@-]+", re.ASCII)
+_FINAL_VERDICTS = frozenset(("accept", "drop", "reject", "queue"))
 
 
 def explain_hop(hop: Hop, histories: Mapping[str, RulesetHistory]) -> HopExplanation:
@@ -74,7 +74,7 @@ def _may_be_made_up(
     chain = history.chain(key, hop.readings).value
     if chain is None:
         # Other names can stand in the listing in another form.
-        return _PLAIN.fullmatch(hop.chain) is not None and history.is_absent(key, hop.readings)
+        return _PLAIN_NAME.fullmatch(hop.chain) is not None and history.is_absent(key, hop.readings)
     return (hop.rulenum or 0) > len(chain.rules) + (hop.type != "rule")
 
 
@@ -148,11 +148,13 @@ def _legacy_hop(hop: Hop, history: RulesetHistory) -> HopExplanation:
         return HopExplanation(CHANGED, hop.verdict)
     rule = chain.rules[number - 1]
     parsed = parse_rule(rule.text or "")
-    is_end_like = parsed.is_unconditional and parsed.target in STANDARD and not parsed.is_goto
+    is_end_like = (
+        parsed.is_unconditional and parsed.target in STANDARD_TARGETS and not parsed.is_goto
+    )
     if is_end_like != (hop.type != "rule"):
         return HopExplanation(CHANGED, hop.verdict)
     verdict = f"goto {parsed.target}" if parsed.is_goto else parsed.verdict
-    if parsed.target is not None and parsed.target not in STANDARD and not parsed.is_goto:
+    if parsed.target is not None and parsed.target not in STANDARD_TARGETS and not parsed.is_goto:
         # A chain can bear the name of a target.
         target = history.chain(ChainKey(hop.family, hop.table, parsed.target), hop.readings)
         verdict = f"jump {parsed.target}" if target.state == KNOWN else verdict
@@ -192,7 +194,7 @@ def _leads_to(explanation: HopExplanation, hop: Hop, after: Hop) -> bool:
     verdict = explanation.verdict or ""
     if verdict.startswith(("jump ", "goto ")):
         return after.chain == verdict.split(" ", 1)[1]
-    if verdict in _FINAL:
+    if verdict in _FINAL_VERDICTS:
         return False
     if verdict == "continue":
         return after.chain == hop.chain and (after.rulenum or 0) > (hop.rulenum or 0)
@@ -238,4 +240,4 @@ def _destination(text: str) -> tuple[Optional[str], Optional[int]]:
     else:
         address, _, port = text.partition(":")
     is_one = bool(address) and "-" not in address
-    return address if is_one else None, int(port) if _PORT.fullmatch(port) else None
+    return address if is_one else None, int(port) if _PORT_NUMBER.fullmatch(port) else None

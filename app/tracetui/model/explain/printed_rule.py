@@ -12,10 +12,10 @@ from tracetui.model.rules.parsed_rule import parse_rule
 from tracetui.model.rules.ruleset import ChainKey, ListedRule
 from tracetui.model.trace.hop import Hop
 
-CONTRADICTS = "the ruleset given is not the one of this trace"
-_COUNTERS = re.compile(r"\b(packets|bytes|used) [0-9]+")
+OTHER_RULESET = "the ruleset given is not the one of this trace"
+_COUNTER_VALUES = re.compile(r"\b(packets|bytes|used) [0-9]+")
 _COMMENT = re.compile(r'\bcomment ("[^"]*"|\S+)')
-_HANDLE = re.compile(r" # handle [0-9]+$")
+_PRINTED_HANDLE = re.compile(r" # handle [0-9]+$")
 
 
 def with_printed(hop: Hop, by_ruleset: HopExplanation, history: RulesetHistory) -> HopExplanation:
@@ -81,7 +81,7 @@ def _is_same(text: str, other: str) -> bool:
 @lru_cache(maxsize=4096)
 def _bare(text: str) -> str:
     """A rule without what its counters were, and with its comment last, wherever it is printed."""
-    text = _COUNTERS.sub(r"\1", _HANDLE.sub("", text))
+    text = _COUNTER_VALUES.sub(r"\1", _PRINTED_HANDLE.sub("", text))
     comments = " ".join(comment[0] for comment in _COMMENT.finditer(text))
     words = _COMMENT.sub("", text).split() if not text.startswith("-A ") else text.split()
     rest = [word for word in words if word not in ("packets", "bytes", "used")]

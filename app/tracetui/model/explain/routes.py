@@ -6,15 +6,15 @@ import ipaddress
 from functools import lru_cache
 from typing import NamedTuple, Optional, Union
 
-ROUTES = "routes"
+ROUTES_SETTING = "routes"
 """Of the node's settings: the destinations that it has routes for."""
-_Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+IpNetwork = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 
 class _Routes(NamedTuple):
     are_several_tables: bool
     """Whether rules choose among tables, so that not every route is for every packet."""
-    by_length: tuple[tuple[_Network, str], ...]
+    by_length: tuple[tuple[IpNetwork, str], ...]
     """Each with how it refuses, empty for one that does not; the longest prefixes first."""
 
 
@@ -47,7 +47,7 @@ def refusal(address: str, routes: str) -> Optional[str]:
 
 @lru_cache(maxsize=16)
 def _read(text: str) -> _Routes:
-    routes: list[tuple[_Network, str]] = []
+    routes: list[tuple[IpNetwork, str]] = []
     words = text.split()
     for word in words:
         network, _, kind = word.partition("=")

@@ -9,7 +9,7 @@ from typing import Optional
 
 from tracetui.model.explain.base_chains import Base
 from tracetui.model.explain.explanation import HopExplanation
-from tracetui.model.explain.routes import ROUTES, refusal
+from tracetui.model.explain.routes import ROUTES_SETTING, refusal
 from tracetui.model.rules.ruleset import ListedRule
 from tracetui.model.trace.header import Header
 from tracetui.model.trace.hop import Hop
@@ -21,7 +21,7 @@ _FIXED_PORT = re.compile(
     r"|-j MASQUERADE --to-ports |\bmasquerade to :)[0-9]{1,5}(?![0-9-])"
 )
 """In the text of a rule of source NAT; a range of ports leaves a choice."""
-LARGEST_SAFE = 577
+LARGEST_SAFE_BYTES = 577
 """Bytes: what is smaller fits nearly every link (RFC 791, section 3.2, has 576 for a host)."""
 _DF = 0x40
 """In the seventh byte of an IPv4 header: don't fragment."""
@@ -30,7 +30,7 @@ UNREADABLE = (
     "their rules can't be read; is iptables-legacy installed?"
 )
 _MULTICAST = "is multicast that nothing here has asked for, or that is not forwarded"
-CLASH = (
+SNAT_CLASH = (
     "unless another connection has that port already: SNAT to a fixed port then fails behind the "
     "last rule (insert_failed in /proc/net/stat/nf_conntrack)"
 )
@@ -94,7 +94,7 @@ def _switches_off(rules: Sequence[ListedRule]) -> bool:
 def clash(hops: Sequence[HopExplanation]) -> str:
     """What can still happen to a packet that was accepted; mostly empty."""
     rules = [explanation.rule.text or "" for explanation in hops if explanation.rule is not None]
-    return CLASH if any(_FIXED_PORT.search(text) for text in rules) else ""
+    return SNAT_CLASH if any(_FIXED_PORT.search(text) for text in rules) else ""
 
 
 def by_routing(packet: Packet, sysctls: Mapping[str, str]) -> str:
@@ -144,7 +144,7 @@ def _shown_causes(packet: Packet, sysctls: Mapping[str, str]) -> list[str]:
 def _of_routes(header: Optional[Header], sysctls: Mapping[str, str]) -> list[str]:
     """What the node's routes say, or what they may where they are not known."""
     dst = None if header is None else header.dst
-    refused = None if dst is None else refusal(dst, sysctls.get(ROUTES, ""))
+    refused = None if dst is None else refusal(dst, sysctls.get(ROUTES_SETTING, ""))
     if refused is None:
         return [
             "no route to the destination, or one that refuses it (blackhole, unreachable, prohibit)"
@@ -158,7 +158,7 @@ def _too_large(header: Optional[Header]) -> list[str]:
         return ["larger than the MTU of its way and not to be fragmented"]
     raw = header.raw if header.family == 4 else None
     is_whole = raw is not None and len(raw) >= 8
-    if header.length < LARGEST_SAFE or (raw is not None and is_whole and not raw[6] & _DF):
+    if header.length < LARGEST_SAFE_BYTES or (raw is not None and is_whole and not raw[6] & _DF):
         return []
     df = "it has DF" if is_whole else "not to be fragmented"
     return [f"larger ({header.length:,} bytes) than the MTU of its way, and {df}"]

@@ -17,7 +17,7 @@ from tracetui.model.explain.base_chains import (
 )
 from tracetui.model.explain.delivery import delivered
 from tracetui.model.explain.explanation import HopExplanation
-from tracetui.model.explain.printed_rule import CONTRADICTS
+from tracetui.model.explain.printed_rule import OTHER_RULESET
 from tracetui.model.rules.history import RulesetHistory
 from tracetui.model.rules.lookup import CHANGED, PENDING, UNREAD
 from tracetui.model.trace.hop import NFLOG, Hop
@@ -49,9 +49,11 @@ class Verdicts:
         is_refused = any(
             explanation.state == CHANGED and explanation.rule is not None for explanation in hops
         )
-        verdict, decided, why = _said(packet, hops) or self._judged(packet, hops, is_refused)
+        verdict, decided, why = _stopped_by_rule(packet, hops) or self._judged(
+            packet, hops, is_refused
+        )
         if is_refused:
-            why = f"{CONTRADICTS}: it has other rules; {why}" if why else CONTRADICTS
+            why = f"{OTHER_RULESET}: it has other rules; {why}" if why else OTHER_RULESET
         return verdict, decided, why
 
     def _judged(
@@ -93,7 +95,7 @@ class Verdicts:
         if packet.verdict != "unknown" or is_end:
             remarks = (
                 vanished.clash(hops),
-                *copies.told(packet, self._sysctls_of(packet), self._texts),
+                *copies.remarks(packet, self._sysctls_of(packet), self._texts),
             )
             return "accept", last, "; ".join(filter(None, remarks))
         proxied = vanished.by_tproxy(hops[last])
@@ -139,7 +141,7 @@ class Verdicts:
         return self._sysctls[era - 1][1] if era else {}
 
 
-def _said(packet: Packet, hops: tuple[HopExplanation, ...]) -> Optional[_Judgement]:
+def _stopped_by_rule(packet: Packet, hops: tuple[HopExplanation, ...]) -> Optional[_Judgement]:
     """The judgement where a rule stopped the packet or gave it away; None where none did."""
     for index, (hop, explanation) in enumerate(zip(packet.hops, hops)):
         if hop.backend == "nft" and hop.verdict == "drop":

@@ -19,11 +19,11 @@ from tracetui.model.filter.terms import Case, Test
 from tracetui.model.filter.words import FilterWord, InvalidFilter, words
 from tracetui.model.trace.header import Header
 
-DEPTH = 50
+MAX_NESTING = 50
 """Parentheses and ``not`` inside each other."""
 
 _DIRECTIONS = ("src", "dst")
-_TYPES = ("host", "net", "port", "portrange")
+_ADDRESS_TYPES = ("host", "net", "port", "portrange")
 _OPERATORS = ("and", "or")
 _WITH_A_WORD: dict[str, Callable[[str], Test]] = {
     "chain": terms.chain,
@@ -40,7 +40,7 @@ _WITH_A_WORD: dict[str, Callable[[str], Test]] = {
     "proto": terms.protocol,
 }
 KEYWORDS = (
-    *(*_DIRECTIONS, *_TYPES, *terms.PROTOCOLS, *_WITH_A_WORD),
+    *(*_DIRECTIONS, *_ADDRESS_TYPES, *terms.PROTOCOL_KEYWORDS, *_WITH_A_WORD),
     *("nat", "and", "or", "not"),
 )
 _AS_TYPED = frozenset(("chain", "table", "text", "iface", "in", "out"))
@@ -108,7 +108,7 @@ class _Parser:
         return _chain(first, rest) if rest else first
 
     def _factor(self, depth: int) -> Test:
-        if depth > DEPTH:
+        if depth > MAX_NESTING:
             raise InvalidFilter("expression", "nested too deep", self.next and self.next.at)
         if self._take("not"):
             return _negation(self._factor(depth + 1))
@@ -139,14 +139,14 @@ class _Parser:
 
     def _header_term(self) -> Test:
         """``[tcp] [src|dst] [host|net|port|portrange] WHAT``, or a protocol alone."""
-        proto = self._take(*terms.PROTOCOLS)
+        proto = self._take(*terms.PROTOCOL_KEYWORDS)
         name = proto and proto.text.lower()
         if name in ("ip", "ip6") and self._take("proto"):
             return _both(
                 terms.protocol(name), self._checked(terms.protocol, self._value("a protocol"))
             )
         direction = self._direction()
-        kind = self._take(*_TYPES)
+        kind = self._take(*_ADDRESS_TYPES)
         if name and not direction and not kind:
             return terms.protocol(name)
         if name or direction or kind:

@@ -12,17 +12,17 @@ from tracetui.model.explain.explanation import PacketExplanation
 from tracetui.model.trace.header import Header
 from tracetui.model.trace.hop import Hop
 from tracetui.model.trace.packet import Packet
+from tracetui.model.tracing.rule_fields import BACKENDS
 
-Explain = Callable[[Packet], PacketExplanation]
+ExplainPacket = Callable[[Packet], PacketExplanation]
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
-PROTOCOLS = (
+PROTOCOL_KEYWORDS = (
     *("tcp", "udp", "icmp", "icmp6", "icmpv6", "sctp", "dccp", "udplite", "esp", "ah", "gre"),
     *("igmp", "arp", "ip", "ip6"),
 )
 """Those that a word alone asks for."""
 VERDICTS = ("accept", "drop", "reject", "unknown")
-BACKENDS = ("legacy", "nft")
 _PROTO_NAMES = {"6": "tcp", "17": "udp", "1": "icmp", "58": "icmpv6", "icmp6": "icmpv6"}
 
 
@@ -31,7 +31,7 @@ class Case:
 
     __slots__ = ("_explain", "_explanation", "headers", "known", "packet")
 
-    def __init__(self, packet: Packet, explain: Optional[Explain]) -> None:
+    def __init__(self, packet: Packet, explain: Optional[ExplainPacket]) -> None:
         self.packet = packet
         self.headers = _headers(packet.hops)
         """The packet as it was on its way, each form once; None stands for no header at all."""

@@ -7,7 +7,7 @@ from typing import Optional
 
 from tracetui.model.filter import terms
 from tracetui.model.filter.expression import parse as parse_expression
-from tracetui.model.filter.terms import Case, Explain, Test
+from tracetui.model.filter.terms import Case, ExplainPacket, Test
 from tracetui.model.filter.words import InvalidFilter
 from tracetui.model.trace.header import Header
 from tracetui.model.trace.packet import Packet
@@ -63,7 +63,7 @@ class ViewFilter:
         """Whether it lets everything through."""
         return not self._tests
 
-    def matches(self, packet: Packet, explain: Optional[Explain] = None) -> bool:
+    def matches(self, packet: Packet, explain: Optional[ExplainPacket] = None) -> bool:
         """Whether the packet, as it was at any one of its hops, passes.
 
         ``explain`` tells the rules and verdicts that the ruleset proves.

@@ -8,7 +8,7 @@ from typing import NamedTuple, Optional
 
 from tracetui.errors import UsageError
 
-LONGEST = 2000
+LONGEST_EXPRESSION = 2000
 """Characters of an expression."""
 _WORD = re.compile(r'\s*(?:(&&|\|\||[()!])|"((?:[^"\\]|\\.)*)"|([^\s()!"&|]+)|(\S))')
 _SIGNS = {"&&": "and", "||": "or", "!": "not"}
@@ -42,8 +42,10 @@ class FilterWord(NamedTuple):
 
 def words(expression: str) -> Iterator[FilterWord]:
     """The words in order; raises InvalidFilter for a quote that is not closed, or a stray sign."""
-    if len(expression) > LONGEST:
-        raise InvalidFilter("expression", f"at most {LONGEST} characters", LONGEST)
+    if len(expression) > LONGEST_EXPRESSION:
+        raise InvalidFilter(
+            "expression", f"at most {LONGEST_EXPRESSION} characters", LONGEST_EXPRESSION
+        )
     position = 0
     while match := _WORD.match(expression, position):
         sign, quoted, plain, stray = match.groups()

@@ -8,12 +8,12 @@ from typing import NamedTuple, Optional
 
 from tracetui.model.node.module_order import in_order
 
-_NETFILTER = re.compile(
+_NETFILTER_NAME = re.compile(
     r"(nf_|nft_|nfnetlink|xt_|x_tables|ipt_|ip6t_|ip_tables|ip6_tables|iptable_|ip6table_"
     r"|arp_tables|arptable_|arpt_|ebtable|ebt_|ip_set|ip_vs|br_netfilter)"
 )
 
-BUILT_IN = "Built in"
+BUILT_IN_STATE = "Built in"
 """The state of one that is part of the kernel image: it can't be unloaded, and is in no list."""
 
 
@@ -37,12 +37,12 @@ class Module(NamedTuple):
     @property
     def is_netfilter(self) -> bool:
         """Whether its name is one that netfilter's modules have."""
-        return _NETFILTER.match(self.name) is not None
+        return _NETFILTER_NAME.match(self.name) is not None
 
     @property
     def is_built_in(self) -> bool:
         """Whether it is part of the kernel image."""
-        return self.state == BUILT_IN
+        return self.state == BUILT_IN_STATE
 
     @property
     def unexplained(self) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tracetui.model.node.module import Module
 
-ORDERS = ("name", "size", "references")
+MODULE_ORDERS = ("name", "size", "references")
 
 
 def in_order(modules: Iterable[Module], order: str) -> list[Module]:

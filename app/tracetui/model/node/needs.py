@@ -27,7 +27,7 @@ class Part(NamedTuple):
     what_for: str
 
 
-PARTS = (
+TRACING_PARTS = (
     Part("nf_tables", ("nf_tables",), ("NF_TABLES",), "nft rules and their trace events"),
     Part(
         *("ip_tables", ("ip_tables", "iptable_raw"), ("IP_NF_IPTABLES_LEGACY", "IP_NF_IPTABLES")),
@@ -59,7 +59,7 @@ PARTS = (
     ),
 )
 
-LOADABLE = frozenset(module for part in PARTS for module in part.modules)
+LOADABLE = frozenset(module for part in TRACING_PARTS for module in part.modules)
 """The modules that can be asked for: no other is ever loaded for a user."""
 
 
@@ -95,7 +95,7 @@ class Need(NamedTuple):
 
 def needs(evidence: Evidence) -> list[Need]:
     """Each of PARTS with what the evidence says of it; what nothing tells is unknown."""
-    return [_need(part, evidence) for part in PARTS]
+    return [_need(part, evidence) for part in TRACING_PARTS]
 
 
 def _need(part: Part, evidence: Evidence) -> Need:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import re
 from typing import Optional
 
-from tracetui.model.rules.chain_owners import BY_TABLE, EXACT, PREFIXES, SUBJECTS, ChainName
+from tracetui.model.rules.chain_owners import (
+    NAME_PREFIXES,
+    NAME_PREFIXES_BY_TABLE,
+    NAMES,
+    PREFIXES_OF_SUBJECTS,
+    ChainName,
+)
 from tracetui.model.rules.parsed_rule import parse_rule
 from tracetui.model.rules.ruleset import Chain
 
@@ -21,7 +27,7 @@ Of an IPv6 address the colons are points there.
 
 def named(chain: str, table: Optional[str] = None) -> Optional[ChainName]:
     """What a chain of this name is; None for a name that no known program gives."""
-    owned = _found(chain, table)
+    owned = _owned(chain, table)
     return None if owned is None else owned[1]
 
 
@@ -37,22 +43,22 @@ def label(
     ``comment`` is that of the rule that leads there; ``short`` leaves the owner of a chain out
     that has a kind. Empty for a name that is not known.
     """
-    owned = _found(name, table)
+    owned = _owned(name, table)
     if owned is None:
         return ""
     beginning, chain_name = owned
     subject = _subject(chain_name, name, chain, comment)
-    if beginning in SUBJECTS:
+    if beginning in PREFIXES_OF_SUBJECTS:
         subject = name[len(beginning) :]
     kind = f"{chain_name.kind} {subject}".strip()
     return kind if kind and short else f"{kind} ({chain_name.owner})" if kind else chain_name.owner
 
 
-def _found(name: str, table: Optional[str]) -> Optional[tuple[str, ChainName]]:
+def _owned(name: str, table: Optional[str]) -> Optional[tuple[str, ChainName]]:
     """What a chain is, and the beginning of its name that tells it."""
-    if name in EXACT:
-        return name, EXACT[name]
-    beginnings = (*BY_TABLE.get(table or "", ()), *PREFIXES)
+    if name in NAMES:
+        return name, NAMES[name]
+    beginnings = (*NAME_PREFIXES_BY_TABLE.get(table or "", ()), *NAME_PREFIXES)
     return next((owned for owned in beginnings if name.startswith(owned[0])), None)
 
 

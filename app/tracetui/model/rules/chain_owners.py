@@ -24,7 +24,7 @@ class ChainName(NamedTuple):
     """What it stands for."""
 
 
-EXACT = {
+NAMES = {
     "KUBE-SERVICES": ChainName("kube-proxy", "all services"),
     "KUBE-NODEPORTS": ChainName("kube-proxy", "node ports"),
     "KUBE-POSTROUTING": ChainName("kube-proxy", "source NAT of service traffic"),
@@ -50,7 +50,7 @@ EXACT = {
     "CNI-HOSTPORT-SETMARK": ChainName("CNI portmap plugin", "mark for source NAT"),
     "CNI-HOSTPORT-MASQ": ChainName("CNI portmap plugin", "source NAT of host ports"),
 }  # fmt: skip
-PREFIXES = (
+NAME_PREFIXES = (
     ("KUBE-SVC-", ChainName("kube-proxy", "service")),
     ("KUBE-SVL-", ChainName("kube-proxy", "service, local endpoints")),
     ("KUBE-SEP-", ChainName("kube-proxy", "endpoint")),
@@ -206,7 +206,7 @@ def _bridges(owner: str) -> tuple[tuple[str, ChainName], ...]:
     )
 
 
-BY_TABLE = {
+NAME_PREFIXES_BY_TABLE = {
     "firewalld": _FIREWALLD,
     "fw4": _FW4,
     "kube-proxy": _KUBE_PROXY,
@@ -226,7 +226,7 @@ BY_TABLE = {
     "vyos_mangle": _VYOS,
 }
 """Beginnings of names in the tables that are a program's own: all of their chains are."""
-SUBJECTS = frozenset((
+PREFIXES_OF_SUBJECTS = frozenset((
     "filter_IN_", "filter_FWDI_", "filter_FWDO_", "filter_FWD_", "filter_OUT_", "nat_PRE_",
     "nat_POST_", "nat_OUT_", "mangle_PRE_", "accept_from_", "accept_to_", "reject_from_",
     "reject_to_", "drop_from_", "drop_to_", "input_", "output_", "forward_", "dstnat_", "srcnat_",

@@ -14,14 +14,14 @@ from typing import Optional
 from tracetui.model.rules.ruleset import Chain
 from tracetui.model.trace.trace_point import TABLES, built_in_hook
 
-LONGEST_CHAIN = 29
+LONGEST_CHAIN_BYTES = 29
 """Bytes of a chain's name (include/uapi/linux/netfilter/x_tables.h, XT_FUNCTION_MAXNAMELEN)."""
-_MOST_RULES = 1 << 32
+_RULE_NUMBER_END = 1 << 32
 """Rules are counted in an unsigned int."""
 LOGGED_POINTS_KEPT = 10_000
 """Places that rules say, remembered."""
-_LOGS = re.compile(r"-j NFLOG|\blog\b")
-_PLACE = re.compile(r"TRACE: ([^:\s]+:[^\s\"]+:(?:rule|return|policy):[0-9]{1,10})(?![0-9])")
+_LOG_STATEMENT = re.compile(r"-j NFLOG|\blog\b")
+_LOGGED_POINT = re.compile(r"TRACE: ([^:\s]+:[^\s\"]+:(?:rule|return|policy):[0-9]{1,10})(?![0-9])")
 
 
 def is_possible(table: str, chain: str, kind: str, number: int, hook: Optional[str]) -> bool:
@@ -33,7 +33,7 @@ def is_possible(table: str, chain: str, kind: str, number: int, hook: Optional[s
     """
     if table not in TABLES or hook is None or built_in_hook(table, hook) is None:
         return False
-    if not 0 < number < _MOST_RULES:
+    if not 0 < number < _RULE_NUMBER_END:
         return False
     own_hook = built_in_hook(table, chain)
     if kind == "policy":
@@ -58,6 +58,10 @@ class LoggedPoints:
     def note(self, chain: Chain) -> None:
         """Take in what the rules of a chain log."""
         for rule in chain.rules:
-            if rule.text is not None and "TRACE: " in rule.text and _LOGS.search(rule.text):
-                self._places.update(_PLACE.findall(rule.text))
+            if (
+                rule.text is not None
+                and "TRACE: " in rule.text
+                and _LOG_STATEMENT.search(rule.text)
+            ):
+                self._places.update(_LOGGED_POINT.findall(rule.text))
         self._are_all |= len(self._places) > LOGGED_POINTS_KEPT

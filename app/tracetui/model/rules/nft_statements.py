@@ -12,9 +12,9 @@ from typing import NamedTuple, Optional
 from tracetui.model.rules import rule_words
 from tracetui.model.rules.rule_words import RuleWord
 
-_VERDICTS = frozenset(("accept", "drop", "return", "continue", "queue", "reject"))
+_NFT_VERDICTS = frozenset(("accept", "drop", "return", "continue", "queue", "reject"))
 _LEADS = frozenset(("jump", "goto"))
-_NAT = {
+_NAT_CHANGES = {
     "dnat": ("dst", "dport"), "redirect": ("dst", "dport"), "tproxy": ("dst", "dport"),
     "snat": ("src", "sport"), "masquerade": ("src", "sport"),
 }  # fmt: skip
@@ -26,7 +26,7 @@ _BEFORE_VALUES = frozenset((
 _JOINTS = frozenset(("vmap", "set"))
 """These stand between two values (``fib daddr type vmap { … }``)."""
 _PORTS_OF = frozenset(("tcp", "udp", "udplite", "sctp", "dccp", "th"))
-_FIELDS = {
+_SET_FIELDS = {
     **{(proto, "sport"): "sport" for proto in _PORTS_OF},
     **{(proto, "dport"): "dport" for proto in _PORTS_OF},
     ("ip", "saddr"): "src", ("ip6", "saddr"): "src", ("ip", "daddr"): "dst",
@@ -64,7 +64,7 @@ def read(text: str) -> NftRule:
         if word.text in _LEADS and after is not None:
             is_goto, is_open = word.text == "goto", after.text == "{"
             target = None if is_open else after.text
-        elif word.text in _VERDICTS:
+        elif word.text in _NFT_VERDICTS:
             target, is_open = None if word.text == "continue" else word.text.upper(), False
         elif word.text == "vmap":
             target, is_open = None, True
@@ -77,7 +77,7 @@ def read(text: str) -> NftRule:
                 "1",
             ]
             changes += _set(words[max(0, index - 2) : index])
-        changes += _NAT.get(word.text, ())
+        changes += _NAT_CHANGES.get(word.text, ())
     return NftRule(target, is_goto, is_open, comment, changes, begins_trace)
 
 
@@ -91,7 +91,7 @@ def _is_value(before: RuleWord, word: RuleWord) -> bool:
 def _set(left: list[RuleWord]) -> tuple[str, ...]:
     """The field that ``set`` with these two words before it writes to; empty for another one."""
     name = tuple([word.text for word in left])
-    field = _FIELDS.get((name[0], name[1])) if len(name) == 2 else None
+    field = _SET_FIELDS.get((name[0], name[1])) if len(name) == 2 else None
     return () if field is None else (field,)
 
 

@@ -14,19 +14,19 @@ from typing import NamedTuple, Optional
 from tracetui.model.rules import nft_statements, rule_words
 from tracetui.model.trace.header import Header
 
-STANDARD = frozenset(("ACCEPT", "DROP", "RETURN", "QUEUE"))
+STANDARD_TARGETS = frozenset(("ACCEPT", "DROP", "RETURN", "QUEUE"))
 """Targets that are verdicts themselves."""
-_VERDICTS = {
+_TARGET_VERDICTS = {
     "ACCEPT": "accept", "DROP": "drop", "RETURN": "return", "QUEUE": "queue",
     "NFQUEUE": "queue", "REJECT": "reject", "DNAT": "accept", "SNAT": "accept",
     "MASQUERADE": "accept", "REDIRECT": "accept", "NETMAP": "accept",
 }  # fmt: skip
-_CONTINUING = frozenset((
+_CONTINUING_TARGETS = frozenset((
     "LOG", "NFLOG", "ULOG", "MARK", "CONNMARK", "CT", "NOTRACK", "TRACE", "CHECKSUM", "TCPMSS",
     "TCPOPTSTRIP", "TTL", "HL", "DSCP", "TOS", "ECN", "SET", "CLASSIFY", "TEE", "AUDIT",
     "IDLETIMER", "LED", "RATEEST", "SECMARK", "CONNSECMARK", "HMARK", "DNPT", "SNPT",
 ))  # fmt: skip
-_CHANGES = {
+_TARGET_CHANGES = {
     "DNAT": ("dst", "dport"), "REDIRECT": ("dst", "dport"), "TPROXY": ("dst", "dport", "mark"),
     "SNAT": ("src", "sport"), "MASQUERADE": ("src", "sport"),
     "NETMAP": ("src", "dst"), "MARK": ("mark",), "CONNMARK": ("mark",), "CONNSECMARK": ("mark",),
@@ -34,14 +34,14 @@ _CHANGES = {
 }  # fmt: skip
 _REWRITTEN = frozenset((("DNPT", "-d"), ("SNPT", "-s")))
 """Tests of what the target rewrites at once: nf_tables shows the packet after the rule ran."""
-_FLAGS = {
+_SHORT_FLAGS = {
     "--protocol": "-p", "--source": "-s", "--destination": "-d", "--in-interface": "-i",
     "--out-interface": "-o", "--dport": "--dport", "--sport": "--sport",
     "--destination-port": "--dport", "--source-port": "--sport",
 }  # fmt: skip
-_TESTS = frozenset(("-p", "-s", "-d", "-i", "-o", "--dport", "--sport", "-f", "-m"))
+_TEST_FLAGS = frozenset(("-p", "-s", "-d", "-i", "-o", "--dport", "--sport", "-f", "-m"))
 _HASH = re.compile(r"cali:[\w-]{16}$")
-_TEXTS = frozenset((
+_TEXT_OPTIONS = frozenset((
     "--comment", "--log-prefix", "--nflog-prefix", "--ulog-prefix", "--string", "--hex-string",
     "--physdev-in", "--physdev-out", "--hashlimit-name", "--name", "--helper",
 ))  # fmt: skip
@@ -49,7 +49,7 @@ _TEXTS = frozenset((
 _PORTS = re.compile(r"(?=.)([0-9]{0,5})(:?)([0-9]{0,5})")
 FIELD_OF = {"-s": 2, "-d": 3, "--sport": 4, "--dport": 5}
 """The flags of tests of an address or a port, and which field of a header that is."""
-_COMPARED = frozenset(("tcp", "udp", "icmp", "icmpv6"))
+_COMPARED_PROTOCOLS = frozenset(("tcp", "udp", "icmp", "icmpv6"))
 
 
 class RuleTest(NamedTuple):
@@ -98,15 +98,15 @@ class ParsedRule(NamedTuple):
         """In nft's words; None where the target is a chain or not known."""
         if self.is_open:
             return None
-        if self.target is None or self.target in _CONTINUING:
+        if self.target is None or self.target in _CONTINUING_TARGETS:
             return "continue"
-        return _VERDICTS.get(self.target)
+        return _TARGET_VERDICTS.get(self.target)
 
 
 @lru_cache(maxsize=16384)
 def parse_rule(text: str) -> ParsedRule:
     """Read a rule as iptables-save or nft prints it."""
-    return _iptables(rule_words.iptables(text)) if text.startswith("-A ") else _nft(text)
+    return _iptables(rule_words.iptables_words(text)) if text.startswith("-A ") else _nft(text)
 
 
 def fits(test: RuleTest, value: object) -> Optional[bool]:
@@ -138,14 +138,14 @@ def _iptables(words: list[str]) -> ParsedRule:
     rest = deque(words[2:])
     while rest:
         word = rest.popleft()
-        flag = _FLAGS.get(word, word)
+        flag = _SHORT_FLAGS.get(word, word)
         if word == "!":
             inverted = True
             continue
-        conditional = conditional or flag in _TESTS
+        conditional = conditional or flag in _TEST_FLAGS
         is_comment = flag == "-m" and bool(rest) and rest[0] == "comment"
-        narrowed = narrowed or (flag in _TESTS and not is_comment)
-        if flag in _TEXTS and rest:
+        narrowed = narrowed or (flag in _TEST_FLAGS and not is_comment)
+        if flag in _TEXT_OPTIONS and rest:
             text = rest.popleft()
             if flag == "--comment":
                 comments.append(text)
@@ -153,12 +153,12 @@ def _iptables(words: list[str]) -> ParsedRule:
             target, is_goto = rest.popleft(), flag == "-g"
         elif flag == "--to-destination" and rest:
             destination = rest.popleft()
-        elif flag in _TESTS and flag not in ("-m", "-f") and rest and target is None:
+        elif flag in _TEST_FLAGS and flag not in ("-m", "-f") and rest and target is None:
             tests.append(RuleTest(flag, rest.popleft(), inverted))
         elif flag == "-m" and rest:
             rest.popleft()
         inverted = False
-    changes = () if is_goto else _CHANGES.get(target or "", ())
+    changes = () if is_goto else _TARGET_CHANGES.get(target or "", ())
     # Calico writes a hash of each rule beside the comment that is for people.
     comment = next(
         (text_of_comment for text_of_comment in comments if not _HASH.match(text_of_comment)), None
@@ -213,7 +213,7 @@ def _is_interface(name: str, pattern: str) -> bool:
 
 def _is_protocol(proto: Optional[str], value: str) -> Optional[bool]:
     value = {"ipv6-icmp": "icmpv6", "6": "tcp", "17": "udp", "1": "icmp"}.get(value, value)
-    if proto not in _COMPARED or value not in _COMPARED:
+    if proto not in _COMPARED_PROTOCOLS or value not in _COMPARED_PROTOCOLS:
         return None
     return proto == value
 

@@ -12,16 +12,16 @@ from typing import NamedTuple
 
 _RAW_NAME = r"(?:(?<=-[AENPjgio] )|(?<=--physdev-in )|(?<=--physdev-out ))\S+"
 _TEXT = r'"(?P<text>[^"\\]*(?:\\.[^"\\]*)*)"'
-_IPTABLES = re.compile(rf"{_RAW_NAME}|{_TEXT}|\S+", re.ASCII | re.DOTALL)
+_IPTABLES_WORD = re.compile(rf"{_RAW_NAME}|{_TEXT}|\S+", re.ASCII | re.DOTALL)
 _ESCAPED = re.compile(r"\\([\"'\\])")
-_NFT = re.compile(r'(?<!\S)"(?P<text>[^"]*)"|\S+', re.ASCII)
+_NFT_WORD = re.compile(r'(?<!\S)"(?P<text>[^"]*)"|\S+', re.ASCII)
 
 
-def iptables(text: str) -> list[str]:
+def iptables_words(text: str) -> list[str]:
     """The words of what iptables-save or ``iptables -S`` prints."""
     return [
         word[0] if word["text"] is None else _ESCAPED.sub(r"\1", word["text"])
-        for word in _IPTABLES.finditer(text)
+        for word in _IPTABLES_WORD.finditer(text)
     ]
 
 
@@ -38,5 +38,5 @@ def nft_words(text: str) -> list[RuleWord]:
     """The words of a rule in nft's syntax."""
     return [
         RuleWord(word[0], False) if word["text"] is None else RuleWord(word["text"], True)
-        for word in _NFT.finditer(text)
+        for word in _NFT_WORD.finditer(text)
     ]

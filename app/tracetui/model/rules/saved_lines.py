@@ -14,8 +14,8 @@ from typing import Optional
 
 LONGEST_QUOTATION = 1024
 """Characters. A comment has at most 256: in a longer one a quotation mark got lost."""
-_BEGINS = re.compile(r' --(?!physdev-(?:in|out) )[a-z0-9-]+ "')
-_ENDS = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*"')
+_QUOTATION_BEGINS = re.compile(r' --(?!physdev-(?:in|out) )[a-z0-9-]+ "')
+_QUOTATION_ENDS = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*"')
 
 
 def whole_lines(printed: Iterable[str]) -> Iterator[Optional[str]]:
@@ -52,7 +52,7 @@ def _behind(line: str, is_quoted: bool) -> tuple[bool, bool]:
     """
     position = 0
     while line.find('"', position) >= 0:
-        quote = (_ENDS.match if is_quoted else _BEGINS.search)(line, position)
+        quote = (_QUOTATION_ENDS.match if is_quoted else _QUOTATION_BEGINS.search)(line, position)
         if quote is None:
             break
         position = quote.end()

@@ -11,12 +11,12 @@ import re
 
 from tracetui.model.rules.ruleset import Chain, ChainKey, ListedRule, Ruleset, TableKey
 
-_NAME = re.compile(r"__chain([0-9]{1,20})")
+_UNNAMED = re.compile(r"__chain([0-9]{1,20})")
 
 
 def is_unnamed(chain: str) -> bool:
     """Whether the kernel made up this name."""
-    return _NAME.fullmatch(chain) is not None
+    return _UNNAMED.fullmatch(chain) is not None
 
 
 def fill(ruleset: Ruleset) -> None:
@@ -42,7 +42,7 @@ def fill(ruleset: Ruleset) -> None:
 
 
 def _number(key: ChainKey) -> int:
-    name = _NAME.fullmatch(key.name)
+    name = _UNNAMED.fullmatch(key.name)
     return 0 if name is None else int(name[1])
 
 

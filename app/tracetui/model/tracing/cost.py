@@ -18,7 +18,7 @@ legacy table, and from 1,000 to 100,000 of a chain of nf_tables."""
 SCANNING_HOPS = {"legacy": 16, "nft": 2}
 """Hops that scan: on legacy those of a new flow through a Kubernetes-like ruleset; on nf_tables
 those of them in the largest chain, kube-proxy's list of services."""
-HOPS = 16
+HOPS_PER_FLOW = 16
 """Hops of a new flow through a Kubernetes-like ruleset."""
 HOP_SECONDS = {"legacy": 1.7e-6, "nft": 1.1e-6}
 """Per hop to build and send its record through netlink."""
@@ -53,7 +53,7 @@ def worst_case(rule: TraceRule, backend: str, scanned: int) -> Cost:
     On legacy those are the entries of the largest table, on nf_tables the rules of the largest
     chain.
     """
-    per_packet = HOPS * HOP_SECONDS[backend]
+    per_packet = HOPS_PER_FLOW * HOP_SECONDS[backend]
     per_packet += SCANNING_HOPS[backend] * SCAN_SECONDS[backend] * scanned
     share = None if rule.limit is None else per_packet * rule.limit * len(rule.families)
     return Cost(per_packet, share, _refusal(rule, backend, per_packet, share))

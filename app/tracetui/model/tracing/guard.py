@@ -11,13 +11,13 @@ DEFAULT_THRESHOLD = 5_000
 """Hops per second."""
 MAX_THRESHOLD = 999_999_999
 """More than any kernel can report."""
-WINDOW = 1.0
+WINDOW_SECONDS = 1.0
 """Seconds within which more hops than the threshold are too many, however they are spread."""
-SUSTAINED = 0.24
+SUSTAINED_SECONDS = 0.24
 """Seconds after which a rate over the threshold is a flood, and no burst that ends by itself."""
-PARTS = 3
+SUSTAINED_PARTS = 3
 """Equal parts of these seconds, each of which must be over it: no one burst fills them all."""
-_STEP = 0.02
+_COUNTING_STEP_SECONDS = 0.02
 """Seconds of counts kept together; bounds the memory at WINDOW / _STEP entries."""
 
 
@@ -45,11 +45,11 @@ class Guard:
     def rate(self, now: float) -> int:
         """Hops in the window that ends at ``now``, as hops per second."""
         self._forget(now)
-        return int(self._sum / WINDOW)
+        return int(self._sum / WINDOW_SECONDS)
 
     def count(self, now: float, hops: int) -> bool:
         """Take in hops that arrived just now; True if that trips the guard."""
-        if self._steps and now - self._steps[-1][0] < _STEP:
+        if self._steps and now - self._steps[-1][0] < _COUNTING_STEP_SECONDS:
             start, before = self._steps[-1]
             self._steps[-1] = (start, before + hops)
         else:
@@ -75,11 +75,14 @@ class Guard:
         self._sum = 0
 
     def _too_many(self, now: float) -> str | None:
-        if self._sum > self.threshold * WINDOW:
+        if self._sum > self.threshold * WINDOW_SECONDS:
             return f"{self._sum:,} hops within a second, over {self.threshold:,}"
         parts, rate = self._recent(now)
-        if min(parts) > self.threshold * SUSTAINED / PARTS and rate > self.threshold:
-            return f"{rate:,} hops/s for {SUSTAINED * 1000:.0f} ms, over {self.threshold:,}"
+        if (
+            min(parts) > self.threshold * SUSTAINED_SECONDS / SUSTAINED_PARTS
+            and rate > self.threshold
+        ):
+            return f"{rate:,} hops/s for {SUSTAINED_SECONDS * 1000:.0f} ms, over {self.threshold:,}"
         return None
 
     def _recent(self, now: float) -> tuple[list[int], int]:
@@ -87,11 +90,11 @@ class Guard:
 
         The oldest are left out of it: they came at the beginning of the time it counts.
         """
-        parts = [0] * PARTS
+        parts = [0] * SUSTAINED_PARTS
         oldest, first = now, 0
         for start, hops in reversed(self._steps):
-            part = int((now - start) * PARTS / SUSTAINED)
-            if part >= PARTS:
+            part = int((now - start) * SUSTAINED_PARTS / SUSTAINED_SECONDS)
+            if part >= SUSTAINED_PARTS:
                 break
             parts[part] += hops
             oldest, first = start, hops
@@ -99,5 +102,5 @@ class Guard:
         return parts, int((sum(parts) - first) / seconds) if seconds else 0
 
     def _forget(self, now: float) -> None:
-        while self._steps and now - self._steps[0][0] >= WINDOW:
+        while self._steps and now - self._steps[0][0] >= WINDOW_SECONDS:
             self._sum -= self._steps.popleft()[1]

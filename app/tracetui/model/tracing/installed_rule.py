@@ -92,7 +92,7 @@ class InstalledRule(NamedTuple):
         return cls(**{**fields, "words": tuple(fields["words"])})
 
 
-_SAFETY = ("-j", "--comment", "--datestop", "--limit", "--limit-burst")
+_SAFETY_OPTIONS = ("-j", "--comment", "--datestop", "--limit", "--limit-burst")
 
 
 def essence(words: tuple[str, ...]) -> list[str]:
@@ -102,7 +102,7 @@ def essence(words: tuple[str, ...]) -> list[str]:
     while rest:
         word = rest.pop(0)
         is_match = word == "-m" and rest[:1] in (["comment"], ["time"], ["limit"])
-        if is_match or word in _SAFETY:
+        if is_match or word in _SAFETY_OPTIONS:
             rest = rest[1:]
         else:
             kept.append(word)

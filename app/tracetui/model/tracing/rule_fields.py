@@ -9,8 +9,8 @@ import ipaddress
 import re
 
 BACKENDS = ("legacy", "nft")
-CHAINS = ("PREROUTING", "OUTPUT")
-PROTOCOLS = ("tcp", "udp", "icmp", "icmpv6", "sctp", "dccp", "udplite", "esp", "ah", "gre")
+RULE_CHAINS = ("PREROUTING", "OUTPUT")
+RULE_PROTOCOLS = ("tcp", "udp", "icmp", "icmpv6", "sctp", "dccp", "udplite", "esp", "ah", "gre")
 DEFAULT_LIMIT = 20
 """Packets per second the kernel traces for one rule."""
 MAX_LIMIT = 10_000
@@ -21,12 +21,12 @@ MAX_EXPIRY = 24 * 3600
 MAX_INTERFACE = 15
 """IFNAMSIZ - 1 (include/uapi/linux/if.h)."""
 
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+_SECONDS_BY_UNIT = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
 def chain(typed: str) -> str:
     """The chain's name in capitals."""
-    if typed.upper() not in CHAINS:
+    if typed.upper() not in RULE_CHAINS:
         raise ValueError("PREROUTING or OUTPUT")
     return typed.upper()
 
@@ -41,11 +41,11 @@ def family(typed: str) -> int:
 def proto(typed: str) -> str:
     """A protocol's name as iptables has it, or its number."""
     name = typed.lower().replace("ipv6-icmp", "icmpv6").replace("icmp6", "icmpv6")
-    if name in PROTOCOLS:
+    if name in RULE_PROTOCOLS:
         return name
     if name.isascii() and name.isdigit() and 0 < int(name) < 256:
         return str(int(name))
-    raise ValueError(f"unknown protocol; {', '.join(PROTOCOLS)} or a number up to 255")
+    raise ValueError(f"unknown protocol; {', '.join(RULE_PROTOCOLS)} or a number up to 255")
 
 
 def address(typed: str) -> str:
@@ -103,13 +103,13 @@ def duration(typed: str) -> int | None:
     if typed.lower() == "none":
         return None
     parts = re.fullmatch(r"([0-9]{1,6})([smh]?)", typed.lower())
-    seconds = int(parts[1]) * _UNITS[parts[2]] if parts else 0
+    seconds = int(parts[1]) * _SECONDS_BY_UNIT[parts[2]] if parts else 0
     if not 0 < seconds <= MAX_EXPIRY:
         raise ValueError("a time like 30s, 10m or 2h, at most 24h, or none")
     return seconds
 
 
-CHECKS = {
+FIELD_CHECKS = {
     "chain": chain,
     "family": family,
     "proto": proto,

@@ -9,7 +9,7 @@ from typing import NamedTuple, Optional
 from tracetui.model.trace.header import Header
 from tracetui.model.trace.packet import Packet
 
-SHOWN = 5
+TALKERS_SHOWN = 5
 """Talkers named, the busiest."""
 
 
@@ -64,9 +64,9 @@ def talkers(packets: Iterable[Packet]) -> Talkers:
             targets[target] += 1
             examples.setdefault(target, packet)
             sources[packet.header.src or "?"] += 1
-    busiest = targets.most_common(SHOWN)
+    busiest = targets.most_common(TALKERS_SHOWN)
     example = examples[busiest[0][0]] if busiest else None
-    most = tuple(sources.most_common(SHOWN))
+    most = tuple(sources.most_common(TALKERS_SHOWN))
     return Talkers(count, hops, tuple(busiest), most, example, tuple(hooks.items()))
 
 

@@ -17,17 +17,17 @@ from tracetui.model.trace.hop import END_OF_CALENDAR
 from tracetui.model.tracing import rule_fields
 from tracetui.model.tracing.digest import digest
 from tracetui.model.tracing.rule_fields import (
-    CHAINS,
     DEFAULT_EXPIRY,
     DEFAULT_LIMIT,
     MAX_LIMIT,
+    RULE_CHAINS,
 )
 
 BURST = 20
 LOCK_SECONDS = 5
 """How long one iptables call waits for the xtables lock (``-w``)."""
 
-_WITH_PORTS = ("tcp", "udp", "sctp", "dccp", "udplite")
+_PROTOCOLS_WITH_PORTS = ("tcp", "udp", "sctp", "dccp", "udplite")
 
 
 class TraceRule(NamedTuple):
@@ -164,7 +164,7 @@ class TraceRule(NamedTuple):
         )
         errors: dict[str, str] = {}
         checked: dict[str, Any] = {
-            name: _try(errors, name, rule_fields.CHECKS[name], text) if text else None
+            name: _try(errors, name, rule_fields.FIELD_CHECKS[name], text) if text else None
             for name, text in given.items()
             if isinstance(text, str)
         }
@@ -183,7 +183,7 @@ class TraceRule(NamedTuple):
         """
         errors: dict[str, str] = {}
         values: dict[str, Any] = {}
-        for name, check in rule_fields.CHECKS.items():
+        for name, check in rule_fields.FIELD_CHECKS.items():
             typed = fields.get(name, "").strip()
             if typed:
                 values[name] = _try(errors, name, check, typed)
@@ -269,7 +269,7 @@ def _implied_family(rule: TraceRule) -> int | None:
 def _cross_checks(rule: TraceRule) -> dict[str, str]:
     """What is wrong between fields, by the field to mend."""
     errors: dict[str, str] = {}
-    if rule.chain not in CHAINS:
+    if rule.chain not in RULE_CHAINS:
         errors["chain"] = "PREROUTING or OUTPUT"
     if rule.chain == "PREROUTING" and rule.oif:
         errors["oif"] = "not known in PREROUTING; use the in-interface"
@@ -282,8 +282,8 @@ def _cross_checks(rule: TraceRule) -> dict[str, str]:
     if rule.family and rule.proto == {4: "icmpv6", 6: "icmp"}[rule.family]:
         errors["proto"] = f"not an IPv{rule.family} protocol"
     for name in ("sport", "dport"):
-        if getattr(rule, name) and rule.proto not in _WITH_PORTS:
-            errors[name] = f"needs a protocol: {', '.join(_WITH_PORTS)}"
+        if getattr(rule, name) and rule.proto not in _PROTOCOLS_WITH_PORTS:
+            errors[name] = f"needs a protocol: {', '.join(_PROTOCOLS_WITH_PORTS)}"
     if (rule.syn or rule.syn_ack) and rule.proto != "tcp":
         errors["syn"] = "needs protocol tcp"
     if rule.limit is not None and not 0 < rule.limit <= MAX_LIMIT:

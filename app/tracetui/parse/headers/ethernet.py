@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Optional
 
-LENGTH = 14
+ETHERNET_BYTES = 14
 """Bytes: destination, source, type."""
-WITH_VLAN = 18
+ETHERNET_VLAN_BYTES = 18
 """The same with a tag in between."""
 ARPHRD_ETHER = 1
 """Of devices that have one (include/uapi/linux/if_arp.h)."""
@@ -19,11 +19,11 @@ def addresses(header: bytes) -> Optional[str]:
 
     None for what is no Ethernet header.
     """
-    if len(header) not in (LENGTH, WITH_VLAN):
+    if len(header) not in (ETHERNET_BYTES, ETHERNET_VLAN_BYTES):
         return None
     destination, source = header[:6].hex(":"), header[6:12].hex(":")
     both = f"{source} > {destination}"
-    return f"{both} vlan {_vlan(header)}" if len(header) == WITH_VLAN else both
+    return f"{both} vlan {_vlan(header)}" if len(header) == ETHERNET_VLAN_BYTES else both
 
 
 def _vlan(header: bytes) -> int:
@@ -32,7 +32,7 @@ def _vlan(header: bytes) -> int:
 
 
 @lru_cache(maxsize=4096)
-def printed(text: str) -> Optional[str]:
+def printed_addresses(text: str) -> Optional[str]:
     """The same out of ``MAC=`` of the kernel log, which is the header in hex."""
     try:
         return addresses(bytes.fromhex(text.replace(":", "")))

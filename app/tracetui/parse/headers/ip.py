@@ -9,29 +9,32 @@ from typing import NamedTuple, Optional
 
 from tracetui.model.trace.header import Header
 
-PROTOCOLS = {
+PROTOCOL_NAMES = {
     1: "icmp", 2: "igmp", 4: "ipip", 6: "tcp", 17: "udp", 33: "dccp", 41: "ipv6", 47: "gre",
     50: "esp", 51: "ah", 58: "icmpv6", 103: "pim", 112: "vrrp", 132: "sctp", 136: "udplite",
 }  # fmt: skip
 """IANA protocol numbers to the names iptables uses; others are shown as numbers."""
 
-_FLAGS = ("CWR", "ECE", "URG", "ACK", "PSH", "RST", "SYN", "FIN")
+_TCP_FLAG_NAMES = ("CWR", "ECE", "URG", "ACK", "PSH", "RST", "SYN", "FIN")
 _IPV4 = struct.Struct(">HHHBB2x4s4s")
 """From the length on."""
-_USUAL = struct.Struct(">BxHHHBB2x4s4sHHI")
+_USUAL_HEADER = struct.Struct(">BxHHHBB2x4s4sHHI")
 """All of a header without options, the ports and what is behind them."""
-_USUAL_VERSION, _OFFSET, _TCP, _UDP, _ICMPV6 = 0x45, 0x1FFF, 6, 17, 58
+_USUAL_VERSION, _OFFSET_BITS, _TCP_NUMBER, _UDP_NUMBER, _ICMPV6_NUMBER = 0x45, 0x1FFF, 6, 17, 58
 _new_header = tuple.__new__
 """Makes a header of its parts; a NamedTuple's own way is slower, and this is done for each hook."""
-_WITH_PORTS = frozenset((6, 17, 33, 132, 136))
-_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AH, _DESTINATION = 0, 43, 44, 51, 60
-_EXTENSIONS = frozenset((_HOP_BY_HOP, _ROUTING, _FRAGMENT, _DESTINATION))
-_ICMPV6_CODES = {1: 8, 2: 0, 3: 1, 4: 10, **dict.fromkeys((*range(128, 138), 143), 0)}
+_NUMBERS_WITH_PORTS = frozenset((6, 17, 33, 132, 136))
+_HOP_BY_HOP_HEADER, _ROUTING_HEADER, _FRAGMENT_HEADER = 0, 43, 44
+_AUTHENTICATION_HEADER, _DESTINATION_HEADER = 51, 60
+_EXTENSION_HEADERS = frozenset(
+    (_HOP_BY_HOP_HEADER, _ROUTING_HEADER, _FRAGMENT_HEADER, _DESTINATION_HEADER)
+)
+_HIGHEST_ICMPV6_CODES = {1: 8, 2: 0, 3: 1, 4: 10, **dict.fromkeys((*range(128, 138), 143), 0)}
 """Types of ICMPv6 with their highest codes (IANA, ICMPv6 parameters)."""
-_ARP = bytes((0, 1, 8, 0, 6, 4))
+_ARP_BEGINNING = bytes((0, 1, 8, 0, 6, 4))
 """How ARP of IPv4 over Ethernet begins (RFC 826)."""
 _ARP_OPERATIONS = {1: "request", 2: "reply"}
-_ECHO = {"icmp": (0, 8), "icmpv6": (128, 129)}
+_ECHO_TYPES = {"icmp": (0, 8), "icmpv6": (128, 129)}
 
 
 @lru_cache(maxsize=4096)
@@ -62,7 +65,7 @@ def parse_parts(network: bytes, transport: bytes) -> Optional[Header]:
         return _parse4(network[:20] + options + transport, network + transport)
     if network[:1] and network[0] >> 4 == 6:
         return _parse6(network[:40] + transport, network + transport, walk=False)
-    return _arp(network) if network[:6] == _ARP and len(network) >= 28 else None
+    return _arp(network) if network[:6] == _ARP_BEGINNING and len(network) >= 28 else None
 
 
 def cut6(data: bytes) -> Optional[Header]:
@@ -70,7 +73,7 @@ def cut6(data: bytes) -> Optional[Header]:
 
     In the place of the transport header (nft_set_pktinfo_ipv6 finds none). None for anything else.
     """
-    if len(data) < 8 or data[0] >> 4 != 6 or data[6] not in _EXTENSIONS:
+    if len(data) < 8 or data[0] >> 4 != 6 or data[6] not in _EXTENSION_HEADERS:
         return None
     payload, limit = int.from_bytes(data[4:6], "big"), data[7]
     return Header(6, None, None, None, length=payload + 40, ttl=limit, raw=data)
@@ -91,10 +94,10 @@ def _behind_extensions(payload: int, data: bytes) -> Optional[int]:
     if len(data) >= 8:
         others = payload - int.from_bytes(data[4:6], "big")
         if 8 <= others <= payload - 8 and others % 8 == 0:
-            return _UDP
-    is_icmp = len(data) >= 4 and data[1] <= _ICMPV6_CODES.get(data[0], -1)
+            return _UDP_NUMBER
+    is_icmp = len(data) >= 4 and data[1] <= _HIGHEST_ICMPV6_CODES.get(data[0], -1)
     is_tcp = len(data) >= 14 and data[12] >> 4 >= 5 and not data[12] & 0x0E and data[13] & 0x17 != 0
-    return None if is_icmp == is_tcp else _ICMPV6 if is_icmp else _TCP
+    return None if is_icmp == is_tcp else _ICMPV6_NUMBER if is_icmp else _TCP_NUMBER
 
 
 class _Transport(NamedTuple):
@@ -110,7 +113,7 @@ class _Transport(NamedTuple):
     spi: Optional[int] = None
 
 
-_NOTHING = _Transport()
+_NO_TRANSPORT = _Transport()
 
 
 def _parse4(packet: bytes, raw: bytes) -> Optional[Header]:
@@ -121,15 +124,17 @@ def _usual4(packet: bytes, raw: bytes) -> Optional[Header]:
     """TCP or UDP without options of IP: most there is, fast. None leaves it to a closer look."""
     if len(packet) < 28 or packet[0] != _USUAL_VERSION:
         return None
-    _, length, ip_id, fragment, ttl, proto, src, dst, sport, dport, seq = _USUAL.unpack_from(packet)
-    if fragment & _OFFSET:
+    _, length, ip_id, fragment, ttl, proto, src, dst, sport, dport, seq = _USUAL_HEADER.unpack_from(
+        packet
+    )
+    if fragment & _OFFSET_BITS:
         return None
     name: str
     flags: Optional[str]
     numbers: tuple[Optional[int], Optional[int]]
-    if proto == _UDP:
+    if proto == _UDP_NUMBER:
         name, flags, numbers = "udp", None, (None, None)
-    elif proto == _TCP and len(packet) >= 34:
+    elif proto == _TCP_NUMBER and len(packet) >= 34:
         name, flags = "tcp", _flags(packet[32], packet[33])
         numbers = seq, _be32(packet, 28)
     else:
@@ -146,7 +151,7 @@ def _parse4_with_care(packet: bytes, raw: bytes) -> Optional[Header]:
         return None
     length, ip_id, fragment, ttl, proto, src, dst = _IPV4.unpack_from(packet, 2)
     offset = (fragment & 0x1FFF) * 8
-    inner = _NOTHING if offset else _transport(proto, packet[size:])
+    inner = _NO_TRANSPORT if offset else _transport(proto, packet[size:])
     ends = _dotted(src), _dotted(dst)
     return _header(4, proto, ends, (length, ip_id, ttl), inner, offset, raw)
 
@@ -159,9 +164,9 @@ def _parse6(packet: bytes, raw: bytes, walk: bool = True) -> Optional[Header]:
     rest, fragment_id, offset = packet[40:], None, 0
     if walk:
         proto, rest, fragment_id, offset = _skip_extensions(first, rest)
-    elif first in _EXTENSIONS:
-        proto = None if first == _FRAGMENT else _behind_extensions(payload, rest)
-    inner = _NOTHING if offset or proto is None else _transport(proto, rest)
+    elif first in _EXTENSION_HEADERS:
+        proto = None if first == _FRAGMENT_HEADER else _behind_extensions(payload, rest)
+    inner = _NO_TRANSPORT if offset or proto is None else _transport(proto, rest)
     ends = address6(packet[8:24]), address6(packet[24:40])
     return _header(6, proto, ends, (payload + 40, fragment_id, limit), inner, offset, raw)
 
@@ -176,7 +181,7 @@ def _header(
     raw: bytes,
 ) -> Header:
     """The header of these parts; positions, not names, as it is made for each hook of a packet."""
-    name = None if proto is None else PROTOCOLS.get(proto) or str(proto)
+    name = None if proto is None else PROTOCOL_NAMES.get(proto) or str(proto)
     src, dst = ends
     length, ip_id, ttl = numbers
     sport, dport, flags, seq, ack, icmp_type, icmp_code, icmp_id, icmp_seq, spi = inner
@@ -192,8 +197,11 @@ def _skip_extensions(proto: int, rest: bytes) -> tuple[int, bytes, Optional[int]
     RFC 8200; a chain that is cut ends at the extension header that is not whole.
     """
     fragment_id, offset = None, 0
-    while proto in (_HOP_BY_HOP, _ROUTING, _FRAGMENT, _DESTINATION) and len(rest) >= 8:
-        if proto == _FRAGMENT:
+    while (
+        proto in (_HOP_BY_HOP_HEADER, _ROUTING_HEADER, _FRAGMENT_HEADER, _DESTINATION_HEADER)
+        and len(rest) >= 8
+    ):
+        if proto == _FRAGMENT_HEADER:
             field, fragment_id = struct.unpack_from(">HI", rest, 2)
             offset, size = field & 0xFFF8, 8
         else:
@@ -206,9 +214,9 @@ def _skip_extensions(proto: int, rest: bytes) -> tuple[int, bytes, Optional[int]
 
 def _transport(proto: int, data: bytes) -> _Transport:
     """What can be read of a transport header that may be cut."""
-    if proto in _WITH_PORTS:
+    if proto in _NUMBERS_WITH_PORTS:
         if len(data) < 8:
-            return _NOTHING
+            return _NO_TRANSPORT
         sport, dport, first = struct.unpack_from(">HHI", data)
         if proto != 6:
             return _Transport(sport, dport)
@@ -216,15 +224,19 @@ def _transport(proto: int, data: bytes) -> _Transport:
             return _Transport(sport, dport, None, first)
         return _Transport(sport, dport, _flags(data[12], data[13]), first, _be32(data, 8))
     if proto in (1, 58) and len(data) >= 2:
-        return _icmp(PROTOCOLS[proto], data)
+        return _icmp(PROTOCOL_NAMES[proto], data)
     if proto in (50, 51):
         spi_offset = 0 if proto == 50 else 4
-        return _Transport(spi=_be32(data, spi_offset)) if len(data) >= spi_offset + 4 else _NOTHING
-    return _NOTHING
+        return (
+            _Transport(spi=_be32(data, spi_offset))
+            if len(data) >= spi_offset + 4
+            else _NO_TRANSPORT
+        )
+    return _NO_TRANSPORT
 
 
 def _icmp(proto: str, data: bytes) -> _Transport:
-    if data[0] in _ECHO[proto] and len(data) >= 8:
+    if data[0] in _ECHO_TYPES[proto] and len(data) >= 8:
         number, sequence = struct.unpack_from(">HH", data, 4)
         return _Transport(icmp_type=data[0], icmp_code=data[1], icmp_id=number, icmp_seq=sequence)
     return _Transport(icmp_type=data[0], icmp_code=data[1])
@@ -233,7 +245,7 @@ def _icmp(proto: str, data: bytes) -> _Transport:
 @lru_cache(maxsize=512)
 def _flags(reserved: int, bits: int) -> str:
     """TCP flags in the order nf_log prints them; AE is the lowest reserved bit (RFC 9768)."""
-    names = [name for bit, name in enumerate(_FLAGS) if bits & (0x80 >> bit)]
+    names = [name for bit, name in enumerate(_TCP_FLAG_NAMES) if bits & (0x80 >> bit)]
     return " ".join(["AE", *names] if reserved & 1 else names)
 
 

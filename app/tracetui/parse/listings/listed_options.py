@@ -37,8 +37,8 @@ def _ports(match: re.Match[str]) -> str:
 def _tcp(match: re.Match[str]) -> str:
     name, options = match["name"], []
     for word in match["options"].split():
-        port = _PORT.fullmatch(word)
-        flags = _FLAGS.fullmatch(word)
+        port = _LISTED_PORTS.fullmatch(word)
+        flags = _LISTED_FLAGS.fullmatch(word)
         if port is not None:
             options.append(_ports(port))
         elif flags is not None:
@@ -83,8 +83,10 @@ def _comment(match: re.Match[str]) -> str:
     return f"-m comment --comment {_quoted(match['text'])}"
 
 
-_PORT = re.compile(r"(?P<side>[sd])pts?:(?P<not>!?)(?P<ports>[\w:.-]+)")
-_FLAGS = re.compile(r"flags:(?P<not>!?)0x(?P<mask>[0-9A-Fa-f]{2})/0x(?P<value>[0-9A-Fa-f]{2})")
+_LISTED_PORTS = re.compile(r"(?P<side>[sd])pts?:(?P<not>!?)(?P<ports>[\w:.-]+)")
+_LISTED_FLAGS = re.compile(
+    r"flags:(?P<not>!?)0x(?P<mask>[0-9A-Fa-f]{2})/0x(?P<value>[0-9A-Fa-f]{2})"
+)
 _WORDS_OF_TCP = r"(?: (?:[sd]pts?:!?[\w:.-]+|flags:!?0x[0-9A-Fa-f]{2}/0x[0-9A-Fa-f]{2}))+"
 _MATCHES: tuple[tuple[str, _Option], ...] = (
     (rf"(?P<name>tcp|udp|udplite|sctp|dccp)(?P<options>{_WORDS_OF_TCP})", _tcp),
@@ -155,9 +157,9 @@ def _compiled(
 
 
 _MATCH_PATTERNS = _compiled(_MATCHES)
-_NAT = ("DNAT", "SNAT", "REDIRECT", "MASQUERADE")
+_NAT_TARGETS = ("DNAT", "SNAT", "REDIRECT", "MASQUERADE")
 _TARGET_PATTERNS = {
-    name: _compiled((*patterns, *(_FLAGS_OF_RANDOM if name in _NAT else ())))
+    name: _compiled((*patterns, *(_FLAGS_OF_RANDOM if name in _NAT_TARGETS else ())))
     for name, patterns in _TARGETS.items()
 }
 

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import re
 
-LONGEST_RULE = 4096
+LONGEST_RULE_TEXT = 4096
 """Characters; a rule that is not longer is left as it is."""
-SHOWN = 32
+ELEMENTS_SHOWN = 32
 """Elements that are told of a longer set."""
 _SET = re.compile(r'\{ ((?:[^{}"]|"[^"]*")*) \}')
 
 
 def shortened(text: str) -> str:
     """A rule's text with at most so many elements of each set, and how many more there are."""
-    return text if len(text) <= LONGEST_RULE else _SET.sub(_first_elements, text)
+    return text if len(text) <= LONGEST_RULE_TEXT else _SET.sub(_first_elements, text)
 
 
 def _first_elements(match: re.Match[str]) -> str:
     count = match[1].count(", ") + 1
-    if count <= SHOWN:
+    if count <= ELEMENTS_SHOWN:
         return match[0]
-    shown = match[1].split(", ", SHOWN)[:SHOWN]
-    return f"{{ {', '.join(shown)}, … {count - SHOWN:,} more }}"
+    shown = match[1].split(", ", ELEMENTS_SHOWN)[:ELEMENTS_SHOWN]
+    return f"{{ {', '.join(shown)}, … {count - ELEMENTS_SHOWN:,} more }}"

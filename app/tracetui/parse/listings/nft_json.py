@@ -8,14 +8,15 @@ from typing import Any, Optional
 from tracetui.model.rules.ruleset import Chain, ChainKey, ListedRule, Ruleset
 from tracetui.parse import json_text
 from tracetui.parse.listings.nft_json_rule import block_of, rule_text
+from tracetui.parse.listings.nft_text import HOOKS_BY_NFT_NAME
 
-_OF_IPTABLES = frozenset(("match", "counter", "jump", "goto", "limit", "log", "xt", "mangle")) | {
-    *("accept", "drop", "return", "continue", "dnat", "snat", "masquerade", "redirect"),
-}
-_NATIVE = ("set", "ct", "fib", "map", "rt", "socket", "osf", "numgen", "jhash", "concat")
-_HOOKS = {
-    name.lower(): name for name in ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
-}
+_IPTABLES_STATEMENTS = frozenset((
+    "match", "counter", "jump", "goto", "limit", "log", "xt", "mangle", "accept", "drop", "return",
+    "continue", "dnat", "snat", "masquerade", "redirect",
+))  # fmt: skip
+_NATIVE_EXPRESSIONS = (
+    "set", "ct", "fib", "map", "rt", "socket", "osf", "numgen", "jhash", "concat",
+)  # fmt: skip
 
 
 def parse(text: str) -> Ruleset:
@@ -47,7 +48,7 @@ def _ruleset(objects: list[dict[str, Any]]) -> Ruleset:
             key.name,
             tuple(rules.get(key, ())),
             json_text.text(chain.get("policy", "accept")) if is_base else None,
-            _HOOKS.get(chain.get("hook", "")) if is_base else None,
+            HOOKS_BY_NFT_NAME.get(chain.get("hook", "")) if is_base else None,
             _number(chain.get("prio")) if is_base else None,
             is_base and chain.get("type") == "nat",
         )
@@ -89,5 +90,5 @@ def _is_native(statement: dict[str, Any]) -> bool:
     (name, value), *_ = statement.items()
     if name == "match":
         printed = json.dumps(value)
-        return any(f'"{word}"' in printed for word in _NATIVE)
-    return name not in _OF_IPTABLES
+        return any(f'"{word}"' in printed for word in _NATIVE_EXPRESSIONS)
+    return name not in _IPTABLES_STATEMENTS

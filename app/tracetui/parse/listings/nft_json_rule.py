@@ -12,10 +12,10 @@ from typing import Any, Optional
 
 from tracetui.parse.listings.long_sets import shortened
 from tracetui.parse.listings.nft_json_values import (
-    FLAGS,
-    PLAIN,
-    QUOTED,
-    Unknown,
+    AS_FLAGS,
+    AS_PLAIN,
+    AS_QUOTED,
+    UnknownExpression,
     duration,
     is_operation,
     kind_of,
@@ -23,11 +23,11 @@ from tracetui.parse.listings.nft_json_values import (
     written,
 )
 
-KEPT = "json {"
+UNKNOWN_STATEMENT = "json {"
 """What a statement begins with that is left as it came."""
 _USUAL_REJECTS = {"ip": ("icmp", "icmpx"), "ip6": ("icmpv6", "icmpx")}
 """Whose ``port-unreachable`` nft leaves out, by the table's family."""
-_OPENS_CHAIN = ("jump {", "goto {")
+_CHAIN_OPENINGS = ("jump {", "goto {")
 
 
 def rule_text(expressions: list[Any], comment: Optional[str], family: str) -> str:
@@ -42,7 +42,7 @@ def rule_text(expressions: list[Any], comment: Optional[str], family: str) -> st
 def block_of(expressions: list[Any]) -> tuple[str, ...]:
     """The rules of a chain without a name that a rule leads to; empty where it leads to none."""
     for expression in expressions:
-        if isinstance(expression, str) and expression.startswith(_OPENS_CHAIN):
+        if isinstance(expression, str) and expression.startswith(_CHAIN_OPENINGS):
             inner = expression.partition("{")[2].rpartition("}")[0]
             return tuple([line.strip() for line in inner.split("\n") if line.strip()])
     return ()
@@ -57,32 +57,32 @@ def statement(expression: Any) -> str:
     ((name, value),) = expression.items()
     try:
         return _known(name, value)
-    except (Unknown, KeyError, TypeError, ValueError, AttributeError, IndexError):
+    except (UnknownExpression, KeyError, TypeError, ValueError, AttributeError, IndexError):
         return f"json {json.dumps(expression, ensure_ascii=False)}"
 
 
 def _bare(text: str) -> str:
     """What nft 1.0.6 prints as text where it has no JSON for a statement."""
-    if text.startswith(_OPENS_CHAIN):
+    if text.startswith(_CHAIN_OPENINGS):
         return f"{text[:6]} {'; '.join(block_of([text]))} }}"
     return " ".join(text.split())
 
 
 def _known(name: str, value: Any) -> str:
-    if name in _OBJECTS and (isinstance(value, str) or "map" in (value or {})):
-        return f"{_OBJECTS[name]} {written(value, QUOTED, QUOTED)}"
-    writer = _WRITERS.get(name)
+    if name in _OBJECT_STATEMENTS and (isinstance(value, str) or "map" in (value or {})):
+        return f"{_OBJECT_STATEMENTS[name]} {written(value, AS_QUOTED, AS_QUOTED)}"
+    writer = _STATEMENT_WRITERS.get(name)
     if writer is not None:
         keys, write = writer
         if value is not None and not isinstance(value, dict):
-            raise Unknown
+            raise UnknownExpression
         filled = value or {}
         if not set(filled) <= keys:
-            raise Unknown
+            raise UnknownExpression
         return write(name, filled)
     if value is None:
         return str(name)
-    raise Unknown
+    raise UnknownExpression
 
 
 def _match(_: str, value: Mapping[str, Any]) -> str:
@@ -106,7 +106,7 @@ def _is_flag_comparison(left: Any, right: Any) -> bool:
 def _needs_sign(left: Any, right: Any, kind: object) -> bool:
     """Whether nft prints ``==`` (src/expression.c, must_print_eq_op)."""
     is_one = not isinstance(right, (list, dict)) and not str(right).startswith("@")
-    return is_operation(left) or (kind == FLAGS and is_one)
+    return is_operation(left) or (kind == AS_FLAGS and is_one)
 
 
 def _left(left: Any, right: Any) -> str:
@@ -221,16 +221,16 @@ def _queue(_: str, value: Mapping[str, Any]) -> str:
 
 def _dup(name: str, value: Mapping[str, Any]) -> str:
     if "addr" not in value:
-        raise Unknown
+        raise UnknownExpression
     # In a netdev table it is a device.
-    address = written(value["addr"], data=PLAIN if "dev" in value else QUOTED)
+    address = written(value["addr"], data=AS_PLAIN if "dev" in value else AS_QUOTED)
     is_device = isinstance(value["addr"], str) and not address.replace(":", ".").count(".")
-    device = f" device {written(value['dev'], QUOTED)}" if "dev" in value else ""
+    device = f" device {written(value['dev'], AS_QUOTED)}" if "dev" in value else ""
     return f'{name} to "{address}"' if is_device else f"{name} to {address}{device}"
 
 
 def _forward(name: str, value: Mapping[str, Any]) -> str:
-    device = written(value["dev"], QUOTED, QUOTED)
+    device = written(value["dev"], AS_QUOTED, AS_QUOTED)
     if "addr" not in value:
         return f"{name} to {device}"
     return f"{name} {value['family']} to {written(value['addr'])} device {device}"
@@ -242,7 +242,7 @@ def _set(_: str, value: Mapping[str, Any]) -> str:
     if isinstance(element, dict) and set(element) == {"elem"}:
         inner = element["elem"]
         if not set(inner) <= {"val", "timeout"}:
-            raise Unknown
+            raise UnknownExpression
         element, timeout = inner["val"], f" timeout {duration(inner['timeout'])}"
     statements = "".join([f" {_known(*item)}" for extra in value.get("stmt", [])
                           for item in extra.items()])  # fmt: skip
@@ -255,7 +255,7 @@ def _synproxy(name: str, value: Mapping[str, Any]) -> str:
 
 
 _NAT_KEYS = frozenset(("addr", "port", "family", "flags", "type_flags"))
-_WRITERS: dict[str, tuple[frozenset[str], Callable[[str, Mapping[str, Any]], str]]] = {
+_STATEMENT_WRITERS: dict[str, tuple[frozenset[str], Callable[[str, Mapping[str, Any]], str]]] = {
     "match": (frozenset(("op", "left", "right")), _match),
     "counter": (frozenset(("packets", "bytes")), lambda name, _: name),
     "last": (frozenset(("used",)), lambda name, _: name),
@@ -285,7 +285,7 @@ _WRITERS: dict[str, tuple[frozenset[str], Callable[[str, Mapping[str, Any]], str
     **dict.fromkeys(("dnat", "snat", "masquerade", "redirect", "tproxy"), (_NAT_KEYS, _nat)),
 }  # fmt: skip
 """How a statement is written that has no other keys than these."""
-_OBJECTS = {
+_OBJECT_STATEMENTS = {
     "counter": "counter name", "quota": "quota name", "limit": "limit name",
     "synproxy": "synproxy name", "ct helper": "ct helper set", "ct timeout": "ct timeout set",
     "ct expectation": "ct expectation set", "secmark": "meta secmark set",

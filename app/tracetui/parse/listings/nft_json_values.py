@@ -9,38 +9,38 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Union
 
-PLAIN, QUOTED, MARK, SECONDS, FLAGS = "plain", "quoted", "mark", "seconds", "flags"
-HEX, DSCP = "hexadecimal", "dscp"
-Kind = Union[str, tuple["Kind", ...]]
+AS_PLAIN, AS_QUOTED, AS_MARK, AS_SECONDS, AS_FLAGS = "plain", "quoted", "mark", "seconds", "flags"
+AS_HEX, AS_DSCP = "hexadecimal", "dscp"
+ValueKind = Union[str, tuple["ValueKind", ...]]
 """How values of an expression are written; of a concatenation one for each part."""
-_META = {
+_META_KINDS = {
     **dict.fromkeys(
         ("iif", "oif", "iifname", "oifname", "sdif", "sdifname", "iifgroup", "oifgroup", "iifkind",
          "oifkind", "ibrname", "obrname", "ibriport", "obriport", "rtclassid", "time", "day",
-         "hour"), QUOTED,
+         "hour"), AS_QUOTED,
     ),
-    "mark": MARK,
+    "mark": AS_MARK,
 }  # fmt: skip
-_CT = {
-    "mark": MARK, "expiration": SECONDS, "helper": QUOTED, "label": QUOTED, "state": FLAGS,
-    "status": FLAGS, "event": FLAGS,
+_CT_KINDS = {
+    "mark": AS_MARK, "expiration": AS_SECONDS, "helper": AS_QUOTED, "label": AS_QUOTED,
+    "state": AS_FLAGS, "status": AS_FLAGS, "event": AS_FLAGS,
 }  # fmt: skip
-_FIELDS = {"flags": FLAGS, "dscp": DSCP}
+_PAYLOAD_KINDS = {"flags": AS_FLAGS, "dscp": AS_DSCP}
 _UNQUALIFIED = frozenset(("iif", "oif", "iifname", "oifname", "iifgroup", "oifgroup"))
 """Keys that nft prints without ``meta`` (src/meta.c, meta_key_is_unqualified)."""
 _RANK = {"<<": 1, ">>": 1, "&": 2, "^": 3, "|": 4}
 """What binds closer has the smaller number."""
-_UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+_DURATION_UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 
-class Unknown(Exception):
+class UnknownExpression(Exception):
     """JSON of a form that is not known here."""
 
 
-def kind_of(value: Any) -> Kind:
+def kind_of(value: Any) -> ValueKind:
     """How the values are written that an expression is compared with, or set to."""
     if not isinstance(value, dict) or len(value) != 1:
-        return PLAIN
+        return AS_PLAIN
     ((name, inner),) = value.items()
     if name == "concat":
         return tuple(kind_of(part) for part in inner)
@@ -48,15 +48,19 @@ def kind_of(value: Any) -> Kind:
         return kind_of(inner[0])
     key = inner.get("key") if isinstance(inner, Mapping) else None
     if name == "meta":
-        return _META.get(str(key), PLAIN)
+        return _META_KINDS.get(str(key), AS_PLAIN)
     if name == "ct":
-        return _CT.get(str(key), PLAIN)
+        return _CT_KINDS.get(str(key), AS_PLAIN)
     if name == "payload":
-        return HEX if "base" in inner else _FIELDS.get(str(inner.get("field")), PLAIN)
+        return AS_HEX if "base" in inner else _PAYLOAD_KINDS.get(str(inner.get("field")), AS_PLAIN)
     if name == "fib":
-        return QUOTED if inner.get("result") in ("oif", "oifname") else PLAIN
-    of_key = {("rt", "classid"): QUOTED, ("socket", "mark"): MARK, ("socket", "cgroupv2"): QUOTED}
-    return QUOTED if name == "osf" else of_key.get((name, str(key)), PLAIN)
+        return AS_QUOTED if inner.get("result") in ("oif", "oifname") else AS_PLAIN
+    of_key = {
+        ("rt", "classid"): AS_QUOTED,
+        ("socket", "mark"): AS_MARK,
+        ("socket", "cgroupv2"): AS_QUOTED,
+    }
+    return AS_QUOTED if name == "osf" else of_key.get((name, str(key)), AS_PLAIN)
 
 
 def is_operation(value: Any) -> bool:
@@ -64,33 +68,33 @@ def is_operation(value: Any) -> bool:
     return isinstance(value, dict) and len(value) == 1 and next(iter(value)) in _RANK
 
 
-def written(value: Any, kind: Kind = PLAIN, data: Kind = PLAIN) -> str:
+def written(value: Any, kind: ValueKind = AS_PLAIN, data: ValueKind = AS_PLAIN) -> str:
     """An expression; ``data`` is how the values of a map are written. Raises Unknown."""
     if isinstance(value, list):
         return ",".join([written(part, kind) for part in value])
     if not isinstance(value, dict):
         return _constant(value, kind)
     if len(value) != 1:
-        raise Unknown
+        raise UnknownExpression
     ((name, inner),) = value.items()
     if name in _RANK:
         return _operation(name, inner, kind)
     structure = _STRUCTURES.get(name)
     if structure is not None:
         return structure(inner, kind, data)
-    writer = _WRITERS.get(name)
+    writer = _EXPRESSION_WRITERS.get(name)
     if writer is None:
-        raise Unknown
+        raise UnknownExpression
     keys, write = writer
     if not isinstance(inner, dict) or not set(inner) <= keys:
-        raise Unknown
+        raise UnknownExpression
     return write(inner)
 
 
 def duration(seconds: int) -> str:
     """Seconds as nft writes them: ``4d23h59m59s``."""
     parts = []
-    for unit, size in _UNITS:
+    for unit, size in _DURATION_UNITS:
         count, seconds = divmod(seconds, size)
         parts += [f"{count}{unit}"] if count else []
     return "".join(parts) or "0s"
@@ -103,29 +107,29 @@ def verdict(value: Any) -> str:
         return str(name)
     if name in ("jump", "goto") and set(inner) == {"target"}:
         return f"{name} {inner['target']}"
-    raise Unknown
+    raise UnknownExpression
 
 
-def _constant(value: Any, kind: Kind) -> str:
+def _constant(value: Any, kind: ValueKind) -> str:
     if isinstance(value, bool):
         return "exists" if value else "missing"
     if isinstance(value, int):
-        number = _NUMBERS.get(str(kind))
+        number = _NUMBER_WRITERS.get(str(kind))
         return str(value) if number is None else number(value)
     if not isinstance(value, str):
-        raise Unknown
+        raise UnknownExpression
     # A reference to a set is none of its elements, and an index is no name.
-    is_quoted = kind == QUOTED and not value.startswith("@") and value not in ("*", "0")
+    is_quoted = kind == AS_QUOTED and not value.startswith("@") and value not in ("*", "0")
     return f'"{value}"' if is_quoted else value
 
 
-def _operation(name: str, sides: Any, kind: Kind) -> str:
-    kind = kind_of(sides[0]) if kind == PLAIN else kind
-    kinds = (kind, PLAIN) if name in ("<<", ">>") else (kind,) * len(sides)
+def _operation(name: str, sides: Any, kind: ValueKind) -> str:
+    kind = kind_of(sides[0]) if kind == AS_PLAIN else kind
+    kinds = (kind, AS_PLAIN) if name in ("<<", ">>") else (kind,) * len(sides)
     return f" {name} ".join([_side(name, *pair) for pair in zip(sides, kinds)])
 
 
-def _side(name: str, side: Any, kind: Kind) -> str:
+def _side(name: str, side: Any, kind: ValueKind) -> str:
     """One side of an operation; in brackets where it binds less close, as several flags do."""
     if isinstance(side, list):
         return f"({' | '.join([written(flag, kind) for flag in side])})"
@@ -135,50 +139,50 @@ def _side(name: str, side: Any, kind: Kind) -> str:
     return text
 
 
-def _range(sides: Any, kind: Kind, _: Kind) -> str:
+def _range(sides: Any, kind: ValueKind, _: ValueKind) -> str:
     low, high = sides
     # nft writes numbers where JSON has names, as of ICMP types: those are not known here.
     if any(isinstance(end, str) and end.replace("-", "").isalpha() for end in (low, high)):
-        raise Unknown
-    if kind == SECONDS:
+        raise UnknownExpression
+    if kind == AS_SECONDS:
         return f"{int(low)}s-{int(high)}s"
     return f"{written(low, kind)}-{written(high, kind)}"
 
 
-def _concat(parts: Any, kind: Kind, _: Kind) -> str:
-    kinds = kind if isinstance(kind, tuple) else (PLAIN,) * len(parts)
+def _concat(parts: Any, kind: ValueKind, _: ValueKind) -> str:
+    kinds = kind if isinstance(kind, tuple) else (AS_PLAIN,) * len(parts)
     return " . ".join([written(*pair) for pair in zip(parts, kinds)])
 
 
-def _set(elements: Any, kind: Kind, data: Kind) -> str:
+def _set(elements: Any, kind: ValueKind, data: ValueKind) -> str:
     listed = elements if isinstance(elements, list) else [elements]
     return f"{{ {', '.join([_element(element, kind, data) for element in listed])} }}"
 
 
-def _element(value: Any, kind: Kind, data: Kind) -> str:
+def _element(value: Any, kind: ValueKind, data: ValueKind) -> str:
     """An element of a set, or of a map, which is a pair."""
     if isinstance(value, list) and len(value) == 2:
         key, mapped = value
-        is_verdict = isinstance(mapped, dict) and set(mapped) <= _VERDICTS
+        is_verdict = isinstance(mapped, dict) and set(mapped) <= _JSON_VERDICTS
         text = verdict(mapped) if is_verdict else written(mapped, data)
         return f"{_element(key, kind, data)} : {text}"
     return written(value, kind)
 
 
-def _elem(inner: Any, kind: Kind, _: Kind) -> str:
+def _elem(inner: Any, kind: ValueKind, _: ValueKind) -> str:
     if not isinstance(inner, dict) or not set(inner) <= {"val", "timeout", "expires", "comment"}:
-        raise Unknown
+        raise UnknownExpression
     text = written(inner["val"], kind)
     if "timeout" in inner:
         text += f" timeout {duration(inner['timeout'])}"
     return text if "comment" not in inner else f'{text} comment "{inner["comment"]}"'
 
 
-def _prefix(inner: Any, kind: Kind, _: Kind) -> str:
+def _prefix(inner: Any, kind: ValueKind, _: ValueKind) -> str:
     return f"{written(inner['addr'], kind)}/{inner['len']}"
 
 
-def _map(inner: Any, _: Kind, data: Kind) -> str:
+def _map(inner: Any, _: ValueKind, data: ValueKind) -> str:
     key = inner["key"]
     return f"{written(key)} map {written(inner['data'], kind_of(key), data)}"
 
@@ -250,15 +254,15 @@ def _symhash(inner: Mapping[str, Any]) -> str:
     return f"symhash mod {inner['mod']}{offset}"
 
 
-_NUMBERS: dict[str, Callable[[int], str]] = {
-    MARK: lambda value: f"0x{value:08x}", SECONDS: duration, FLAGS: hex, HEX: hex,
-    DSCP: lambda value: f"0x{value:02x}",
+_NUMBER_WRITERS: dict[str, Callable[[int], str]] = {
+    AS_MARK: lambda value: f"0x{value:08x}", AS_SECONDS: duration, AS_FLAGS: hex, AS_HEX: hex,
+    AS_DSCP: lambda value: f"0x{value:02x}",
 }  # fmt: skip
-_VERDICTS = frozenset(("accept", "drop", "continue", "return", "jump", "goto", "queue"))
-_STRUCTURES: dict[str, Callable[[Any, Kind, Kind], str]] = {
+_JSON_VERDICTS = frozenset(("accept", "drop", "continue", "return", "jump", "goto", "queue"))
+_STRUCTURES: dict[str, Callable[[Any, ValueKind, ValueKind], str]] = {
     "range": _range, "concat": _concat, "set": _set, "elem": _elem, "prefix": _prefix, "map": _map,
 }  # fmt: skip
-_WRITERS: dict[str, tuple[frozenset[str], Callable[[Mapping[str, Any]], str]]] = {
+_EXPRESSION_WRITERS: dict[str, tuple[frozenset[str], Callable[[Mapping[str, Any]], str]]] = {
     "payload": (frozenset(("protocol", "field", "base", "offset", "len")), _payload),
     "meta": (frozenset(("key",)), _meta),
     "ct": (frozenset(("key", "dir", "family")), _ct),

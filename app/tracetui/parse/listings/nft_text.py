@@ -9,25 +9,27 @@ from typing import Optional
 from tracetui.model.rules.ruleset import Chain, ChainKey, ListedRule, Ruleset
 from tracetui.parse.listings.long_sets import shortened
 
-_TABLE = re.compile(r"table (\S+) (\S+) \{(?: # .*)?$")
+_NFT_TABLE_LINE = re.compile(r"table (\S+) (\S+) \{(?: # .*)?$")
 """Behind the brace the handle, and the program that owns the table (table_print_declaration)."""
-_CHAIN = re.compile(r"chain (\S+) \{(?: # handle \d+)?$")
-_BASE = re.compile(r"type (\S+) hook (\S+) (?:device.* )?priority ([^;]{1,64});(?: policy (\w+);)?")
+_NFT_CHAIN_LINE = re.compile(r"chain (\S+) \{(?: # handle \d+)?$")
+_NFT_BASE_LINE = re.compile(
+    r"type (\S+) hook (\S+) (?:device.* )?priority ([^;]{1,64});(?: policy (\w+);)?"
+)
 _ABOUT = re.compile(r'(?:comment "[^"]*"|flags [\w,]+);?$')
 """What a table or chain says of itself."""
-_OPENS_CHAIN = re.compile(r"(?:^|\s)(?:jump|goto) \{$")
+_OPENS_UNNAMED_CHAIN = re.compile(r"(?:^|\s)(?:jump|goto) \{$")
 """The beginning of a rule that jumps to a chain without a name, whose rules follow."""
-_RULE = re.compile(r"(.*?)(?: # handle ([0-9]{1,20}))?$", re.DOTALL)
-_COUNTER = re.compile(r"\bcounter packets ([0-9]{1,20}) bytes [0-9]+")
+_NFT_RULE_LINE = re.compile(r"(.*?)(?: # handle ([0-9]{1,20}))?$", re.DOTALL)
+_NFT_COUNTER = re.compile(r"\bcounter packets ([0-9]{1,20}) bytes [0-9]+")
 _LONGEST_QUOTATION = 4096
 """Characters; nft itself takes no more than 128."""
 _PRIORITY = re.compile(r"([a-z]+)?\s*([+-]? ?[0-9]{1,10})?$")
-_NAMED = {
+_NAMED_PRIORITIES = {
     "raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100,
 }  # fmt: skip
-_OF_BRIDGE = {"dstnat": -300, "filter": -200, "out": 100, "srcnat": 300}
+_NAMED_BRIDGE_PRIORITIES = {"dstnat": -300, "filter": -200, "out": 100, "srcnat": 300}
 """What the names of priorities stand for (src/rule.c, std_prios and bridge_std_prios)."""
-_HOOKS = {
+HOOKS_BY_NFT_NAME = {
     name.lower(): name for name in ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
 }
 
@@ -37,7 +39,7 @@ def is_listing(text: str) -> bool:
     lines = (line.strip() for line in text.split("\n"))
     # nft warns in a comment of a table that iptables-nft manages.
     first = next((line for line in lines if line and not line.startswith("#")), "")
-    return _TABLE.match(first) is not None
+    return _NFT_TABLE_LINE.match(first) is not None
 
 
 def parse(text: str) -> Ruleset:
@@ -50,11 +52,11 @@ def parse(text: str) -> Ruleset:
     for line in _whole_lines(text):
         if line is None:
             table = key = None
-        elif declared := _TABLE.match(line):
+        elif declared := _NFT_TABLE_LINE.match(line):
             table, key, is_dormant = (declared[1], declared[2]), None, False
         elif key is None and line.startswith("flags ") and "dormant" in line:
             is_dormant = True
-        elif table is not None and (declared := _CHAIN.match(line)):
+        elif table is not None and (declared := _NFT_CHAIN_LINE.match(line)):
             key = ChainKey(*table, declared[1])
             chain, rules = Chain(key.name, ()), _Rules()
         elif key is None:
@@ -62,7 +64,7 @@ def parse(text: str) -> Ruleset:
         elif line == "}" and not rules.is_open:
             ruleset.chains[key] = chain._replace(rules=tuple(rules.rules))
             key = None
-        elif declared := _BASE.match(line):
+        elif declared := _NFT_BASE_LINE.match(line):
             chain = chain if is_dormant else _base(chain, declared, key.family)
         elif not _ABOUT.match(line):
             rules.take(line)
@@ -72,10 +74,12 @@ def parse(text: str) -> Ruleset:
 def _base(chain: Chain, declared: re.Match[str], family: str) -> Chain:
     """A chain that is at a hook."""
     return chain._replace(
-        hook=_HOOKS.get(declared[2]),
+        hook=HOOKS_BY_NFT_NAME.get(declared[2]),
         policy=declared[4] or "accept",
         is_nat=declared[1] == "nat",
-        priority=_priority(declared[3], _OF_BRIDGE if family == "bridge" else _NAMED),
+        priority=_priority(
+            declared[3], _NAMED_BRIDGE_PRIORITIES if family == "bridge" else _NAMED_PRIORITIES
+        ),
     )
 
 
@@ -96,7 +100,7 @@ def _whole_lines(text: str) -> Iterator[Optional[str]]:
     pieces: list[str] = []
     is_quoted, quoted, depth = False, 0, 0
     for line in text.split("\n"):
-        if not is_quoted and _TABLE.match(line.strip()):
+        if not is_quoted and _NFT_TABLE_LINE.match(line.strip()):
             # The name of a program in it can hold a quotation mark.
             yield line.strip()
             pieces, depth = [], 0
@@ -121,7 +125,7 @@ def _whole_lines(text: str) -> Iterator[Optional[str]]:
 
 def _begins_block(plain: str) -> bool:
     return plain.split(" # ")[0].endswith("{") and (
-        plain.count("{") == 1 or _OPENS_CHAIN.search(plain) is not None
+        plain.count("{") == 1 or _OPENS_UNNAMED_CHAIN.search(plain) is not None
     )
 
 
@@ -142,18 +146,18 @@ class _Rules:
         """Take in a line that is a rule, or begins or ends one."""
         if self._opening:
             if not line.startswith("}"):
-                self._block.append(shortened(_COUNTER.sub("counter", line)))
+                self._block.append(shortened(_NFT_COUNTER.sub("counter", line)))
                 return
             line = f"{self._opening} {'; '.join(self._block)} {line}"
-        elif _OPENS_CHAIN.search(line):
+        elif _OPENS_UNNAMED_CHAIN.search(line):
             self._opening = line
             return
-        match = _RULE.match(line)
+        match = _NFT_RULE_LINE.match(line)
         if match is not None:
             handle = int(match[2]) if match[2] else None
-            counter = _COUNTER.search(self._opening or match[1])
+            counter = _NFT_COUNTER.search(self._opening or match[1])
             packets = int(counter[1]) if counter is not None else None
-            text = shortened(_COUNTER.sub("counter", match[1]))
+            text = shortened(_NFT_COUNTER.sub("counter", match[1]))
             self.rules.append(
                 ListedRule(text, handle, packets, bool(self._opening), tuple(self._block))
             )

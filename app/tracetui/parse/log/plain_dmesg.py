@@ -161,6 +161,6 @@ def read_usual(rest: str) -> Optional[PacketState]:
         iif or None,
         oif or None,
         (int(mark, 16) if mark else 0) or None,
-        ethernet.printed(mac or ""),
+        ethernet.printed_addresses(mac or ""),
         header,
     )

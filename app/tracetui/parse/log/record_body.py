@@ -131,7 +131,7 @@ def read(text: str) -> Body:
         iif=fields.first("IN") or None,
         oif=fields.first("OUT") or None,
         mark=hexadecimal(fields.first("MARK")) or None,
-        mac=ethernet.printed(fields.first("MAC") or ""),
+        mac=ethernet.printed_addresses(fields.first("MAC") or ""),
         header=header,
     )
     return Body(state, header is not None and not is_open and _is_whole(text, fields, header))

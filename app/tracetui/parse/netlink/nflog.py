@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Optional
 
-from tracetui.model.rules.logged_points import LONGEST_CHAIN, is_possible
+from tracetui.model.rules.logged_points import LONGEST_CHAIN_BYTES, is_possible
 from tracetui.model.trace.hop import END_OF_CALENDAR, Hop
 from tracetui.model.trace.trace_point import FORGED, HOOKS
 from tracetui.parse.headers import ethernet, ip
@@ -80,7 +80,7 @@ def _place(prefix: bytes) -> Optional[tuple[str, str, str, int, bool]]:
     if found is None:
         return None
     table, chain, kind = (part.decode(errors="backslashreplace") for part in found.groups()[:3])
-    is_as_printed = bool(found[5]) and len(found[2]) <= LONGEST_CHAIN
+    is_as_printed = bool(found[5]) and len(found[2]) <= LONGEST_CHAIN_BYTES
     return table, chain, kind, int(found[4]), is_as_printed
 
 

@@ -7,9 +7,9 @@ from typing import Optional
 
 from tracetui.model.node.module import ModuleFacts
 
-_FIELD = re.compile(r"([a-z][a-z0-9_]*):\s*(.*)")
-_OPTION = re.compile(r"CONFIG_([A-Z0-9_]{1,128})=([ym])$", re.MULTILINE)
-_PARTS = ("description", "version", "srcversion", "license", "filename", "depends")
+_MODINFO_FIELD = re.compile(r"([a-z][a-z0-9_]*):\s*(.*)")
+_BUILD_OPTION = re.compile(r"CONFIG_([A-Z0-9_]{1,128})=([ym])$", re.MULTILINE)
+_MODINFO_NAMES = ("description", "version", "srcversion", "license", "filename", "depends")
 
 
 def names_of_files(text: str) -> frozenset[str]:
@@ -25,7 +25,7 @@ def names_of_files(text: str) -> frozenset[str]:
 
 def options(text: str) -> dict[str, str]:
     """The options of a kernel's .config that are ``y`` or ``m``, without ``CONFIG_``."""
-    return dict(_OPTION.findall(text))
+    return dict(_BUILD_OPTION.findall(text))
 
 
 def loggers(text: str) -> frozenset[str]:
@@ -42,8 +42,8 @@ def facts(
     """What is known of a module; a value of the running one goes before that of its file."""
     fields: dict[str, str] = {}
     for line in (modinfo or "").splitlines():
-        field = _FIELD.match(line)
-        if field and field[1] in _PARTS:
+        field = _MODINFO_FIELD.match(line)
+        if field and field[1] in _MODINFO_NAMES:
             fields.setdefault(field[1], field[2].strip())
     needed = fields.get("depends")
     file = fields.get("filename")

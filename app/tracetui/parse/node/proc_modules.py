@@ -7,13 +7,13 @@ from typing import NamedTuple, Optional
 
 from tracetui.model.node.module import Module
 
-_STATES = ("Live", "Loading", "Unloading")
+_MODULE_STATES = ("Live", "Loading", "Unloading")
 _TAINT = re.compile(r"\(([A-Z+-]+)\)")
 _REMOVED = "-1"
 """The references of a module that is being removed (kernel/module/main.c, module_refcount)."""
 _DIGITS = 20
 """Of the largest 64-bit number."""
-_NAME = re.compile(r"[\w.-]+")
+_MODULE_NAME = re.compile(r"[\w.-]+")
 
 
 class ModuleList(NamedTuple):
@@ -41,7 +41,7 @@ def parse(text: str) -> ModuleList:
 
 def _module(line: str) -> Optional[Module]:
     words = line.split()
-    if len(words) < 3 or not _NAME.fullmatch(words[0]) or not _is_number(words[1]):
+    if len(words) < 3 or not _MODULE_NAME.fullmatch(words[0]) or not _is_number(words[1]):
         return None
     if words[2] not in ("-", _REMOVED) and not _is_number(words[2]):
         return None
@@ -60,7 +60,7 @@ def _module(line: str) -> Optional[Module]:
 
 def _users(words: list[str]) -> tuple[list[str], Optional[str], list[str]]:
     """The users, the state, and what follows it; copies may have a blank behind a comma."""
-    state_at = next((index for index, word in enumerate(words) if word in _STATES), None)
+    state_at = next((index for index, word in enumerate(words) if word in _MODULE_STATES), None)
     before = words if state_at is None else words[:state_at]
     users = [name for name in ",".join(before).split(",") if name]
     if state_at is None:

@@ -10,7 +10,7 @@ from typing import NamedTuple, Optional
 
 from tracetui.model.trace.header import Header
 from tracetui.parse.headers import ip
-from tracetui.parse.headers.ip import PROTOCOLS
+from tracetui.parse.headers.ip import PROTOCOL_NAMES
 from tracetui.parse.log.record_body import FLAGS, address, hexadecimal, number
 
 _EXPRESSION = re.compile(
@@ -18,13 +18,13 @@ _EXPRESSION = re.compile(
     r"(ip6?|ether|vlan|arp|tcp|udp|udplite|sctp|dccp|icmpv6|icmp|esp|ah|comp|igmp|meta) "
     r"([a-z][a-z0-9-]{1,16}) (?:== )?(\"[^\"]{0,64}\"|[^\s\"]{1,64})"
 )
-_BYTES = re.compile(r"@(nh|th),0,([0-9]{1,4}) (0x[0-9a-f]{1,80}|[0-9]{1,97})(?=\s|$)")
+_UNDECODED_BYTES = re.compile(r"@(nh|th),0,([0-9]{1,4}) (0x[0-9a-f]{1,80}|[0-9]{1,97})(?=\s|$)")
 """What nft did not decode: from the beginning of the network or the transport header, so many bits.
 
 Old versions print a decimal number, and none prints leading zeros.
 """
 _DEVICE = re.compile(r"(?:^|(?<=\s))([io])if(?:name)? \"([^\"]{0,64})\"")
-_NUMBERS = {
+_PROTOCOL_NUMBERS = {
     "ip": 0, "hopopt": 0, "icmp": 1, "igmp": 2, "ipencap": 4, "ipip": 4, "tcp": 6, "udp": 17,
     "dccp": 33, "ipv6": 41, "ipv6-route": 43, "ipv6-frag": 44, "gre": 47, "esp": 50, "ah": 51,
     "icmpv6": 58, "ipv6-icmp": 58, "ipv6-nonxt": 59, "ipv6-opts": 60, "pim": 103, "vrrp": 112,
@@ -32,20 +32,20 @@ _NUMBERS = {
 }  # fmt: skip
 """Protocol numbers by the names that nft prints (/etc/protocols)."""
 _TRANSPORTS = ("tcp", "udp", "udplite", "sctp", "dccp", "icmp", "icmpv6", "esp", "ah", "igmp")
-_WITH_PORTS = ("tcp", "udp", "udplite", "sctp", "dccp")
+_NAMES_WITH_PORTS = ("tcp", "udp", "udplite", "sctp", "dccp")
 _BITS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")
 _FLAG_BITS = {name: bit for bit, name in enumerate(_BITS)}
-_ICMP_TYPES = {
+_ICMP_TYPES_BY_NAME = {
     "echo-reply": 0, "destination-unreachable": 3, "source-quench": 4, "redirect": 5,
     "echo-request": 8, "router-advertisement": 9, "router-solicitation": 10, "time-exceeded": 11,
     "parameter-problem": 12, "timestamp-request": 13, "timestamp-reply": 14, "info-request": 15,
     "info-reply": 16, "address-mask-request": 17, "address-mask-reply": 18,
 }  # fmt: skip
-_ICMP_CODES = {
+_ICMP_CODES_BY_NAME = {
     "net-unreachable": 0, "host-unreachable": 1, "prot-unreachable": 2, "port-unreachable": 3,
     "frag-needed": 4, "net-prohibited": 9, "host-prohibited": 10, "admin-prohibited": 13,
 }  # fmt: skip
-_ICMPV6_TYPES = {
+_ICMPV6_TYPES_BY_NAME = {
     "destination-unreachable": 1, "packet-too-big": 2, "time-exceeded": 3, "parameter-problem": 4,
     "echo-request": 128, "echo-reply": 129, "mld-listener-query": 130, "mld-listener-report": 131,
     "mld-listener-done": 132, "mld-listener-reduction": 132, "nd-router-solicit": 133,
@@ -53,7 +53,7 @@ _ICMPV6_TYPES = {
     "nd-redirect": 137, "router-renumbering": 138, "ind-neighbor-solicit": 141,
     "ind-neighbor-advert": 142, "mld2-listener-report": 143,
 }  # fmt: skip
-_ICMPV6_CODES = {
+_ICMPV6_CODES_BY_NAME = {
     "no-route": 0, "admin-prohibited": 1, "addr-unreachable": 3, "port-unreachable": 4,
     "policy-fail": 5, "reject-route": 6,
 }  # fmt: skip
@@ -63,7 +63,9 @@ _PART = re.compile(
     r"\s?(?:[a-z0-9\".:/,=-]{0,40} )?"
     r"(?:(?:ip6?|ether|tcp|udp|udplite|sctp|dccp|icmpv6|icmp|esp|ah) [a-z]|@[a-z]{1,4},[0-9])"
 )
-_BEGINS = re.compile(r"(?:ip6?|ether|tcp|udp|udplite|sctp|dccp|icmpv6|icmp|esp|ah|[io]if) |@|\(")
+_PART_BEGINS = re.compile(
+    r"(?:ip6?|ether|tcp|udp|udplite|sctp|dccp|icmpv6|icmp|esp|ah|[io]if) |@|\("
+)
 _OPEN_VALUE = re.compile(r"(?:^|\s)[a-z0-9]{1,8} [a-z0-9-]{1,17} (?:== )?\S{1,64}$|\"$")
 
 
@@ -88,7 +90,7 @@ def read(text: str) -> PrintedHeader:
     mac = f"{source} > {destination}".lower() if source and destination else None
     if mac is not None and "vlan id" in fields:
         mac = f"{mac} vlan {fields['vlan id']}"
-    raw = {match[1]: _raw(int(match[2]), match[3]) for match in _BYTES.finditer(text)}
+    raw = {match[1]: _raw(int(match[2]), match[3]) for match in _UNDECODED_BYTES.finditer(text)}
     header = _header(fields, raw.get("th", b"")) or _header_of_bytes(fields, raw)
     return PrintedHeader(devices.get("i"), devices.get("o"), mac, header)
 
@@ -119,7 +121,7 @@ def is_part(text: str) -> bool:
 def joined(head: str, tail: str) -> str:
     """Two parts of a line as one; a blank between them may have been lost."""
     is_apart = head[-1:].isspace() or tail[:1].isspace()
-    if not is_apart and _BEGINS.match(tail) and _OPEN_VALUE.search(head[-100:]):
+    if not is_apart and _PART_BEGINS.match(tail) and _OPEN_VALUE.search(head[-100:]):
         return f"{head} {tail}"
     return head + tail
 
@@ -134,7 +136,7 @@ def _header(fields: dict[str, str], transport: bytes) -> Optional[Header]:
         return None
     family = families[0]
     payload_length = number(fields.get(f"{family} length"))
-    if _number_of_next(fields) in _EXTENSIONS:
+    if _number_of_next(fields) in _EXTENSION_NUMBERS:
         header = _behind_extensions(fields, payload_length, transport)
         if header is not None:
             return header
@@ -147,7 +149,7 @@ def _header(fields: dict[str, str], transport: bytes) -> Optional[Header]:
         family, payload_length, proto, fields
     )
     ports = [
-        number(fields.get(f"{proto} {name}")) if proto in _WITH_PORTS and is_whole else None
+        number(fields.get(f"{proto} {name}")) if proto in _NAMES_WITH_PORTS and is_whole else None
         for name in ("sport", "dport")
     ]
     echo_id, echo_seq = _echo(proto, fields)
@@ -174,13 +176,13 @@ def _header(fields: dict[str, str], transport: bytes) -> Optional[Header]:
     )
 
 
-_EXTENSIONS = frozenset((0, 43, 44, 60))
+_EXTENSION_NUMBERS = frozenset((0, 43, 44, 60))
 """Numbers of IPv6's extension headers behind which the protocol stands."""
 
 
 def _number_of_next(fields: dict[str, str]) -> Optional[int]:
     printed = fields.get("ip6 nexthdr")
-    return None if printed is None else _NUMBERS.get(printed, number(printed))
+    return None if printed is None else _PROTOCOL_NUMBERS.get(printed, number(printed))
 
 
 def _behind_extensions(
@@ -215,10 +217,10 @@ def _proto(family: str, fields: dict[str, str]) -> Optional[str]:
     """As printed; nft leaves it out where the fields of the protocol follow."""
     printed = fields.get("ip protocol" if family == "ip" else "ip6 nexthdr")
     if printed is not None:
-        value = _NUMBERS.get(printed, number(printed))
-        if family == "ip6" and value in _EXTENSIONS:
+        value = _PROTOCOL_NUMBERS.get(printed, number(printed))
+        if family == "ip6" and value in _EXTENSION_NUMBERS:
             return None
-        return None if value is None else PROTOCOLS.get(value, str(value))
+        return None if value is None else PROTOCOL_NAMES.get(value, str(value))
     for name in _TRANSPORTS:
         if any(field.startswith(f"{name} ") for field in fields):
             return name
@@ -246,9 +248,9 @@ def _icmp(proto: Optional[str], field: str, fields: dict[str, str]) -> Optional[
         return None
     is_v6 = proto == "icmpv6"
     if field == "type":
-        names = _ICMPV6_TYPES if is_v6 else _ICMP_TYPES
+        names = _ICMPV6_TYPES_BY_NAME if is_v6 else _ICMP_TYPES_BY_NAME
     else:
-        names = _ICMPV6_CODES if is_v6 else _ICMP_CODES
+        names = _ICMPV6_CODES_BY_NAME if is_v6 else _ICMP_CODES_BY_NAME
     return names.get(printed, number(printed))
 
 

@@ -16,23 +16,23 @@ from tracetui.model.trace.hop import LOG, Hop
 from tracetui.model.trace.trace_point import nft_hook
 from tracetui.parse.tools import nft_header
 
-FAMILIES = ("ip", "ip6", "inet", "arp", "bridge", "netdev")
+NFT_FAMILIES = ("ip", "ip6", "inet", "arp", "bridge", "netdev")
 _EVENT = re.compile(
-    rf"trace id (?:0x)?(?P<id>[0-9a-f]{{1,8}}) (?P<family>{'|'.join(FAMILIES)}) "
+    rf"trace id (?:0x)?(?P<id>[0-9a-f]{{1,8}}) (?P<family>{'|'.join(NFT_FAMILIES)}) "
     r"(?P<table>\S{1,255}) (?P<chain>\S{1,255}) "
     r"(?P<kind>packet:|conntrack:|rule|unknown rule handle|verdict|policy)(?= |$) ?"
 )
-_WORDS = r"accept|drop|continue|break|return|queue|stolen|repeat|stop"
-_VERDICT = re.compile(rf"(?:{_WORDS}|(?:jump|goto) \S{{1,255}})(?=[ )]|$)")
-_HANDLE = re.compile(r"# handle ([0-9]{1,19})$")
-_MARK = re.compile(r"meta mark 0x([0-9a-f]{1,8})\b")
-_OPEN = 1024
+_VERDICT_WORDS = r"accept|drop|continue|break|return|queue|stolen|repeat|stop"
+_PRINTED_VERDICT = re.compile(rf"(?:{_VERDICT_WORDS}|(?:jump|goto) \S{{1,255}})(?=[ )]|$)")
+_TRACED_HANDLE = re.compile(r"# handle ([0-9]{1,19})$")
+_TRACED_MARK = re.compile(r"meta mark 0x([0-9a-f]{1,8})\b")
+_TRACES_KEPT = 1024
 """Headers that wait for their event, and marks that are known, at once."""
-_LONGEST = 16 << 10
+_LONGEST_EVENT = 16 << 10
 """Characters of an event."""
 
 
-class _Known(NamedTuple):
+class _TracedPacket(NamedTuple):
     """What the last lines of a trace id told."""
 
     packet: Hashable
@@ -44,7 +44,7 @@ class _Known(NamedTuple):
     """Whether an event of it was read."""
 
 
-class _Last(NamedTuple):
+class _LastLine(NamedTuple):
     """The last line, which the next one can go on with."""
 
     found: re.Match[str]
@@ -54,7 +54,7 @@ class _Last(NamedTuple):
     """Whether its hop waits for that; else it is a packet's, whose header waits anyway."""
 
 
-class _Waiting(NamedTuple):
+class _WaitingHeader(NamedTuple):
     """A header whose event is still to come."""
 
     key: tuple[str, ...]
@@ -66,9 +66,9 @@ class NftMonitor:
     """Events and headers of one file."""
 
     def __init__(self) -> None:
-        self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
-        self._known: OrderedDict[str, _Known] = OrderedDict()
-        self._last: Optional[_Last] = None
+        self._waiting: OrderedDict[str, _WaitingHeader] = OrderedDict()
+        self._known: OrderedDict[str, _TracedPacket] = OrderedDict()
+        self._last: Optional[_LastLine] = None
 
     @property
     def is_waiting(self) -> bool:
@@ -102,7 +102,7 @@ class NftMonitor:
             return None
         last = self._last
         is_part = last.is_held or is_full or nft_header.is_part(text)
-        if len(last.rest) > _LONGEST or not is_part:
+        if len(last.rest) > _LONGEST_EVENT or not is_part:
             return None
         rest = last.rest + text if is_full else nft_header.joined(last.rest, text)
         self._last = last._replace(rest=rest)
@@ -138,13 +138,13 @@ class NftMonitor:
         if kind == "conntrack:":
             return []
         if kind == "packet:":
-            self._last = _Last(match, rest, time, False)
+            self._last = _LastLine(match, rest, time, False)
             return self._packet(match, rest.rstrip(), time)
         event = _event(kind, rest.strip())
         if event is None:
             return None
         if event.verdict is None:
-            self._last = _Last(match, rest, time, True)
+            self._last = _LastLine(match, rest, time, True)
             return []
         return [self._hop(match, event, time)]
 
@@ -156,10 +156,10 @@ class NftMonitor:
         before = self._waiting.pop(number, None)
         hops = [] if before is None or not is_another else self._entered(before)
         if traced is None or is_another:
-            traced = _Known(packet)
+            traced = _TracedPacket(packet)
         self._note(number, traced._replace(packet=packet, chains=traced.chains | {key}))
-        self._waiting[number] = _Waiting(key, printed, time)
-        if len(self._waiting) > _OPEN:
+        self._waiting[number] = _WaitingHeader(key, printed, time)
+        if len(self._waiting) > _TRACES_KEPT:
             hops += self._entered(self._waiting.popitem(last=False)[1])
         return hops
 
@@ -167,15 +167,15 @@ class NftMonitor:
         number = match["id"]
         # Where the event that the header came with is cut, the next one shows it.
         waiting = self._waiting.pop(number, None)
-        printed = _NO_HEADER if waiting is None else waiting.printed
-        traced = self._known.get(number) or _Known(None)
+        printed = _NOTHING_PRINTED if waiting is None else waiting.printed
+        traced = self._known.get(number) or _TracedPacket(None)
         # It is printed at the end of a chain only; at a rule it is what it last was.
         mark = event.mark if event.tells_mark else traced.mark
         if not traced.has_hop or mark != traced.mark:
             self._note(number, traced._replace(mark=mark, has_hop=True))
         return _hop(_key(match), event, printed, mark, time)
 
-    def _entered(self, waiting: _Waiting) -> list[Hop]:
+    def _entered(self, waiting: _WaitingHeader) -> list[Hop]:
         """The hop of a packet of which only a header is there; none where events were read."""
         key, printed, time = waiting
         traced = self._known.get(key[0])
@@ -183,14 +183,14 @@ class NftMonitor:
             return []
         return [_hop(key, _Event("rule", None, None, None, None, False), printed, None, time)]
 
-    def _note(self, trace_id: str, traced: _Known) -> None:
+    def _note(self, trace_id: str, traced: _TracedPacket) -> None:
         self._known.pop(trace_id, None)
         self._known[trace_id] = traced
-        if len(self._known) > _OPEN:
+        if len(self._known) > _TRACES_KEPT:
             self._known.popitem(last=False)
 
 
-_NO_HEADER = nft_header.PrintedHeader(None, None, None, None)
+_NOTHING_PRINTED = nft_header.PrintedHeader(None, None, None, None)
 
 
 class _Event(NamedTuple):
@@ -219,16 +219,18 @@ def find_all(text: str) -> list[re.Match[str]]:
 def _event(kind: str, rest: str) -> Optional[_Event]:
     """What follows the chain's name; None for what is damaged so that no verdict can be read."""
     if kind in ("verdict", "policy"):
-        verdict = _VERDICT.match(rest)
+        verdict = _PRINTED_VERDICT.match(rest)
         if verdict is None:
             return None
-        mark = _MARK.search(rest, verdict.end())
+        mark = _TRACED_MARK.search(rest, verdict.end())
         value = int(mark[1], 16) if mark else None
         kind = "return" if kind == "verdict" else "policy"
         return _Event(kind, verdict[0], None, None, value or None, True)
     # The rule's own text can say the same; the last one is the event's.
     before, separator, behind = rest.rpartition("(verdict ")
-    verdict = _VERDICT.fullmatch(behind[:-1]) if separator and behind.endswith(")") else None
+    verdict = (
+        _PRINTED_VERDICT.fullmatch(behind[:-1]) if separator and behind.endswith(")") else None
+    )
     text = (before if separator else rest).strip()
     if kind == "unknown rule handle":
         number = re.match(r"[0-9]{1,19}(?= |$)", text)
@@ -243,7 +245,7 @@ def _event(kind: str, rest: str) -> Optional[_Event]:
     if verdict is None:
         # Its end is missing, and who knows how much of the rule.
         return _Event("rule", None, None, None, None, False)
-    handle = _HANDLE.search(text)
+    handle = _TRACED_HANDLE.search(text)
     if handle is not None:
         text = text[: handle.start()].rstrip()
     number_of = int(handle[1]) if handle else None

@@ -14,19 +14,19 @@ from tracetui.model.trace.hop import Hop
 from tracetui.parse.log import record_body, trace_record
 from tracetui.parse.log.record_body import address
 
-_HEAD = re.compile(r"(?:^|(?<=\s))([0-9a-f]{12})\s$")
-_RULE = re.compile(r'\s{1,8}"(.*)"\s*$', re.DOTALL)
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-_TITLE = "Aggregated packets:"
-_PACKET = re.compile(
+_ID_IN_FRONT = re.compile(r"(?:^|(?<=\s))([0-9a-f]{12})\s$")
+_QUOTED_RULE = re.compile(r'\s{1,8}"(.*)"\s*$', re.DOTALL)
+_ESCAPED_CHARACTER = re.compile(r"\\(.)", re.DOTALL)
+_SUMMARY_TITLE = "Aggregated packets:"
+_SUMMARY_PACKET = re.compile(
     r"(?:^|(?<=\s))([0-9a-f]{12}) (IP6?) (\S{1,64}) > (\S{1,64}): ?(.{0,256})", re.DOTALL
 )
 _WITH_PORT = {
     "IP": re.compile(r"(\d+\.\d+\.\d+\.\d+)\.(\d{1,5})$"),
     "IP6": re.compile(r"(\S+:\S*)\.(\d{1,5})$"),
 }
-_FLAGS = re.compile(r"Flags \[([A-Z.]{1,9})\]")
-_LETTERS = {
+_TCPDUMP_FLAGS = re.compile(r"Flags \[([A-Z.]{1,9})\]")
+_FLAGS_BY_LETTER = {
     "S": "SYN",
     "F": "FIN",
     "P": "PSH",
@@ -36,8 +36,8 @@ _LETTERS = {
     "E": "ECE",
     "W": "CWR",
 }
-_ECHO = re.compile(r"ICMP6?,? echo (request|reply), id (\d{1,5}), seq (\d{1,5})")
-_MOST = 4096
+_TCPDUMP_ECHO = re.compile(r"ICMP6?,? echo (request|reply), id (\d{1,5}), seq (\d{1,5})")
+_MOST_HOPS = 4096
 """Hops that wait."""
 
 
@@ -56,22 +56,22 @@ class NftraceTool:
 
     def take(self, text: str, match: re.Match[str], time: Optional[float]) -> bool:
         """Take a hop's line; False for a line of another tool."""
-        head = _HEAD.search(text[: match.start()][-16:])
-        if head is None or len(self._hops) >= _MOST:
+        head = _ID_IN_FRONT.search(text[: match.start()][-16:])
+        if head is None or len(self._hops) >= _MOST_HOPS:
             return False
-        rule = _RULE.match(text, match.end())
+        rule = _QUOTED_RULE.match(text, match.end())
         hop = trace_record.hop(match, record_body.read(""), time)
-        rule_text = _ESCAPE.sub(r"\1", rule[1]) if rule else None
+        rule_text = _ESCAPED_CHARACTER.sub(r"\1", rule[1]) if rule else None
         self._hops.append(hop.with_(trace_id=int(head[1], 16), rule=rule_text))
         return True
 
     def take_packet(self, text: str) -> bool:
         """Take a line of the packets at the end; False for any other."""
-        if _TITLE in text:
+        if _SUMMARY_TITLE in text:
             self._is_summary = True
             return False
-        match = _PACKET.search(text)
-        if not self._is_summary or match is None or len(self._headers) >= _MOST:
+        match = _SUMMARY_PACKET.search(text)
+        if not self._is_summary or match is None or len(self._headers) >= _MOST_HOPS:
             return False
         self._headers[int(match[1], 16)] = _header(match[2], match[3], match[4], match[5])
         return True
@@ -91,7 +91,7 @@ def _with(hop: Hop, header: Optional[Header]) -> Hop:
 def _header(ip: str, source: str, destination: str, rest: str) -> Header:
     """Of these protocols tcpdump names all but UDP where a packet has ports."""
     (src, sport), (dst, dport) = _endpoint(ip, source), _endpoint(ip, destination)
-    flags, echo = _FLAGS.search(rest), _ECHO.match(rest)
+    flags, echo = _TCPDUMP_FLAGS.search(rest), _TCPDUMP_ECHO.match(rest)
     proto = None
     if flags is not None:
         proto = "tcp"
@@ -100,7 +100,7 @@ def _header(ip: str, source: str, destination: str, rest: str) -> Header:
     elif sport is not None and dport is not None and not rest.startswith("sctp"):
         proto = "udp"
     kinds = {"request": 8, "reply": 0} if ip == "IP" else {"request": 128, "reply": 129}
-    given = {_LETTERS.get(letter) for letter in flags[1]} if flags else set()
+    given = {_FLAGS_BY_LETTER.get(letter) for letter in flags[1]} if flags else set()
     return Header(
         family=4 if ip == "IP" else 6,
         proto=proto,

@@ -10,13 +10,13 @@ from typing import Optional
 
 from tracetui.model.trace.header import Header
 from tracetui.model.trace.hop import Hop
-from tracetui.parse.headers.ip import PROTOCOLS
+from tracetui.parse.headers.ip import PROTOCOL_NAMES
 from tracetui.parse.log import record_body, trace_record
 from tracetui.parse.log.record_body import address, number
 
-_TITLE = "nflog.prefix"
-_COLUMNS = re.compile(r"\t|\s{2,}")
-_IP = re.compile(
+_PREFIX_TITLE = "nflog.prefix"
+_COLUMN_GAP = re.compile(r"\t|\s{2,}")
+_IP_LINE = re.compile(
     r"Internet Protocol Version ([46]), Src: ([^,]{1,128}), "
     r"Dst: ([^\s,]{1,128}(?: \([^)]{1,64}\))?)"
 )
@@ -32,13 +32,13 @@ class PacketTable:
 
     def read_title(self, text: str) -> None:
         """Note the names of columns, if a line has them."""
-        if _TITLE in text:
-            names = _COLUMNS.split(text.strip())
-            self._names = names if len(names) <= _MOST_COLUMNS and _TITLE in names else []
+        if _PREFIX_TITLE in text:
+            names = _COLUMN_GAP.split(text.strip())
+            self._names = names if len(names) <= _MOST_COLUMNS and _PREFIX_TITLE in names else []
 
     def take(self, text: str, match: re.Match[str], time: Optional[float]) -> Optional[Hop]:
         """The hop of a row; None for a line that is none."""
-        ip_line = _IP.search(text, match.end())
+        ip_line = _IP_LINE.search(text, match.end())
         fields = self._fields(text, match)
         if ip_line is None and not fields:
             return None
@@ -50,8 +50,8 @@ class PacketTable:
     def _fields(self, text: str, match: re.Match[str]) -> dict[str, str]:
         if not self._names:
             return {}
-        cells = _COLUMNS.split(text[match.start() :].strip(), maxsplit=_MOST_COLUMNS)
-        names = self._names[self._names.index(_TITLE) :]
+        cells = _COLUMN_GAP.split(text[match.start() :].strip(), maxsplit=_MOST_COLUMNS)
+        names = self._names[self._names.index(_PREFIX_TITLE) :]
         # column(1) leaves empty cells out, and then no other is where its name is.
         return dict(zip(names, cells)) if "\t" in text or len(cells) == len(names) else {}
 
@@ -64,7 +64,7 @@ def _header(ip_line: Optional[re.Match[str]], fields: dict[str, str]) -> Optiona
     value = number(fields.get("ip.proto", fields.get("ipv6.nxt")))
     return Header(
         family=6 if ":" in (src or dst or "") else 4,
-        proto=None if value is None else PROTOCOLS.get(value, str(value)),
+        proto=None if value is None else PROTOCOL_NAMES.get(value, str(value)),
         src=src,
         dst=dst,
         sport=number(fields.get("tcp.srcport", fields.get("udp.srcport"))),

@@ -8,7 +8,7 @@ from typing import Any, Optional
 from tracetui.model.trace.header import Header
 from tracetui.model.trace.hop import Hop, PacketState
 from tracetui.model.trace.trace_point import HOOKS
-from tracetui.parse.headers.ip import PROTOCOLS
+from tracetui.parse.headers.ip import PROTOCOL_NAMES
 from tracetui.parse.log import stamps, trace_record
 from tracetui.parse.log.record_body import FLAGS, Body, address
 
@@ -40,7 +40,7 @@ def _header(record: Mapping[str, Any]) -> Optional[Header]:
     if family is None:
         return None
     value = _number(record, "ip.protocol") if family == 4 else _number(record, "ip6.nexthdr")
-    proto = None if value is None else PROTOCOLS.get(value, str(value))
+    proto = None if value is None else PROTOCOL_NAMES.get(value, str(value))
     is_tcp, is_icmp = proto == "tcp", proto in ("icmp", "icmpv6")
     ip, icmp = ("ip", "icmp") if family == 4 else ("ip6", "icmpv6")
     length = _number(record, "ip.totlen") if family == 4 else _number(record, "ip6.payloadlen")

@@ -19,15 +19,15 @@ from tracetui.model.trace.trace_point import nft_hook
 from tracetui.parse.headers import ip
 from tracetui.parse.log.record_body import FLAGS, address, hexadecimal, number
 
-_PACKET = re.compile(r"PACKET: [0-9]{1,3} (?P<id>[0-9a-f]{8})(?=\s|$)", re.ASCII)
-_TRACE = re.compile(
+_PACKET_EVENT = re.compile(r"PACKET: [0-9]{1,3} (?P<id>[0-9a-f]{8})(?=\s|$)", re.ASCII)
+_TRACE_EVENT = re.compile(
     r"TRACE: (?P<family>[0-9]{1,3}) (?P<id>[0-9a-f]{8}) (?P<table>[^:\s]{1,255}):"
     r"(?P<chain>\S{1,255}?):(?:"
     r"rule:0x(?P<handle>[0-9a-f]{1,16}):(?P<verdict>(?:GOTO|JUMP):\S{1,255}|[A-Z]{1,10}|0x[0-9a-f]{1,8})"
     r"|(?P<return>return:)|policy:(?P<policy>[A-Z]{1,10}|0x[0-9a-f]{1,8}))(?=\s|$)",
     re.ASCII,
 )
-_FAMILIES = {
+_FAMILIES_BY_NUMBER = {
     "0": "ip",
     "2": "ip",
     "10": "ip6",
@@ -36,29 +36,29 @@ _FAMILIES = {
     "5": "netdev",
     "7": "bridge",
 }
-_FIELD = re.compile(
+_PACKET_FIELD = re.compile(
     r"(?:^|(?<=\s))(IN|OUT|MACSRC|MACDST|MACPROTO|LL|SRC|DST|LEN|TOS|TTL|ID|TC|HOPLIMIT|FLOWLBL|MARK|"
     r"SPORT|DPORT)=(\S{0,64})"
 )
-_FIELDS = re.compile(r"\s?(?:[0-9a-fA-F.:=x]{0,40} ?)?(?:[A-Z]{2,8}=|(?:DF|SYN|ACK)\b)")
+_MORE_FIELDS = re.compile(r"\s?(?:[0-9a-fA-F.:=x]{0,40} ?)?(?:[A-Z]{2,8}=|(?:DF|SYN|ACK)\b)")
 _GLUED = re.compile(r"(?<=\S)(?=SPORT=)")
-_OPTION = re.compile(r"(?:^|\s)--?[a-zA-Z]")
-_TARGET = re.compile(r"\s-[jg] ")
-_NETWORK = re.compile(r"(?:^|(?<=\s))NH=([0-9a-f]{2,480})(?=\s|$)")
+_RULE_OPTION = re.compile(r"(?:^|\s)--?[a-zA-Z]")
+_RULE_TARGET = re.compile(r"\s-[jg] ")
+_NETWORK_BYTES = re.compile(r"(?:^|(?<=\s))NH=([0-9a-f]{2,480})(?=\s|$)")
 """Of families but IP's: bytes above 7f as eight digits, for they are printed as signed."""
 _BYTE = re.compile(r"ffffff[89a-f][0-9a-f]|[0-7][0-9a-f]")
 _FAMILY_AND_TABLE = re.compile(r"(?:-[46] |(?:ip6?|arp|eb)tables )?(?:-t \S{1,255} )?(?=-A )")
-_FRAGMENT = re.compile(r"FRAG: ?([0-9]{1,5})")
-_VERDICTS = {
+_FRAGMENT_OFFSET = re.compile(r"FRAG: ?([0-9]{1,5})")
+_VERDICTS_BY_WORD = {
     "ACCEPT": "accept", "DROP": "drop", "QUEUE": "queue", "STOLEN": "stolen", "BREAK": "break",
     "CONTINUE": "continue", "REPEAT": "repeat", "STOP": "stop", "RETURN": "return",
     "0xfffffffb": "return", "0xffffffff": "continue",
 }  # fmt: skip
-_OPEN = 1024
+_TRACE_IDS_KEPT = 1024
 """Trace ids that are known at once."""
-_WRAPPED = 40
+_WRAPPED_LINE = 40
 """Characters of a line that a terminal may have wrapped, at least."""
-_LONGEST = 16 << 10
+_LONGEST_LINE = 16 << 10
 """Characters of a line with those that go on with it."""
 
 
@@ -97,8 +97,8 @@ class XtablesMonitor:
         """The hop before; that of this line waits for the next, for its rule can go on there."""
         trace_id, rest = match["id"], text[match.end() :]
         if trace_id not in self._packets:
-            self._is_trace_first = match.re is _TRACE
-        if match.re is _PACKET:
+            self._is_trace_first = match.re is _TRACE_EVENT
+        if match.re is _PACKET_EVENT:
             printed = _printed(rest)
             is_of_held = self._is_its(trace_id)
             if is_of_held and self._held is not None:
@@ -109,9 +109,11 @@ class XtablesMonitor:
             return hops
         hops = self.release()
         self._last = trace_id, rest
-        packet, is_new = self._packets.get(trace_id, (_UNKNOWN, False))
+        packet, is_new = self._packets.get(trace_id, (_UNKNOWN_PACKET, False))
         self._know(trace_id, packet, False)
-        hop = _hop(match, rest, packet if is_new else _UNKNOWN._replace(mark=packet.mark), time)
+        hop = _hop(
+            match, rest, packet if is_new else _UNKNOWN_PACKET._replace(mark=packet.mark), time
+        )
         if hop.type != "rule" or not rest.strip():
             return [*hops, hop]
         self._held = hop
@@ -122,21 +124,21 @@ class XtablesMonitor:
 
         ``is_full`` is whether that one ended where a terminal did.
         """
-        if self._last is None or len(self._last[1]) > _LONGEST:
+        if self._last is None or len(self._last[1]) > _LONGEST_LINE:
             return False
         trace_id, rest = self._last
         if self._held is not None:
-            is_option = _OPTION.search(text) is not None or not _TARGET.search(rest)
-            if not is_full and not (len(rest) >= _WRAPPED and is_option):
+            is_option = _RULE_OPTION.search(text) is not None or not _RULE_TARGET.search(rest)
+            if not is_full and not (len(rest) >= _WRAPPED_LINE and is_option):
                 return False
-            begins = not is_full and _OPTION.match(text) is not None
+            begins = not is_full and _RULE_OPTION.match(text) is not None
             rest = _joined(rest, text, begins)
             self._held = self._held.with_(rule=_rule(rest))
         else:
             packet = self._packets.get(trace_id)
-            if packet is None or not packet[1] or not (is_full or _FIELDS.match(text)):
+            if packet is None or not packet[1] or not (is_full or _MORE_FIELDS.match(text)):
                 return False
-            rest = _joined(rest, text, not is_full and _FIELD.match(text) is not None)
+            rest = _joined(rest, text, not is_full and _PACKET_FIELD.match(text) is not None)
             self._know(trace_id, _printed(rest), True)
         self._last = trace_id, rest
         return True
@@ -159,17 +161,17 @@ class XtablesMonitor:
     def _know(self, trace_id: str, printed: PrintedPacket, is_new: bool) -> None:
         self._packets.pop(trace_id, None)
         self._packets[trace_id] = printed, is_new
-        if len(self._packets) > _OPEN:
+        if len(self._packets) > _TRACE_IDS_KEPT:
             self._packets.popitem(last=False)
 
 
-_UNKNOWN = PrintedPacket(None, None, None, None, None)
+_UNKNOWN_PACKET = PrintedPacket(None, None, None, None, None)
 
 
 def find_all(text: str) -> list[re.Match[str]]:
     """Where a PACKET or TRACE line begins on a line. A rule's comment, quoted, is none."""
     lines: list[re.Match[str]] = []
-    both = [*_TRACE.finditer(text), *_PACKET.finditer(text)]
+    both = [*_TRACE_EVENT.finditer(text), *_PACKET_EVENT.finditer(text)]
     for line in sorted(both, key=lambda line: line.start()):
         if not lines or text.count('"', lines[-1].end(), line.start()) % 2 == 0:
             lines.append(line)
@@ -191,7 +193,7 @@ def _joined(head: str, tail: str, begins: bool) -> str:
 def _printed(text: str) -> PrintedPacket:
     spread = _GLUED.sub(" ", text)
     fields: dict[str, str] = {}
-    for match in _FIELD.finditer(spread):
+    for match in _PACKET_FIELD.finditer(spread):
         fields.setdefault(match[1], match[2])
     source, destination = _mac(fields.get("MACSRC")), _mac(fields.get("MACDST"))
     return PrintedPacket(
@@ -205,7 +207,7 @@ def _printed(text: str) -> PrintedPacket:
 
 def _header(text: str, fields: dict[str, str]) -> Optional[Header]:
     """Only TCP prints flags; ports without any are UDP's, or of TCP with none set: not known."""
-    network = _NETWORK.search(text)
+    network = _NETWORK_BYTES.search(text)
     if network is not None:
         return _header_of_bytes(network[1])
     src, dst = address(fields.get("SRC")), address(fields.get("DST"))
@@ -214,7 +216,7 @@ def _header(text: str, fields: dict[str, str]) -> Optional[Header]:
         return None
     words = frozenset(text.split())
     flags = " ".join(flag for flag in FLAGS if flag in words) if "SPORT" in fields else ""
-    fragment = _FRAGMENT.search(text)
+    fragment = _FRAGMENT_OFFSET.search(text)
     return Header(
         family=family,
         proto="tcp" if flags else None,
@@ -248,7 +250,7 @@ def _mac(printed: Optional[str]) -> Optional[str]:
 
 
 def _hop(match: re.Match[str], rest: str, printed: PrintedPacket, time: Optional[float]) -> Hop:
-    family = _FAMILIES.get(match["family"], match["family"])
+    family = _FAMILIES_BY_NUMBER.get(match["family"], match["family"])
     table, chain = match["table"], match["chain"]
     kind = "rule" if match["handle"] else "return" if match["return"] else "policy"
     return Hop.of(
@@ -277,7 +279,7 @@ def _verdict(printed: Optional[str]) -> Optional[str]:
     if printed is None:
         return None
     word, _, chain = printed.partition(":")
-    return f"{word.lower()} {chain}" if chain else _VERDICTS.get(printed)
+    return f"{word.lower()} {chain}" if chain else _VERDICTS_BY_WORD.get(printed)
 
 
 def _rule(rest: str) -> Optional[str]:

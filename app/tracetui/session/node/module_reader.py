@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, Optional, Protocol
 
-from tracetui.model.node.module import BUILT_IN, Module, ModuleFacts, ModuleTree
+from tracetui.model.node.module import BUILT_IN_STATE, Module, ModuleFacts, ModuleTree
 from tracetui.model.node.needs import MISSING, ON_DISK, UNKNOWN, Evidence, Need, needs
 from tracetui.parse.node import module_texts, proc_modules
 
@@ -111,7 +111,7 @@ class ModuleReader:
         """BUILT_IN, ON_DISK, MISSING or UNKNOWN, of a module that is not listed."""
         fixed, name = self._read_fixed(), name.replace("-", "_")
         if name in (fixed.built_in or ()):
-            return BUILT_IN
+            return BUILT_IN_STATE
         if fixed.on_disk is None:
             return UNKNOWN
         return ON_DISK if name in fixed.on_disk else MISSING
@@ -126,7 +126,7 @@ class ModuleReader:
                 options=module_texts.options(self._source.build_options() or ""),
             )
             every = {*(names or ()), *self._source.built_in_sysfs()}
-            made = (Module(name, 0, None, state=BUILT_IN) for name in sorted(every))
+            made = (Module(name, 0, None, state=BUILT_IN_STATE) for name in sorted(every))
             self._built_in = tuple(one for one in made if one.is_netfilter)
         return self._fixed
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Optional
 
 from tracetui.errors import Failure
-from tracetui.model.node.module import BUILT_IN, Module, ModuleFacts, ModuleTree
+from tracetui.model.node.module import BUILT_IN_STATE, Module, ModuleFacts, ModuleTree
 from tracetui.model.node.needs import LOADED, MISSING, ON_DISK, UNKNOWN, Need
 from tracetui.session.node.module_reader import ModuleListing, ModuleReader
 from tracetui.session.text.sanitize import inert, inert_json
@@ -120,7 +120,7 @@ def _named(reader: ModuleReader, listing: ModuleListing, name: str) -> Module:
     if module is not None:
         return module
     state = reader.state_of_name(name)
-    if state == BUILT_IN:
+    if state == BUILT_IN_STATE:
         raise Failure(f"{name} is built into this kernel, which tells nothing more of it")
     if state == ON_DISK:
         raise Failure(f"{name} is not loaded; `modprobe {name}` loads it")

@@ -126,7 +126,7 @@ def _specified(piece: _Piece, given: GivenListings) -> None:
 
 def _listed(piece: _Piece, given: GivenListings) -> None:
     for listed in xtables_list.tables(piece.text):
-        table = _table(piece) or xtables_save.BASES.get(listed.bases)
+        table = _table(piece) or xtables_save.TABLE_BY_BASE_CHAINS.get(listed.bases)
         fault = listed.fault
         if table is None:
             fault = fault or "`iptables -L` does not say its table, and these chains tell none"

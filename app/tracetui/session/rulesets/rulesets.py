@@ -14,12 +14,12 @@ from tracetui.model.rules.history import RulesetHistory
 from tracetui.model.rules.lookup import Interval
 from tracetui.model.rules.ruleset import Ruleset
 from tracetui.model.rules.snapshot import Snapshot
+from tracetui.model.tracing.rule_fields import BACKENDS
 
 LOOK_AT_CLOCK = 128
 """Lines, or chains, between two looks at the clock."""
 WAITING = 16
 """Readings that may wait: each is held as text."""
-BACKENDS = ("legacy", "nft")
 APART = 1 << 40
 """How far apart the numbers of two recordings' readings are: no recording has so many."""
 

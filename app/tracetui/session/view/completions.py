@@ -7,8 +7,9 @@ from itertools import islice
 from typing import Optional
 
 from tracetui.model.filter.expression import KEYWORDS
-from tracetui.model.filter.terms import BACKENDS, VERDICTS
+from tracetui.model.filter.terms import VERDICTS
 from tracetui.model.trace.header import Header
+from tracetui.model.tracing.rule_fields import BACKENDS
 from tracetui.session.state.store import PacketStore
 
 MOST = 2000

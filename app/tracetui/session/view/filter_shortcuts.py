@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from tracetui.model.filter.terms import PROTOCOLS
+from tracetui.model.filter.terms import PROTOCOL_KEYWORDS
 from tracetui.model.trace.packet import Packet
 
 
@@ -40,4 +40,4 @@ def hidden(packet: Packet, expression: str) -> Optional[str]:
 def _protocol(proto: Optional[str]) -> str:
     if proto is None:
         return ""
-    return proto if proto in PROTOCOLS else f"proto {proto}"
+    return proto if proto in PROTOCOL_KEYWORDS else f"proto {proto}"

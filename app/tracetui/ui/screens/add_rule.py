@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
 from tracetui.errors import InvalidRule
-from tracetui.model.tracing.rule_fields import CHAINS
+from tracetui.model.tracing.rule_fields import RULE_CHAINS
 from tracetui.model.tracing.trace_rule import TraceRule
 from tracetui.session.state.session import Node
 from tracetui.session.state.suggestions import Suggestion
@@ -85,7 +85,7 @@ class AddRuleScreen(ModalScreen[Optional[RuleRequest]]):
             box.border_title = "Add a TRACE rule"
             box.border_subtitle = "Tab next field · ← → choose · Enter adds · Esc cancels"
             with VerticalScroll(id="fields", can_focus=False):
-                yield from _row("chain", "chain", Choice(CHAINS, "chain", typed.get("chain")))
+                yield from _row("chain", "chain", Choice(RULE_CHAINS, "chain", typed.get("chain")))
                 yield from _row(
                     "family", "family", Choice(_FAMILIES, "family", typed.get("family"))
                 )

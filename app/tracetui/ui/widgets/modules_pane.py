@@ -14,7 +14,7 @@ from textual.widgets.tree import TreeNode
 
 from tracetui.errors import TracetuiError
 from tracetui.model.node.module import Module, ModuleTree
-from tracetui.model.node.module_order import ORDERS
+from tracetui.model.node.module_order import MODULE_ORDERS
 from tracetui.model.node.needs import MISSING, ON_DISK, Need
 from tracetui.session.node import modules
 from tracetui.session.node.module_reader import ModuleListing, ModuleReader
@@ -58,7 +58,7 @@ class ModulesPane(Vertical):
         self._keymap = keymap
         self.border_title = "Modules"
         self._reader = reader
-        self._order = ORDERS[0]
+        self._order = MODULE_ORDERS[0]
         self._is_reversed = False
         self._wanted = ""
         self._said = ""
@@ -110,7 +110,7 @@ class ModulesPane(Vertical):
 
     def action_sort(self) -> None:
         """Sort by the next of the orders."""
-        self._order = ORDERS[(ORDERS.index(self._order) + 1) % len(ORDERS)]
+        self._order = MODULE_ORDERS[(MODULE_ORDERS.index(self._order) + 1) % len(MODULE_ORDERS)]
         self._show()
 
     def action_reverse(self) -> None:
@@ -208,7 +208,7 @@ class ModulesPane(Vertical):
         self.border_title = (
             f"Modules · {count} {loaded}{f' · {lacking} lacking' if lacking else ''}"
         )
-        order = "" if self._order == ORDERS[0] else f"by {self._order} · "
+        order = "" if self._order == MODULE_ORDERS[0] else f"by {self._order} · "
         self.border_subtitle = f"{order}{'depends on' if self._is_reversed else 'used by'}"
 
     def _below(self, module: Module) -> list[Module]:
