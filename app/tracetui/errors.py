@@ -1,9 +1,9 @@
 """The errors a user can meet.
 
     TracetuiError
-    ├── UsageError            what was typed cannot be meant; exit status 2
+    ├── UsageError            the text typed has no valid meaning; exit status 2
     │   └── InvalidRule       which field of a TRACE rule is wrong, and why
-    └── Failure               what was asked for could not be done; exit status 1
+    └── Failure               the request could not be carried out; exit status 1
         ├── NotPermitted      a privilege is missing
         ├── KernelRefused     the kernel answered with an error
         ├── NotStarted        a command could not be run at all
@@ -23,7 +23,7 @@ class TracetuiError(Exception):
 
 
 class UsageError(TracetuiError):
-    """What was typed cannot be meant."""
+    """The text typed has no valid meaning."""
 
 
 class InvalidRule(UsageError):
@@ -36,7 +36,7 @@ class InvalidRule(UsageError):
 
 
 class Failure(TracetuiError):
-    """What was asked for could not be done."""
+    """The request could not be carried out."""
 
 
 class NotPermitted(Failure):
@@ -65,8 +65,8 @@ class CommandFailed(Failure):
         """Exit status; None when the command was stopped by our time limit."""
         self.stderr = stderr
         ended = "did not end in time" if status is None else f"exit status {status}"
-        said = f": {stderr.strip().splitlines()[-1]}" if stderr.strip() else ""
-        super().__init__(f"{' '.join(argv)}: {ended}{said}")
+        reason = f": {stderr.strip().splitlines()[-1]}" if stderr.strip() else ""
+        super().__init__(f"{' '.join(argv)}: {ended}{reason}")
 
 
 class CollectorGone(Failure):

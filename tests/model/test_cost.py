@@ -11,7 +11,7 @@ ONE = TraceRule(family=4, dst="10.96.0.80")
 
 
 def test_legacy_grows_with_the_table_as_measured():
-    """PERF.md: 1.49 ms a packet at 40,018 rules."""
+    """Measured on kernel 6.18: 1.49 ms a packet at 40,018 rules."""
     cost = worst_case(ONE, "legacy", 40_018)
     assert cost.per_packet == pytest.approx(1.49e-3, rel=0.05)
     assert cost.share == pytest.approx(0.03, rel=0.1)

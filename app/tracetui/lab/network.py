@@ -65,7 +65,7 @@ class Lab:
             _delete(name)
 
     def inside(self, name: str, function: Callable[[], InsideResult]) -> InsideResult:
-        """What ``function`` gives when it runs in one of the namespaces."""
+        """Run ``function`` in one of the namespaces; its result."""
         return netns.call_inside(netns.resolve(name), function)
 
     def _build(self) -> None:
@@ -95,7 +95,7 @@ class Lab:
 
 
 def sweep() -> list[str]:
-    """Delete the namespaces of labs whose process is gone; their names."""
+    """Delete the namespaces of labs whose process has ended; their names."""
     paths = netns.NAMED.glob(f"{_NAMESPACE_PREFIX}*") if netns.NAMED.is_dir() else ()
     dead = [
         path.name

@@ -13,5 +13,5 @@ _RECORDING_NAME = "recording.ndjson"
 
 
 def open_recording() -> BinaryIO:
-    """The recording, to be closed by who asked for it."""
+    """Open the recording; the caller closes it."""
     return (resources.files("tracetui.lab") / _RECORDING_NAME).open("rb")  # type: ignore[return-value]

@@ -89,7 +89,7 @@ _COMMANDS_BY_FAMILY = {4: "iptables", 6: "ip6tables"}
 class LabRuleset(NamedTuple):
     """The node's rules on ``legacy``, on ``nft``, or ``mixed``: filter on legacy, the rest on nft.
 
-    Mixed is what a node looks like where kube-proxy and the CNI plugin bring commands of their own.
+    Mixed is a node where kube-proxy and the CNI plugin bring commands of their own.
     """
 
     kind: str
@@ -108,7 +108,7 @@ class LabRuleset(NamedTuple):
                 yield f"{name}-{self._backend(table)}-restore", text
 
     def _more_services(self) -> Iterator[str]:
-        """What kube-proxy writes for a service: four rules, one of them in KUBE-SERVICES."""
+        """The lines that kube-proxy writes for a service: four rules, one of them in KUBE-SERVICES."""
         for number in range(self.services):
             service, endpoint = f"KUBE-SVC-{number:016d}", f"KUBE-SEP-{number:016d}"
             yield f":{service} - [0:0]"

@@ -17,7 +17,7 @@ FOREIGN_SECONDS = 0.5
 """Over which matches of foreign rules are counted."""
 DEAF_AFTER_SECONDS = 1.0
 """A flood that goes on so long after a trip is not listened to any more: that alone costs the node
-half of what tracing costs (PERF 2)."""
+half of what tracing costs: on kernel 6.18 receiving 100,000 hops takes 0.2 to 0.3 s of a core."""
 
 
 TRIPS_KEPT = 20

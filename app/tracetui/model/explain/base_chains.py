@@ -32,7 +32,7 @@ class Base(NamedTuple):
     key: ChainKey
     chain: Chain
     is_sure: bool = True
-    """Whether it was there when the packet came; else only a reading before or behind found it."""
+    """Whether it was there when the packet came; else only one snapshot around it has it."""
 
     @property
     def name(self) -> str:
@@ -41,7 +41,7 @@ class Base(NamedTuple):
 
     @property
     def layer(self) -> str:
-        """As :attr:`Place.layer` has it."""
+        """As :attr:`TracePoint.layer` has it."""
         return self.key.family if self.key.family in ("bridge", "netdev") else "ip"
 
 
@@ -123,7 +123,7 @@ def hook_of_last(
 def not_reached(
     packet: Packet, bases: Sequence[Base], base: Optional[Base], hook: Optional[str]
 ) -> Optional[str]:
-    """A chain that the packet would have shown a hop in, had it gone on from its last hop.
+    """A chain that the packet would have a hop in, had it gone on from its last hop.
 
     Empty where there is none; None where that is not known.
     """
@@ -168,7 +168,7 @@ def _next_hook(packet: Packet, last: Hop, always: Sequence[Base], hook: str) -> 
 
 
 def _above_bridge(packet: Packet, always: Sequence[Base], hook: str) -> Optional[str]:
-    """What IP has behind a bridge's last chains: for this node's own, or with br_netfilter."""
+    """The chain of IP behind a bridge's last ones: for this node's own, or with br_netfilter."""
     was_in_ip = any(hop.point.layer == "ip" for hop in packet.hops)
     ip_hook = hook if hook == "POSTROUTING" or was_in_ip else "PREROUTING"
     if hook == "POSTROUTING" and not was_in_ip:

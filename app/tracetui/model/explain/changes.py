@@ -1,4 +1,4 @@
-"""What was rewritten on a packet's way, and by whom."""
+"""Fields that were rewritten on a packet's path, and by which rule or part of the kernel."""
 
 from __future__ import annotations
 

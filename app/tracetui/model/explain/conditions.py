@@ -1,4 +1,7 @@
-"""What explanations ask of addresses and ports: packets of one pattern differ in nothing else."""
+"""Conditions that explanations put on addresses and ports.
+
+Packets of one path template differ in nothing else: where the outcomes agree, the explanations do.
+"""
 
 from __future__ import annotations
 
@@ -14,26 +17,26 @@ from tracetui.model.trace.path_template import Value
 
 
 class Condition(NamedTuple):
-    """One thing asked of the header at one look of a way."""
+    """One condition on the header in one packet state of a path."""
 
     state: int
     test: Optional[RuleTest]
-    """Of an address or a port; None where it is asked whether the packet went elsewhere."""
+    """Of an address or a port; None for the condition that the packet went elsewhere."""
     destination: str = ""
-    """Than here: what ``--to-destination`` says."""
+    """The one of ``--to-destination``, which the packet did not go to."""
 
 
 def conditions(packet: Packet, explanations: Sequence[HopExplanation]) -> tuple[Condition, ...]:
-    """What speaks against rules, or does not, by a packet's addresses and ports.
+    """The conditions on a packet's addresses and ports that its explanation rests on.
 
-    ``found`` are the rules of its hops, whatever the other hops and the header tell.
+    ``explanations`` have the rules of its hops, whatever the other hops and the header show.
     """
     # Where a rule stands in several hops, it asks the same.
     return tuple(dict.fromkeys(_asked(packet, packet.path, explanations)))
 
 
 def outcomes(conditions: Sequence[Condition], path: Path) -> tuple[Optional[bool], ...]:
-    """What a way of the pattern says to each."""
+    """Whether each condition holds on a path of the template; None where that is not known."""
     return tuple([_outcome(condition, path) for condition in conditions])
 
 

@@ -1,4 +1,4 @@
-"""Packets that are another one's copy, or go on inside another one."""
+"""Packets that are copies of other ones, or go on inside a tunnel's packet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COPIES = re.compile(r"-j TEE\b|\bdup to\b")
 def remarks(
     packet: Packet, settings: Mapping[str, str], texts: Callable[[], Iterable[str]]
 ) -> Iterator[str]:
-    """What is to be said of an accepted packet's beginning and end; ``texts`` are all rules'."""
+    """Remarks on an accepted packet's beginning and end; ``texts`` gives those of all rules."""
     oif = next((hop.oif for hop in reversed(packet.hops) if hop.oif), None)
     kind = settings.get(f"{TUNNEL_SETTING_PREFIX}{oif}")
     if kind is not None:

@@ -1,8 +1,8 @@
-"""Why a packet went the way it went: the rule behind each hop, what it did, and who decided.
+"""Explanation of packets: the rule behind each hop, its changes, and the verdict.
 
-Nothing is guessed. A rule is given to a hop only if it stood when the hop was evaluated, and only
-if the hops tell nothing else: a jump leads where the rule says, a chain ends where it ends, and no
-test of the rule fails on the packet.
+Nothing is guessed. A hop gets a rule only if the rule was in the ruleset when the hop was
+evaluated, and only if the other hops agree: a jump leads where the rule says, a chain ends where it
+ends, and no test of the rule fails on the packet.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Explainer:
         return self._verdicts.era_of(packet)
 
     def explain(self, packet: Packet) -> PacketExplanation:
-        """Everything known of a packet now."""
+        """Everything that is known of a packet now."""
         hops = self._hops(packet)
         verdict, decided, why = self._verdicts.of(packet, hops)
         is_final = verdict != "unknown" and all(hop.state == KNOWN for hop in hops)
@@ -49,11 +49,11 @@ class Explainer:
         )
 
     def conditions(self, packet: Packet) -> tuple[Condition, ...]:
-        """What the explanations of all packets of this pattern rest on, beside the pattern."""
+        """The conditions on addresses and ports that the packet's explanation rests on."""
         return conditions(packet, [explain_hop(hop, self.histories) for hop in packet.hops])
 
     def unmatched_before(self, packet: Packet, index: int) -> tuple[tuple[int, ListedRule], ...]:
-        """The rules the packet passed by in a hop's chain since its last hop there, numbered."""
+        """The rules evaluated without a match in a hop's chain since the last hop in it."""
         return unmatched_before(packet, self._hops(packet), index)
 
     def _hops(self, packet: Packet) -> tuple[HopExplanation, ...]:

@@ -1,4 +1,4 @@
-"""What is known of packets and their hops."""
+"""Explanations of packets and of their hops."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from tracetui.model.tracing.installed_rule import TAG
 
 
 class HopExplanation(NamedTuple):
-    """What is known of one hop."""
+    """The explanation of one hop."""
 
     state: str
     """One of the history's: ``known``, ``pending``, ``changed``, ``unread``."""
     verdict: Optional[str]
-    """What the kernel said, or the ruleset proves, in nft's words; None if neither."""
+    """As the kernel printed it or the ruleset proves it, in nft's words; None if neither did."""
     rule: Optional[ListedRule] = None
     """The rule of the hop; None for the end of a chain, or where the state is not ``known``."""
     number: Optional[int] = None
-    """The rule's 1-based place in its chain, on nft too."""
+    """The rule's 1-based number in its chain, on nft too."""
     chain: Optional[Chain] = None
     """The chain as the hop met it; None where that is not known."""
     source: Optional[str] = None
@@ -29,12 +29,12 @@ class HopExplanation(NamedTuple):
 
     @property
     def parsed(self) -> Optional[ParsedRule]:
-        """What the rule's text says; None without a rule."""
+        """The rule parsed from its text; None without a rule."""
         return parse_rule(self.rule.text) if self.rule is not None and self.rule.text else None
 
     @property
     def comment(self) -> Optional[str]:
-        """What the rule's comment tells people; None for none, and for a mere hash."""
+        """The rule's comment; None for none, and for a mere hash."""
         parsed = self.parsed
         return None if parsed is None or parsed.is_hashed else parsed.comment
 
@@ -64,7 +64,7 @@ class FieldChange(NamedTuple):
 
 
 class PacketExplanation(NamedTuple):
-    """What is known of a packet as a whole."""
+    """The explanation of a packet as a whole."""
 
     hops: tuple[HopExplanation, ...]
     changes: tuple[FieldChange, ...]
@@ -79,9 +79,9 @@ class PacketExplanation(NamedTuple):
 
     @property
     def is_pending(self) -> bool:
-        """Whether the next reading of the ruleset will tell more."""
+        """Whether the next snapshot of the ruleset will tell more."""
         return any(hop.state == PENDING for hop in self.hops)
 
     def changes_at(self, index: int) -> tuple[FieldChange, ...]:
-        """What a hop did, or was first seen with."""
+        """The changes that a hop made, or was the first to show."""
         return tuple(change for change in self.changes if change.at == index)

@@ -1,8 +1,9 @@
 """The order of a packet's hops where both backends have chains at one hook.
 
-Each backend's hops come by a socket of its own, so only their places tell which was first: hooks
-in the packet's order, and at a hook chains by priority (net/netfilter/core.c). Of two with one
-priority the one that was registered first comes first, which nothing tells: they stay as they came.
+Each backend's hops come by a socket of its own, so only their trace points tell which was first:
+hooks in the packet's order, and at a hook chains by priority (net/netfilter/core.c). Of two with
+one priority the one that was registered first comes first, which nothing tells: they stay as they
+came.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _Position = tuple[int, int]
 def order(packet: Packet, histories: Mapping[str, RulesetHistory]) -> Optional[list[int]]:
     """The hops' indices in the order in which they were passed; None for the order that it has.
 
-    None too where a place is not known, or one backend's own hops are not in such an order.
+    None too where a position is not known, or one backend's own hops are not in such an order.
     """
     points = packet.path.points
     if len({point.backend for point in points}) < 2 or any(point.layer != "ip" for point in points):

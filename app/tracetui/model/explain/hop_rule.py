@@ -1,4 +1,4 @@
-"""The rule behind a hop, and what speaks against it."""
+"""The rule behind a hop, and mismatches between the two."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tracetui.model.trace.packet import Packet
 from tracetui.model.trace.path_template import Value
 
 TOP_RULES_CHECKED = 8
-"""Rules at the top of a chain that are held against its end."""
+"""Rules at the top of a chain that are compared with a hop at its end."""
 _PORT_NUMBER = re.compile(r"[0-9]{1,5}")
 _PLAIN_NAME = re.compile(r"[\w.,:+/@-]+", re.ASCII)
 _FINAL_VERDICTS = frozenset(("accept", "drop", "reject", "queue"))
 
 
 def explain_hop(hop: Hop, histories: Mapping[str, RulesetHistory]) -> HopExplanation:
-    """The rule of a hop by the ruleset it met, whatever the other hops of its packet tell."""
+    """The rule of a hop by the ruleset it met, whatever the other hops of its packet show."""
     if hop.point.is_forged:
         return HopExplanation(KNOWN, None)
     history = histories.get(hop.backend)
@@ -47,9 +47,9 @@ def explain_hop(hop: Hop, histories: Mapping[str, RulesetHistory]) -> HopExplana
 
 
 def without_rule(hop: Hop) -> HopExplanation:
-    """The explanation of a hop whose rule the other hops, or the header, speak against.
+    """The explanation of a hop whose rule does not fit the other hops, or the header.
 
-    What the trace printed itself is not doubted.
+    A rule that the trace printed itself is not doubted.
     """
     if hop.rule is None or hop.readings is not None:
         return HopExplanation(CHANGED, hop.verdict)
@@ -59,12 +59,12 @@ def without_rule(hop: Hop) -> HopExplanation:
 def _may_be_made_up(
     hop: Hop, explanation: HopExplanation, histories: Mapping[str, RulesetHistory]
 ) -> bool:
-    """Whether the rules tell that one of them which logs to nflog can have sent the hop.
+    """Whether a rule that logs to nflog can have sent the hop.
 
-    It says the same, or no such rule stood when the hop came.
+    One of them logs this trace point, or the hop's own rule did not exist when it came.
     """
     if hop.source is not None:
-        # Of a recording, in which that was told; or of another source, which tells enough.
+        # A recording says so; another source than nflog proves that it is not.
         return hop.source == NFLOG
     if any(history.may_be_logged(hop.point) for history in histories.values()):
         return True
@@ -84,7 +84,7 @@ def is_mismatched(
     explanations: Sequence[HopExplanation],
     header: Optional[Header],
 ) -> bool:
-    """Whether the packet's other hops, or its header, say that the rule is another one."""
+    """Whether the packet's other hops, or its header, show that the rule is another one."""
     hop, explanation = packet.hops[index], explanations[index]
     if (
         explanation.rule is None
@@ -119,7 +119,7 @@ def _was_passed_unseen(packet: Packet, index: int, chain: Chain) -> bool:
     first = index
     while first > 0 and packet.are_together(first - 1, first):
         first -= 1
-    # What stood before the rule that began the trace was not traced.
+    # Rules before the one that began the trace were not traced.
     if first == 0 or not chain.is_base:
         return False
     hops = packet.hops[first:index]
@@ -138,8 +138,8 @@ def _legacy_hop(hop: Hop, history: RulesetHistory) -> HopExplanation:
     chain, number = lookup.value, hop.rulenum or 0
     if chain is None:
         # The hop proves that there is a table: where none was found, none could be read.
-        is_blind = lookup.state == CHANGED and history.has_no_base_chain(hop.readings)
-        return HopExplanation(UNREAD if is_blind else lookup.state, hop.verdict)
+        is_unread = lookup.state == CHANGED and history.has_no_base_chain(hop.readings)
+        return HopExplanation(UNREAD if is_unread else lookup.state, hop.verdict)
     if number == len(chain.rules) + 1 and hop.type != "rule":
         if (hop.type == "policy") != chain.is_base:
             return HopExplanation(CHANGED, hop.verdict)
@@ -165,15 +165,15 @@ def _nft_hop(hop: Hop, history: RulesetHistory) -> HopExplanation:
     key = ChainKey(hop.family, hop.table, hop.chain)
     chain_lookup = history.chain(key, hop.readings)
     if hop.handle is None:
-        # The kernel has said everything: that the chain ended, and how. What the chain was, and
-        # with it whether that can be, the reading to come will tell.
+        # The kernel has said everything: that the chain ended, and how. The next snapshot will tell
+        # what the chain was, and with it whether that can be.
         state = PENDING if chain_lookup.state == PENDING else KNOWN
         return HopExplanation(state, hop.verdict, chain=chain_lookup.value)
     lookup = history.rule(key[:2], hop.handle, hop.readings)
     if lookup.value is None:
-        # No listing that a user brings tells the handles in such a chain.
-        is_untold = hop.readings is None and unnamed_chains.is_unnamed(hop.chain)
-        return HopExplanation(UNREAD if is_untold else lookup.state, hop.verdict)
+        # No listing that a user gives has the handles of such a chain.
+        is_unlisted = hop.readings is None and unnamed_chains.is_unnamed(hop.chain)
+        return HopExplanation(UNREAD if is_unlisted else lookup.state, hop.verdict)
     rule_chain, rule = lookup.value
     if rule_chain != key:
         return HopExplanation(CHANGED, hop.verdict)
@@ -209,7 +209,7 @@ def _leads_to(explanation: HopExplanation, hop: Hop, after: Hop) -> bool:
 def _leads_otherwise(hop: Hop, parsed: ParsedRule) -> bool:
     """Whether the kernel jumped elsewhere than the text says: a chain can be renamed.
 
-    A rule of nft's own can lead to more than one.
+    Only for iptables' rules: a native nft rule can lead to more than one chain.
     """
     word, _, target = (hop.verdict or "").partition(" ")
     return word in ("jump", "goto") and bool(target) and parsed.target != target

@@ -1,4 +1,4 @@
-"""Rules whose text the trace itself printed: that stays, a ruleset can only add to it."""
+"""Rules whose text the trace itself printed: a ruleset can only add to them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _PRINTED_HANDLE = re.compile(r" # handle [0-9]+$")
 def with_printed(hop: Hop, by_ruleset: HopExplanation, history: RulesetHistory) -> HopExplanation:
     """The explanation of a hop whose source printed its rule, given what the ruleset says of it.
 
-    A ruleset that was read while the packets came knows better; one that somebody gave may be
-    another node's, or of another day: where it says otherwise its state is ``changed``.
+    A snapshot that was read while the packets came is preferred; a ruleset that the user gave may
+    be another node's, or of another day: where it has another rule the state is ``changed``.
     """
     if not history.is_given_for(hop.readings):
         return _alone(hop) if by_ruleset.state != KNOWN or by_ruleset.rule is None else by_ruleset
@@ -37,12 +37,12 @@ def with_printed(hop: Hop, by_ruleset: HopExplanation, history: RulesetHistory) 
 
 
 def _alone(hop: Hop) -> HopExplanation:
-    """What the trace says, and no more."""
+    """The rule as the trace printed it."""
     return HopExplanation(KNOWN, hop.verdict, ListedRule(hop.rule, hop.handle), hop.rulenum)
 
 
 def _against(hop: Hop) -> HopExplanation:
-    """What the trace says, and that the ruleset says otherwise."""
+    """The rule as the trace printed it, where the ruleset has another one."""
     return _alone(hop)._replace(state=CHANGED)
 
 

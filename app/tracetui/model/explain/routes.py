@@ -1,4 +1,4 @@
-"""What a node's routes say of a destination (``kernel.procfs.routes`` lists them)."""
+"""Routes of a node (``kernel.procfs.routes`` lists them), and whether one takes a destination."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def refusal(address: str, routes: str) -> Optional[str]:
     if table.are_several_tables:
         return None
     if covering[0] == "throw":
-        # What comes behind the table is not told.
+        # The routes of the tables that follow are not known.
         return None
     if not covering[0]:
         return ""

@@ -1,4 +1,4 @@
-"""The rules that stood between two hops, tried and not matched; the kernel says nothing of them."""
+"""Rules evaluated without a match between two hops; the kernel reports nothing of them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from tracetui.model.trace.packet import Packet
 def unmatched_before(
     packet: Packet, hops: tuple[HopExplanation, ...], index: int
 ) -> tuple[tuple[int, ListedRule], ...]:
-    """The rules the packet passed by in a hop's chain since its last hop there.
+    """The rules evaluated without a match in a hop's chain since the packet's last hop there.
 
-    Each with its number; out of the ruleset, where the kernel says nothing. Empty where the
-    chain, or the place in it, is not known.
+    Each with its number, from the ruleset. Empty where the chain, or the position in it, is not
+    known.
     """
     explanation = hops[index]
     if explanation.state != KNOWN or explanation.chain is None:
         return ()
     last = len(explanation.chain.rules) + 1 if explanation.number is None else explanation.number
     if index == 0:
-        # What stood before the rule that began the trace was not traced, matched or not.
+        # Rules before the one that began the trace were not traced, matched or not.
         first = _after_trace(explanation.chain, last)
     else:
         before = _last_in_visit(packet, hops, index)
@@ -73,7 +73,7 @@ def _next_tested(before: HopExplanation) -> int:
 
 
 def _after_trace(chain: Chain, last: int) -> int:
-    """The number behind the last TRACE rule before a place; that place itself without one."""
+    """The number behind the last TRACE rule before a number; that number itself without one."""
     for number in range(min(last - 1, len(chain.rules)), 0, -1):
         text = chain.rules[number - 1].text
         if text and parse_rule(text).begins_trace:

@@ -1,4 +1,4 @@
-"""Where packets go that leave no further hop, in words: what is known, and what is likely."""
+"""Causes in words, known or likely, of a packet leaving no further hop."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SNAT_CLASH = (
 
 
 def taken_over(explanation: HopExplanation) -> Optional[str]:
-    """Who has a packet that its last rule gave away; None where none did."""
+    """The taker of a packet that its last rule gave away; None where it gave it to none."""
     text = explanation.rule.text or "" if explanation.rule is not None else ""
     target = explanation.parsed.target if explanation.parsed is not None else None
     if target == "SYNPROXY" or (explanation.verdict == "stolen" and "synproxy" in text):
@@ -74,7 +74,7 @@ def by_tproxy(explanation: HopExplanation) -> Optional[str]:
 def untraced(hop: Hop, explanation: HopExplanation, unseen: Sequence[Base]) -> Optional[str]:
     """The rule that may have switched the trace off; None without one.
 
-    Of that rule no hop is told, nor of anything behind it (nf_tables_trace.c).
+    The kernel reports no hop of that rule, nor of anything behind it (nf_tables_trace.c).
     """
     rules = explanation.chain.rules if explanation.chain is not None and hop.type == "rule" else ()
     if _switches_off(rules[explanation.number or 0 :]):
@@ -92,13 +92,13 @@ def _switches_off(rules: Sequence[ListedRule]) -> bool:
 
 
 def clash(hops: Sequence[HopExplanation]) -> str:
-    """What can still happen to a packet that was accepted; mostly empty."""
+    """Why an accepted packet can still be dropped by its source NAT; mostly empty."""
     rules = [explanation.rule.text or "" for explanation in hops if explanation.rule is not None]
     return SNAT_CLASH if any(_FIXED_PORT.search(text) for text in rules) else ""
 
 
 def by_routing(packet: Packet, sysctls: Mapping[str, str]) -> str:
-    """What can have stopped a packet between PREROUTING and its next hook."""
+    """Likely causes that stop a packet between PREROUTING and its next hook."""
     causes = _shown_causes(packet, sysctls)
     if causes == [_MULTICAST]:
         return f"It {_MULTICAST}"
@@ -110,9 +110,9 @@ def by_routing(packet: Packet, sysctls: Mapping[str, str]) -> str:
 
 
 def likely(packet: Packet, hook: Optional[str], sysctls: Mapping[str, str]) -> str:
-    """What speaks for routing where a packet left PREROUTING, or ended there, without its rules.
+    """Signs of routing where a packet left PREROUTING, or ended there, without its rules.
 
-    Empty where nothing does.
+    Empty without any.
     """
     if packet.hops[-1].type != "policy" or hook != "PREROUTING":
         return ""
@@ -121,7 +121,7 @@ def likely(packet: Packet, hook: Optional[str], sysctls: Mapping[str, str]) -> s
 
 
 def _shown_causes(packet: Packet, sysctls: Mapping[str, str]) -> list[str]:
-    """What speaks for routing: the packet itself, or the node's settings when it came."""
+    """Signs of routing: in the packet itself, or in the node's settings when it came."""
     header, causes = _last_header(packet), list[str]()
     if header is not None and header.dst is not None and _is_multicast(header.dst):
         return [_MULTICAST]
@@ -142,7 +142,7 @@ def _shown_causes(packet: Packet, sysctls: Mapping[str, str]) -> list[str]:
 
 
 def _of_routes(header: Optional[Header], sysctls: Mapping[str, str]) -> list[str]:
-    """What the node's routes say, or what they may where they are not known."""
+    """The refusal by the node's routes; the possible ones where the routes are not known."""
     dst = None if header is None else header.dst
     refused = None if dst is None else refusal(dst, sysctls.get(ROUTES_SETTING, ""))
     if refused is None:
@@ -165,7 +165,7 @@ def _too_large(header: Optional[Header]) -> list[str]:
 
 
 def nothing_more(hook: Optional[str], are_rules_known: bool) -> str:
-    """What is to be said of a packet that was accepted where no chain would show where it went."""
+    """The sentence on a packet that was accepted where no chain behind would have a hop of it."""
     if hook == "PREROUTING" and are_rules_known:
         return (
             "accepted here; delivered to this node, forwarded or stopped by routing: no chain "

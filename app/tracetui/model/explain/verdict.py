@@ -1,4 +1,4 @@
-"""What became of a packet, and who decided."""
+"""The verdict on a packet, and the hop that decided."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Verdicts:
 
     def of(self, packet: Packet, hops: tuple[HopExplanation, ...]) -> _Judgement:
         """The verdict, the hop that decided, and why, as PacketExplanation has them."""
-        # A ruleset that is not the trace's tells nothing of what would have come next.
+        # A ruleset that is not the trace's proves nothing about the next hop.
         is_refused = any(
             explanation.state == CHANGED and explanation.rule is not None for explanation in hops
         )
@@ -113,7 +113,7 @@ class Verdicts:
         return "unknown", None, _why_unknown(hops[last], why_unlisted, likely)
 
     def _texts(self) -> Iterator[str]:
-        """The texts of all rules that stand now."""
+        """The texts of all rules of the newest snapshots."""
         for history in self._histories.values():
             yield from history.newest_texts()
 
@@ -136,13 +136,13 @@ class Verdicts:
         return history.why_unlisted((hop.family, hop.table), hop.readings) if history else ""
 
     def _sysctls_of(self, packet: Packet) -> Mapping[str, str]:
-        """What was set when the packet came, as far as that is known."""
+        """The settings when the packet came; empty where not known."""
         era = self.era_of(packet)
         return self._sysctls[era - 1][1] if era else {}
 
 
 def _stopped_by_rule(packet: Packet, hops: tuple[HopExplanation, ...]) -> Optional[_Judgement]:
-    """The judgement where a rule stopped the packet or gave it away; None where none did."""
+    """The judgement where a rule stopped the packet or gave it away; None without such a rule."""
     for index, (hop, explanation) in enumerate(zip(packet.hops, hops)):
         if hop.backend == "nft" and hop.verdict == "drop":
             is_reject = explanation.parsed is not None and explanation.parsed.verdict == "reject"

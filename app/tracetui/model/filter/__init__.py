@@ -1,4 +1,4 @@
 """Filters: the expression language, its terms, and the view filter of the screen.
 
-What can be asked of a packet or of its explanation.
+Terms ask of a packet or of its explanation.
 """

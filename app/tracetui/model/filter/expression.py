@@ -4,8 +4,8 @@
 and are taken from left to right. A bare address or number repeats the words before the last one
 (``host 10.0.0.1 or 10.0.0.2``).
 
-What is asked of addresses, ports and protocols must be true of the packet as it was at some one
-place of its way, so both sides of NAT match; the rest is asked of the packet as a whole. ``not X``
+A question about addresses, ports and protocols must be true of the packet as it was at some one hop
+of its path, so both sides of NAT match; the others are asked of the packet as a whole. ``not X``
 is true of a packet of which X is nowhere true.
 """
 
@@ -50,17 +50,17 @@ _EXPLAINED = frozenset(("verdict", "text"))
 
 
 class Expression(NamedTuple):
-    """A filter as it can be asked of packets."""
+    """A parsed filter, as a test of packets."""
 
     test: Test
     needs_explanations: bool
     """Whether the answer changes when more is known of the rules."""
     needs_lengths: bool
-    """Whether packets that went one way can have different answers."""
+    """Whether packets of one path can have different answers."""
 
 
 def parse(typed: str) -> Expression:
-    """Build the test of an expression; raises InvalidFilter with the place where it went wrong."""
+    """Build the test of an expression; raises InvalidFilter with the position of the error."""
     filter_words = list(words(typed))
     parser = _Parser(filter_words, len(typed.rstrip()))
     test = parser.expression(0)
@@ -94,7 +94,7 @@ class _Parser:
         return self._words[self._at] if self._at < len(self._words) else None
 
     def wrong(self, wanted: str, word: Optional[FilterWord] = None) -> InvalidFilter:
-        """What is to be raised where something else was expected."""
+        """The error to raise where something else was expected."""
         word = word or self.next
         instead = "at the end" if word is None else f"not {word.text!r}"
         position = self._end if word is None else word.at

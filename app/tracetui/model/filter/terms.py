@@ -1,4 +1,4 @@
-"""What can be asked of a packet: at one header of its way, or as a whole."""
+"""Terms of a filter: questions about one header on a packet's path, or the packet as a whole."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROTOCOL_KEYWORDS = (
     *("tcp", "udp", "icmp", "icmp6", "icmpv6", "sctp", "dccp", "udplite", "esp", "ah", "gre"),
     *("igmp", "arp", "ip", "ip6"),
 )
-"""Those that a word alone asks for."""
+"""Protocols that a word alone asks for."""
 VERDICTS = ("accept", "drop", "reject", "unknown")
 _PROTO_NAMES = {"6": "tcp", "17": "udp", "1": "icmp", "58": "icmpv6", "icmp6": "icmpv6"}
 
@@ -34,7 +34,7 @@ class Case:
     def __init__(self, packet: Packet, explain: Optional[ExplainPacket]) -> None:
         self.packet = packet
         self.headers = _headers(packet.hops)
-        """The packet as it was on its way, each form once; None stands for no header at all."""
+        """The headers on its path, each once; None stands for no header at all."""
         self.known: dict[int, bool] = {}
         """Answers that are the same at every header, by what asked."""
         self._explain = explain
@@ -42,7 +42,7 @@ class Case:
 
     @property
     def explanation(self) -> Optional[PacketExplanation]:
-        """What is known of it; None where nobody explains."""
+        """The packet's explanation; None where nobody explains."""
         if self._explanation is None and self._explain is not None:
             self._explanation = self._explain(self.packet)
         return self._explanation
@@ -87,7 +87,7 @@ def address(direction: str, typed: str) -> Test:
 
 
 def ports(direction: str, typed: str) -> Test:
-    """The same for a port, or for a range of them."""
+    """``src``, ``dst``, ``src or dst`` or ``src and dst`` is a port or in a range of them."""
     first, last = port_range(typed)
 
     def is_meant(port: Optional[int]) -> bool:
@@ -114,13 +114,13 @@ def length(word: str, typed: str) -> Test:
 
 
 def chain(typed: str) -> Test:
-    """A chain on the way, ``*`` and ``?`` standing for anything."""
+    """A chain on the path, ``*`` and ``?`` standing for anything."""
     match = re.compile(fnmatch.translate(typed)).match
     return of_some_hop(lambda hop: match(hop.chain) is not None)
 
 
 def table(typed: str) -> Test:
-    """A table on the way."""
+    """A table on the path."""
     return of_some_hop(lambda hop: hop.table == typed)
 
 
@@ -132,7 +132,7 @@ def backend(typed: str) -> Test:
 
 
 def verdict(typed: str) -> Test:
-    """What became of the packet; raises ValueError."""
+    """The packet's verdict; raises ValueError."""
     if typed not in VERDICTS:
         raise ValueError(", ".join(VERDICTS))
 
@@ -169,7 +169,7 @@ def device(word: str, typed: str) -> Test:
 
 
 def text(typed: str) -> Test:
-    """A text, in capitals or not, in a chain, in a rule, or in what it says of itself."""
+    """A text, in capitals or not, in a trace point or in the text of a rule."""
     wanted = typed.casefold()
 
     def is_there(case: Case) -> bool:

@@ -1,4 +1,4 @@
-"""Which packets are shown: four quick fields and an expression, of which all must hold."""
+"""Filters of the packets shown: four quick fields and an expression, of which all must hold."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ViewFilter:
         self.needs_explanations = needs_explanations
         """Whether a packet's answer changes when more is known of the rules it met."""
         self.needs_lengths = needs_lengths
-        """Whether packets that went one way (``model.trace.path``) can have different answers."""
+        """Whether packets of one path (``model.trace.path``) can have different answers."""
 
     @classmethod
     def parse(

@@ -1,4 +1,4 @@
-"""The words of a filter expression, each with its place in what was typed."""
+"""The words of a filter expression, each with its position in the text typed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class FilterWord(NamedTuple):
     """``and``, ``or`` and ``not`` also for the signs that mean them."""
     at: int
     quoted: bool = False
-    """Whether it stood in quotes: then it is no keyword."""
+    """Whether it was in quotes: then it is no keyword."""
 
     def is_(self, *words: str) -> bool:
         """Whether it is one of these keywords."""

@@ -1,4 +1,4 @@
-"""Whether a node can be traced, part by part, and what to do where it can't."""
+"""Checks whether a node can be traced, part by part, with remedies."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Check(NamedTuple):
     name: str
     detail: str
     remedy: str = ""
-    """What to type; empty where nothing has to be done."""
+    """The command to type; empty where nothing has to be done."""
     limit: str = ""
-    """What a trace lacks for it, where it works otherwise."""
+    """The part of a trace that is missing because of it; empty where nothing is."""
 
 
 NFLOG_LOGGER = "nfnetlink_log"
@@ -38,7 +38,7 @@ class NflogUse(NamedTuple):
     is_received: bool = False
     """Whether one of them holds group 0."""
     own_loggers: Mapping[int, str] = {}
-    """What the kernel has of its own for each family, ``NONE`` for nothing."""
+    """The kernel's own logger of each family, ``NONE`` without one."""
     refusal: str = ""
     """Why nf_log can't be bound to it; empty where it can."""
     is_log_enough: Optional[bool] = True
@@ -46,13 +46,13 @@ class NflogUse(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What was found on a node; None where it could not be looked at."""
+    """Facts about a node; None where one could not be read."""
 
     is_root: bool
     commands: Mapping[str, str] = {}
     """``backend/family`` (``nft/4``) to the command's name."""
     unlisted: Sequence[str] = ()
-    """Why rules that stand here can't be listed, a sentence each."""
+    """Why rules that are installed here can't be listed, a sentence each."""
     backend: Optional[tuple[str, str]] = None
     """The backend that holds the node's rules, and what that rests on."""
     lock_refusal: str = ""
@@ -67,11 +67,11 @@ class Facts(NamedTuple):
     left_behind: Sequence[InstalledRule] = ()
     """Those of them whose tracetui is dead."""
     doubts: Sequence[str] = ()
-    """What could not be looked at for rules, a sentence each."""
+    """Tables that could not be searched for rules, a sentence each."""
 
 
 def checks(facts: Facts) -> list[Check]:
-    """Everything that tracing rests on, in the order in which it is needed."""
+    """Checks of all that tracing needs, in the order in which it is needed."""
     return [
         _rights(facts),
         _commands(facts),
@@ -161,7 +161,7 @@ def _sources(facts: Facts) -> Iterator[Check]:
 
 
 def _instead(facts: Facts) -> str:
-    """How legacy hops are to be had where nflog is not."""
+    """The other way to legacy hops where nflog can't be opened."""
     if facts.nflog.is_received:
         return "they come here when it ends"
     return "the kernel log is read instead (--source kmsg)"
@@ -196,7 +196,7 @@ def _nf_log(facts: Facts) -> Check:
 
 
 def _unbindable(facts: Facts, loggers: str) -> Check:
-    """What is left where nf_log can't be bound: the kernel log, if that has this namespace."""
+    """The check where nf_log can't be bound: the kernel log is left, if it has this namespace."""
     use, detail = facts.nflog, f"{loggers}; can't be bound to nflog: {facts.nflog.refusal}"
     if facts.sources.get("kmsg") is None and use.is_log_enough:
         limit = "legacy hops come from the kernel log only"

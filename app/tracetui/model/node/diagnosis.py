@@ -1,4 +1,4 @@
-"""Why nothing is shown: what the rules' counters and the sources tell, and what to do about it."""
+"""Causes of a trace that shows nothing, by the rules' counters and the sources, with remedies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Finding(NamedTuple):
 
     cause: str
     remedy: str
-    """What to do, or what to type; empty where there is nothing."""
+    """The thing to do or to type; empty where there is none."""
 
 
 _OTHER_NAMESPACES = Finding(
@@ -24,7 +24,7 @@ _OTHER_NAMESPACES = Finding(
 
 
 class RecordedTrace(NamedTuple):
-    """What a recording tells of the trace that it was made of."""
+    """The sources and rules of the trace that a recording was made of."""
 
     sources: Sequence[str] = ()
     """Those that were open or could be: nftrace, nflog, kmsg."""
@@ -34,7 +34,7 @@ class RecordedTrace(NamedTuple):
 
 
 class Situation(NamedTuple):
-    """What is known of a trace that shows nothing."""
+    """The state of a trace that shows nothing."""
 
     rules: Sequence[InstalledRule]
     """The TRACE rules of this trace."""
@@ -115,7 +115,7 @@ def _unmatched(rules: Sequence[InstalledRule], situation: Situation) -> Iterator
 
 
 def _blind_spots(chains: Collection[str], netns: Optional[str]) -> Iterator[Finding]:
-    """What rules of these chains don't see."""
+    """Traffic that rules of these chains don't see."""
     if chains == {"PREROUTING"}:
         yield Finding(
             "PREROUTING sees what comes in over an interface",

@@ -1,4 +1,4 @@
-"""Kernel modules, who uses whom, and what a kernel tells of one."""
+"""Kernel modules, and which of them use which."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Module(NamedTuple):
 
 
 class ModuleFacts(NamedTuple):
-    """What sysfs and modinfo(8) tell of one module; None and empty where they don't."""
+    """Details of one module by sysfs and modinfo(8); None and empty where they have none."""
 
     description: Optional[str] = None
     version: Optional[str] = None
@@ -61,7 +61,7 @@ class ModuleFacts(NamedTuple):
     file: Optional[str] = None
     """Where it was loaded from, or would be."""
     depends: Optional[tuple[str, ...]] = None
-    """What its file says it needs."""
+    """The modules it needs, by its file."""
     parameters: Mapping[str, Optional[str]] = {}
     """Their values; None for one that only root may read."""
 

@@ -1,4 +1,4 @@
-"""What modules can be sorted by."""
+"""Orders of kernel modules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MODULE_ORDERS = ("name", "size", "references")
 
 
 def in_order(modules: Iterable[Module], order: str) -> list[Module]:
-    """They in one of ORDERS: netfilter's first by name, or the largest first."""
+    """Sort modules in one of MODULE_ORDERS: netfilter's first by name, or the largest first."""
     by_name = sorted(modules, key=lambda module: module.name)
     if order == "size":
         return sorted(by_name, key=lambda module: -module.size)

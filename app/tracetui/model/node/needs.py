@@ -1,4 +1,4 @@
-"""What tracing needs of the kernel, and whether it is there.
+"""Parts of the kernel that tracing needs, and whether each is there.
 
 A part can be loaded, built in, or come by itself when it is asked for; a kernel without a list of
 its modules proves some of them in other ways.
@@ -64,7 +64,7 @@ LOADABLE = frozenset(module for part in TRACING_PARTS for module in part.modules
 
 
 class Evidence(NamedTuple):
-    """What a kernel tells of its parts; None where it does not tell."""
+    """Facts of a kernel about its parts; None where it has none."""
 
     loaded: Optional[Collection[str]] = None
     """The names of the loaded modules."""
@@ -94,7 +94,7 @@ class Need(NamedTuple):
 
 
 def needs(evidence: Evidence) -> list[Need]:
-    """Each of PARTS with what the evidence says of it; what nothing tells is unknown."""
+    """The state of each of TRACING_PARTS by the evidence; unknown where there is none."""
     return [_need(part, evidence) for part in TRACING_PARTS]
 
 

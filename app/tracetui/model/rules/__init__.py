@@ -1,4 +1,4 @@
 """Rulesets as the kernel holds them: chains, rules, their parsed texts, and their history.
 
-Which rule stood where, and when.
+Which rule was where, and when.
 """

@@ -1,4 +1,4 @@
-"""What the chains are that programs write into a node's tables, in words."""
+"""Names in words for the chains that programs write into a node's tables."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Of an IPv6 address the colons are points there.
 
 
 def named(chain: str, table: Optional[str] = None) -> Optional[ChainName]:
-    """What a chain of this name is; None for a name that no known program gives."""
+    """Owner and kind of a chain, by its name; None for a name that no known program gives."""
     owned = _owned(chain, table)
     return None if owned is None else owned[1]
 
@@ -55,7 +55,7 @@ def label(
 
 
 def _owned(name: str, table: Optional[str]) -> Optional[tuple[str, ChainName]]:
-    """What a chain is, and the beginning of its name that tells it."""
+    """The beginning of a chain's name that tells its owner and kind, and those."""
     if name in NAMES:
         return name, NAMES[name]
     beginnings = (*NAME_PREFIXES_BY_TABLE.get(table or "", ()), *NAME_PREFIXES)

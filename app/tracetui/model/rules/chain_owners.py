@@ -16,12 +16,12 @@ from typing import NamedTuple
 
 
 class ChainName(NamedTuple):
-    """What a chain is."""
+    """Owner and kind of a chain that a known program writes."""
 
     owner: str
     """The program that writes it."""
     kind: str
-    """What it stands for."""
+    """Its purpose, in a few words; empty where the name does not tell."""
 
 
 NAMES = {

@@ -1,9 +1,9 @@
-"""What TRACE of legacy tables can say, and what only a rule that logs can have said.
+"""Trace points that a rule which logs can name as TRACE of legacy tables does.
 
 A rule of the traced namespace can log to nflog's group 0 with a prefix that reads like TRACE's
 (``-j NFLOG --nflog-prefix``, nft's ``log prefix``). The kernel adds the hook the packet is at, in
-which the rule has no part. What agrees with that, and names a rule that there is, can't be told
-apart.
+which the rule has no part. A logged prefix that agrees with the hook, and names a rule that exists,
+can't be told from TRACE's.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ LONGEST_CHAIN_BYTES = 29
 _RULE_NUMBER_END = 1 << 32
 """Rules are counted in an unsigned int."""
 LOGGED_POINTS_KEPT = 10_000
-"""Places that rules say, remembered."""
+"""Trace points in the texts of rules that log, remembered."""
 _LOG_STATEMENT = re.compile(r"-j NFLOG|\blog\b")
 _LOGGED_POINT = re.compile(r"TRACE: ([^:\s]+:[^\s\"]+:(?:rule|return|policy):[0-9]{1,10})(?![0-9])")
 
 
 def is_possible(table: str, chain: str, kind: str, number: int, hook: Optional[str]) -> bool:
-    """Whether TRACE can say this of a packet at a hook.
+    """Whether TRACE can print this point for a packet at a hook.
 
-    A packet enters a table at the chain that bears its hook's name; ``policy`` is said at the end
-    of that chain, ``return`` at the end of a user's (net/ipv4/netfilter/ip_tables.c,
+    A packet enters a table at the chain that bears its hook's name; ``policy`` is printed at the
+    end of that chain, ``return`` at the end of a user chain (net/ipv4/netfilter/ip_tables.c,
     get_chainname_rulenum).
     """
     if table not in TABLES or hook is None or built_in_hook(table, hook) is None:
@@ -42,26 +42,26 @@ def is_possible(table: str, chain: str, kind: str, number: int, hook: Optional[s
 
 
 class LoggedPoints:
-    """The places, as TRACE says them, that rules which log say too."""
+    """Trace points, as TRACE prints them, that the prefixes of rules which log name too."""
 
     def __init__(self) -> None:
-        self._places: set[str] = set()
-        self._are_all = False
-        """Whether they are too many to be told from others."""
+        self._points: set[str] = set()
+        self._is_full = False
+        """Whether there are too many to keep: then every point counts as logged."""
 
     def __contains__(self, point: str) -> bool:
-        return self._are_all or point in self._places
+        return self._is_full or point in self._points
 
     def __bool__(self) -> bool:
-        return bool(self._places)
+        return bool(self._points)
 
     def note(self, chain: Chain) -> None:
-        """Take in what the rules of a chain log."""
+        """Take in the points that the rules of a chain log."""
         for rule in chain.rules:
             if (
                 rule.text is not None
                 and "TRACE: " in rule.text
                 and _LOG_STATEMENT.search(rule.text)
             ):
-                self._places.update(_LOGGED_POINT.findall(rule.text))
-        self._are_all |= len(self._places) > LOGGED_POINTS_KEPT
+                self._points.update(_LOGGED_POINT.findall(rule.text))
+        self._is_full |= len(self._points) > LOGGED_POINTS_KEPT

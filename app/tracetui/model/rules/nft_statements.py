@@ -33,11 +33,11 @@ _SET_FIELDS = {
     ("ip6", "daddr"): "dst", ("ip", "ttl"): "ttl", ("ip6", "hoplimit"): "ttl",
     ("meta", "mark"): "mark",
 }  # fmt: skip
-"""What ``… set`` writes to, as fields of a packet."""
+"""Fields of a packet that ``… set`` writes to, by the two words before it."""
 
 
 class NftRule(NamedTuple):
-    """What a rule in nft's syntax does."""
+    """A rule in nft's syntax, as far as a trace can be compared with it."""
 
     target: Optional[str]
     """The verdict in capitals, or the chain it leads to; None for neither, and where it is open."""
@@ -51,7 +51,7 @@ class NftRule(NamedTuple):
 
 
 def read(text: str) -> NftRule:
-    """The meaning of a rule; of one that was cut, as much as there is."""
+    """Read a rule; of one whose text was cut, as much as there is."""
     words = list(_outside_braces(rule_words.nft_words(text)))
     target, is_goto, is_open = None, False, False
     comment: Optional[str] = None

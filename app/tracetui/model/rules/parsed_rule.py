@@ -1,4 +1,4 @@
-"""What the text of a rule means, as far as a trace can be held against it.
+"""Rules parsed from their text, as far as a trace can be compared with them.
 
 Targets and options: iptables-extensions(8), nft(8).
 """
@@ -53,7 +53,7 @@ _COMPARED_PROTOCOLS = frozenset(("tcp", "udp", "icmp", "icmpv6"))
 
 
 class RuleTest(NamedTuple):
-    """One thing a rule asks of a packet."""
+    """One test of a rule on a packet."""
 
     flag: str
     """The short flag: ``-d``, ``--dport`` …"""
@@ -67,18 +67,22 @@ class RuleTest(NamedTuple):
 
 
 class ParsedRule(NamedTuple):
-    """What a rule's text says."""
+    """A rule parsed from its text."""
 
     target: Optional[str]
     """iptables' target, a chain, or nft's verdict; None for a rule that only counts."""
     is_goto: bool
     comment: Optional[str]
     is_unconditional: bool
-    """Whether it has no test at all, not even ``-m comment`` (FORMATS 2.3)."""
+    """Whether it has no test at all, not even ``-m comment``.
+
+    Only such a rule with a verdict as target is printed as the end of its chain
+    (net/ipv4/netfilter/ip_tables.c, get_chainname_rulenum).
+    """
     matches_all: bool
     """Whether it is iptables' and every packet passes its tests: a comment is none."""
     tests: tuple[RuleTest, ...]
-    """Those that can be held against a packet's header."""
+    """Those that can be compared with a packet's header and devices."""
     changes: tuple[str, ...]
     """Fields of a packet it may rewrite."""
     destination: Optional[str]
@@ -112,7 +116,7 @@ def parse_rule(text: str) -> ParsedRule:
 def fits(test: RuleTest, value: object) -> Optional[bool]:
     """Whether an address or a port is what a test of FIELD_OF asks for, its inversion left aside.
 
-    None where that can't be told.
+    None where that is not known.
     """
     if isinstance(value, str):
         return _is_within(value, test.value)

@@ -1,8 +1,8 @@
-"""A rule's text cut into words, as the program meant them that printed it.
+"""Words of a rule's text, as the program that printed it separates them.
 
-No shell's rules hold: iptables quotes texts and escapes in them (libxtables, xtables_save_string),
-but prints the names of chains and interfaces as they are, quotation marks and backslashes included;
-nft escapes nothing.
+A shell's quoting rules do not hold: iptables quotes texts and escapes in them (libxtables,
+xtables_save_string), but prints the names of chains and interfaces as they are, quotation marks and
+backslashes included; nft escapes nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """nf_tables rules by handle: their text and chain, also after they were deleted.
 
 nf_tables never gives a handle twice within a table, nor a table's handle within a namespace
-(net/netfilter/nf_tables_api.c, nf_tables_alloc_handle), so a rule stays what it is. Only a chain
-that it is in, or leads to, can be renamed.
+(net/netfilter/nf_tables_api.c, nf_tables_alloc_handle and nf_tables_newtable), so a rule stays what
+it is. Only a chain that it is in, or leads to, can be renamed.
 """
 
 from __future__ import annotations

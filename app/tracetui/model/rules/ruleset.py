@@ -19,7 +19,7 @@ class ListedRule(NamedTuple):
     handle: Optional[int] = None
     """The nft rule handle."""
     packets: Optional[int] = None
-    """How often it matched, where the listing said so."""
+    """Packets that it matched, where the listing has a counter."""
     is_native: bool = False
     """Whether iptables can't have made it; what iptables-save prints of it is not all of it."""
     block: tuple[str, ...] = ()
@@ -34,7 +34,7 @@ class Chain(NamedTuple):
     policy: Optional[str] = None
     """``accept`` or ``drop`` of a base chain."""
     hook: Optional[str] = None
-    """One of ``place.HOOKS`` for a base chain there; else None."""
+    """One of ``trace_point.HOOKS`` for a base chain at it; else None."""
     priority: Optional[int] = None
     """Of a base chain: the lower ones of a hook come first."""
     is_nat: bool = False
@@ -72,7 +72,7 @@ TableKey = tuple[str, str]
 
 
 class Ruleset:
-    """All chains of one backend at one moment."""
+    """Chains of one backend at one moment."""
 
     __slots__ = ("chains", "instances", "is_settled", "unread")
 
@@ -81,7 +81,7 @@ class Ruleset:
         chains: Optional[dict[ChainKey, Chain]] = None,
         instances: Optional[dict[TableKey, int]] = None,
     ) -> None:
-        """Begin with these; with nothing if none are given."""
+        """Begin with these chains and table handles, or with none."""
         self.chains = {} if chains is None else chains
         self.instances = {} if instances is None else instances
         """Table handles of nf_tables, where known: a table made anew has another one."""

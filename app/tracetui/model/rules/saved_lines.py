@@ -46,7 +46,7 @@ def whole_lines(printed: Iterable[str]) -> Iterator[Optional[str]]:
 
 
 def _behind(line: str, is_quoted: bool) -> tuple[bool, bool]:
-    """Whether a quotation is open behind a line; whether it is none, as its end is in a word.
+    """Whether a quotation is open behind a line; whether its end is in a word, so that it is lost.
 
     ``is_quoted`` tells whether one is before it.
     """

@@ -1,4 +1,4 @@
-"""Values over snapshots: which value stood from which snapshot to which."""
+"""Values over snapshots: from which snapshot to which each value held."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Chains without a name of their own: a rule of nft's holds their rules (``jump { … }``).
+"""Chains without a name: an nft rule holds their rules itself (``jump { … }``).
 
-The kernel names them ``__chain1`` and so on (nf_tables_addchain), which no listing tells, and gives
-their rules handles, which no listing tells either. It makes such a chain, its rules and the rule
+The kernel names them ``__chain1`` and so on (nf_tables_addchain), which no listing shows, and gives
+their rules handles, which no listing shows either. It makes such a chain, its rules and the rule
 that leads there in one transaction, and removes them in one, so that both come in the same order.
 """
 

@@ -41,8 +41,8 @@ class PacketState(NamedTuple):
     header: Optional[Header] = None
     """The packet as this hop saw it; None where the kernel sent none."""
     trace_id: Optional[int] = None
-    """The nft trace id: neither unique to a packet nor constant over one
-    (a hash of the socket buffer's address and flow, net/netfilter/nf_tables_trace.c)."""
+    """The nft trace id: a hash of the skb's address, its flow and device (nf_tables_trace.c,
+    nft_trace_init), so neither unique to a packet nor constant over one."""
     readings: Optional[tuple[int, int]] = None
     """The last reading of the ruleset that had ended when it was evaluated (0 for none), and the
     first that had not begun; None where no ruleset was read."""

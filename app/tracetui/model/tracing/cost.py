@@ -1,4 +1,4 @@
-"""What a TRACE rule can cost the node at worst.
+"""The worst case of what a TRACE rule costs the node.
 
 On legacy, ``trace_packet()`` (net/ipv4/netfilter/ip_tables.c) scans the hop's table from its start
 to find the number of the rule, for every hop and whatever logger listens. On nf_tables,

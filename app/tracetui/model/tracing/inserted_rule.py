@@ -1,4 +1,4 @@
-"""A TRACE rule that this process inserted, as it must be known again to remove it."""
+"""TRACE rules that this process inserted or is to remove, by which the kernel's are found again."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ class InsertedRule(NamedTuple):
     family: int
     chain: str
     words: tuple[str, ...]
-    """Everything behind ``-I CHAIN 1`` or ``-D CHAIN``, as this process made it.
+    """The arguments behind ``-I CHAIN 1`` or ``-D CHAIN``, as this process made them.
 
-    Empty for a rule that was found: what a listing says is never passed on to a command.
+    Empty for a listed rule: the words of a listing are never passed on to a command.
     """
     comment: str
     expires: Optional[int] = None
     """Seconds since the epoch at which the kernel, or we in its place, end it; None for never."""
     rule: Optional[TraceRule] = None
-    """What it was made from; None for one that was found."""
+    """The request that it was made from; None for a listed rule."""
     deadline: Optional[float] = None
-    """The same end in seconds since boot (CLOCK_BOOTTIME), which nobody can set."""
+    """``expires`` in seconds since boot (CLOCK_BOOTTIME), which nobody can set."""
     handle: Optional[int] = None
-    """What the kernel gave it on nf_tables; None where that is not known."""
+    """The handle on nf_tables; None where that is not known."""
     key: str = ""
-    """See :class:`InstalledRule`; of a found rule."""
+    """As in :class:`InstalledRule`, for a listed rule; else empty."""
     label: str = ""
-    """What a found rule is called."""
+    """The text of a listed rule; else empty."""
 
     @classmethod
     def of(cls, listed: InstalledRule) -> InsertedRule:
-        """A rule as it is listed."""
+        """The listed rule, to be removed."""
         expires = None if listed.expires is None else int(listed.expires)
         return cls(
             listed.backend,
@@ -51,12 +51,12 @@ class InsertedRule(NamedTuple):
 
     @property
     def place(self) -> tuple[str, int]:
-        """Whose raw table it is in: backend and family."""
+        """The raw table it is in: backend and family."""
         return self.backend, self.family
 
     @property
     def identity(self) -> tuple[str, int, str, str]:
-        """What stays the same when iptables prints the words in another form."""
+        """The fields that stay when iptables prints the words in another form."""
         return (self.backend, self.family, self.chain, self.comment)
 
     @property

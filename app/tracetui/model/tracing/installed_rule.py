@@ -1,4 +1,4 @@
-"""TRACE rules as they stand in the kernel."""
+"""TRACE rules as they are in the kernel."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Optional
 from tracetui.model.tracing.digest import digest
 
 TAG = "tracetui:"
-"""What the comment of a rule of ours begins with; the owner, / and the rule's digest follow."""
+"""The beginning of the comment of a rule of ours; the owner, / and the rule's digest follow."""
 
 
 class InstalledRule(NamedTuple):
@@ -24,7 +24,7 @@ class InstalledRule(NamedTuple):
     Empty where it is not known: iptables can't list every table.
     """
     packets: int
-    """How often the kernel matched it."""
+    """Packets that it matched."""
     bytes: int
     comment: Optional[str]
     """The comment that holds our tag, else None: the rule is foreign."""
@@ -35,22 +35,22 @@ class InstalledRule(NamedTuple):
     is_watched: bool = False
     """Whether the kernel can't end it in time, and the collector does."""
     position: int = 1
-    """Its place in its chain, from 1: what stands before it can keep packets from it."""
+    """Its number in its chain, from 1: the rules before it can keep packets from it."""
     handle: Optional[int] = None
     """The handle that the kernel gave it; None on legacy."""
     key: str = ""
-    """A digest of what the kernel keeps of it beside counters."""
+    """A digest of the rule in the kernel without its counters."""
 
     @property
     def id(self) -> str:
-        """Six hex digits that name the rule as long as it stands."""
+        """Six hex digits that name the rule as long as it is installed."""
         # A handle is given anew where a table is made anew.
         name = (f"{self.handle or ''} {self.key}",) if self.key else self.words
         return digest("\0".join((self.backend, str(self.family), self.chain, *name)))
 
     @property
     def identity(self) -> tuple[str, int, str, Optional[str]]:
-        """What names a rule of ours: its comment alone is that of both families."""
+        """The fields that name a rule of ours: its comment alone is that of both families."""
         return self.backend, self.family, self.chain, self.comment
 
     @property
@@ -71,7 +71,7 @@ class InstalledRule(NamedTuple):
 
     @property
     def text(self) -> str:
-        """What the rule matches; a foreign one whole, and its place where it has no words."""
+        """The matches of a rule of ours, all words of a foreign one; its number without words."""
         if not self.words:
             position = f"rule {self.position} of {self.chain}"
             return position if self.handle is None else f"{position} (handle {self.handle})"
@@ -96,7 +96,7 @@ _SAFETY_OPTIONS = ("-j", "--comment", "--datestop", "--limit", "--limit-burst")
 
 
 def essence(words: tuple[str, ...]) -> list[str]:
-    """What a rule of ours matches: limit, expiry, comment and target have their own columns."""
+    """The words without limit, expiry, comment and target, which have their own columns."""
     kept: list[str] = []
     rest = list(words)
     while rest:

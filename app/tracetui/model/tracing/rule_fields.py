@@ -1,4 +1,4 @@
-"""What may stand in each field of a TRACE rule: every value is checked before it reaches a command.
+"""Checks of the fields of a TRACE rule: every value is checked before it reaches a command.
 
 Each function gives the value in iptables' form, or raises ValueError with the reason.
 """

@@ -14,7 +14,7 @@ TALKERS_SHOWN = 5
 
 
 class Target(NamedTuple):
-    """What packets are sent to."""
+    """A destination of packets."""
 
     proto: str
     dst: str
@@ -22,7 +22,7 @@ class Target(NamedTuple):
 
 
 class Talkers(NamedTuple):
-    """What some packets have in common."""
+    """The destinations, sources and hooks of some packets, counted."""
 
     packets: int = 0
     hops: int = 0
@@ -32,7 +32,7 @@ class Talkers(NamedTuple):
     example: Optional[Packet] = None
     """A packet to the busiest target."""
     hooks: tuple[tuple[Optional[str], int], ...] = ()
-    """Where the packets were seen first."""
+    """Hooks where the packets were seen first, each with its packets."""
 
     @property
     def hops_per_packet(self) -> float:

@@ -102,7 +102,7 @@ class TraceRule(NamedTuple):
         return [*words, "-m", "comment", "--comment", comment, "-j", "TRACE"]
 
     def insertion(self, family: int, tag: str) -> list[str]:
-        """The arguments that make iptables insert the rule where nothing stands before it."""
+        """The arguments that make iptables insert the rule before all others of its chain."""
         words = ["-w", str(LOCK_SECONDS), "-t", "raw", "-I", self.chain, "1"]
         return [*words, *self.specification(family, tag)]
 
@@ -126,7 +126,7 @@ class TraceRule(NamedTuple):
     def covers(self, header: Header, hook: Optional[str], iif: Optional[str]) -> bool:
         """Whether a packet that was first seen at ``hook`` can have been traced by this rule.
 
-        What the packet does not tell counts as fitting.
+        A field that the packet does not show counts as fitting.
         """
         if header.family not in self.families or hook not in (self.chain, None):
             return False
@@ -143,7 +143,7 @@ class TraceRule(NamedTuple):
         )
 
     def to_fields(self) -> dict[str, str]:
-        """What has to be typed for this rule, as :meth:`from_fields` takes it; without expiry."""
+        """The fields to type for this rule, as :meth:`from_fields` takes them; without expiry."""
         names = ("chain", "proto", "src", "dst", "sport", "dport", "iif", "oif")
         fields = {name: getattr(self, name) or "" for name in names}
         fields["family"] = "" if self.family is None else str(self.family)
@@ -267,7 +267,7 @@ def _implied_family(rule: TraceRule) -> int | None:
 
 
 def _cross_checks(rule: TraceRule) -> dict[str, str]:
-    """What is wrong between fields, by the field to mend."""
+    """Errors between fields, by the field to mend."""
     errors: dict[str, str] = {}
     if rule.chain not in RULE_CHAINS:
         errors["chain"] = "PREROUTING or OUTPUT"

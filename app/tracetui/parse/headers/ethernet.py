@@ -8,7 +8,7 @@ from typing import Optional
 ETHERNET_BYTES = 14
 """Bytes: destination, source, type."""
 ETHERNET_VLAN_BYTES = 18
-"""The same with a tag in between."""
+"""Bytes with a VLAN's tag in between."""
 ARPHRD_ETHER = 1
 """Of devices that have one (include/uapi/linux/if_arp.h)."""
 
@@ -33,7 +33,7 @@ def _vlan(header: bytes) -> int:
 
 @lru_cache(maxsize=4096)
 def printed_addresses(text: str) -> Optional[str]:
-    """The same out of ``MAC=`` of the kernel log, which is the header in hex."""
+    """``source > destination`` out of ``MAC=`` of the kernel log, which is the header in hex."""
     try:
         return addresses(bytes.fromhex(text.replace(":", "")))
     except ValueError:

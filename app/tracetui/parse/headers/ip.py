@@ -69,7 +69,7 @@ def parse_parts(network: bytes, transport: bytes) -> Optional[Header]:
 
 
 def cut6(data: bytes) -> Optional[Header]:
-    """What the beginning of an IPv6 header tells: of a later fragment nft sends no more.
+    """The header by the beginning of an IPv6 header: of a later fragment nft sends no more.
 
     In the place of the transport header (nft_set_pktinfo_ipv6 finds none). None for anything else.
     """
@@ -213,7 +213,7 @@ def _skip_extensions(proto: int, rest: bytes) -> tuple[int, bytes, Optional[int]
 
 
 def _transport(proto: int, data: bytes) -> _Transport:
-    """What can be read of a transport header that may be cut."""
+    """The fields of a transport header that may be cut."""
     if proto in _NUMBERS_WITH_PORTS:
         if len(data) < 8:
             return _NO_TRANSPORT

@@ -1,4 +1,4 @@
-"""What ``iptables -L`` prints of matches and targets, put back into options (iptables' libxt_*.c).
+"""Options of rules out of what ``iptables -L`` prints of matches and targets (iptables' libxt_*.c).
 
 Each extension prints a text of its own; those that are met most are known, the others stay as they
 are printed.
@@ -20,7 +20,7 @@ class RuleOptions(NamedTuple):
     matches: str
     target: str
     rest: str
-    """What is not known, as it is printed; empty for nothing."""
+    """The part that is not known, as it is printed; empty where there is none."""
 
 
 def _quoted(text: str) -> str:
@@ -53,7 +53,7 @@ def _flag_names(bits: int) -> str:
 
 
 def _plain(template: str) -> _Option:
-    """An option with what the pattern found; ``not`` stands before it where it is inverted."""
+    """Make a writer of an option from a match's groups; ``not`` becomes ``!`` in front of it."""
 
     def option(match: re.Match[str]) -> str:
         groups = {name: value or "" for name, value in match.groupdict().items()}

@@ -1,4 +1,4 @@
-"""Sets of thousands that stand in a rule itself, told by their first elements.
+"""Sets of thousands of elements in a rule itself, shortened to their first ones.
 
 ``ip saddr { 10.0.0.1, … }`` of 100,000 addresses is 1.7 MB, at every hop of that rule.
 """
@@ -10,7 +10,7 @@ import re
 LONGEST_RULE_TEXT = 4096
 """Characters; a rule that is not longer is left as it is."""
 ELEMENTS_SHOWN = 32
-"""Elements that are told of a longer set."""
+"""Elements that are kept of a longer set."""
 _SET = re.compile(r'\{ ((?:[^{}"]|"[^"]*")*) \}')
 
 

@@ -1,4 +1,4 @@
-"""What ``nft -j list ruleset`` prints (libnftables-json(5)); rules are put back into nft syntax."""
+"""Rulesets as ``nft -j list ruleset`` prints them (libnftables-json(5)), rules in nft syntax."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from tracetui.parse.listings.nft_json_values import (
 )
 
 UNKNOWN_STATEMENT = "json {"
-"""What a statement begins with that is left as it came."""
+"""The beginning of a statement that is left as JSON."""
 _USUAL_REJECTS = {"ip": ("icmp", "icmpx"), "ip6": ("icmpv6", "icmpx")}
 """Whose ``port-unreachable`` nft leaves out, by the table's family."""
 _CHAIN_OPENINGS = ("jump {", "goto {")
@@ -62,7 +62,7 @@ def statement(expression: Any) -> str:
 
 
 def _bare(text: str) -> str:
-    """What nft 1.0.6 prints as text where it has no JSON for a statement."""
+    """A statement that nft 1.0.6 prints as text, as it has no JSON for it."""
     if text.startswith(_CHAIN_OPENINGS):
         return f"{text[:6]} {'; '.join(block_of([text]))} }}"
     return " ".join(text.split())
@@ -110,7 +110,7 @@ def _needs_sign(left: Any, right: Any, kind: object) -> bool:
 
 
 def _left(left: Any, right: Any) -> str:
-    """What is compared; an address of a connection has its family, which the value tells."""
+    """The left side of a comparison; an address of a connection has its family, by the value."""
     if isinstance(right, bool) and isinstance(left, dict) and "tcp option" in left:
         return _option(left["tcp option"])
     text = written(left)

@@ -29,7 +29,7 @@ _PAYLOAD_KINDS = {"flags": AS_FLAGS, "dscp": AS_DSCP}
 _UNQUALIFIED = frozenset(("iif", "oif", "iifname", "oifname", "iifgroup", "oifgroup"))
 """Keys that nft prints without ``meta`` (src/meta.c, meta_key_is_unqualified)."""
 _RANK = {"<<": 1, ">>": 1, "&": 2, "^": 3, "|": 4}
-"""What binds closer has the smaller number."""
+"""Ranks of operators: the one that binds closer has the smaller number."""
 _DURATION_UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 

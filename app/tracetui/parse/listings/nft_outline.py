@@ -25,7 +25,7 @@ def parse(text: str, ruleset: Ruleset) -> Iterator[None]:
             yield
             _take_chain(chain, ruleset)
     except (KeyError, TypeError) as error:
-        raise ValueError(f"no places of ours: {error}") from None
+        raise ValueError(f"not an outline of nf_tables: {error}") from None
 
 
 def _take_chain(chain: Any, ruleset: Ruleset) -> None:

@@ -1,4 +1,4 @@
-"""What ``nft -a list table`` and ``list chain`` print (nftables, src/rule.c)."""
+"""Rulesets as ``nft -a list table`` and ``list chain`` print them (nftables, src/rule.c)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NFT_BASE_LINE = re.compile(
     r"type (\S+) hook (\S+) (?:device.* )?priority ([^;]{1,64});(?: policy (\w+);)?"
 )
 _ABOUT = re.compile(r'(?:comment "[^"]*"|flags [\w,]+);?$')
-"""What a table or chain says of itself."""
+"""A comment or flags of a table or chain."""
 _OPENS_UNNAMED_CHAIN = re.compile(r"(?:^|\s)(?:jump|goto) \{$")
 """The beginning of a rule that jumps to a chain without a name, whose rules follow."""
 _NFT_RULE_LINE = re.compile(r"(.*?)(?: # handle ([0-9]{1,20}))?$", re.DOTALL)
@@ -28,7 +28,7 @@ _NAMED_PRIORITIES = {
     "raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100,
 }  # fmt: skip
 _NAMED_BRIDGE_PRIORITIES = {"dstnat": -300, "filter": -200, "out": 100, "srcnat": 300}
-"""What the names of priorities stand for (src/rule.c, std_prios and bridge_std_prios)."""
+"""Numbers of the priorities' names (src/rule.c, std_prios and bridge_std_prios)."""
 HOOKS_BY_NFT_NAME = {
     name.lower(): name for name in ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
 }

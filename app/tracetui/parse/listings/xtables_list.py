@@ -1,4 +1,4 @@
-"""What ``iptables -L -v -n [--line-numbers]`` prints, as iptables-save prints the same rules.
+"""Tables as ``iptables -L -v -n [--line-numbers]`` prints them, put into iptables-save's form.
 
 iptables/iptables.c, print_firewall, and nft-ipv4.c: columns are padded, and a rule without a target
 has nothing in its column. Without ``-v`` the interfaces are missing, which decide what a rule is.

@@ -1,4 +1,4 @@
-"""What iptables-save and ``iptables -S`` print (iptables-save(8), iptables/iptables-save.c)."""
+"""Tables as iptables-save and ``iptables -S`` print them (iptables/iptables-save.c)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SPECIFIED_COUNTERS = re.compile(r" -c ([0-9]{1,20}) [0-9]+(?= |$)")
 
 
 class Origin(NamedTuple):
-    """What the first line of a listing says about it."""
+    """Family and backend of a listing, by its first line."""
 
     family: str
     """``ip`` or ``ip6``."""
@@ -143,10 +143,9 @@ TABLE_BY_BASE_CHAINS = {
 
 
 def saved_form(text: str, named: Optional[str] = None) -> Optional[str]:
-    """What ``iptables -S`` prints, as iptables-save prints the same table; None for another text.
+    """Put a listing of ``iptables -S`` into iptables-save's form; None for another text.
 
-    It does not say its table, which its built-in chains do: all of them have to be there, unless
-    the table is ``named``.
+    Its built-in chains tell the table: all of them have to be there, unless the table is ``named``.
     """
     lines = [line.strip() for line in text.split("\n") if line.strip()]
     if not lines or not lines[0].startswith("-P "):

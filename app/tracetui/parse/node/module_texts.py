@@ -39,7 +39,7 @@ def loggers(text: str) -> frozenset[str]:
 def facts(
     modinfo: Optional[str], sysfs: dict[str, str], parameters: dict[str, Optional[str]]
 ) -> ModuleFacts:
-    """What is known of a module; a value of the running one goes before that of its file."""
+    """The details of a module; a value of the loaded one goes before that of its file."""
     fields: dict[str, str] = {}
     for line in (modinfo or "").splitlines():
         field = _MODINFO_FIELD.match(line)

@@ -17,7 +17,7 @@ _MODULE_NAME = re.compile(r"[\w.-]+")
 
 
 class ModuleList(NamedTuple):
-    """What a text held."""
+    """The modules of a text."""
 
     modules: list[Module]
     skipped: int
@@ -25,7 +25,7 @@ class ModuleList(NamedTuple):
 
 
 def parse(text: str) -> ModuleList:
-    """The modules of /proc/modules or lsmod; what can't be read is counted."""
+    """The modules of /proc/modules or lsmod; lines that can't be read are counted."""
     modules: list[Module] = []
     skipped = 0
     for line in text.splitlines():

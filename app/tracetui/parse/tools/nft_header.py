@@ -19,7 +19,7 @@ _EXPRESSION = re.compile(
     r"([a-z][a-z0-9-]{1,16}) (?:== )?(\"[^\"]{0,64}\"|[^\s\"]{1,64})"
 )
 _UNDECODED_BYTES = re.compile(r"@(nh|th),0,([0-9]{1,4}) (0x[0-9a-f]{1,80}|[0-9]{1,97})(?=\s|$)")
-"""What nft did not decode: from the beginning of the network or the transport header, so many bits.
+"""Bits that nft did not decode, from the beginning of the network or the transport header.
 
 Old versions print a decimal number, and none prints leading zeros.
 """

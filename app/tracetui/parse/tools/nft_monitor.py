@@ -1,4 +1,4 @@
-"""What ``nft monitor trace`` prints (nftables src/trace.c).
+"""Traces as ``nft monitor trace`` prints them (nftables src/trace.c).
 
 The header comes on a line of its own, before the event that it came with. An event that is the
 implicit end of a chain newer versions do not print.
@@ -33,13 +33,13 @@ _LONGEST_EVENT = 16 << 10
 
 
 class _TracedPacket(NamedTuple):
-    """What the last lines of a trace id told."""
+    """A packet by the last lines of its trace id."""
 
     packet: Hashable
-    """What no rule changes of it; another packet can bear the id next."""
+    """The fields that no rule changes; another packet can bear the id next."""
     mark: Optional[int] = None
     chains: frozenset[tuple[str, ...]] = frozenset()
-    """Where it showed its header: a packet does that once in a chain."""
+    """Chains where its header was printed: that is once a packet and chain."""
     has_hop: bool = False
     """Whether an event of it was read."""
 
@@ -127,7 +127,7 @@ class NftMonitor:
         return [] if event is None else [self._hop(last.found, event, last.time)]
 
     def finish(self) -> list[Hop]:
-        """What waits, and packets of which no more is known than that a chain was entered."""
+        """The hops that wait, and those of packets that are only known to have entered a chain."""
         hops = self.release()
         while self._waiting:
             hops += self._entered(self._waiting.popitem(last=False)[1])
@@ -217,7 +217,7 @@ def find_all(text: str) -> list[re.Match[str]]:
 
 @lru_cache(maxsize=4096)
 def _event(kind: str, rest: str) -> Optional[_Event]:
-    """What follows the chain's name; None for what is damaged so that no verdict can be read."""
+    """The event that follows the chain's name; None if it is damaged and has no verdict."""
     if kind in ("verdict", "policy"):
         verdict = _PRINTED_VERDICT.match(rest)
         if verdict is None:

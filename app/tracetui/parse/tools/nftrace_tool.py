@@ -1,4 +1,4 @@
-"""What the program nftrace prints of nflog (github.com/eiginn/nftrace): hops, then the packets.
+"""Traces as the program nftrace prints them (github.com/eiginn/nftrace): hops, then the packets.
 
 A hop has its packet's id and its rule's text, but no header; that follows at the end, as tcpdump
 prints it. So hops wait for it.

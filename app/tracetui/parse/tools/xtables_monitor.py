@@ -1,6 +1,6 @@
-"""What ``xtables-monitor --trace`` prints (iptables/xtables-monitor.c).
+"""Traces as ``xtables-monitor --trace`` prints them (iptables/xtables-monitor.c).
 
-A PACKET line has the header, without the protocol's name; TRACE lines have the place, and the
+A PACKET line has the header, without the protocol's name; TRACE lines have the trace point, and the
 rule's handle where legacy has its number. Old versions print the PACKET line behind the TRACE line
 of its event, and no blank behind the IP id. From 1.8.11 on a rule begins with the command's name,
 before with ``-4`` or ``-6``.
@@ -63,7 +63,7 @@ _LONGEST_LINE = 16 << 10
 
 
 class PrintedPacket(NamedTuple):
-    """What a PACKET line says."""
+    """Devices, mark and header of a PACKET line."""
 
     iif: Optional[str]
     oif: Optional[str]

@@ -1,4 +1,4 @@
-"""Packets as JSON objects (DESIGN section 7) and as plain text."""
+"""Packets as JSON objects, one a line, and as plain text."""
 
 from __future__ import annotations
 
