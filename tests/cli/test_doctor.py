@@ -60,7 +60,7 @@ def test_rules_of_others_and_of_the_dead_are_told_apart(namespace, tracetui):
     namespace.run("iptables-nft", *RULE[:-2], "-m", "comment", "--comment", tag, "-j", "TRACE")
     done = tracetui("doctor", "--netns", namespace.name)
     assert done.status == 1
-    assert "1 of a tracetui that is dead" in done.out
+    assert "1 of a tracetui that has ended" in done.out
     assert "→ tracetui flush" in done.out
     assert "1 ours, 1 foreign" in done.out
     assert tracetui("flush", "--netns", namespace.name).status == 0
@@ -119,14 +119,14 @@ def test_a_read_only_folder_that_keeps_nf_log_from_being_bound_is_named(namespac
 def test_rules_of_nft_can_be_traced_where_nf_log_can_t_be_bound(namespace):
     status, said = doctor(read_only("/proc/sys"), "--netns", namespace.name)
     assert "○ nf_log" in said
-    assert said.endswith("\nthis node can be traced, but legacy hops can't be had\n")
+    assert said.endswith("\nthis node can be traced, but legacy hops are not available\n")
     assert status == 0
 
 
 def test_in_a_container_it_is_not_known_whether_the_kernel_log_has_its_hops():
     status, said = doctor(("unshare", "-n", *read_only("/proc/sys")))
     assert "? nf_log" in said
-    assert said.endswith("but whether legacy hops can be had is not known\n")
+    assert said.endswith("but whether legacy hops are available is not known\n")
     assert status == 0
 
 

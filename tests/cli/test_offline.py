@@ -231,7 +231,7 @@ def test_a_file_that_is_no_ruleset_is_one_clear_line(tracetui):
 def test_a_log_without_a_hop_says_why_there_may_be_none(tracetui):
     done = tracetui("replay", "-", "--format", "text", stdin=b"kernel: hello\n")
     assert done.out == ""
-    assert "tracetui: 1 line, and it is no TRACE record" in done.err
+    assert "tracetui: 1 line, and it is not a TRACE record" in done.err
     assert "rules of iptables-nft and nft leave no hop in the kernel log" in done.err
 
 

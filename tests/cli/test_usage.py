@@ -138,7 +138,7 @@ def test_options_before_a_command_reach_it():
 def test_a_rule_that_cannot_be_says_where_help_is(tracetui):
     done = tracetui("record", "-d", "10.0.0.300")
     assert (done.status, done.out) == (2, "")
-    assert done.err.startswith("tracetui record: -d: no IP address")
+    assert done.err.startswith("tracetui record: -d: not an IP address")
     assert done.err.endswith("; see tracetui record --help\n")
     assert done.err.count("\n") == 1
 

@@ -359,7 +359,7 @@ def test_a_packet_with_df_that_is_larger_than_the_next_mtu_is_told_so(lab):
             one.sendto(b"x" * 1200, (SERVER[4], PORT))
         _, explanation = the_packet(session, SERVER[4])
         assert explanation.verdict == "unknown"
-        assert "larger (1,228 bytes) than the MTU of its way, and it has DF" in explanation.why
+        assert "larger (1,228 bytes) than the MTU of its path, and it has DF" in explanation.why
 
 
 @pytest.mark.parametrize("backend", ["legacy", "nft"])

@@ -12,11 +12,15 @@ BOUND = {2: "nfnetlink_log", 10: "nf_log_ipv6"}
 @pytest.mark.parametrize(
     ("use", "state", "said"),
     [
-        (NflogUse((0, 29700), needed_by=1, is_received=True), OK, "a tracetui that runs needs it"),
+        (
+            NflogUse((0, 29700), needed_by=1, is_received=True),
+            OK,
+            "a tracetui that is running needs it",
+        ),
         (NflogUse((0,)), OK, "a program listens to its group 0"),
-        (NflogUse((5,), own_loggers={2: "nf_log_ipv4"}), NOTE, "nobody listens to group 0"),
-        (NflogUse(()), BAD, "nobody listens: left behind"),
-        (NflogUse(None), NOT_KNOWN, "does not tell who listens"),
+        (NflogUse((5,), own_loggers={2: "nf_log_ipv4"}), NOTE, "no program listens to group 0"),
+        (NflogUse(()), BAD, "no program listens: left behind"),
+        (NflogUse(None), NOT_KNOWN, "does not show who listens"),
     ],
 )
 def test_a_binding_to_nflog_is_as_good_as_who_listens(use, state, said):

@@ -38,7 +38,7 @@ def test_the_other_chain_and_the_other_namespace_are_pointed_to():
 
 
 def test_a_rule_behind_anothers_is_said_so():
-    assert any("2 rules stand before it in PREROUTING" in one for one in causes(rule(position=3)))
+    assert any("2 rules come before it in PREROUTING" in one for one in causes(rule(position=3)))
     assert not any("before it" in one for one in causes(rule()))
 
 
@@ -66,6 +66,6 @@ def test_a_part_of_the_kernel_that_the_rule_needs_and_that_is_missing_is_named()
     lacking = needs(Evidence(loaded=["nf_tables"], on_disk=["nfnetlink_log"], built_in=[]))
     legacy = silence(Situation([rule(7, "legacy")], NOW, needs=lacking))
     assert any("modprobe nfnetlink_log" in finding.remedy for finding in legacy)
-    assert any("TRACE target is not there" in finding.cause for finding in legacy)
+    assert any("TRACE target is missing" in finding.cause for finding in legacy)
     nft = silence(Situation([rule(7)], NOW, needs=lacking))
     assert not any("TRACE target" in finding.cause for finding in nft)

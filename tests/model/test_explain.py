@@ -329,7 +329,7 @@ def test_without_rules_the_packet_and_the_settings_still_tell_likely_causes(
     hop = line("mangle:PREROUTING:policy:1", ttl=ttl, dst=dst)
     _, explanation = explained("", hop, sysctls=sysctls)
     assert explanation.verdict == "unknown"
-    assert "without the rules it can't be told which. Likely causes" in explanation.why
+    assert "without the rules it is not known which. Likely causes" in explanation.why
     assert said in explanation.why
 
 

@@ -107,7 +107,7 @@ def test_an_expression_lets_through_what_it_says(expression, expected):
     ("expression", "at", "reason"),
     [
         ("host", 4, "expected an address, at the end"),
-        ("host 10.0.0.1 and", 17, "expected what a packet is to be"),
+        ("host 10.0.0.1 and", 17, "expected a test"),
         ("host 10.0.0.1 port 80", 14, "expected 'and' or 'or', not 'port'"),
         ("(nat", 4, "expected ')', at the end"),
         ("nat)", 3, "expected 'and' or 'or', not ')'"),
@@ -118,7 +118,7 @@ def test_an_expression_lets_through_what_it_says(expression, expected):
         ("verdict dropped", 8, "accept, drop, reject, unknown"),
         ("mark x", 5, "a mark, like 64 or 0x4000"),
         ('text "open', 5, "the quote is not closed"),
-        ("nat & udp", 4, "'&' says nothing here"),
+        ("nat & udp", 4, "'&' has no meaning here"),
         ("foo", 0, "an address"),
         ("(" * 60 + "nat", 51, "nested too deep"),
         ("not " * 60 + "nat", 204, "nested too deep"),

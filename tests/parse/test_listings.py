@@ -356,7 +356,7 @@ def test_places_with_a_value_of_another_kind_are_refused(at, value):
     chain = [*PLACE]
     chain[at] = value
     text = json.dumps({"tables": [["ip", "filter", 1, False]], "chains": [chain]})
-    with pytest.raises(ValueError, match="no places of ours"):
+    with pytest.raises(ValueError, match="not an outline of nf_tables"):
         list(nft_outline.parse(text, Ruleset()))
 
 

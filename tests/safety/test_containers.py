@@ -171,7 +171,7 @@ def test_what_a_killed_container_left_bound_is_known_and_flushed(faults, recorde
     assert faults.namespace.state_files() == []
     found = doctor(faults.namespace)
     assert found["state"] == "bad"
-    assert "nobody listens" in found["detail"]
+    assert "no program listens" in found["detail"]
     assert found["remedy"] == "tracetui flush"
     assert "restored nf_log" in flush(faults.namespace)
     assert doctor(faults.namespace)["state"] == "ok"
@@ -194,7 +194,7 @@ def test_a_flush_from_another_container_takes_nothing_from_the_one_that_runs(
     found = json.loads(faults.namespace.run(*inside, "doctor", "--json", check=False))
     told = {check["name"]: check for check in found["checks"]}
     assert told["nf_log"]["state"] == "ok"
-    assert "a tracetui that runs needs it" in told["nf_log"]["detail"]
+    assert "a tracetui that is running needs it" in told["nf_log"]["detail"]
     assert "another tracetui receives" in told["nflog"]["detail"]
     assert "restored" not in faults.namespace.run(*inside, "flush")
     eventually(lambda: one.has_told("somebody else removed our rule"), 20)

@@ -45,7 +45,7 @@ def test_an_empty_file_is_called_one():
 @pytest.mark.parametrize(
     ("text", "said", "unsaid"),
     [
-        (recording(NFT, netns="blue"), "only blue is looked at", "kernel log"),
+        (recording(NFT, netns="blue"), "only blue is traced", "kernel log"),
         (recording(NFT, sources=["nftrace"]), "OUTPUT sees what this node itself sends", "nflog"),
         (recording(LEGACY, sources=["nftrace"]), "neither nflog nor the kernel log", "lost"),
         (
@@ -54,8 +54,8 @@ def test_an_empty_file_is_called_one():
             "neither nflog",
         ),
         (recording(LEGACY, sources=["nflog"], lost=7), "7 hops were lost", "nf_log_all"),
-        (recording(), "no TRACE rule stood", "looked at"),
-        (recording({**NFT, "ours": False}), "no TRACE rule stood", "looked at"),
+        (recording(), "no TRACE rule was installed", "is traced"),
+        (recording({**NFT, "ours": False}), "no TRACE rule was installed", "is traced"),
     ],
 )
 def test_a_recording_without_a_packet_tells_likely_causes(text, said, unsaid):

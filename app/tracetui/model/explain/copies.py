@@ -20,7 +20,7 @@ def remarks(
     oif = next((hop.oif for hop in reversed(packet.hops) if hop.oif), None)
     kind = settings.get(f"{TUNNEL_SETTING_PREFIX}{oif}")
     if kind is not None:
-        yield f"into a tunnel: {oif} ({kind}) sends it on inside a packet of its own, not this one"
+        yield f"into a tunnel: {oif} ({kind}) sends it on inside another packet"
     if _is_of_others(packet, settings) and any(map(_COPIES.search, texts())):
         yield "a copy of another packet: this node sent it with a source that is not its own (TEE)"
 

@@ -26,7 +26,7 @@ LARGEST_SAFE_BYTES = 577
 _DF = 0x40
 """In the seventh byte of an IPv4 header: don't fragment."""
 UNREADABLE = (
-    "stopped here, or the trace did: legacy tables are in use (/proc/net/ip_tables_names), but "
+    "the packet or its trace ended here: legacy tables are in use (/proc/net/ip_tables_names), but "
     "their rules can't be read; is iptables-legacy installed?"
 )
 _MULTICAST = "is multicast that nothing here has asked for, or that is not forwarded"
@@ -155,13 +155,13 @@ def _of_routes(header: Optional[Header], sysctls: Mapping[str, str]) -> list[str
 def _too_large(header: Optional[Header]) -> list[str]:
     """Routing's answer to what does not fit (net/ipv4/ip_forward.c, ip_exceeds_mtu)."""
     if header is None or header.length is None:
-        return ["larger than the MTU of its way and not to be fragmented"]
+        return ["larger than the MTU of its path and not to be fragmented"]
     raw = header.raw if header.family == 4 else None
     is_whole = raw is not None and len(raw) >= 8
     if header.length < LARGEST_SAFE_BYTES or (raw is not None and is_whole and not raw[6] & _DF):
         return []
     df = "it has DF" if is_whole else "not to be fragmented"
-    return [f"larger ({header.length:,} bytes) than the MTU of its way, and {df}"]
+    return [f"larger ({header.length:,} bytes) than the MTU of its path, and {df}"]
 
 
 def nothing_more(hook: Optional[str], are_rules_known: bool) -> str:

@@ -23,7 +23,7 @@ from tracetui.model.rules.lookup import CHANGED, PENDING, UNREAD
 from tracetui.model.trace.hop import NFLOG, Hop
 from tracetui.model.trace.packet import Packet
 
-_WITHOUT_RULES = "without the rules it can't be told which"
+_WITHOUT_RULES = "without the rules it is not known which"
 _Judgement = tuple[str, Optional[int], str]
 
 
@@ -149,7 +149,7 @@ def _stopped_by_rule(packet: Packet, hops: tuple[HopExplanation, ...]) -> Option
             return "reject" if is_reject else "drop", index, ""
     last = len(packet.hops) - 1
     if packet.hops[last].point.is_forged:
-        return "unknown", None, "made up by a rule that logs; what became of it is not known"
+        return "unknown", None, "made up by a rule that logs; its verdict is not known"
     if hops[last].source == NFLOG:
         return "unknown", None, "its last hop may be made up by a rule that logs"
     outcome = _outcome(hops[last])
@@ -178,7 +178,7 @@ def _why_unknown(last: HopExplanation, why_unlisted: str, likely: str) -> str:
         return "the rules are being read"
     if last.state == UNREAD and last.verdict is None:
         cause = f"its rules can't be listed: {why_unlisted}" if why_unlisted else _WITHOUT_RULES
-        return f"stopped here, or the trace did; {cause}{likely}"
+        return f"the packet or its trace ended here; {cause}{likely}"
     if last.state == CHANGED and last.verdict is None:
-        return "the ruleset changed, so its last rule can't be told"
+        return "the ruleset changed, so its last rule is not known"
     return "the trace ends here: its next hop was lost, or a match dropped it without a hop"

@@ -122,7 +122,7 @@ class _Parser:
     def _term(self) -> Test:
         word = self.next
         if word is None or word.is_("and", "or", ")"):
-            raise self.wrong("what a packet is to be, like 'host 10.0.0.1'")
+            raise self.wrong("a test, like 'host 10.0.0.1'")
         for name, make in _WITH_A_WORD.items():
             if self._take(name):
                 return self._made(name, make)
@@ -132,7 +132,7 @@ class _Parser:
 
     def _made(self, name: str, make: Callable[[str], Test]) -> Test:
         """The question of a keyword that has one word behind it."""
-        word = self._value(f"what behind {name!r}")
+        word = self._value(f"a value behind {name!r}")
         return self._checked(
             lambda typed: make(typed if name in _AS_TYPED else typed.lower()), word
         )

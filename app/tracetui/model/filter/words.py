@@ -51,7 +51,7 @@ def words(expression: str) -> Iterator[FilterWord]:
         sign, quoted, plain, stray = match.groups()
         begin = match.start(match.lastindex or 0)
         if stray is not None:
-            why = "the quote is not closed" if stray == '"' else f"{stray!r} says nothing here"
+            why = "the quote is not closed" if stray == '"' else f"{stray!r} has no meaning here"
             raise InvalidFilter("expression", why, begin)
         if sign is not None:
             yield FilterWord(_SIGNS.get(sign, sign), begin)

@@ -102,7 +102,7 @@ def _rights(facts: Facts) -> Check:
     return Check(
         NOTE,
         "rights",
-        "not root: sources and rules could not be looked at",
+        "not root: sources and rules could not be checked",
         "sudo tracetui doctor; `tracetui` itself asks sudo",
     )
 
@@ -177,17 +177,19 @@ def _nf_log(facts: Facts) -> Check:
     if use.refusal and not use.needed_by:
         return _unbindable(facts, loggers)
     if not bound:
-        return Check(OK, "nf_log", f"{loggers}; bound to nflog only while a rule of ours stands")
+        return Check(
+            OK, "nf_log", f"{loggers}; bound to nflog only while a rule of ours is installed"
+        )
     if use.needed_by:
-        return Check(OK, "nf_log", f"{loggers}; a tracetui that runs needs it")
+        return Check(OK, "nf_log", f"{loggers}; a tracetui that is running needs it")
     if use.groups is None:
-        return Check(NOT_KNOWN, "nf_log", f"{loggers}; this kernel does not tell who listens")
+        return Check(NOT_KNOWN, "nf_log", f"{loggers}; this kernel does not show who listens")
     if 0 in use.groups:
         return Check(OK, "nf_log", f"{loggers}; a program listens to its group 0")
     if not use.groups:
-        detail = f"{loggers}, but nobody listens: left behind, and what is logged is lost"
+        detail = f"{loggers}, but no program listens: left behind, and packets logged are lost"
         return Check(BAD, "nf_log", detail, "tracetui flush")
-    detail = f"{loggers}; nobody listens to group 0, where TRACE goes, but others are listened to"
+    detail = f"{loggers}; no program listens to group 0, where TRACE goes, but some to other groups"
     settings = [
         f"net.netfilter.nf_log.{family}={use.own_loggers.get(family, 'NONE')}" for family in bound
     ]
@@ -204,10 +206,10 @@ def _unbindable(facts: Facts, loggers: str) -> Check:
     is_legacy = facts.backend is not None and facts.backend[0] == "legacy"
     if use.is_log_enough is None and facts.sources.get("kmsg") is None:
         detail += "; whether the kernel log has this namespace's hops can't be seen from here"
-        state, limit = NOT_KNOWN, "whether legacy hops can be had is not known"
+        state, limit = NOT_KNOWN, "whether legacy hops are available is not known"
     else:
         detail += "; the kernel log does not have them either"
-        state, limit = BAD if is_legacy else NOTE, "legacy hops can't be had"
+        state, limit = BAD if is_legacy else NOTE, "legacy hops are not available"
     remedy = "sysctl -w net.netfilter.nf_log_all_netns=1, on the node itself"
     return Check(state, "nf_log", detail, remedy, limit)
 
@@ -227,4 +229,4 @@ def _rules(facts: Facts) -> Iterator[Check]:
         yield Check(BAD, "TRACE rules", doubt)
     if facts.left_behind:
         count = len(facts.left_behind)
-        yield Check(BAD, "left behind", f"{count} of a tracetui that is dead", "tracetui flush")
+        yield Check(BAD, "left behind", f"{count} of a tracetui that has ended", "tracetui flush")

@@ -18,7 +18,7 @@ class Finding(NamedTuple):
 
 
 _OTHER_NAMESPACES = Finding(
-    "the kernel log has hops of other namespaces only if the node says so",
+    "the kernel log has hops of other namespaces only if the node allows it",
     "sysctl net.netfilter.nf_log_all_netns=1",
 )
 
@@ -71,9 +71,9 @@ def recorded_silence(trace: RecordedTrace, lost: int) -> list[Finding]:
     """Why a recording has no packet, the likeliest last; ``lost`` are hops that are missing."""
     findings = [Finding("no packet was recorded: none matched, or no hop came", "")]
     if not trace.rules:
-        return [*findings, Finding("no TRACE rule stood while it was recorded", "")]
+        return [*findings, Finding("no TRACE rule was installed while it was recorded", "")]
     if lost:
-        findings.append(Finding(f"{lost:,} hops were lost, by what it says", ""))
+        findings.append(Finding(f"{lost:,} hops were lost while it was recorded", ""))
     backends = {backend for backend, _ in trace.rules}
     if backends == {"legacy"} and not {"nflog", "kmsg"} & {*trace.sources}:
         findings.append(Finding("neither nflog nor the kernel log could be read", ""))
@@ -86,7 +86,7 @@ def silent_log(lines: int) -> list[Finding]:
     """Why a log of so many lines that tell something has no hop."""
     if not lines:
         return [Finding("there is nothing in it", "")]
-    count = "1 line, and it is no" if lines == 1 else f"{lines:,} lines, and none is a"
+    count = "1 line, and it is not a" if lines == 1 else f"{lines:,} lines, and none is a"
     return [
         Finding(f"{count} TRACE record", "`tracetui replay --verbose` says which"),
         Finding(
@@ -107,7 +107,7 @@ def _unmatched(rules: Sequence[InstalledRule], situation: Situation) -> Iterator
     if later_rule is not None:
         count = later_rule.position - 1
         yield Finding(
-            f"{count} rule{'s' if count > 1 else ''} stand before it in {later_rule.chain} "
+            f"{count} rule{'s' if count > 1 else ''} come before it in {later_rule.chain} "
             "and may keep packets from it",
             "{rules.delete} deletes it, and {main.add-rule} puts another one first",
         )
@@ -128,7 +128,7 @@ def _blind_spots(chains: Collection[str], netns: Optional[str]) -> Iterator[Find
         )
     where = netns or "this node's own namespace"
     yield Finding(
-        f"only {where} is looked at",
+        f"only {where} is traced",
         "traffic within a container: --netns NAME, PATH or PID",
     )
 
@@ -159,7 +159,7 @@ def _remedy(source: str, detail: str) -> str:
         return "stop what owns nflog group 0 (ulogd?), or start with --source kmsg"
     if "CAP_" in detail or "root" in detail:
         return "start as root"
-    return "`tracetui doctor` tells what is missing"
+    return "`tracetui doctor` shows what is missing"
 
 
 def _lacking(needs: Sequence[Need], rules: Sequence[InstalledRule]) -> Iterator[Finding]:
@@ -169,4 +169,4 @@ def _lacking(needs: Sequence[Need], rules: Sequence[InstalledRule]) -> Iterator[
         is_of = "legacy" if need.part.name in ("ip_tables", "TRACE target", "nflog") else None
         if need.state in (MISSING, ON_DISK) and (is_of is None or is_of in backends):
             remedy = f"modprobe {need.module}" if need.state == ON_DISK else ""
-            yield Finding(f"{need.part.name} is not there: {need.part.what_for}", remedy)
+            yield Finding(f"{need.part.name} is missing: {need.part.what_for}", remedy)

@@ -43,19 +43,19 @@ TRACING_PARTS = (
     ),
     Part(
         *("log of packets", ("nf_log_syslog", "nf_log_ipv4", "ipt_LOG"), ("NF_LOG_SYSLOG",)),
-        what_for="what xt_TRACE asks for, and the way through the kernel log",
+        what_for="needed by xt_TRACE, and for hops in the kernel log",
     ),
     Part(
         *("limit match", ("xt_limit",), ("NETFILTER_XT_MATCH_LIMIT",)),
-        what_for="has the kernel itself bound how many packets are traced",
+        what_for="limits in the kernel how many packets are traced",
     ),
     Part(
         *("time match", ("xt_time",), ("NETFILTER_XT_MATCH_TIME",)),
-        what_for="has the kernel itself end a rule",
+        what_for="ends a rule in the kernel",
     ),
     Part(
         *("comment match", ("xt_comment",), ("NETFILTER_XT_MATCH_COMMENT",)),
-        what_for="the tag that says which rules are ours",
+        what_for="tags the rules that are ours",
     ),
 )
 

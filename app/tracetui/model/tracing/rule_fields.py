@@ -59,7 +59,7 @@ def address(typed: str) -> str:
             raise ValueError
         network = ipaddress.ip_network(typed, strict=False)
     except ValueError:
-        raise ValueError("no IP address, nor ADDRESS/LENGTH") from None
+        raise ValueError("not an IP address, or ADDRESS/LENGTH") from None
     return str(network) if slash else str(parsed)
 
 

@@ -24,7 +24,7 @@ def parse(text: str) -> Ruleset:
     try:
         return _ruleset(json_text.read(text)["nftables"])
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"no nft JSON: {error}") from None
+        raise ValueError(f"not nft JSON: {error}") from None
 
 
 def _ruleset(objects: list[dict[str, Any]]) -> Ruleset:

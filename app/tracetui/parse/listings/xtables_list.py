@@ -88,7 +88,7 @@ def _table(lines: list[str]) -> ListedTable:
                 chain, _LISTED_RULE_NUMBER.sub("", plain, count=1) if is_numbered else plain, family
             )
             if rule is None:
-                fault = fault or f"this line is no rule of `iptables -L -v -n`: {plain[:80]}"
+                fault = fault or f"this line is not a rule of `iptables -L -v -n`: {plain[:80]}"
             else:
                 rules.append(rule)
     return ListedTable("\n".join([*heads, *rules]), frozenset(bases), family, fault)
