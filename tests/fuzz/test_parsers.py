@@ -217,7 +217,7 @@ PARSERS = {
         ethernet.printed_addresses, texts(["12:34:56:78:9a:bc:de:f0:12:34:56:78:08:00"])
     ),
     "ip.address6": Fuzzed(ip.address6, st.binary(min_size=16, max_size=16)),
-    "ip.cut6": Fuzzed(ip.cut6, binaries(PACKETS)),
+    "ip.cut6": Fuzzed(ip.parse_cut6, binaries(PACKETS)),
     "ip.parse": Fuzzed(ip.parse, binaries(PACKETS)),
     "ip.parse_parts": Fuzzed(
         lambda parts: ip.parse_parts(*parts), st.tuples(binaries(PACKETS), binaries(PACKETS))
@@ -270,7 +270,7 @@ PARSERS = {
         (ValueError,),
     ),
     "nft_json_rule.statement": Fuzzed(
-        lambda text: nft_json_rule.statement(loaded(text)),
+        lambda text: nft_json_rule.statement_text(loaded(text)),
         NFT_STATEMENTS,
         (ValueError,),
     ),
@@ -279,11 +279,11 @@ PARSERS = {
             lambda text, function=function: function(loaded(text)), NFT_STATEMENTS, NOT_ITS_FORM
         )
         for function in (
-            nft_json_values.duration,
+            nft_json_values.duration_text,
             nft_json_values.is_operation,
             nft_json_values.kind_of,
-            nft_json_values.verdict,
-            nft_json_values.written,
+            nft_json_values.verdict_text,
+            nft_json_values.expression_text,
         )
     },
     "nft_outline.parse": Fuzzed(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tracetui.model.rules.chain_names import label
+from tracetui.model.rules.chain_names import chain_label
 from tracetui.model.rules.ruleset import Chain, ListedRule
 
 ENDPOINT = Chain("KUBE-SEP-X", (
@@ -33,12 +33,12 @@ SERVICE = Chain("KUBE-SVC-X", (
     ],
 )
 def test_a_known_chain_is_named(name, chain, comment, expected):
-    assert label(name, chain, comment) == expected
+    assert chain_label(name, chain, comment) == expected
 
 
 def test_the_short_form_leaves_the_owner_out_where_there_is_a_kind():
-    assert label("KUBE-SVC-X", SERVICE, None, short=True) == "service default/web:http"
-    assert label("cali-FORWARD", short=True) == "Calico"
+    assert chain_label("KUBE-SVC-X", SERVICE, None, short=True) == "service default/web:http"
+    assert chain_label("cali-FORWARD", short=True) == "Calico"
 
 
 @pytest.mark.parametrize(
@@ -98,11 +98,11 @@ def test_the_short_form_leaves_the_owner_out_where_there_is_a_kind():
 def test_a_chain_of_a_firewall_manager_is_named_by_its_table_where_its_name_says_little(
     table, name, expected
 ):
-    assert label(name, table=table) == expected
+    assert chain_label(name, table=table) == expected
 
 
 @pytest.mark.parametrize(
     "name", ["input_wan", "services", "filter_IN_public", "fwd.br0", "rpfilter"]
 )
 def test_such_a_name_in_another_table_says_nothing(name):
-    assert label(name, table="filter") == ""
+    assert chain_label(name, table="filter") == ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tracetui.model.node.diagnosis import Situation, silence
+from tracetui.model.node.diagnosis import SilentTrace, silence
 from tracetui.model.node.needs import Evidence, needs
 from tracetui.model.tracing.installed_rule import InstalledRule
 
@@ -17,7 +17,7 @@ def rule(packets=0, backend="nft", chain="PREROUTING", expires=NOW + 60, positio
 
 
 def causes(*rules, **known) -> list[str]:
-    return [finding.cause for finding in silence(Situation(rules, NOW, **known))]
+    return [finding.cause for finding in silence(SilentTrace(rules, NOW, **known))]
 
 
 def test_a_counter_that_stays_at_0_means_that_no_packet_matched():
@@ -27,13 +27,13 @@ def test_a_counter_that_stays_at_0_means_that_no_packet_matched():
 
 
 def test_the_other_chain_and_the_other_namespace_are_pointed_to():
-    where = silence(Situation([rule()], NOW))
+    where = silence(SilentTrace([rule()], NOW))
     assert any("--chain OUTPUT" in finding.remedy for finding in where)
     assert any("this node's own namespace" in finding.cause for finding in where)
-    other = silence(Situation([rule(chain="OUTPUT")], NOW, netns="blue"))
+    other = silence(SilentTrace([rule(chain="OUTPUT")], NOW, netns="blue"))
     assert any("--chain PREROUTING" in finding.remedy for finding in other)
     assert any("blue" in finding.cause for finding in other)
-    both = silence(Situation([rule(), rule(chain="OUTPUT")], NOW))
+    both = silence(SilentTrace([rule(), rule(chain="OUTPUT")], NOW))
     assert not any("--chain" in finding.remedy for finding in both)
 
 
@@ -44,7 +44,7 @@ def test_a_rule_behind_anothers_is_said_so():
 
 def test_matched_packets_without_hops_are_put_to_the_source_that_should_have_them():
     taken = {"nflog": ("failed", "nflog group 0 is taken by another program")}
-    found = silence(Situation([rule(7, "legacy")], NOW, taken))
+    found = silence(SilentTrace([rule(7, "legacy")], NOW, taken))
     assert found[0].cause == "the rule matched 7 packets, but no hop reached us"
     assert "nflog is failed" in found[1].cause
     assert "ulogd" in found[1].remedy
@@ -64,8 +64,8 @@ def test_a_rule_that_is_over_says_so():
 
 def test_a_part_of_the_kernel_that_the_rule_needs_and_that_is_missing_is_named():
     lacking = needs(Evidence(loaded=["nf_tables"], on_disk=["nfnetlink_log"], built_in=[]))
-    legacy = silence(Situation([rule(7, "legacy")], NOW, needs=lacking))
+    legacy = silence(SilentTrace([rule(7, "legacy")], NOW, needs=lacking))
     assert any("modprobe nfnetlink_log" in finding.remedy for finding in legacy)
     assert any("TRACE target is missing" in finding.cause for finding in legacy)
-    nft = silence(Situation([rule(7)], NOW, needs=lacking))
+    nft = silence(SilentTrace([rule(7)], NOW, needs=lacking))
     assert not any("TRACE target" in finding.cause for finding in nft)

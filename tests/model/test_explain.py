@@ -221,9 +221,9 @@ def test_a_chain_that_ends_without_a_hop_of_a_rule_for_all_was_another_one(match
 
 def test_a_change_stands_at_the_rule_that_made_it():
     _, explanation = explained(NAT, *SERVICE)
-    told = {change.at: [] for change in explanation.changes}
+    told = {change.hop_index: [] for change in explanation.changes}
     for change in explanation.changes:
-        told[change.at].append(report.change_text(change))
+        told[change.hop_index].append(report.change_text(change))
     assert told == {
         1: ["mark 0x0 → 0x4000"],
         2: ["dst 10.96.0.80:80 → 10.1.2.3:8080"],
@@ -256,7 +256,7 @@ def test_without_rules_nat_is_still_given_to_the_rule_that_ended_nat():
     (packet,) = assembled(hops_of(SERVICE))
     explanation = Explainer({}).explain(packet)
     change = next(one for one in explanation.changes if one.field == "dst")
-    assert (change.by, change.at) == ("rule", 2)
+    assert (change.by, change.hop_index) == ("rule", 2)
     assert explanation.verdict == "unknown"
     assert explanation.why
 
@@ -268,7 +268,7 @@ def test_an_address_rewritten_without_a_nat_hop_is_a_known_connection_s():
         line("mangle:FORWARD:rule:1", "eth1", dst="10.1.2.3", dport=8080, ttl=63),
     )
     change = next(one for one in explanation.changes if one.field == "dst")
-    assert (change.by, change.at) == ("conntrack", 1)
+    assert (change.by, change.hop_index) == ("conntrack", 1)
     assert report.change_text(change).endswith("(known connection)")
 
 
@@ -462,7 +462,7 @@ def test_forwarding_is_not_blamed_on_a_rule_that_set_the_ttl_before():
         line("mangle:PREROUTING:policy:2", ttl=10),
         line("mangle:FORWARD:policy:1", "eth1", ttl=9),
     )
-    assert [(change.at, report.change_text(change)) for change in explanation.changes] == [
+    assert [(change.hop_index, report.change_text(change)) for change in explanation.changes] == [
         (0, "ttl 64 → 10"),
         (2, "ttl 10 → 9 (forwarded)"),
     ]

@@ -128,7 +128,7 @@ def test_an_expression_lets_through_what_it_says(expression, expected):
 def test_a_wrong_one_says_where_and_what_was_expected(expression, at, reason):
     with pytest.raises(InvalidFilter) as caught:
         ViewFilter.parse(expression=expression)
-    assert (caught.value.field, caught.value.at) == ("expression", at)
+    assert (caught.value.field, caught.value.position) == ("expression", at)
     assert reason in caught.value.reason
 
 
@@ -189,7 +189,7 @@ def test_negation_and_choice_are_what_they_are_in_logic(one, other):
 def test_any_words_are_a_filter_or_are_said_to_be_wrong_at_a_place(found):
     typed = " ".join(found)
     wrong = what_is_wrong_with(typed)
-    assert wrong is None or 0 <= wrong.at <= len(typed)
+    assert wrong is None or 0 <= wrong.position <= len(typed)
 
 
 @given(st.text(max_size=40))

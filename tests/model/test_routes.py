@@ -42,7 +42,7 @@ def causes(header: Header) -> str:
     from tracetui.model.explain import vanished
 
     packet = SimpleNamespace(hops=[SimpleNamespace(header=header)], header=header, iif="eth0")
-    return vanished.by_routing(packet, {"routes": "0.0.0.0/0"})  # type: ignore[arg-type]
+    return vanished.routing_causes(packet, {"routes": "0.0.0.0/0"})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

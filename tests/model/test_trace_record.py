@@ -8,7 +8,7 @@ from tests.recorded import put
 from tracetui.model.explain.explainer import Explainer
 from tracetui.model.rules.history import RulesetHistory
 from tracetui.model.rules.logged_points import LOGGED_POINTS_KEPT, LoggedPoints, is_possible
-from tracetui.model.rules.ruleset import Chain, ChainKey, ListedRule, Ruleset, built_in
+from tracetui.model.rules.ruleset import Chain, ChainKey, ListedRule, Ruleset, built_in_chain
 from tracetui.model.rules.snapshot import Snapshot
 from tracetui.model.trace.assembler import Assembler
 from tracetui.model.trace.batch import batches_of
@@ -105,7 +105,7 @@ def ruleset(*rules: str, **chains: tuple[str, ...]) -> Ruleset:
     """Of the filter table: the rules of OUTPUT, and other chains."""
     listed = {name: tuple(map(ListedRule, texts)) for name, texts in chains.items()}
     found = {ChainKey("ip", "filter", name): Chain(name, one) for name, one in listed.items()}
-    output = built_in("filter", "OUTPUT", "accept", tuple(map(ListedRule, rules)))
+    output = built_in_chain("filter", "OUTPUT", "accept", tuple(map(ListedRule, rules)))
     return Ruleset({ChainKey("ip", "filter", "OUTPUT"): output, **found})
 
 

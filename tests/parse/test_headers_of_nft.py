@@ -57,11 +57,11 @@ def test_a_protocol_that_only_could_be_is_not_told(following, transport):
 
 
 def test_of_a_later_fragment_the_header_stands_where_the_transport_s_would():
-    header = ip.cut6(network(FRAGMENT, 16)[:20])
+    header = ip.parse_cut6(network(FRAGMENT, 16)[:20])
     assert (header.family, header.length, header.ttl) == (6, 56, 64)
     assert (header.proto, header.src) == (None, None)
     # It is told by what follows, which in a header of TCP's is another number.
-    assert ip.cut6(struct.pack(">HHIIBBHHH", 0x6000, 80, 0x600, 0, 0x50, 2, 1, 0, 0)) is None
+    assert ip.parse_cut6(struct.pack(">HHIIBBHHH", 0x6000, 80, 0x600, 0, 0x50, 2, 1, 0, 0)) is None
 
 
 def printed(packet: str):

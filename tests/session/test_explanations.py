@@ -13,7 +13,7 @@ from tests.recorded import datagrams, put
 
 from tracetui import lab
 from tracetui.model.rules.lookup import CHANGED, KNOWN
-from tracetui.model.rules.ruleset import ChainKey, ListedRule, Ruleset, built_in
+from tracetui.model.rules.ruleset import ChainKey, ListedRule, Ruleset, built_in_chain
 from tracetui.model.rules.snapshot import Snapshot
 from tracetui.model.trace.assembler import Assembler
 from tracetui.model.trace.header import Header
@@ -169,7 +169,7 @@ def test_when_it_is_looked_at_makes_no_difference_once_the_reading_to_come_is_th
     for number, (table, rules) in enumerate((("raw", ()), ("mangle", (every,))), start=1):
         ruleset.instances["ip", table] = number
         key = ChainKey("ip", table, "PREROUTING")
-        ruleset.chains[key] = built_in(table, "PREROUTING", "drop", rules)
+        ruleset.chains[key] = built_in_chain(table, "PREROUTING", "drop", rules)
     early, late = policy(1000), policy(1001)
     for number in (1, 2):
         rulesets.histories["nft"].take(Snapshot("nft", number, True, ruleset))

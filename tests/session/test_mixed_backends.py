@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tracetui.model.rules.ruleset import Chain, ChainKey, ListedRule, Ruleset, built_in
+from tracetui.model.rules.ruleset import Chain, ChainKey, ListedRule, Ruleset, built_in_chain
 from tracetui.model.rules.snapshot import Snapshot
 from tracetui.model.trace.header import Header
 from tracetui.model.trace.hop import Hop
@@ -32,7 +32,7 @@ def explanations_of(*chains: tuple[str, int]) -> Explanations:
     rulesets = Rulesets()
     legacy = Ruleset()
     for table, chain in (("raw", "PREROUTING"), ("filter", "INPUT")):
-        legacy.chains[ChainKey("ip", table, chain)] = built_in(table, chain, "accept", ())
+        legacy.chains[ChainKey("ip", table, chain)] = built_in_chain(table, chain, "accept", ())
     nft = Ruleset(instances={("inet", "firewalld"): 1})
     for name, priority in chains:
         key = ChainKey("inet", "firewalld", name)

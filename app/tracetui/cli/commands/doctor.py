@@ -19,7 +19,7 @@ from tracetui.kernel.kmsg import KernelLog
 from tracetui.kernel.module_files import ModuleFiles
 from tracetui.kernel.netlink import NfLog, NftTrace
 from tracetui.kernel.xtables import Xtables
-from tracetui.model.node.checkup import Facts, NflogUse, can_trace, checks
+from tracetui.model.node.checkup import NflogUse, NodeFacts, can_trace, checks
 from tracetui.session.node import checkup
 from tracetui.session.node.module_reader import ModuleReader
 
@@ -38,12 +38,12 @@ def run(options: argparse.Namespace) -> int:
     return 0 if can_trace(found) else 1
 
 
-def _facts(is_root: bool, has_every_namespace: Optional[bool]) -> Facts:
+def _facts(is_root: bool, has_every_namespace: Optional[bool]) -> NodeFacts:
     needs = ModuleReader(ModuleFiles()).read().needs
     xtables = Xtables()
     commands = {f"{b}/{f}": command.name for (b, f), command in xtables.commands.items()}
     if not is_root:
-        return Facts(is_root, commands, needs=needs)
+        return NodeFacts(is_root, commands, needs=needs)
     book = TraceRules(tag_of(owner.unattended()), say, xtables)
     listing = book.listing()
     rules = listing.rules
@@ -53,7 +53,7 @@ def _facts(is_root: bool, has_every_namespace: Optional[bool]) -> Facts:
     is_log_enough = True if nf_log.has_every_namespace() is not None else has_every_namespace
     if sources["nflog"] is not None and use.is_received:
         sources["nflog"] = ANOTHER
-    return Facts(
+    return NodeFacts(
         is_root,
         commands,
         unlisted=[why for family in (4, 6) if (why := xtables.lack("legacy", family))],

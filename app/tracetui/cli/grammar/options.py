@@ -138,7 +138,7 @@ def expression(text: str) -> str:
     try:
         ViewFilter.parse(expression=text)
     except InvalidFilter as error:
-        where = "" if error.at is None else f"\n  {inert(text)}\n  {' ' * error.at}^"
+        where = "" if error.position is None else f"\n  {inert(text)}\n  {' ' * error.position}^"
         raise argparse.ArgumentTypeError(f"{error.reason}{where}") from None
     return text
 

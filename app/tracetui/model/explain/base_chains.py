@@ -25,13 +25,13 @@ _NEXT_HOOKS = {
 }
 
 
-class Base(NamedTuple):
+class BaseChain(NamedTuple):
     """One base chain."""
 
     backend: str
     key: ChainKey
     chain: Chain
-    is_sure: bool = True
+    was_present: bool = True
     """Whether it was there when the packet came; else only one snapshot around it has it."""
 
     @property
@@ -45,12 +45,14 @@ class Base(NamedTuple):
         return self.key.family if self.key.family in ("bridge", "netdev") else "ip"
 
 
-def base_chains(packet: Packet, histories: Mapping[str, RulesetHistory]) -> Optional[list[Base]]:
+def base_chains(
+    packet: Packet, histories: Mapping[str, RulesetHistory]
+) -> Optional[list[BaseChain]]:
     """Every base chain that packets of this family can meet, of both backends; None if not known.
 
     That is, as the last hop met them.
     """
-    last, bases_found = packet.hops[-1], list[Base]()
+    last, bases_found = packet.hops[-1], list[BaseChain]()
     family = "ip6" if packet.header is not None and packet.header.family == 6 else "ip"
     families = (family, "inet", "bridge", "netdev")
     for backend, history in histories.items():
@@ -68,15 +70,15 @@ def base_chains(packet: Packet, histories: Mapping[str, RulesetHistory]) -> Opti
             or (not listed_bases and was_seen and history.has_no_base_chain(interval))
         ):
             return None
-        bases_found += [Base(backend, key, chain) for key, chain in listed_bases]
+        bases_found += [BaseChain(backend, key, chain) for key, chain in listed_bases]
         for key, chain in history.transient_base_chains(interval, families):
-            base = Base(backend, key, chain)
+            base = BaseChain(backend, key, chain)
             # A hop in it proves it.
-            bases_found.append(base._replace(is_sure=_is_seen(packet, base)))
+            bases_found.append(base._replace(was_present=_has_hop(packet, base)))
     return [base for base in bases_found if base.key.family in families]
 
 
-def present(packet: Packet, bases: Sequence[Base]) -> Optional[Base]:
+def base_of_last_hop(packet: Packet, bases: Sequence[BaseChain]) -> Optional[BaseChain]:
     """The base chain in which, or in a chain called from which, the last hop was."""
     last, hook = packet.hops[-1], packet.hook_of(len(packet.hops) - 1)
     by_key = {(base.backend, *base.key): base for base in bases}
@@ -100,7 +102,7 @@ def present(packet: Packet, bases: Sequence[Base]) -> Optional[Base]:
 
 
 def hook_of_last(
-    packet: Packet, hops: Sequence[HopExplanation], base: Optional[Base]
+    packet: Packet, hops: Sequence[HopExplanation], base: Optional[BaseChain]
 ) -> Optional[str]:
     """The hook of the last hop; that of a chain with a name of its own the ruleset tells.
 
@@ -121,7 +123,7 @@ def hook_of_last(
 
 
 def not_reached(
-    packet: Packet, bases: Sequence[Base], base: Optional[Base], hook: Optional[str]
+    packet: Packet, bases: Sequence[BaseChain], base: Optional[BaseChain], hook: Optional[str]
 ) -> Optional[str]:
     """A chain that the packet would have a hop in, had it gone on from its last hop.
 
@@ -131,7 +133,7 @@ def not_reached(
         return None
     last = packet.hops[-1]
     # Only the first packet of a connection passes the others.
-    always = [later for later in unseen(packet, bases) if not later.chain.is_nat]
+    always = [later for later in bases_without_hop(packet, bases) if not later.chain.is_nat]
     if base is not None and hook != EGRESS:
         for later in always:
             if (
@@ -143,18 +145,18 @@ def not_reached(
     return _next_hook(packet, last, always, hook)
 
 
-def unseen(packet: Packet, bases: Sequence[Base]) -> list[Base]:
+def bases_without_hop(packet: Packet, bases: Sequence[BaseChain]) -> list[BaseChain]:
     """Those of which the packet has no hop."""
-    return [base for base in bases if not _is_seen(packet, base)]
+    return [base for base in bases if not _has_hop(packet, base)]
 
 
-def ahead(packet: Packet, bases: Sequence[Base], hook: Optional[str]) -> list[Base]:
+def bases_ahead(packet: Packet, bases: Sequence[BaseChain], hook: Optional[str]) -> list[BaseChain]:
     """Those of them that can come next, at this hook or the next one."""
     hooks = {hook, *_NEXT_HOOKS.get(hook or "", ())}
-    return [base for base in unseen(packet, bases) if base.chain.hook in hooks]
+    return [base for base in bases_without_hop(packet, bases) if base.chain.hook in hooks]
 
 
-def _next_hook(packet: Packet, last: Hop, always: Sequence[Base], hook: str) -> Optional[str]:
+def _next_hook(packet: Packet, last: Hop, always: Sequence[BaseChain], hook: str) -> Optional[str]:
     if hook in (INGRESS, EGRESS):
         return "" if hook == EGRESS else None
     if last.point.layer == "bridge" and hook in ("INPUT", "POSTROUTING"):
@@ -167,7 +169,7 @@ def _next_hook(packet: Packet, last: Hop, always: Sequence[Base], hook: str) -> 
     return " or ".join(sorted(after)) if after <= hooks else None
 
 
-def _above_bridge(packet: Packet, always: Sequence[Base], hook: str) -> Optional[str]:
+def _above_bridge(packet: Packet, always: Sequence[BaseChain], hook: str) -> Optional[str]:
     """The chain of IP behind a bridge's last ones: for this node's own, or with br_netfilter."""
     was_in_ip = any(hop.point.layer == "ip" for hop in packet.hops)
     ip_hook = hook if hook == "POSTROUTING" or was_in_ip else "PREROUTING"
@@ -184,12 +186,12 @@ def _is_bridged(packet: Packet) -> bool:
     return any(hop.point.layer == "bridge" and hop.iif and hop.oif for hop in packet.hops)
 
 
-def _is_seen(packet: Packet, base: Base) -> bool:
+def _has_hop(packet: Packet, base: BaseChain) -> bool:
     key = (base.backend, tuple(base.key))
     return any((hop.backend, hop.point.chain_key) == key for hop in packet.hops)
 
 
-def _is_later(packet: Packet, unseen_base: Base, base: Base) -> bool:
+def _is_later(packet: Packet, unseen_base: BaseChain, base: BaseChain) -> bool:
     """Whether a chain that was not seen comes behind another one of its hook.
 
     Of two with one priority either can be first; had it been that one, it would have been seen,
@@ -203,6 +205,6 @@ def _is_later(packet: Packet, unseen_base: Base, base: Base) -> bool:
     )
 
 
-def _began_in(packet: Packet, base: Base) -> bool:
+def _began_in(packet: Packet, base: BaseChain) -> bool:
     first = packet.hops[0]
     return (first.backend, first.point.table_key) == (base.backend, tuple(base.key[:2]))

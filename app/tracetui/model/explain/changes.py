@@ -25,13 +25,13 @@ def changes(packet: Packet, hops: tuple[HopExplanation, ...]) -> list[FieldChang
             )
             values = {**last_values, **changed}
             value = (values.get(names[0]), values.get(names[-1]) if len(names) > 1 else None)
-            cause, hop_index = _doer(packet, hops, index, names)
+            cause, hop_index = _cause(packet, hops, index, names)
             rewritten.append(FieldChange(names[0], old, value, cause, hop_index))
-        _note(last_values, packet.hops[index])
+        _note_values(last_values, packet.hops[index])
     return rewritten
 
 
-def _note(values: dict[str, Value], hop: Hop) -> None:
+def _note_values(values: dict[str, Value], hop: Hop) -> None:
     values["mark"] = hop.mark or 0
     for name, value in (("in", hop.iif), ("out", hop.oif), ("mac", hop.mac)):
         if value is not None:
@@ -41,7 +41,7 @@ def _note(values: dict[str, Value], hop: Hop) -> None:
             values[name] = getattr(hop.header, name)
 
 
-def _doer(
+def _cause(
     packet: Packet, hops: tuple[HopExplanation, ...], index: int, names: tuple[str, ...]
 ) -> tuple[str, int]:
     """Who rewrote a field that is first seen new at a hop, and at which hop."""
@@ -53,7 +53,7 @@ def _doer(
         hop, parsed = packet.hops[before], hops[before].parsed
         if parsed is not None and set(parsed.changes) & set(names):
             return "rule", before
-        if parsed is None and hop.type == "rule" and _may_do(packet, before, index, names):
+        if parsed is None and hop.type == "rule" and _may_rewrite(packet, before, index, names):
             return "rule", before
         if before < index and _shows(hop, names):
             # It still had the old value, so nothing before it is to blame.
@@ -64,7 +64,7 @@ def _doer(
     return ("routing" if names == ("ttl",) else "?"), index
 
 
-def _may_do(packet: Packet, before: int, index: int, names: tuple[str, ...]) -> bool:
+def _may_rewrite(packet: Packet, before: int, index: int, names: tuple[str, ...]) -> bool:
     """Whether a rule without text can be the one; NAT is done where a nat table is left."""
     hop = packet.hops[before]
     if names in _PAIRS:

@@ -32,7 +32,7 @@ def conditions(packet: Packet, explanations: Sequence[HopExplanation]) -> tuple[
     ``explanations`` have the rules of its hops, whatever the other hops and the header show.
     """
     # Where a rule stands in several hops, it asks the same.
-    return tuple(dict.fromkeys(_asked(packet, packet.path, explanations)))
+    return tuple(dict.fromkeys(_conditions_of(packet, packet.path, explanations)))
 
 
 def outcomes(conditions: Sequence[Condition], path: Path) -> tuple[Optional[bool], ...]:
@@ -40,7 +40,7 @@ def outcomes(conditions: Sequence[Condition], path: Path) -> tuple[Optional[bool
     return tuple([_outcome(condition, path) for condition in conditions])
 
 
-def _asked(
+def _conditions_of(
     packet: Packet, path: Path, explanations: Sequence[HopExplanation]
 ) -> Iterator[Condition]:
     headers = [traits.header for traits in path.traits]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Optional, Union
 
-from tracetui.model.explain.base_chains import Base
+from tracetui.model.explain.base_chains import BaseChain
 from tracetui.model.explain.explanation import HopExplanation
 from tracetui.model.trace.packet import Packet
 
@@ -19,7 +19,7 @@ _Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 def delivered(
     packet: Packet,
     hops: Sequence[HopExplanation],
-    bases: Sequence[Base],
+    bases: Sequence[BaseChain],
     settings: Mapping[str, str],
 ) -> Optional[str]:
     """Why a packet whose last hop is in PREROUTING was delivered here; None if that is not known.

@@ -35,18 +35,16 @@ class Explainer:
         """Note the node's routing settings (``kernel.procfs``), from a packet's id on."""
         self._verdicts.set_sysctls(sysctls, first_id)
 
-    def era_of(self, packet: Packet) -> int:
+    def settings_version_of(self, packet: Packet) -> int:
         """Which of the routing settings noted were in force when the packet came."""
-        return self._verdicts.era_of(packet)
+        return self._verdicts.settings_version_of(packet)
 
     def explain(self, packet: Packet) -> PacketExplanation:
         """Everything that is known of a packet now."""
         hops = self._hops(packet)
-        verdict, decided, why = self._verdicts.of(packet, hops)
-        is_final = verdict != "unknown" and all(hop.state == KNOWN for hop in hops)
-        return PacketExplanation(
-            hops, tuple(changes(packet, hops)), verdict, decided, why, is_final
-        )
+        judgement = self._verdicts.judge(packet, hops)
+        is_final = judgement.verdict != "unknown" and all(hop.state == KNOWN for hop in hops)
+        return PacketExplanation(hops, tuple(changes(packet, hops)), *judgement, is_final)
 
     def conditions(self, packet: Packet) -> tuple[Condition, ...]:
         """The conditions on addresses and ports that the packet's explanation rests on."""

@@ -59,7 +59,7 @@ class FieldChange(NamedTuple):
     new: tuple[Value, Value]
     by: str
     """``rule``, ``routing`` (forwarding), ``conntrack`` (NAT of a known connection) or ``?``."""
-    at: int
+    hop_index: int
     """The hop that did it, or for anything but a rule the first one seen with the new value."""
 
 
@@ -84,4 +84,4 @@ class PacketExplanation(NamedTuple):
 
     def changes_at(self, index: int) -> tuple[FieldChange, ...]:
         """The changes that a hop made, or was the first to show."""
-        return tuple(change for change in self.changes if change.at == index)
+        return tuple(change for change in self.changes if change.hop_index == index)

@@ -13,7 +13,7 @@ from typing import Optional
 
 from tracetui.model.explain.base_chains import base_chains
 from tracetui.model.rules.history import RulesetHistory
-from tracetui.model.rules.ruleset import built_in
+from tracetui.model.rules.ruleset import built_in_chain
 from tracetui.model.trace.packet import Packet
 from tracetui.model.trace.traversal import PROGRESS
 
@@ -54,7 +54,7 @@ def _positions(
     for point in packet.path.points:
         position = by_key.get((point.backend, *point.chain_key))
         if position is None and point.is_in_base_chain and not point.is_native:
-            chain = built_in(point.table, point.chain, "accept", ())
+            chain = built_in_chain(point.table, point.chain, "accept", ())
             if chain.hook is not None and chain.priority is not None:
                 position = (PROGRESS[chain.hook], chain.priority)
         if position is None:

@@ -89,7 +89,7 @@ def is_mismatched(
     if (
         explanation.rule is None
         and explanation.chain is not None
-        and _was_passed_unseen(packet, index, explanation.chain)
+        and _was_passed_without_hop(packet, index, explanation.chain)
     ):
         return True
     parsed = explanation.parsed
@@ -110,7 +110,7 @@ def is_mismatched(
     return not _leads_to(explanation, hop, after)
 
 
-def _was_passed_unseen(packet: Packet, index: int, chain: Chain) -> bool:
+def _was_passed_without_hop(packet: Packet, index: int, chain: Chain) -> bool:
     """Whether a chain ended without a hop of a rule at its top that every packet matches.
 
     While nf_tables takes a table in that is to replace another one, packets meet its chains, and

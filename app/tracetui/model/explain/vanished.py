@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Optional
 
-from tracetui.model.explain.base_chains import Base
+from tracetui.model.explain.base_chains import BaseChain
 from tracetui.model.explain.explanation import HopExplanation
 from tracetui.model.explain.routes import ROUTES_SETTING, refusal
 from tracetui.model.rules.ruleset import ListedRule
@@ -36,7 +36,7 @@ SNAT_CLASH = (
 )
 
 
-def taken_over(explanation: HopExplanation) -> Optional[str]:
+def taker(explanation: HopExplanation) -> Optional[str]:
     """The taker of a packet that its last rule gave away; None where it gave it to none."""
     text = explanation.rule.text or "" if explanation.rule is not None else ""
     target = explanation.parsed.target if explanation.parsed is not None else None
@@ -55,7 +55,7 @@ def taken_over(explanation: HopExplanation) -> Optional[str]:
     return None
 
 
-def by_tproxy(explanation: HopExplanation) -> Optional[str]:
+def tproxy_cause(explanation: HopExplanation) -> Optional[str]:
     """Why a packet is not seen behind TPROXY; None behind another rule.
 
     It drops what no socket takes; what one takes can't be forwarded (net/netfilter/xt_TPROXY.c,
@@ -71,7 +71,9 @@ def by_tproxy(explanation: HopExplanation) -> Optional[str]:
     return f"TPROXY: it drops what no socket here takes; and {needs}"
 
 
-def untraced(hop: Hop, explanation: HopExplanation, unseen: Sequence[Base]) -> Optional[str]:
+def trace_switched_off(
+    hop: Hop, explanation: HopExplanation, unseen: Sequence[BaseChain]
+) -> Optional[str]:
     """The rule that may have switched the trace off; None without one.
 
     The kernel reports no hop of that rule, nor of anything behind it (nf_tables_trace.c).
@@ -91,13 +93,13 @@ def _switches_off(rules: Sequence[ListedRule]) -> bool:
     return any("meta nftrace set 0" in (rule.text or "") for rule in rules)
 
 
-def clash(hops: Sequence[HopExplanation]) -> str:
+def snat_clash(hops: Sequence[HopExplanation]) -> str:
     """Why an accepted packet can still be dropped by its source NAT; mostly empty."""
     rules = [explanation.rule.text or "" for explanation in hops if explanation.rule is not None]
     return SNAT_CLASH if any(_FIXED_PORT.search(text) for text in rules) else ""
 
 
-def by_routing(packet: Packet, sysctls: Mapping[str, str]) -> str:
+def routing_causes(packet: Packet, sysctls: Mapping[str, str]) -> str:
     """Likely causes that stop a packet between PREROUTING and its next hook."""
     causes = _shown_causes(packet, sysctls)
     if causes == [_MULTICAST]:
@@ -109,7 +111,7 @@ def by_routing(packet: Packet, sysctls: Mapping[str, str]) -> str:
     return f"Likely causes: {'; '.join(causes)}"
 
 
-def likely(packet: Packet, hook: Optional[str], sysctls: Mapping[str, str]) -> str:
+def likely_routing(packet: Packet, hook: Optional[str], sysctls: Mapping[str, str]) -> str:
     """Signs of routing where a packet left PREROUTING, or ended there, without its rules.
 
     Empty without any.
@@ -164,7 +166,7 @@ def _too_large(header: Optional[Header]) -> list[str]:
     return [f"larger ({header.length:,} bytes) than the MTU of its path, and {df}"]
 
 
-def nothing_more(hook: Optional[str], are_rules_known: bool) -> str:
+def accepted_without_next(hook: Optional[str], are_rules_known: bool) -> str:
     """The sentence on a packet that was accepted where no chain behind would have a hop of it."""
     if hook == "PREROUTING" and are_rules_known:
         return (

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from tracetui.model.explain import copies, vanished
 from tracetui.model.explain.base_chains import (
     AFTER_ROUTING,
-    Base,
-    ahead,
+    BaseChain,
     base_chains,
+    base_of_last_hop,
+    bases_ahead,
     hook_of_last,
     not_reached,
-    present,
 )
 from tracetui.model.explain.delivery import delivered
 from tracetui.model.explain.explanation import HopExplanation
@@ -24,7 +24,17 @@ from tracetui.model.trace.hop import NFLOG, Hop
 from tracetui.model.trace.packet import Packet
 
 _WITHOUT_RULES = "without the rules it is not known which"
-_Judgement = tuple[str, Optional[int], str]
+
+
+class Judgement(NamedTuple):
+    """The verdict on one packet."""
+
+    verdict: str
+    """``accept``, ``drop``, ``reject`` or ``unknown``."""
+    decided: Optional[int]
+    """The hop that decided; None where none did."""
+    why: str
+    """One sentence; empty where the verdict says it all."""
 
 
 class Verdicts:
@@ -39,78 +49,77 @@ class Verdicts:
         if not self._sysctls or self._sysctls[-1][1] != sysctls:
             self._sysctls.append((first_id, dict(sysctls)))
 
-    def era_of(self, packet: Packet) -> int:
+    def settings_version_of(self, packet: Packet) -> int:
         """How many settings had been noted when the packet came."""
         return sum(first <= packet.id for first, _ in self._sysctls)
 
-    def of(self, packet: Packet, hops: tuple[HopExplanation, ...]) -> _Judgement:
-        """The verdict, the hop that decided, and why, as PacketExplanation has them."""
+    def judge(self, packet: Packet, hops: tuple[HopExplanation, ...]) -> Judgement:
+        """The verdict on a packet by the explanations of its hops."""
         # A ruleset that is not the trace's proves nothing about the next hop.
         is_refused = any(
             explanation.state == CHANGED and explanation.rule is not None for explanation in hops
         )
-        verdict, decided, why = _stopped_by_rule(packet, hops) or self._judged(
-            packet, hops, is_refused
-        )
-        if is_refused:
-            why = f"{OTHER_RULESET}: it has other rules; {why}" if why else OTHER_RULESET
-        return verdict, decided, why
+        judgement = _stopped_by_rule(packet, hops) or self._judged(packet, hops, is_refused)
+        if not is_refused:
+            return judgement
+        why = f"{OTHER_RULESET}: it has other rules; {judgement.why}"
+        return judgement._replace(why=why if judgement.why else OTHER_RULESET)
 
     def _judged(
         self, packet: Packet, hops: tuple[HopExplanation, ...], is_refused: bool
-    ) -> _Judgement:
+    ) -> Judgement:
         """The judgement of a packet that no rule stopped.
 
         A chain that may have been there or not makes no difference, or the packet is unknown.
         """
         bases = None if is_refused else base_chains(packet, self._histories)
         judgement = self._by_bases(packet, hops, bases)
-        if bases is None or all(base.is_sure for base in bases):
+        if bases is None or all(base.was_present for base in bases):
             return judgement
-        sure = [base for base in bases if base.is_sure]
+        sure = [base for base in bases if base.was_present]
         is_the_same = judgement == self._by_bases(packet, hops, sure)
         return judgement if is_the_same else self._by_bases(packet, hops, None)
 
     def _by_bases(
-        self, packet: Packet, hops: tuple[HopExplanation, ...], bases: Optional[list[Base]]
-    ) -> _Judgement:
+        self, packet: Packet, hops: tuple[HopExplanation, ...], bases: Optional[list[BaseChain]]
+    ) -> Judgement:
         """The judgement where these base chains were there; None for not known ones."""
         last = len(packet.hops) - 1
-        base = None if bases is None else present(packet, bases)
+        base = None if bases is None else base_of_last_hop(packet, bases)
         hook = hook_of_last(packet, hops, base)
         is_accepted = _outcome(hops[last]) == "accept"
         later = None
         if is_accepted and bases is not None:
             later = not_reached(packet, bases, base, hook)
-        untraced = vanished.untraced(
-            packet.hops[last], hops[last], ahead(packet, bases or (), hook)
+        untraced = vanished.trace_switched_off(
+            packet.hops[last], hops[last], bases_ahead(packet, bases or (), hook)
         )
         if later:
-            return "unknown", None, untraced or self._why_not_reached(packet, hops, later, hook)
+            return _unknown(untraced or self._why_not_reached(packet, hops, later, hook))
         is_end = later == "" and hook != "PREROUTING"
         if is_accepted and not untraced and hook == "PREROUTING" and bases is not None:
             delivery = delivered(packet, hops, bases, self._sysctls_of(packet))
             if delivery is not None:
-                return "accept", last, delivery
+                return Judgement("accept", last, delivery)
         if packet.verdict != "unknown" or is_end:
             remarks = (
-                vanished.clash(hops),
+                vanished.snat_clash(hops),
                 *copies.remarks(packet, self._sysctls_of(packet), self._texts),
             )
-            return "accept", last, "; ".join(filter(None, remarks))
-        proxied = vanished.by_tproxy(hops[last])
+            return Judgement("accept", last, "; ".join(filter(None, remarks)))
+        proxied = vanished.tproxy_cause(hops[last])
         if untraced or proxied:
-            return "unknown", None, untraced or proxied or ""
-        likely = vanished.likely(packet, hook, self._sysctls_of(packet))
+            return _unknown(untraced or proxied or "")
+        likely = vanished.likely_routing(packet, hook, self._sysctls_of(packet))
         if is_accepted:
-            return "unknown", None, vanished.nothing_more(hook, bases is not None) + likely
+            return _unknown(vanished.accepted_without_next(hook, bases is not None) + likely)
         why_unlisted = self._why_unlisted(packet.hops[last])
         history = self._histories.get(packet.hops[last].backend)
         was_read = packet.hops[last].readings is not None
         is_unread = was_read and hops[last].state == UNREAD and not why_unlisted
         if is_unread and history is not None and not history.is_empty:
-            return "unknown", None, vanished.UNREADABLE
-        return "unknown", None, _why_unknown(hops[last], why_unlisted, likely)
+            return _unknown(vanished.UNREADABLE)
+        return _unknown(_why_unknown(hops[last], why_unlisted, likely))
 
     def _texts(self) -> Iterator[str]:
         """The texts of all rules of the newest snapshots."""
@@ -120,11 +129,11 @@ class Verdicts:
     def _why_not_reached(
         self, packet: Packet, hops: tuple[HopExplanation, ...], later: str, hook: Optional[str]
     ) -> str:
-        proxied = vanished.by_tproxy(hops[-1])
+        proxied = vanished.tproxy_cause(hops[-1])
         if proxied:
             return proxied
         if hook == "PREROUTING" and later == AFTER_ROUTING:
-            routing = vanished.by_routing(packet, self._sysctls_of(packet))
+            routing = vanished.routing_causes(packet, self._sysctls_of(packet))
             return f"not dropped by a rule: routing. {routing}"
         return (
             f"accepted here, but {later} was not reached: the kernel stopped it, or a hop is lost"
@@ -137,26 +146,30 @@ class Verdicts:
 
     def _sysctls_of(self, packet: Packet) -> Mapping[str, str]:
         """The settings when the packet came; empty where not known."""
-        era = self.era_of(packet)
-        return self._sysctls[era - 1][1] if era else {}
+        version = self.settings_version_of(packet)
+        return self._sysctls[version - 1][1] if version else {}
 
 
-def _stopped_by_rule(packet: Packet, hops: tuple[HopExplanation, ...]) -> Optional[_Judgement]:
+def _stopped_by_rule(packet: Packet, hops: tuple[HopExplanation, ...]) -> Optional[Judgement]:
     """The judgement where a rule stopped the packet or gave it away; None without such a rule."""
     for index, (hop, explanation) in enumerate(zip(packet.hops, hops)):
         if hop.backend == "nft" and hop.verdict == "drop":
             is_reject = explanation.parsed is not None and explanation.parsed.verdict == "reject"
-            return "reject" if is_reject else "drop", index, ""
+            return Judgement("reject" if is_reject else "drop", index, "")
     last = len(packet.hops) - 1
     if packet.hops[last].point.is_forged:
-        return "unknown", None, "made up by a rule that logs; its verdict is not known"
+        return _unknown("made up by a rule that logs; its verdict is not known")
     if hops[last].source == NFLOG:
-        return "unknown", None, "its last hop may be made up by a rule that logs"
+        return _unknown("its last hop may be made up by a rule that logs")
     outcome = _outcome(hops[last])
     if outcome in ("drop", "reject"):
-        return outcome, last, ""
-    taker = vanished.taken_over(hops[last])
-    return None if taker is None else ("unknown", None, taker)
+        return Judgement(outcome, last, "")
+    taker = vanished.taker(hops[last])
+    return None if taker is None else _unknown(taker)
+
+
+def _unknown(why: str) -> Judgement:
+    return Judgement("unknown", None, why)
 
 
 def _outcome(explanation: HopExplanation) -> Optional[str]:

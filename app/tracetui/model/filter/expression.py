@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Optional
 
 from tracetui.model.filter import terms as terms
-from tracetui.model.filter.terms import Case, Test
+from tracetui.model.filter.terms import Case, PacketTest
 from tracetui.model.filter.words import FilterWord, InvalidFilter, words
 from tracetui.model.trace.header import Header
 
@@ -25,7 +25,7 @@ MAX_NESTING = 50
 _DIRECTIONS = ("src", "dst")
 _ADDRESS_TYPES = ("host", "net", "port", "portrange")
 _OPERATORS = ("and", "or")
-_WITH_A_WORD: dict[str, Callable[[str], Test]] = {
+_WITH_A_WORD: dict[str, Callable[[str], PacketTest]] = {
     "chain": terms.chain,
     "table": terms.table,
     "backend": terms.backend,
@@ -52,7 +52,7 @@ _EXPLAINED = frozenset(("verdict", "text"))
 class Expression(NamedTuple):
     """A parsed filter, as a test of packets."""
 
-    test: Test
+    test: PacketTest
     needs_explanations: bool
     """Whether the answer changes when more is known of the rules."""
     needs_lengths: bool
@@ -85,31 +85,31 @@ class _Parser:
     def __init__(self, filter_words: Sequence[FilterWord], end: int) -> None:
         self._words = filter_words
         self._end = end
-        self._at = 0
+        self._index = 0
         self._last = _Qualifiers()
 
     @property
     def next(self) -> Optional[FilterWord]:
         """The word that comes; None at the end."""
-        return self._words[self._at] if self._at < len(self._words) else None
+        return self._words[self._index] if self._index < len(self._words) else None
 
     def wrong(self, wanted: str, word: Optional[FilterWord] = None) -> InvalidFilter:
         """The error to raise where something else was expected."""
         word = word or self.next
         instead = "at the end" if word is None else f"not {word.text!r}"
-        position = self._end if word is None else word.at
+        position = self._end if word is None else word.position
         return InvalidFilter("expression", f"expected {wanted}, {instead}", position)
 
-    def expression(self, depth: int) -> Test:
+    def expression(self, depth: int) -> PacketTest:
         """Terms with ``and`` and ``or`` between them, from left to right."""
-        first, rest = self._factor(depth), list[tuple[str, Test]]()
+        first, rest = self._factor(depth), list[tuple[str, PacketTest]]()
         while (operator := self._take(*_OPERATORS)) is not None:
             rest.append((operator.text.lower(), self._factor(depth)))
         return _chain(first, rest) if rest else first
 
-    def _factor(self, depth: int) -> Test:
+    def _factor(self, depth: int) -> PacketTest:
         if depth > MAX_NESTING:
-            raise InvalidFilter("expression", "nested too deep", self.next and self.next.at)
+            raise InvalidFilter("expression", "nested too deep", self.next and self.next.position)
         if self._take("not"):
             return _negation(self._factor(depth + 1))
         if self._take("("):
@@ -119,7 +119,7 @@ class _Parser:
             return inside
         return self._term()
 
-    def _term(self) -> Test:
+    def _term(self) -> PacketTest:
         word = self.next
         if word is None or word.is_("and", "or", ")"):
             raise self.wrong("a test, like 'host 10.0.0.1'")
@@ -130,14 +130,14 @@ class _Parser:
             return terms.nat()
         return self._header_term()
 
-    def _made(self, name: str, make: Callable[[str], Test]) -> Test:
+    def _made(self, name: str, make: Callable[[str], PacketTest]) -> PacketTest:
         """The question of a keyword that has one word behind it."""
         word = self._value(f"a value behind {name!r}")
         return self._checked(
             lambda typed: make(typed if name in _AS_TYPED else typed.lower()), word
         )
 
-    def _header_term(self) -> Test:
+    def _header_term(self) -> PacketTest:
         """``[tcp] [src|dst] [host|net|port|portrange] WHAT``, or a protocol alone."""
         proto = self._take(*terms.PROTOCOL_KEYWORDS)
         name = proto and proto.text.lower()
@@ -156,7 +156,7 @@ class _Parser:
         test = self._qualified(self._last)
         return _both(terms.protocol(self._last.proto), test) if self._last.proto else test
 
-    def _qualified(self, last: _Qualifiers) -> Test:
+    def _qualified(self, last: _Qualifiers) -> PacketTest:
         word = self._value("an address" if last.kind in (None, "host", "net") else "a port")
         if last.kind in ("port", "portrange"):
             return self._checked(lambda typed: terms.ports(last.direction, typed), word)
@@ -164,7 +164,7 @@ class _Parser:
             raise self.wrong("an address", word)
         if last.kind != "net" and word.text.isdigit():
             raise InvalidFilter(
-                "expression", f"is {word.text} a port? then 'port {word.text}'", word.at
+                "expression", f"is {word.text} a port? then 'port {word.text}'", word.position
             )
         return self._checked(lambda typed: terms.address(last.direction, typed), word)
 
@@ -175,7 +175,7 @@ class _Parser:
         operator, second = self._peek(0), self._peek(1)
         if operator and second and operator.is_(*_OPERATORS) and second.is_(*_DIRECTIONS):
             # ``src or dst host`` is one direction; ``src 10.1 or dst 10.2`` was taken before.
-            self._at += 2
+            self._index += 2
             return "src or dst" if operator.is_("or") else "src and dst"
         return first.text.lower()
 
@@ -183,29 +183,29 @@ class _Parser:
         word = self.next
         if word is None or (word.is_("(", ")", "and", "or", "not")):
             raise self.wrong(what)
-        self._at += 1
+        self._index += 1
         return word
 
     @staticmethod
-    def _checked(make: Callable[[str], Test], word: FilterWord) -> Test:
+    def _checked(make: Callable[[str], PacketTest], word: FilterWord) -> PacketTest:
         try:
             return make(word.text)
         except ValueError as error:
-            raise InvalidFilter("expression", f"expected {error}", word.at) from None
+            raise InvalidFilter("expression", f"expected {error}", word.position) from None
 
     def _take(self, *keywords: str) -> Optional[FilterWord]:
         word = self.next
         if word is None or not word.is_(*keywords):
             return None
-        self._at += 1
+        self._index += 1
         return word
 
     def _peek(self, ahead: int) -> Optional[FilterWord]:
-        index = self._at + ahead
+        index = self._index + ahead
         return self._words[index] if index < len(self._words) else None
 
 
-def _chain(first: Test, rest: Sequence[tuple[str, Test]]) -> Test:
+def _chain(first: PacketTest, rest: Sequence[tuple[str, PacketTest]]) -> PacketTest:
     def test(case: Case, header: Optional[Header]) -> bool:
         value = first(case, header)
         for operator, operand in rest:
@@ -216,9 +216,9 @@ def _chain(first: Test, rest: Sequence[tuple[str, Test]]) -> Test:
     return test
 
 
-def _both(first: Test, second: Test) -> Test:
+def _both(first: PacketTest, second: PacketTest) -> PacketTest:
     return lambda case, header: first(case, header) and second(case, header)
 
 
-def _negation(inside: Test) -> Test:
+def _negation(inside: PacketTest) -> PacketTest:
     return terms.of_packet(lambda case: not any(inside(case, header) for header in case.headers))

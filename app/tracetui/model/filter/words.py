@@ -17,11 +17,11 @@ _SIGNS = {"&&": "and", "||": "or", "!": "not"}
 class InvalidFilter(UsageError):
     """A filter that can't be meant."""
 
-    def __init__(self, field: str, reason: str, at: Optional[int] = None) -> None:
+    def __init__(self, field: str, reason: str, position: Optional[int] = None) -> None:
         self.field = field
         """``src``, ``dst``, ``port``, ``proto`` or ``expression``."""
         self.reason = reason
-        self.at = at
+        self.position = position
         """The character of the expression where it went wrong."""
         super().__init__(f"{field}: {reason}")
 
@@ -31,7 +31,7 @@ class FilterWord(NamedTuple):
 
     text: str
     """``and``, ``or`` and ``not`` also for the signs that mean them."""
-    at: int
+    position: int
     quoted: bool = False
     """Whether it was in quotes: then it is no keyword."""
 

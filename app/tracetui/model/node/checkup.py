@@ -45,7 +45,7 @@ class NflogUse(NamedTuple):
     """Whether the kernel log has this namespace's legacy hops; None where that can't be seen."""
 
 
-class Facts(NamedTuple):
+class NodeFacts(NamedTuple):
     """Facts about a node; None where one could not be read."""
 
     is_root: bool
@@ -70,7 +70,7 @@ class Facts(NamedTuple):
     """Tables that could not be searched for rules, a sentence each."""
 
 
-def checks(facts: Facts) -> list[Check]:
+def checks(facts: NodeFacts) -> list[Check]:
     """Checks of all that tracing needs, in the order in which it is needed."""
     return [
         _rights(facts),
@@ -96,7 +96,7 @@ def answer(checks_made: Sequence[Check]) -> str:
     return ", but ".join(["this node can be traced", *([" and ".join(limits)] if limits else [])])
 
 
-def _rights(facts: Facts) -> Check:
+def _rights(facts: NodeFacts) -> Check:
     if facts.is_root:
         return Check(OK, "rights", "root")
     return Check(
@@ -107,7 +107,7 @@ def _rights(facts: Facts) -> Check:
     )
 
 
-def _commands(facts: Facts) -> Check:
+def _commands(facts: NodeFacts) -> Check:
     if not facts.commands:
         return Check(BAD, "iptables", "no command found", "apt-get install iptables")
     names = ", ".join(sorted(set(facts.commands.values())))
@@ -117,13 +117,13 @@ def _commands(facts: Facts) -> Check:
     return Check(OK, "iptables", f"{names}; rules go to {backend} ({why})")
 
 
-def _unlisted(facts: Facts) -> Iterator[Check]:
+def _unlisted(facts: NodeFacts) -> Iterator[Check]:
     for why in facts.unlisted:
         remedy, limit = "apt-get install iptables", "not every rule can be shown"
         yield Check(NOTE, "rules' text", f"{why}: those have no text", remedy, limit)
 
 
-def _lock(facts: Facts) -> Iterator[Check]:
+def _lock(facts: NodeFacts) -> Iterator[Check]:
     if facts.lock_refusal and any(name.startswith("legacy/") for name in facts.commands):
         is_legacy = facts.backend is not None and facts.backend[0] == "legacy"
         detail = f"can't be taken, so iptables-legacy does nothing: {facts.lock_refusal}"
@@ -131,7 +131,7 @@ def _lock(facts: Facts) -> Iterator[Check]:
         yield Check(BAD if is_legacy else NOTE, "xtables lock", detail, limit=limit)
 
 
-def _parts(facts: Facts) -> Iterator[Check]:
+def _parts(facts: NodeFacts) -> Iterator[Check]:
     for need in facts.needs:
         detail = f"{need.state} ({need.module})"
         if need.is_there:
@@ -149,25 +149,25 @@ def _load(need: Need) -> str:
     return f"modprobe {need.module}"
 
 
-def _sources(facts: Facts) -> Iterator[Check]:
+def _sources(facts: NodeFacts) -> Iterator[Check]:
     for name, why_not in facts.sources.items():
         if why_not is None:
             yield Check(OK, name, "can be opened")
         else:
             state = BAD if name == "nftrace" else NOTE
-            yield Check(state, name, why_not, _instead(facts) if name == "nflog" else "")
+            yield Check(state, name, why_not, _other_source(facts) if name == "nflog" else "")
     if facts.loggers:
         yield _nf_log(facts)
 
 
-def _instead(facts: Facts) -> str:
+def _other_source(facts: NodeFacts) -> str:
     """The other way to legacy hops where nflog can't be opened."""
     if facts.nflog.is_received:
         return "they come here when it ends"
     return "the kernel log is read instead (--source kmsg)"
 
 
-def _nf_log(facts: Facts) -> Check:
+def _nf_log(facts: NodeFacts) -> Check:
     """Whether what nf_log is bound to gets anywhere: nfnetlink_log drops what nobody takes."""
     loggers = ", ".join(
         f"IPv{4 if family == 2 else 6} {logger}" for family, logger in facts.loggers.items()
@@ -197,7 +197,7 @@ def _nf_log(facts: Facts) -> Check:
     return Check(NOTE, "nf_log", detail, remedy)
 
 
-def _unbindable(facts: Facts, loggers: str) -> Check:
+def _unbindable(facts: NodeFacts, loggers: str) -> Check:
     """The check where nf_log can't be bound: the kernel log is left, if it has this namespace."""
     use, detail = facts.nflog, f"{loggers}; can't be bound to nflog: {facts.nflog.refusal}"
     if facts.sources.get("kmsg") is None and use.is_log_enough:
@@ -214,7 +214,7 @@ def _unbindable(facts: Facts, loggers: str) -> Check:
     return Check(state, "nf_log", detail, remedy, limit)
 
 
-def _rules(facts: Facts) -> Iterator[Check]:
+def _rules(facts: NodeFacts) -> Iterator[Check]:
     if facts.rules is None:
         return
     ours = [rule for rule in facts.rules if rule.is_ours]

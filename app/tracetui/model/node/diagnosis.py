@@ -33,7 +33,7 @@ class RecordedTrace(NamedTuple):
     """Backend and chain of each of its TRACE rules."""
 
 
-class Situation(NamedTuple):
+class SilentTrace(NamedTuple):
     """The state of a trace that shows nothing."""
 
     rules: Sequence[InstalledRule]
@@ -48,7 +48,7 @@ class Situation(NamedTuple):
     needs: Sequence[Need] = ()
 
 
-def silence(situation: Situation) -> list[Finding]:
+def silence(situation: SilentTrace) -> list[Finding]:
     """Why no packet is shown, the likeliest first; empty if nothing tells."""
     installed = [rule for rule in situation.rules if not _is_over(rule, situation.now)]
     findings: list[Finding] = []
@@ -101,7 +101,7 @@ def _is_over(rule: InstalledRule, now: float) -> bool:
     return rule.expires is not None and rule.expires <= now
 
 
-def _unmatched(rules: Sequence[InstalledRule], situation: Situation) -> Iterator[Finding]:
+def _unmatched(rules: Sequence[InstalledRule], situation: SilentTrace) -> Iterator[Finding]:
     yield Finding("no packet has matched the rule yet", "its counter in the TRACE rules stays at 0")
     later_rule = next((rule for rule in rules if rule.position > 1), None)
     if later_rule is not None:
@@ -133,7 +133,7 @@ def _blind_spots(chains: Collection[str], netns: Optional[str]) -> Iterator[Find
     )
 
 
-def _unheard(rules: Sequence[InstalledRule], situation: Situation) -> Iterator[Finding]:
+def _unheard(rules: Sequence[InstalledRule], situation: SilentTrace) -> Iterator[Finding]:
     packets = sum(rule.packets for rule in rules)
     yield Finding(
         f"the rule matched {packets:,} packet{'s' if packets > 1 else ''}, but no hop reached us",

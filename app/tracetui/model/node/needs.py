@@ -15,7 +15,7 @@ LOADED, BUILT_IN, ON_DISK, MISSING, UNKNOWN = (
 """``on disk``: not loaded, but the kernel can load it."""
 
 
-class Part(NamedTuple):
+class TracingPart(NamedTuple):
     """One thing that tracing needs."""
 
     name: str
@@ -28,32 +28,32 @@ class Part(NamedTuple):
 
 
 TRACING_PARTS = (
-    Part("nf_tables", ("nf_tables",), ("NF_TABLES",), "nft rules and their trace events"),
-    Part(
+    TracingPart("nf_tables", ("nf_tables",), ("NF_TABLES",), "nft rules and their trace events"),
+    TracingPart(
         *("ip_tables", ("ip_tables", "iptable_raw"), ("IP_NF_IPTABLES_LEGACY", "IP_NF_IPTABLES")),
         what_for="legacy tables; not needed on a node that has nft rules only",
     ),
-    Part(
+    TracingPart(
         *("TRACE target", ("xt_TRACE",), ("NETFILTER_XT_TARGET_TRACE",)),
         what_for="the rule that starts a trace in legacy tables",
     ),
-    Part(
+    TracingPart(
         *("nflog", ("nfnetlink_log",), ("NETFILTER_NETLINK_LOG",)),
         what_for="brings the hops of legacy tables here, past the kernel log",
     ),
-    Part(
+    TracingPart(
         *("log of packets", ("nf_log_syslog", "nf_log_ipv4", "ipt_LOG"), ("NF_LOG_SYSLOG",)),
         what_for="needed by xt_TRACE, and for hops in the kernel log",
     ),
-    Part(
+    TracingPart(
         *("limit match", ("xt_limit",), ("NETFILTER_XT_MATCH_LIMIT",)),
         what_for="limits in the kernel how many packets are traced",
     ),
-    Part(
+    TracingPart(
         *("time match", ("xt_time",), ("NETFILTER_XT_MATCH_TIME",)),
         what_for="ends a rule in the kernel",
     ),
-    Part(
+    TracingPart(
         *("comment match", ("xt_comment",), ("NETFILTER_XT_MATCH_COMMENT",)),
         what_for="tags the rules that are ours",
     ),
@@ -81,7 +81,7 @@ class Evidence(NamedTuple):
 class Need(NamedTuple):
     """A part, and how it is there."""
 
-    part: Part
+    part: TracingPart
     state: str
     """LOADED, BUILT_IN, ON_DISK, MISSING or UNKNOWN."""
     module: str
@@ -98,7 +98,7 @@ def needs(evidence: Evidence) -> list[Need]:
     return [_need(part, evidence) for part in TRACING_PARTS]
 
 
-def _need(part: Part, evidence: Evidence) -> Need:
+def _need(part: TracingPart, evidence: Evidence) -> Need:
     for state, names in (
         (LOADED, evidence.loaded),
         (BUILT_IN, evidence.built_in),
@@ -117,7 +117,7 @@ def _need(part: Part, evidence: Evidence) -> Need:
     return Need(part, _absence(part, evidence), part.modules[0])
 
 
-def _absence(part: Part, evidence: Evidence) -> str:
+def _absence(part: TracingPart, evidence: Evidence) -> str:
     """Missing only where everything that could have shown it was looked at."""
     no_module = evidence.loaded is not None and evidence.on_disk is not None
     not_built = evidence.built_in is not None or bool(evidence.options)

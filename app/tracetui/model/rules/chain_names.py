@@ -25,13 +25,13 @@ Of an IPv6 address the colons are points there.
 """
 
 
-def named(chain: str, table: Optional[str] = None) -> Optional[ChainName]:
+def chain_name(chain: str, table: Optional[str] = None) -> Optional[ChainName]:
     """Owner and kind of a chain, by its name; None for a name that no known program gives."""
     owned = _owned(chain, table)
     return None if owned is None else owned[1]
 
 
-def label(
+def chain_label(
     name: str,
     chain: Optional[Chain] = None,
     comment: Optional[str] = None,

@@ -76,7 +76,7 @@ def read(text: str) -> NftRule:
                 "set",
                 "1",
             ]
-            changes += _set(words[max(0, index - 2) : index])
+            changes += _set_field(words[max(0, index - 2) : index])
         changes += _NAT_CHANGES.get(word.text, ())
     return NftRule(target, is_goto, is_open, comment, changes, begins_trace)
 
@@ -88,7 +88,7 @@ def _is_value(before: RuleWord, word: RuleWord) -> bool:
     return before.text in _LEADS or (before.text in _BEFORE_VALUES and word.text not in _JOINTS)
 
 
-def _set(left: list[RuleWord]) -> tuple[str, ...]:
+def _set_field(left: list[RuleWord]) -> tuple[str, ...]:
     """The field that ``set`` with these two words before it writes to; empty for another one."""
     name = tuple([word.text for word in left])
     field = _SET_FIELDS.get((name[0], name[1])) if len(name) == 2 else None

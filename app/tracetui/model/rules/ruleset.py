@@ -134,7 +134,7 @@ def _has_iptables_text(chain: Chain) -> bool:
     return any(rule.text is not None and rule.text.startswith("-A ") for rule in chain.rules)
 
 
-def built_in(table: str, name: str, policy: str, rules: tuple[ListedRule, ...]) -> Chain:
+def built_in_chain(table: str, name: str, policy: str, rules: tuple[ListedRule, ...]) -> Chain:
     """A base chain as iptables makes it: it bears the name of its hook."""
     hook = name if name in HOOKS else None
     priority = _PRIORITIES.get(table)

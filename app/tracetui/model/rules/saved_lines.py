@@ -32,7 +32,7 @@ def whole_lines(printed: Iterable[str]) -> Iterator[Optional[str]]:
             length += len(line) + 1 if pieces else 0
             pieces.append(line)
             if "-A " in pieces[0]:
-                is_quoted, is_lost = _behind(line, is_quoted)
+                is_quoted, is_lost = _quotation_behind(line, is_quoted)
             if is_quoted and not is_lost and length <= LONGEST_QUOTATION:
                 yield None
                 continue
@@ -45,7 +45,7 @@ def whole_lines(printed: Iterable[str]) -> Iterator[Optional[str]]:
         pieces, length, is_quoted, is_lost = [], 0, False, False
 
 
-def _behind(line: str, is_quoted: bool) -> tuple[bool, bool]:
+def _quotation_behind(line: str, is_quoted: bool) -> tuple[bool, bool]:
     """Whether a quotation is open behind a line; whether its end is in a word, so that it is lost.
 
     ``is_quoted`` tells whether one is before it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Optional
 
-from tracetui.model.tracing.installed_rule import InstalledRule, essence
+from tracetui.model.tracing.installed_rule import InstalledRule, match_words
 from tracetui.model.tracing.trace_rule import TraceRule
 
 
@@ -62,5 +62,5 @@ class InsertedRule(NamedTuple):
     @property
     def text(self) -> str:
         """The rule on one line, as it is named to the user."""
-        label = self.label or " ".join(essence(self.words))
+        label = self.label or " ".join(match_words(self.words))
         return f"{self.backend} IPv{self.family} {self.chain} {label}"

@@ -75,7 +75,7 @@ class InstalledRule(NamedTuple):
         if not self.words:
             position = f"rule {self.position} of {self.chain}"
             return position if self.handle is None else f"{position} (handle {self.handle})"
-        return " ".join(essence(self.words)) if self.is_ours else " ".join(self.words)
+        return " ".join(match_words(self.words)) if self.is_ours else " ".join(self.words)
 
     def to_json(self) -> dict[str, Any]:
         """The fields by name; ``from_json`` is the way back."""
@@ -95,7 +95,7 @@ class InstalledRule(NamedTuple):
 _SAFETY_OPTIONS = ("-j", "--comment", "--datestop", "--limit", "--limit-burst")
 
 
-def essence(words: tuple[str, ...]) -> list[str]:
+def match_words(words: tuple[str, ...]) -> list[str]:
     """The words without limit, expiry, comment and target, which have their own columns."""
     kept: list[str] = []
     rest = list(words)

@@ -68,7 +68,7 @@ def parse_parts(network: bytes, transport: bytes) -> Optional[Header]:
     return _arp(network) if network[:6] == _ARP_BEGINNING and len(network) >= 28 else None
 
 
-def cut6(data: bytes) -> Optional[Header]:
+def parse_cut6(data: bytes) -> Optional[Header]:
     """The header by the beginning of an IPv6 header: of a later fragment nft sends no more.
 
     In the place of the transport header (nft_set_pktinfo_ipv6 finds none). None for anything else.
@@ -117,10 +117,10 @@ _NO_TRANSPORT = _Transport()
 
 
 def _parse4(packet: bytes, raw: bytes) -> Optional[Header]:
-    return _usual4(packet, raw) or _parse4_with_care(packet, raw)
+    return _parse_usual4(packet, raw) or _parse4_with_care(packet, raw)
 
 
-def _usual4(packet: bytes, raw: bytes) -> Optional[Header]:
+def _parse_usual4(packet: bytes, raw: bytes) -> Optional[Header]:
     """TCP or UDP without options of IP: most there is, fast. None leaves it to a closer look."""
     if len(packet) < 28 or packet[0] != _USUAL_VERSION:
         return None

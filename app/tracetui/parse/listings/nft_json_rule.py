@@ -16,11 +16,11 @@ from tracetui.parse.listings.nft_json_values import (
     AS_PLAIN,
     AS_QUOTED,
     UnknownExpression,
-    duration,
+    duration_text,
+    expression_text,
     is_operation,
     kind_of,
-    verdict,
-    written,
+    verdict_text,
 )
 
 UNKNOWN_STATEMENT = "json {"
@@ -32,7 +32,9 @@ _CHAIN_OPENINGS = ("jump {", "goto {")
 
 def rule_text(expressions: list[Any], comment: Optional[str], family: str) -> str:
     """The statements of a rule in a table of a family, and its comment."""
-    parts = [_rejection(expression, family) or statement(expression) for expression in expressions]
+    parts = [
+        _rejection(expression, family) or statement_text(expression) for expression in expressions
+    ]
     if comment:
         # nft escapes nothing.
         parts.append(f'comment "{comment}"')
@@ -48,29 +50,29 @@ def block_of(expressions: list[Any]) -> tuple[str, ...]:
     return ()
 
 
-def statement(expression: Any) -> str:
+def statement_text(expression: Any) -> str:
     """One statement."""
     if isinstance(expression, str):
-        return _bare(expression)
+        return _text_statement(expression)
     if not isinstance(expression, dict) or len(expression) != 1:
         return f"json {json.dumps(expression, ensure_ascii=False)}"
     ((name, value),) = expression.items()
     try:
-        return _known(name, value)
+        return _known_statement(name, value)
     except (UnknownExpression, KeyError, TypeError, ValueError, AttributeError, IndexError):
         return f"json {json.dumps(expression, ensure_ascii=False)}"
 
 
-def _bare(text: str) -> str:
+def _text_statement(text: str) -> str:
     """A statement that nft 1.0.6 prints as text, as it has no JSON for it."""
     if text.startswith(_CHAIN_OPENINGS):
         return f"{text[:6]} {'; '.join(block_of([text]))} }}"
     return " ".join(text.split())
 
 
-def _known(name: str, value: Any) -> str:
+def _known_statement(name: str, value: Any) -> str:
     if name in _OBJECT_STATEMENTS and (isinstance(value, str) or "map" in (value or {})):
-        return f"{_OBJECT_STATEMENTS[name]} {written(value, AS_QUOTED, AS_QUOTED)}"
+        return f"{_OBJECT_STATEMENTS[name]} {expression_text(value, AS_QUOTED, AS_QUOTED)}"
     writer = _STATEMENT_WRITERS.get(name)
     if writer is not None:
         keys, write = writer
@@ -91,9 +93,11 @@ def _match(_: str, value: Mapping[str, Any]) -> str:
     if _is_flag_comparison(left, right):
         flags, mask = left["&"]
         sign = "" if op in ("==", "in") else f"{op} "
-        return f"{written(flags)} {sign}{written(right)} / {written(mask)}"
+        return f"{expression_text(flags)} {sign}{expression_text(right)} / {expression_text(mask)}"
     is_implied = op == "in" or (op == "==" and not _needs_sign(left, right, kind))
-    return f"{_left(left, right)} {'' if is_implied else f'{op} '}{written(right, kind)}"
+    return (
+        f"{_left_side(left, right)} {'' if is_implied else f'{op} '}{expression_text(right, kind)}"
+    )
 
 
 def _is_flag_comparison(left: Any, right: Any) -> bool:
@@ -109,11 +113,11 @@ def _needs_sign(left: Any, right: Any, kind: object) -> bool:
     return is_operation(left) or (kind == AS_FLAGS and is_one)
 
 
-def _left(left: Any, right: Any) -> str:
+def _left_side(left: Any, right: Any) -> str:
     """The left side of a comparison; an address of a connection has its family, by the value."""
     if isinstance(right, bool) and isinstance(left, dict) and "tcp option" in left:
         return _option(left["tcp option"])
-    text = written(left)
+    text = expression_text(left)
     if text.endswith((" saddr", " daddr")) and text.startswith("ct ") and text.count(" ") == 2:
         printed = json.dumps(right)
         words = text.split(" ")
@@ -123,7 +127,9 @@ def _left(left: Any, right: Any) -> str:
 
 def _option(value: Mapping[str, Any]) -> str:
     """A TCP option as a whole; one without a name has a number."""
-    return f"tcp option {value['base']}" if "base" in value else written({"tcp option": value})
+    return (
+        f"tcp option {value['base']}" if "base" in value else expression_text({"tcp option": value})
+    )
 
 
 def _nat(name: str, value: Mapping[str, Any]) -> str:
@@ -138,13 +144,13 @@ def _nat(name: str, value: Mapping[str, Any]) -> str:
 
 
 def _address(value: Mapping[str, Any], is_always_bracketed: bool) -> str:
-    port = f":{written(value['port'])}" if "port" in value else ""
+    port = f":{expression_text(value['port'])}" if "port" in value else ""
     address = value.get("addr", "")
     ends = address["range"] if isinstance(address, dict) and "range" in address else [address]
     is_v6 = all(isinstance(end, str) and ":" in end for end in ends)
     if is_v6 and (port or is_always_bracketed):
         return f"{'-'.join([f'[{end}]' for end in ends])}{port}"
-    return f"{written(address)}{port}"
+    return f"{expression_text(address)}{port}"
 
 
 def _listed(value: Mapping[str, Any], key: str) -> list[str]:
@@ -195,12 +201,12 @@ def _reject(_: str, value: Mapping[str, Any]) -> str:
 
 def _mangle(_: str, value: Mapping[str, Any]) -> str:
     kind = kind_of(value["key"])
-    return f"{written(value['key'])} set {written(value['value'], kind, kind)}"
+    return f"{expression_text(value['key'])} set {expression_text(value['value'], kind, kind)}"
 
 
 def _vmap(_: str, value: Mapping[str, Any]) -> str:
     key = value["key"]
-    return f"{written(key)} vmap {written(value['data'], kind_of(key))}"
+    return f"{expression_text(key)} vmap {expression_text(value['data'], kind_of(key))}"
 
 
 def _count(_: str, value: Mapping[str, Any]) -> str:
@@ -215,7 +221,7 @@ def _quota(_: str, value: Mapping[str, Any]) -> str:
 
 def _queue(_: str, value: Mapping[str, Any]) -> str:
     flags = ",".join(_listed(value, "flags"))
-    number = written(value.get("num", 0))
+    number = expression_text(value.get("num", 0))
     return f"queue {f'flags {flags} ' if flags else ''}to {number}"
 
 
@@ -223,17 +229,17 @@ def _dup(name: str, value: Mapping[str, Any]) -> str:
     if "addr" not in value:
         raise UnknownExpression
     # In a netdev table it is a device.
-    address = written(value["addr"], data=AS_PLAIN if "dev" in value else AS_QUOTED)
+    address = expression_text(value["addr"], data=AS_PLAIN if "dev" in value else AS_QUOTED)
     is_device = isinstance(value["addr"], str) and not address.replace(":", ".").count(".")
-    device = f" device {written(value['dev'], AS_QUOTED)}" if "dev" in value else ""
+    device = f" device {expression_text(value['dev'], AS_QUOTED)}" if "dev" in value else ""
     return f'{name} to "{address}"' if is_device else f"{name} to {address}{device}"
 
 
 def _forward(name: str, value: Mapping[str, Any]) -> str:
-    device = written(value["dev"], AS_QUOTED, AS_QUOTED)
+    device = expression_text(value["dev"], AS_QUOTED, AS_QUOTED)
     if "addr" not in value:
         return f"{name} to {device}"
-    return f"{name} {value['family']} to {written(value['addr'])} device {device}"
+    return f"{name} {value['family']} to {expression_text(value['addr'])} device {device}"
 
 
 def _set(_: str, value: Mapping[str, Any]) -> str:
@@ -243,10 +249,10 @@ def _set(_: str, value: Mapping[str, Any]) -> str:
         inner = element["elem"]
         if not set(inner) <= {"val", "timeout"}:
             raise UnknownExpression
-        element, timeout = inner["val"], f" timeout {duration(inner['timeout'])}"
-    statements = "".join([f" {_known(*item)}" for extra in value.get("stmt", [])
+        element, timeout = inner["val"], f" timeout {duration_text(inner['timeout'])}"
+    statements = "".join([f" {_known_statement(*item)}" for extra in value.get("stmt", [])
                           for item in extra.items()])  # fmt: skip
-    return f"{value['op']} {value['set']} {{ {written(element)}{timeout}{statements} }}"
+    return f"{value['op']} {value['set']} {{ {expression_text(element)}{timeout}{statements} }}"
 
 
 def _synproxy(name: str, value: Mapping[str, Any]) -> str:
@@ -260,7 +266,7 @@ _STATEMENT_WRITERS: dict[str, tuple[frozenset[str], Callable[[str, Mapping[str, 
     "counter": (frozenset(("packets", "bytes")), lambda name, _: name),
     "last": (frozenset(("used",)), lambda name, _: name),
     **dict.fromkeys(("jump", "goto"), (
-        frozenset(("target",)), lambda name, value: verdict({name: dict(value)})
+        frozenset(("target",)), lambda name, value: verdict_text({name: dict(value)})
     )),
     "limit": (frozenset(("rate", "per", "inv", "burst", "rate_unit", "burst_unit")), _limit),
     "log": (

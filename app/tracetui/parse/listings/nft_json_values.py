@@ -68,10 +68,10 @@ def is_operation(value: Any) -> bool:
     return isinstance(value, dict) and len(value) == 1 and next(iter(value)) in _RANK
 
 
-def written(value: Any, kind: ValueKind = AS_PLAIN, data: ValueKind = AS_PLAIN) -> str:
+def expression_text(value: Any, kind: ValueKind = AS_PLAIN, data: ValueKind = AS_PLAIN) -> str:
     """An expression; ``data`` is how the values of a map are written. Raises Unknown."""
     if isinstance(value, list):
-        return ",".join([written(part, kind) for part in value])
+        return ",".join([expression_text(part, kind) for part in value])
     if not isinstance(value, dict):
         return _constant(value, kind)
     if len(value) != 1:
@@ -91,7 +91,7 @@ def written(value: Any, kind: ValueKind = AS_PLAIN, data: ValueKind = AS_PLAIN) 
     return write(inner)
 
 
-def duration(seconds: int) -> str:
+def duration_text(seconds: int) -> str:
     """Seconds as nft writes them: ``4d23h59m59s``."""
     parts = []
     for unit, size in _DURATION_UNITS:
@@ -100,7 +100,7 @@ def duration(seconds: int) -> str:
     return "".join(parts) or "0s"
 
 
-def verdict(value: Any) -> str:
+def verdict_text(value: Any) -> str:
     """``accept``, ``jump CHAIN`` and the like, as an element of a map has it."""
     ((name, inner),) = value.items()
     if inner is None:
@@ -132,8 +132,8 @@ def _operation(name: str, sides: Any, kind: ValueKind) -> str:
 def _side(name: str, side: Any, kind: ValueKind) -> str:
     """One side of an operation; in brackets where it binds less close, as several flags do."""
     if isinstance(side, list):
-        return f"({' | '.join([written(flag, kind) for flag in side])})"
-    text = written(side, kind)
+        return f"({' | '.join([expression_text(flag, kind) for flag in side])})"
+    text = expression_text(side, kind)
     if is_operation(side) and _RANK[next(iter(side))] > _RANK[name]:
         return f"({text})"
     return text
@@ -146,12 +146,12 @@ def _range(sides: Any, kind: ValueKind, _: ValueKind) -> str:
         raise UnknownExpression
     if kind == AS_SECONDS:
         return f"{int(low)}s-{int(high)}s"
-    return f"{written(low, kind)}-{written(high, kind)}"
+    return f"{expression_text(low, kind)}-{expression_text(high, kind)}"
 
 
 def _concat(parts: Any, kind: ValueKind, _: ValueKind) -> str:
     kinds = kind if isinstance(kind, tuple) else (AS_PLAIN,) * len(parts)
-    return " . ".join([written(*pair) for pair in zip(parts, kinds)])
+    return " . ".join([expression_text(*pair) for pair in zip(parts, kinds)])
 
 
 def _set(elements: Any, kind: ValueKind, data: ValueKind) -> str:
@@ -164,27 +164,27 @@ def _element(value: Any, kind: ValueKind, data: ValueKind) -> str:
     if isinstance(value, list) and len(value) == 2:
         key, mapped = value
         is_verdict = isinstance(mapped, dict) and set(mapped) <= _JSON_VERDICTS
-        text = verdict(mapped) if is_verdict else written(mapped, data)
+        text = verdict_text(mapped) if is_verdict else expression_text(mapped, data)
         return f"{_element(key, kind, data)} : {text}"
-    return written(value, kind)
+    return expression_text(value, kind)
 
 
 def _elem(inner: Any, kind: ValueKind, _: ValueKind) -> str:
     if not isinstance(inner, dict) or not set(inner) <= {"val", "timeout", "expires", "comment"}:
         raise UnknownExpression
-    text = written(inner["val"], kind)
+    text = expression_text(inner["val"], kind)
     if "timeout" in inner:
-        text += f" timeout {duration(inner['timeout'])}"
+        text += f" timeout {duration_text(inner['timeout'])}"
     return text if "comment" not in inner else f'{text} comment "{inner["comment"]}"'
 
 
 def _prefix(inner: Any, kind: ValueKind, _: ValueKind) -> str:
-    return f"{written(inner['addr'], kind)}/{inner['len']}"
+    return f"{expression_text(inner['addr'], kind)}/{inner['len']}"
 
 
 def _map(inner: Any, _: ValueKind, data: ValueKind) -> str:
     key = inner["key"]
-    return f"{written(key)} map {written(inner['data'], kind_of(key), data)}"
+    return f"{expression_text(key)} map {expression_text(inner['data'], kind_of(key), data)}"
 
 
 def _payload(inner: Mapping[str, Any]) -> str:
@@ -246,7 +246,7 @@ def _numgen(inner: Mapping[str, Any]) -> str:
 def _jhash(inner: Mapping[str, Any]) -> str:
     seed = f" seed 0x{inner['seed']:x}" if "seed" in inner else ""
     offset = f" offset {inner['offset']}" if inner.get("offset") else ""
-    return f"jhash {written(inner['expr'])} mod {inner['mod']}{seed}{offset}"
+    return f"jhash {expression_text(inner['expr'])} mod {inner['mod']}{seed}{offset}"
 
 
 def _symhash(inner: Mapping[str, Any]) -> str:
@@ -255,7 +255,7 @@ def _symhash(inner: Mapping[str, Any]) -> str:
 
 
 _NUMBER_WRITERS: dict[str, Callable[[int], str]] = {
-    AS_MARK: lambda value: f"0x{value:08x}", AS_SECONDS: duration, AS_FLAGS: hex, AS_HEX: hex,
+    AS_MARK: lambda value: f"0x{value:08x}", AS_SECONDS: duration_text, AS_FLAGS: hex, AS_HEX: hex,
     AS_DSCP: lambda value: f"0x{value:02x}",
 }  # fmt: skip
 _JSON_VERDICTS = frozenset(("accept", "drop", "continue", "return", "jump", "goto", "queue"))

@@ -85,7 +85,7 @@ def _mac(found: Mapping[int, bytes]) -> Optional[str]:
 
 def _header(found: Mapping[int, bytes]) -> Optional[Header]:
     network, transport = found.get(_NETWORK), found.get(_TRANSPORT, b"")
-    return ip.cut6(transport) if network is None else ip.parse_parts(network, transport)
+    return ip.parse_cut6(transport) if network is None else ip.parse_parts(network, transport)
 
 
 def _text(value: bytes) -> str:

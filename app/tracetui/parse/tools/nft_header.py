@@ -90,12 +90,14 @@ def read(text: str) -> PrintedHeader:
     mac = f"{source} > {destination}".lower() if source and destination else None
     if mac is not None and "vlan id" in fields:
         mac = f"{mac} vlan {fields['vlan id']}"
-    raw = {match[1]: _raw(int(match[2]), match[3]) for match in _UNDECODED_BYTES.finditer(text)}
+    raw = {
+        match[1]: _undecoded(int(match[2]), match[3]) for match in _UNDECODED_BYTES.finditer(text)
+    }
     header = _header(fields, raw.get("th", b"")) or _header_of_bytes(fields, raw)
     return PrintedHeader(devices.get("i"), devices.get("o"), mac, header)
 
 
-def _raw(bits: int, digits: str) -> bytes:
+def _undecoded(bits: int, digits: str) -> bytes:
     """The bytes of a number; none for one that has more than it says."""
     value = int(digits, 16) if digits.startswith("0x") else int(digits)
     return value.to_bytes(bits // 8, "big") if value >> bits // 8 * 8 == 0 else b""
@@ -108,7 +110,7 @@ def _header_of_bytes(fields: dict[str, str], raw: dict[str, bytes]) -> Optional[
     if "nh" in raw:
         header = ip.parse_parts(raw["nh"], raw.get("th", b""))
     else:
-        header = ip.cut6(raw.get("th", b""))
+        header = ip.parse_cut6(raw.get("th", b""))
     # What is read of text has no bytes.
     return None if header is None else header._replace(raw=None)
 

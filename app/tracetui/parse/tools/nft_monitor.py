@@ -47,7 +47,7 @@ class _TracedPacket(NamedTuple):
 class _LastLine(NamedTuple):
     """The last line, which the next one can go on with."""
 
-    found: re.Match[str]
+    match: re.Match[str]
     rest: str
     time: Optional[float]
     is_held: bool
@@ -67,7 +67,7 @@ class NftMonitor:
 
     def __init__(self) -> None:
         self._waiting: OrderedDict[str, _WaitingHeader] = OrderedDict()
-        self._known: OrderedDict[str, _TracedPacket] = OrderedDict()
+        self._traced: OrderedDict[str, _TracedPacket] = OrderedDict()
         self._last: Optional[_LastLine] = None
 
     @property
@@ -107,30 +107,30 @@ class NftMonitor:
         rest = last.rest + text if is_full else nft_header.joined(last.rest, text)
         self._last = last._replace(rest=rest)
         if not last.is_held:
-            number = last.found["id"]
+            number = last.match["id"]
             if number in self._waiting:
                 waiting = self._waiting[number]
                 self._waiting[number] = waiting._replace(printed=nft_header.read(rest))
             return []
-        event = _event(last.found["kind"], rest.strip())
+        event = _event(last.match["kind"], rest.strip())
         if event is None or event.verdict is None:
             return []
         self._last = None
-        return [self._hop(last.found, event, last.time)]
+        return [self._hop(last.match, event, last.time)]
 
     def release(self) -> list[Hop]:
         """The last event as it is, if it waits for a line that goes on with it."""
         last, self._last = self._last, None
         if last is None or not last.is_held:
             return []
-        event = _event(last.found["kind"], last.rest.strip())
-        return [] if event is None else [self._hop(last.found, event, last.time)]
+        event = _event(last.match["kind"], last.rest.strip())
+        return [] if event is None else [self._hop(last.match, event, last.time)]
 
     def finish(self) -> list[Hop]:
         """The hops that wait, and those of packets that are only known to have entered a chain."""
         hops = self.release()
         while self._waiting:
-            hops += self._entered(self._waiting.popitem(last=False)[1])
+            hops += self._hop_of_header(self._waiting.popitem(last=False)[1])
         return hops
 
     def _read(self, match: re.Match[str], rest: str, time: Optional[float]) -> Optional[list[Hop]]:
@@ -151,16 +151,16 @@ class NftMonitor:
     def _packet(self, match: re.Match[str], rest: str, time: Optional[float]) -> list[Hop]:
         number, key = match["id"], _key(match)
         printed = nft_header.read(rest)
-        packet, traced = _lasting(printed), self._known.get(number)
+        packet, traced = _lasting(printed), self._traced.get(number)
         is_another = traced is None or traced.packet not in (packet, None) or key in traced.chains
         before = self._waiting.pop(number, None)
-        hops = [] if before is None or not is_another else self._entered(before)
+        hops = [] if before is None or not is_another else self._hop_of_header(before)
         if traced is None or is_another:
             traced = _TracedPacket(packet)
         self._note(number, traced._replace(packet=packet, chains=traced.chains | {key}))
         self._waiting[number] = _WaitingHeader(key, printed, time)
         if len(self._waiting) > _TRACES_KEPT:
-            hops += self._entered(self._waiting.popitem(last=False)[1])
+            hops += self._hop_of_header(self._waiting.popitem(last=False)[1])
         return hops
 
     def _hop(self, match: re.Match[str], event: _Event, time: Optional[float]) -> Hop:
@@ -168,26 +168,26 @@ class NftMonitor:
         # Where the event that the header came with is cut, the next one shows it.
         waiting = self._waiting.pop(number, None)
         printed = _NOTHING_PRINTED if waiting is None else waiting.printed
-        traced = self._known.get(number) or _TracedPacket(None)
+        traced = self._traced.get(number) or _TracedPacket(None)
         # It is printed at the end of a chain only; at a rule it is what it last was.
         mark = event.mark if event.tells_mark else traced.mark
         if not traced.has_hop or mark != traced.mark:
             self._note(number, traced._replace(mark=mark, has_hop=True))
         return _hop(_key(match), event, printed, mark, time)
 
-    def _entered(self, waiting: _WaitingHeader) -> list[Hop]:
+    def _hop_of_header(self, waiting: _WaitingHeader) -> list[Hop]:
         """The hop of a packet of which only a header is there; none where events were read."""
         key, printed, time = waiting
-        traced = self._known.get(key[0])
+        traced = self._traced.get(key[0])
         if traced is not None and traced.has_hop:
             return []
         return [_hop(key, _Event("rule", None, None, None, None, False), printed, None, time)]
 
     def _note(self, trace_id: str, traced: _TracedPacket) -> None:
-        self._known.pop(trace_id, None)
-        self._known[trace_id] = traced
-        if len(self._known) > _TRACES_KEPT:
-            self._known.popitem(last=False)
+        self._traced.pop(trace_id, None)
+        self._traced[trace_id] = traced
+        if len(self._traced) > _TRACES_KEPT:
+            self._traced.popitem(last=False)
 
 
 _NOTHING_PRINTED = nft_header.PrintedHeader(None, None, None, None)

@@ -100,17 +100,17 @@ class XtablesMonitor:
             self._is_trace_first = match.re is _TRACE_EVENT
         if match.re is _PACKET_EVENT:
             printed = _printed(rest)
-            is_of_held = self._is_its(trace_id)
+            is_of_held = self._is_of_held_hop(trace_id)
             if is_of_held and self._held is not None:
                 self._held = _with(self._held, printed)
-            self._know(trace_id, printed, not is_of_held)
+            self._keep_packet(trace_id, printed, not is_of_held)
             hops = self.release()
             self._last = trace_id, rest
             return hops
         hops = self.release()
         self._last = trace_id, rest
         packet, is_new = self._packets.get(trace_id, (_UNKNOWN_PACKET, False))
-        self._know(trace_id, packet, False)
+        self._keep_packet(trace_id, packet, False)
         hop = _hop(
             match, rest, packet if is_new else _UNKNOWN_PACKET._replace(mark=packet.mark), time
         )
@@ -139,7 +139,7 @@ class XtablesMonitor:
             if packet is None or not packet[1] or not (is_full or _MORE_FIELDS.match(text)):
                 return False
             rest = _joined(rest, text, not is_full and _PACKET_FIELD.match(text) is not None)
-            self._know(trace_id, _printed(rest), True)
+            self._keep_packet(trace_id, _printed(rest), True)
         self._last = trace_id, rest
         return True
 
@@ -149,7 +149,7 @@ class XtablesMonitor:
         self._last = None
         return [] if held is None else [held]
 
-    def _is_its(self, trace_id: str) -> bool:
+    def _is_of_held_hop(self, trace_id: str) -> bool:
         """Whether a PACKET line is of the hop that waits: the kernel sends the header once a chain.
 
         Versions that print it behind the rule begin a packet with that.
@@ -158,7 +158,7 @@ class XtablesMonitor:
         is_same = held is not None and held.trace_id == int(trace_id, 16)
         return self._is_trace_first and is_same and held is not None and held.is_in_base_chain
 
-    def _know(self, trace_id: str, printed: PrintedPacket, is_new: bool) -> None:
+    def _keep_packet(self, trace_id: str, printed: PrintedPacket, is_new: bool) -> None:
         self._packets.pop(trace_id, None)
         self._packets[trace_id] = printed, is_new
         if len(self._packets) > _TRACE_IDS_KEPT:

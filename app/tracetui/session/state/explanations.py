@@ -50,8 +50,8 @@ class Explanations:
         return self._rulesets.version
 
     def of(self, packet: Packet) -> PacketExplanation:
-        """The explanation of a packet as far as it is known now."""
-        era, version = self.explainer.era_of(packet), self._rulesets.version
+        """What is known of a packet now."""
+        era, version = self.explainer.settings_version_of(packet), self._rulesets.version
         known = self._known(packet.path, era)
         if known is None:
             order = hop_order.order(packet, self.explainer.histories)

@@ -37,7 +37,7 @@ def about(packet: Packet, explanation: PacketExplanation) -> Iterator[str]:
     if ids:
         yield _field("trace id", " ".join(f"{one:08x}" for one in ids))
     for change in explanation.changes:
-        at = _place(packet, explanation, change.at)
+        at = _place(packet, explanation, change.hop_index)
         yield _field("changed", f"{report.change_text(change)}, at {at}")
     longest = max((hop.header.length or 0 for hop in packet.hops if hop.header), default=0)
     if longest > LONGEST_FRAME and packet.iif != "lo":

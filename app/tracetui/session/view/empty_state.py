@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tracetui.model.node.diagnosis import Finding, Situation, silence
+from tracetui.model.node.diagnosis import Finding, SilentTrace, silence
 from tracetui.model.node.needs import Need
 from tracetui.session.state.session import Session
 
@@ -24,7 +24,7 @@ def empty_text(session: Session, needs: Sequence[Need], now: float) -> str:
     ours = [rule for rule in session.rules if rule.mine]
     if not ours:
         return "No TRACE rule yet\n\nPress {main.add-rule} to add one, {main.keys} for all keys"
-    situation = Situation(
+    situation = SilentTrace(
         rules=ours,
         now=now,
         sources={source.name: (source.state, source.detail) for source in status.sources},

@@ -102,7 +102,7 @@ class ChainScreen(ModalScreen[None]):
     def _show(self) -> None:
         visit = self._visits[-1]
         place, box = visit.place, self.query_one("#chain-box", Vertical)
-        what = chain_names.label(place.chain, visit.chain, table=place.table)
+        what = chain_names.chain_label(place.chain, visit.chain, table=place.table)
         title = f"{place.backend} {place.family} {place.table} {place.chain}"
         trail = " → ".join(one.place.chain for one in self._visits[:-1])
         key = self._keymap.told("{chain-screen.back}" if trail else "{chain.follow}")

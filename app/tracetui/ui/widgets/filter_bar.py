@@ -118,9 +118,9 @@ class FilterBar(Vertical):
 
     def _reason(self, error: InvalidFilter) -> Text:
         """What is wrong; for an expression below the place where it went wrong."""
-        if error.at is None:
+        if error.position is None:
             return Text(f"✗ {error.field}: {shown(error.reason, 200)}")
-        at = LABEL + error.at - self._expression.scroll_offset.x
+        at = LABEL + error.position - self._expression.scroll_offset.x
         reason = shown(error.reason, 200)
         if at + 2 + len(reason) <= self.size.width:
             return Text(f"{' ' * at}^ {reason}")

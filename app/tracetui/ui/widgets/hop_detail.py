@@ -87,7 +87,7 @@ def _of_hop(packet: Packet, explanation: PacketExplanation, index: int, width: i
     else:
         told = handle
     comment = explanation.hops[index - 1].comment if index else None
-    if name := chain_names.label(hop.chain, here.chain, comment, table=hop.table):
+    if name := chain_names.chain_label(hop.chain, here.chain, comment, table=hop.table):
         told += f"  {name}"
     head.append(shown(told, width), style="not bold")
     parts = (_verdict(here.verdict, hop.backend), report.changes_text(explanation, index))

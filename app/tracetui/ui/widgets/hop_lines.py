@@ -211,7 +211,9 @@ def _hop_line(
 def _name(explanation: PacketExplanation, index: int, hop: Hop) -> str:
     """What a hop's chain is, by its name and the rule that led there."""
     comment = explanation.hops[index - 1].comment if index else None
-    return chain_names.label(hop.chain, explanation.hops[index].chain, comment, True, hop.table)
+    return chain_names.chain_label(
+        hop.chain, explanation.hops[index].chain, comment, True, hop.table
+    )
 
 
 def _rule(here: HopExplanation) -> str:
