@@ -213,11 +213,11 @@ PARSERS = {
     "ethernet.addresses": Fuzzed(
         ethernet.addresses, binaries([bytes(range(14)), bytes(range(18))])
     ),
-    "ethernet.printed": Fuzzed(
+    "ethernet.printed_addresses": Fuzzed(
         ethernet.printed_addresses, texts(["12:34:56:78:9a:bc:de:f0:12:34:56:78:08:00"])
     ),
     "ip.address6": Fuzzed(ip.address6, st.binary(min_size=16, max_size=16)),
-    "ip.cut6": Fuzzed(ip.parse_cut6, binaries(PACKETS)),
+    "ip.parse_cut6": Fuzzed(ip.parse_cut6, binaries(PACKETS)),
     "ip.parse": Fuzzed(ip.parse, binaries(PACKETS)),
     "ip.parse_parts": Fuzzed(
         lambda parts: ip.parse_parts(*parts), st.tuples(binaries(PACKETS), binaries(PACKETS))
@@ -269,7 +269,7 @@ PARSERS = {
         NFT_STATEMENTS,
         (ValueError,),
     ),
-    "nft_json_rule.statement": Fuzzed(
+    "nft_json_rule.statement_text": Fuzzed(
         lambda text: nft_json_rule.statement_text(loaded(text)),
         NFT_STATEMENTS,
         (ValueError,),
@@ -325,7 +325,7 @@ PARSERS = {
     "saved_lines.whole_lines": Fuzzed(
         lambda text: list(saved_lines.whole_lines(text.split("\n"))), texts(material.SAVED)
     ),
-    "rule_words.iptables": Fuzzed(rule_words.iptables_words, texts(material.RULES)),
+    "rule_words.iptables_words": Fuzzed(rule_words.iptables_words, texts(material.RULES)),
     "rule_words.nft_words": Fuzzed(rule_words.nft_words, texts(material.RULES)),
     "journal.entry": Fuzzed(
         lambda text: (found := object_of(text)) and journal.entry(found), JOURNAL

@@ -294,11 +294,7 @@ def test_our_own_hop_is_known_as_such(backend):
             assert len(everything) == len(text) + len(own)
 
 
-def traced_by(texts: Iterable[str]) -> int:
-    return sum("-j TRACE" in text for text in texts)
-
-
-def test_the_rules_that_were_passed_by_stand_in_the_ruleset_between_two_hops():
+def test_the_unmatched_rules_are_those_between_two_hops_in_the_ruleset():
     with Lab(LabRuleset("legacy", SERVER)) as lab, Traffic(lab) as traffic:
         with traced(lab, "legacy", iif="eth0") as session:
             traffic.ask("rejected")
@@ -381,7 +377,7 @@ def test_a_comment_with_a_line_separator_cuts_no_rule(backend):
 
 
 @pytest.mark.parametrize("backend", ["legacy", "nft"])
-def test_behind_a_goto_nothing_is_passed_by(backend):
+def test_behind_a_goto_no_rule_is_unmatched(backend):
     with Lab(LabRuleset(backend, SERVER)) as lab, Traffic(lab) as traffic:
         tool = f"iptables-{backend}"
         on_node(lab, tool, "-N", "U")

@@ -23,10 +23,10 @@ FORWARD = ["ip", "filter", "FORWARD", "FORWARD", 0, "accept", "filter", [], []]
 SECOND = ["ip", "filter", "second", "FORWARD", 5, "accept", "filter", [], []]
 
 
-def explained(*readings: list, settled: tuple[bool, ...] = (True, True)):
-    """A packet that came between two readings and was seen in FORWARD last, explained."""
+def explained(*snapshots: list, settled: tuple[bool, ...] = (True, True)):
+    """A packet that came between two snapshots and was seen in FORWARD last, explained."""
     history = RulesetHistory("nft")
-    for number, (chains, is_settled) in enumerate(zip(readings, settled), start=1):
+    for number, (chains, is_settled) in enumerate(zip(snapshots, settled), start=1):
         ruleset = Ruleset()
         value = {"tables": [["ip", "raw", 1, False], ["ip", "filter", 2, False]], "chains": chains}
         if not is_settled:
@@ -72,8 +72,8 @@ def test_a_chain_ahead_that_had_another_priority_before_may_be_ahead():
     assert explained(before, [FORWARD, SECOND]).verdict == "unknown"
 
 
-def test_a_chain_that_readings_leave_out_since_it_changed_meanwhile_may_be_there():
+def test_a_chain_that_snapshots_leave_out_since_it_changed_meanwhile_may_be_there():
     known = [FORWARD, SECOND]
-    readings = [[FORWARD], [FORWARD], known]
-    assert explained(*readings, settled=(False, False, True)).verdict == "unknown"
-    assert explained(*readings, settled=(True, True, True)).verdict == "accept"
+    snapshots = [[FORWARD], [FORWARD], known]
+    assert explained(*snapshots, settled=(False, False, True)).verdict == "unknown"
+    assert explained(*snapshots, settled=(True, True, True)).verdict == "accept"

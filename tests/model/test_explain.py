@@ -58,7 +58,11 @@ def test_an_unconditional_rule_that_prints_as_the_end_of_its_chain_is_that_rule(
         line("filter:LOG_DROP:rule:1", out="eth1", dport=81),
         line("filter:LOG_DROP:return:2", out="eth1", dport=81),
     )
-    assert [here.verdict for here in explanation.hops] == ["jump LOG_DROP", "continue", "drop"]
+    assert [hop_explanation.verdict for hop_explanation in explanation.hops] == [
+        "jump LOG_DROP",
+        "continue",
+        "drop",
+    ]
     assert explanation.hops[2].rule.text == "-A LOG_DROP -j DROP"
     assert (explanation.verdict, explanation.decided) == ("drop", 2)
 
@@ -100,8 +104,11 @@ def test_behind_return_in_a_base_chain_comes_the_policy_with_a_hop_of_its_own(ma
         line(f"filter:FORWARD:{kind}:2", out="eth1"),
         line("filter:FORWARD:policy:4", out="eth1"),
     )
-    assert [here.state for here in explanation.hops] == ["known", "known"]
-    assert [here.verdict for here in explanation.hops] == ["return", policy.lower()]
+    assert [hop_explanation.state for hop_explanation in explanation.hops] == ["known", "known"]
+    assert [hop_explanation.verdict for hop_explanation in explanation.hops] == [
+        "return",
+        policy.lower(),
+    ]
     assert explanation.hops[0].rule.text.endswith("-j RETURN")
     assert explanation.verdict == policy.lower()
 
@@ -233,7 +240,11 @@ def test_a_change_stands_at_the_rule_that_made_it():
 
 def test_a_target_that_is_not_where_the_packet_went_is_not_shown():
     _, explanation = explained(NAT.replace("10.1.2.3:8080", "10.1.2.4:8080"), *SERVICE)
-    assert [here.state for here in explanation.hops[:3]] == ["known", "known", "changed"]
+    assert [hop_explanation.state for hop_explanation in explanation.hops[:3]] == [
+        "known",
+        "known",
+        "changed",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -363,8 +374,8 @@ def test_another_bridge_port_s_ethernet_address_is_a_change():
 def test_without_rules_no_legacy_hop_is_given_a_rule_or_a_verdict(title):
     for packet in assembled(hops_of(sections("traversals-6.18.txt")[title])):
         explanation = Explainer({}).explain(packet)
-        assert all(here.rule is None for here in explanation.hops)
-        assert all(here.verdict is None for here in explanation.hops)
+        assert all(hop_explanation.rule is None for hop_explanation in explanation.hops)
+        assert all(hop_explanation.verdict is None for hop_explanation in explanation.hops)
         assert explanation.verdict in ("accept", "unknown")
 
 
@@ -384,16 +395,16 @@ def test_a_whole_recording_agrees_with_its_ruleset():
     explainer = Explainer(histories)
     hops = 0
     for packet in assembled(hops_of(unpacked("scenario-legacy.kmsg.gz").splitlines())):
-        for hop, here in zip(packet.hops, explainer.explain(packet).hops):
+        for hop, hop_explanation in zip(packet.hops, explainer.explain(packet).hops):
             there = lines.get((hop.family, hop.table, hop.chain), [])
             rule = there[hop.rulenum - 1] if hop.rulenum <= len(there) else None
-            assert here.state == "known", hop.place
-            assert (here.rule.text if here.rule else None) == rule, hop.place
+            assert hop_explanation.state == "known", hop.place
+            assert (hop_explanation.rule.text if hop_explanation.rule else None) == rule, hop.place
             hops += 1
     assert hops > 1000
 
 
-def passed_by(rules: str, *lines: str) -> list[list[int]]:
+def unmatched(rules: str, *lines: str) -> list[list[int]]:
     """The numbers of the rules that were passed by before each hop."""
     history = RulesetHistory("legacy")
     ruleset = Ruleset()
@@ -402,7 +413,9 @@ def passed_by(rules: str, *lines: str) -> list[list[int]]:
     history.add_given(ruleset)
     (packet,) = assembled(hops_of(lines))
     explainer = Explainer({"legacy": history})
-    assert all(here.state == "known" for here in explainer.explain(packet).hops)
+    assert all(
+        hop_explanation.state == "known" for hop_explanation in explainer.explain(packet).hops
+    )
     return [
         [number for number, _ in explainer.unmatched_before(packet, index)]
         for index in range(len(packet.hops))
@@ -430,8 +443,8 @@ COMMIT
 """
 
 
-def test_what_was_passed_by_is_told_of_each_visit_to_a_chain():
-    assert passed_by(
+def test_unmatched_rules_are_told_of_each_visit_to_a_chain():
+    assert unmatched(
         VISITS,
         line("mangle:FORWARD:policy:1", "eth1"),
         line("filter:FORWARD:rule:2", "eth1"),

@@ -13,10 +13,10 @@ FIRST = assembled(hops_of(lines("seed-eks-forward.log")))[0]
 
 
 def packet(*hops: tuple[Hop, str]) -> Packet:
-    made = Packet(1)
+    traced = Packet(1)
     for hop, hook in hops:
-        made.add(hop, hook)
-    return made
+        traced.add(hop, hook)
+    return traced
 
 
 def legacy(table: str, kind: str, chain: str) -> Hop:
@@ -46,10 +46,10 @@ def test_whole_seconds_give_no_microseconds():
 
 
 def test_microseconds_never_run_backwards():
-    made = Packet(1)
+    traced = Packet(1)
     for time in (10.5, 10.7, 10.6):
-        made.add(legacy("raw", "policy", "PREROUTING")._replace(time=time), "PREROUTING")
-    assert [made.us(index) for index in range(3)] == [0, 200_000, 200_000]
+        traced.add(legacy("raw", "policy", "PREROUTING")._replace(time=time), "PREROUTING")
+    assert [traced.us(index) for index in range(3)] == [0, 200_000, 200_000]
 
 
 @pytest.mark.parametrize(
@@ -73,12 +73,12 @@ def test_a_verdict_is_said_only_where_it_is_known_without_the_rules(hop, hook, v
 
 
 def test_a_mark_that_was_set_is_a_change():
-    made = packet(
+    traced = packet(
         (legacy("raw", "policy", "PREROUTING"), "PREROUTING"),
         (legacy("nat", "rule", "X").with_(mark=0x4000), "PREROUTING"),
         (legacy("nat", "rule", "Y").with_(mark=0x4000), "PREROUTING"),
     )
-    assert [made.changed(index) for index in range(3)] == [{}, {"mark": 0x4000}, {}]
+    assert [traced.changed(index) for index in range(3)] == [{}, {"mark": 0x4000}, {}]
 
 
 @pytest.mark.parametrize(

@@ -19,14 +19,16 @@ def rule(**fields: str) -> TraceRule:
 
 
 def test_nothing_typed_is_a_limited_rule_that_expires():
-    made = rule()
-    assert (made.chain, made.family, made.limit) == ("PREROUTING", None, 20)
-    assert made.expires == NOW + 600
+    trace_rule = rule()
+    assert (trace_rule.chain, trace_rule.family, trace_rule.limit) == ("PREROUTING", None, 20)
+    assert trace_rule.expires == NOW + 600
 
 
 def test_the_specification_is_what_iptables_is_given():
-    made = rule(proto="tcp", src="10.0.0.0/8", dst="10.96.0.10", dport="80", iif="eth0", syn="yes")
-    words = made.specification(4, TAG)
+    trace_rule = rule(
+        proto="tcp", src="10.0.0.0/8", dst="10.96.0.10", dport="80", iif="eth0", syn="yes"
+    )
+    words = trace_rule.specification(4, TAG)
     digest = words[words.index("--comment") + 1].removeprefix(f"{TAG}/")
     assert len(digest) == 6
     assert words == [
@@ -106,8 +108,10 @@ def test_an_address_or_icmp_tells_the_family():
 
 
 def test_answers_come_in_through_prerouting_or_leave_from_here():
-    made = rule(proto="tcp", src="10.0.0.1", dst="10.0.0.2", dport="80", iif="eth0", syn="yes")
-    forwarded, local = made.mirrored()
+    trace_rule = rule(
+        proto="tcp", src="10.0.0.1", dst="10.0.0.2", dport="80", iif="eth0", syn="yes"
+    )
+    forwarded, local = trace_rule.mirrored()
     for answer in (forwarded, local):
         assert (answer.src, answer.dst, answer.sport) == ("10.0.0.2", "10.0.0.1", "80")
         assert (answer.syn, answer.syn_ack) == (False, True)
@@ -121,8 +125,8 @@ def test_answers_to_output_come_in_where_it_went_out():
 
 
 def test_a_rule_survives_its_json():
-    made = rule(proto="tcp", dport="80", dst="10.0.0.1", syn="yes")
-    assert TraceRule.from_json(made.to_json()) == made
+    trace_rule = rule(proto="tcp", dport="80", dst="10.0.0.1", syn="yes")
+    assert TraceRule.from_json(trace_rule.to_json()) == trace_rule
 
 
 @pytest.mark.parametrize(
@@ -162,18 +166,18 @@ def test_json_that_no_form_could_make_is_refused(change):
 )
 def test_whatever_is_typed_is_refused_or_becomes_words_without_surprises(fields):
     try:
-        made = TraceRule.from_fields(fields, NOW)
+        trace_rule = TraceRule.from_fields(fields, NOW)
     except InvalidRule:
         return
-    for family in made.families:
-        words = made.specification(family, TAG)
+    for family in trace_rule.families:
+        words = trace_rule.specification(family, TAG)
         assert all(word.isprintable() and word for word in words)
         assert words[-2:] == ["-j", "TRACE"]
         assert words.count("-j") == 1
 
 
 def test_the_same_rule_has_the_same_comment_in_every_chain_but_its_own():
-    made = rule(src="10.0.0.1")
-    comments = {made._replace(chain=chain).specification(4, TAG)[-3] for chain in RULE_CHAINS}
+    trace_rule = rule(src="10.0.0.1")
+    comments = {trace_rule._replace(chain=chain).specification(4, TAG)[-3] for chain in RULE_CHAINS}
     assert len(comments) == 2
-    assert made.specification(4, TAG) == made.specification(4, TAG)
+    assert trace_rule.specification(4, TAG) == trace_rule.specification(4, TAG)

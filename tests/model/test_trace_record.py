@@ -94,11 +94,11 @@ def test_many_made_up_hops_keep_no_packet_from_its_next_hop():
     assert put(assembler, hop("mangle", "OUTPUT", "policy", 1)) is first
 
 
-def history(*readings: Ruleset | None) -> RulesetHistory:
-    made = RulesetHistory("legacy")
-    for number, ruleset in enumerate(readings, start=1):
-        made.take(Snapshot("legacy", number, True, ruleset))
-    return made
+def history(*snapshots: Ruleset | None) -> RulesetHistory:
+    past = RulesetHistory("legacy")
+    for number, ruleset in enumerate(snapshots, start=1):
+        past.take(Snapshot("legacy", number, True, ruleset))
+    return past
 
 
 def ruleset(*rules: str, **chains: tuple[str, ...]) -> Ruleset:
@@ -109,9 +109,9 @@ def ruleset(*rules: str, **chains: tuple[str, ...]) -> Ruleset:
     return Ruleset({ChainKey("ip", "filter", "OUTPUT"): output, **found})
 
 
-def explained(one: Hop, *readings: Ruleset | None, logged: str = ""):
-    """What is known of a hop between the first two readings, alone in its packet."""
-    legacy, nft = history(*readings), RulesetHistory("nft")
+def explained(one: Hop, *snapshots: Ruleset | None, logged: str = ""):
+    """The explanation of a hop between the first two snapshots, alone in its packet."""
+    legacy, nft = history(*snapshots), RulesetHistory("nft")
     if logged:
         nft.add_given(Ruleset({ChainKey("inet", "t", "c"): Chain("c", (ListedRule(logged, 5),))}))
     packet = put(Assembler(), one.with_(readings=(1, 2)))

@@ -7,10 +7,10 @@ from tracetui.model.rules.ruleset import Chain, ChainKey, ListedRule, Ruleset
 
 
 def ruleset(**chains: tuple[ListedRule, ...]) -> Ruleset:
-    made = Ruleset()
+    listed = Ruleset()
     for name, rules in chains.items():
-        made.chains[ChainKey("inet", "t", name)] = Chain(name, rules)
-    return made
+        listed.chains[ChainKey("inet", "t", name)] = Chain(name, rules)
+    return listed
 
 
 def placed(*handles: int) -> tuple[ListedRule, ...]:
@@ -21,20 +21,20 @@ def leading(handle: int, *block: str) -> ListedRule:
     return ListedRule("jump { … }", handle, None, True, block)
 
 
-def texts(made: Ruleset, name: str) -> list[str | None]:
-    return [rule.text for rule in made.chains[ChainKey("inet", "t", name)].rules]
+def texts(listed: Ruleset, name: str) -> list[str | None]:
+    return [rule.text for rule in listed.chains[ChainKey("inet", "t", name)].rules]
 
 
 def test_they_come_in_the_order_in_which_both_were_made():
-    made = ruleset(
+    listed = ruleset(
         # The rule that was added last stands first.
         gate=(leading(12, "c", "d"), leading(6, "a", "b")),
         __chain10=placed(10, 11),
         __chain9=placed(4, 5),
     )
-    unnamed_chains.fill(made)
-    assert texts(made, "__chain9") == ["a", "b"]
-    assert texts(made, "__chain10") == ["c", "d"]
+    unnamed_chains.fill(listed)
+    assert texts(listed, "__chain9") == ["a", "b"]
+    assert texts(listed, "__chain10") == ["c", "d"]
 
 
 def test_chains_that_fit_no_rule_stay_without_text():
@@ -44,9 +44,9 @@ def test_chains_that_fit_no_rule_stay_without_text():
         {"gate": (leading(6, "a", "b"),), "__chain9": placed(4, 5), "__chain7": placed(1, 2)},
         {"gate": (), "__chain9": placed(4, 5)},
     ):
-        made = ruleset(**chains)
-        unnamed_chains.fill(made)
-        assert texts(made, "__chain9") == [None, None]
+        listed = ruleset(**chains)
+        unnamed_chains.fill(listed)
+        assert texts(listed, "__chain9") == [None, None]
 
 
 def test_a_chain_of_a_name_like_it_is_none():
