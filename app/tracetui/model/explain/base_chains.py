@@ -104,7 +104,7 @@ def base_of_last_hop(packet: Packet, bases: Sequence[BaseChain]) -> Optional[Bas
 def hook_of_last(
     packet: Packet, hops: Sequence[HopExplanation], base: Optional[BaseChain]
 ) -> Optional[str]:
-    """The hook of the last hop; that of a chain with a name of its own the ruleset tells.
+    """The hook of the last hop; of a chain with a name of its own it is the ruleset's.
 
     A netdev chain is egress's if the packet was further on before, or began in this node.
     """

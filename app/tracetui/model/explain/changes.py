@@ -75,7 +75,7 @@ def _may_rewrite(packet: Packet, before: int, index: int, names: tuple[str, ...]
 
 
 def _shows(hop: Hop, names: tuple[str, ...]) -> bool:
-    """Whether a hop tells the value of these fields."""
+    """Whether a hop shows the value of these fields."""
     if names == ("mark",):
         return True
     return hop.mac is not None if names == ("mac",) else hop.header is not None

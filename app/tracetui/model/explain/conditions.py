@@ -31,7 +31,7 @@ def conditions(packet: Packet, explanations: Sequence[HopExplanation]) -> tuple[
 
     ``explanations`` have the rules of its hops, whatever the other hops and the header show.
     """
-    # Where a rule stands in several hops, it asks the same.
+    # A rule that several hops matched has its conditions once.
     return tuple(dict.fromkeys(_conditions_of(packet, packet.path, explanations)))
 
 

@@ -25,7 +25,7 @@ class HopExplanation(NamedTuple):
     chain: Optional[Chain] = None
     """The chain as the hop met it; None where that is not known."""
     source: Optional[str] = None
-    """NFLOG where the rules tell that the hop may be made up; else as the hop has it."""
+    """NFLOG where a rule that logs may have made the hop up; else the hop's own source."""
 
     @property
     def parsed(self) -> Optional[ParsedRule]:
@@ -40,7 +40,7 @@ class HopExplanation(NamedTuple):
 
     @property
     def is_own(self) -> bool:
-        """Whether it is the packet meeting a TRACE rule of ours once more."""
+        """Whether its rule is a TRACE rule of ours, which the packet matched once more."""
         parsed = self.parsed
         return (
             parsed is not None

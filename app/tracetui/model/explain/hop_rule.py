@@ -73,7 +73,7 @@ def _may_be_made_up(
     history, key = histories[hop.backend], ChainKey(hop.family, hop.table, hop.chain)
     chain = history.chain(key, hop.readings).value
     if chain is None:
-        # Other names can stand in the listing in another form.
+        # A listing can have other names in another form.
         return _PLAIN_NAME.fullmatch(hop.chain) is not None and history.is_absent(key, hop.readings)
     return (hop.rulenum or 0) > len(chain.rules) + (hop.type != "rule")
 
@@ -199,7 +199,7 @@ def _leads_to(explanation: HopExplanation, hop: Hop, after: Hop) -> bool:
     if verdict == "continue":
         return after.chain == hop.chain and (after.rulenum or 0) > (hop.rulenum or 0)
     if verdict == "return" and explanation.chain is not None and explanation.chain.is_base:
-        # The policy decides, and a hop tells of it.
+        # The policy decides, and has a hop of its own.
         return after.chain == hop.chain and after.rulenum == len(explanation.chain.rules) + 1
     if verdict == "return":
         return after.chain != hop.chain

@@ -53,7 +53,7 @@ PacketTest = Callable[[Case, Optional[Header]], bool]
 
 
 def _headers(hops: Iterable[Hop]) -> list[Optional[Header]]:
-    # All hops of one hook share one header object, so few are looked at.
+    # All hops of one hook share one header object, so few are tested.
     headers = {id(hop.header): hop.header for hop in hops if hop.header is not None}
     return list(headers.values()) or [None]
 

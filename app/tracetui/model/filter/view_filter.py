@@ -66,7 +66,7 @@ class ViewFilter:
     def matches(self, packet: Packet, explain: Optional[ExplainPacket] = None) -> bool:
         """Whether the packet, as it was at any one of its hops, passes.
 
-        ``explain`` tells the rules and verdicts that the ruleset proves.
+        ``explain`` gives the rules and verdicts that the ruleset proves.
         """
         if self.is_empty:
             return True

@@ -32,7 +32,7 @@ class NflogUse(NamedTuple):
     """Who uses nflog in a namespace."""
 
     groups: Optional[Collection[int]] = ()
-    """Those that are held; None if the kernel doesn't tell."""
+    """The groups that a program holds; None if the kernel doesn't show them."""
     needed_by: int = 0
     """How many tracetui need nf_log bound to it."""
     is_received: bool = False
@@ -139,7 +139,7 @@ def _parts(facts: NodeFacts) -> Iterator[Check]:
         elif need.state == ON_DISK:
             yield Check(NOTE, need.part.name, f"not loaded: {need.part.what_for}", _load(need))
         elif need.state == UNKNOWN:
-            yield Check(NOT_KNOWN, need.part.name, f"this kernel does not tell ({need.module})")
+            yield Check(NOT_KNOWN, need.part.name, f"not known on this kernel ({need.module})")
         else:
             # Legacy may be missing where nft is there, and the other way round.
             yield Check(NOTE, need.part.name, f"missing: {need.part.what_for}")

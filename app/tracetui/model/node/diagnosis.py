@@ -49,7 +49,7 @@ class SilentTrace(NamedTuple):
 
 
 def silence(situation: SilentTrace) -> list[Finding]:
-    """Why no packet is shown, the likeliest first; empty if nothing tells."""
+    """Causes of a trace without a packet, the likeliest first; empty if none is known."""
     installed = [rule for rule in situation.rules if not _is_over(rule, situation.now)]
     findings: list[Finding] = []
     if situation.rules and not installed:
@@ -83,7 +83,7 @@ def recorded_silence(trace: RecordedTrace, lost: int) -> list[Finding]:
 
 
 def silent_log(lines: int) -> list[Finding]:
-    """Why a log of so many lines that tell something has no hop."""
+    """Causes of a log without a hop; ``lines`` are those that are not empty."""
     if not lines:
         return [Finding("there is nothing in it", "")]
     count = "1 line, and it is not a" if lines == 1 else f"{lines:,} lines, and none is a"

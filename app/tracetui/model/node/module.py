@@ -18,7 +18,7 @@ BUILT_IN_STATE = "Built in"
 
 
 class Module(NamedTuple):
-    """One line of /proc/modules, or a built-in one that something else tells of."""
+    """One line of /proc/modules, or a built-in module."""
 
     name: str
     size: int
@@ -28,7 +28,7 @@ class Module(NamedTuple):
     used_by: tuple[str, ...] = ()
     """The modules that use it."""
     state: Optional[str] = None
-    """``Live``, ``Loading``, ``Unloading`` or BUILT_IN; None where the input does not tell."""
+    """``Live``, ``Loading``, ``Unloading`` or BUILT_IN; None where the input has none."""
     taint: str = ""
     """Letters such as ``OE``; empty for none."""
     permanent: bool = False

@@ -75,7 +75,7 @@ class Evidence(NamedTuple):
     options: Mapping[str, str] = {}
     """The build options that are set, without ``CONFIG_``: ``y`` or ``m``."""
     proven: Collection[str] = ()
-    """Parts by name that something else shows at work."""
+    """Parts by name that are proven to work."""
 
 
 class Need(NamedTuple):
@@ -118,7 +118,7 @@ def _need(part: TracingPart, evidence: Evidence) -> Need:
 
 
 def _absence(part: TracingPart, evidence: Evidence) -> str:
-    """Missing only where everything that could have shown it was looked at."""
+    """The state without proof: missing only where everything that could show it was read."""
     no_module = evidence.loaded is not None and evidence.on_disk is not None
     not_built = evidence.built_in is not None or bool(evidence.options)
     if evidence.options and not any(evidence.options.get(option) for option in part.options):

@@ -55,7 +55,7 @@ def chain_label(
 
 
 def _owned(name: str, table: Optional[str]) -> Optional[tuple[str, ChainName]]:
-    """The beginning of a chain's name that tells its owner and kind, and those."""
+    """The beginning of a chain's name that is its owner's, with owner and kind."""
     if name in NAMES:
         return name, NAMES[name]
     beginnings = (*NAME_PREFIXES_BY_TABLE.get(table or "", ()), *NAME_PREFIXES)

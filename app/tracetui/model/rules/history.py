@@ -146,7 +146,7 @@ class RulesetHistory:
     def is_absent(self, key: ChainKey, interval: Optional[Interval]) -> bool:
         """Whether neither snapshot around a hop has the chain, though both have all its table.
 
-        ``CHANGED`` says less: one of them may have it, or could not tell.
+        ``CHANGED`` says less: one of them may have it, or is not known.
         """
         if interval is None or not self._last_forgotten < interval[0] or interval[1] > self.latest:
             return False
@@ -188,7 +188,7 @@ class RulesetHistory:
     ) -> Optional[list[tuple[ChainKey, Chain]]]:
         """Every base chain that was there all the time, of all families or of some.
 
-        None where no snapshot tells.
+        None where they are not known.
         """
         if interval is None or self._has_given_only:
             if self._given.is_empty:
@@ -291,7 +291,7 @@ class RulesetHistory:
             self._forget_oldest()
 
     def _forget_oldest(self) -> None:
-        """Forget the chain that ended first, and its rules that stand nowhere since."""
+        """Forget the chain that ended first, and its rules that are in no later one."""
         key, span = self._ended.popleft()
         self._ended_rules -= 1 + len(span.value.rules)
         self._last_forgotten = max(self._last_forgotten, span.last or 0)

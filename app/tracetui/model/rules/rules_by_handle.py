@@ -16,7 +16,7 @@ from tracetui.model.rules.ruleset import Chain, ChainKey, ListedRule, TableKey
 HANDLES_KEPT = 200_000
 """nf_tables rules remembered by handle."""
 NO_TABLE_HANDLE = 0
-"""Stands for the table handle of a ruleset that the user gave: no listing tells it."""
+"""Stands for the table handle of a ruleset that the user gave: no listing has it."""
 
 RuleKey = tuple[str, str, int, int]
 """Family, table, the table's handle, the rule's handle."""

@@ -12,7 +12,7 @@ _SOURCE_NAT = 100
 
 
 class ListedRule(NamedTuple):
-    """One rule."""
+    """One rule of a listing."""
 
     text: Optional[str]
     """As its tool prints it: ``-A CHAIN …`` (iptables-save), or nft syntax; None if unknown."""
@@ -88,7 +88,7 @@ class Ruleset:
         self.unread: dict[TableKey, str] = {}
         """Why nothing could list the rules of a table; an empty name stands for all of a family."""
         self.is_settled = True
-        """Whether nothing changed while it was read; what did is left out else."""
+        """Whether nothing changed while it was read; else the chains that did are left out."""
 
     def add(self, other: Ruleset) -> None:
         """Take in another part of the same ruleset; what both have is joined rule by rule.

@@ -48,7 +48,7 @@ def whole_lines(printed: Iterable[str]) -> Iterator[Optional[str]]:
 def _quotation_behind(line: str, is_quoted: bool) -> tuple[bool, bool]:
     """Whether a quotation is open behind a line; whether its end is in a word, so that it is lost.
 
-    ``is_quoted`` tells whether one is before it.
+    ``is_quoted`` is whether one is open before it.
     """
     position = 0
     while line.find('"', position) >= 0:

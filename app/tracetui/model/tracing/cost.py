@@ -48,7 +48,7 @@ class Cost(NamedTuple):
 
 
 def worst_case(rule: TraceRule, backend: str, scanned: int) -> Cost:
-    """The cost of ``rule`` where at most ``scanned`` rules are gone through for a hop.
+    """The cost of ``rule`` where the kernel scans at most ``scanned`` rules for a hop.
 
     On legacy those are the entries of the largest table, on nf_tables the rules of the largest
     chain.

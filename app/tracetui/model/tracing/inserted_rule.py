@@ -50,11 +50,6 @@ class InsertedRule(NamedTuple):
         )
 
     @property
-    def place(self) -> tuple[str, int]:
-        """The raw table it is in: backend and family."""
-        return self.backend, self.family
-
-    @property
     def identity(self) -> tuple[str, int, str, str]:
         """The fields that stay when iptables prints the words in another form."""
         return (self.backend, self.family, self.chain, self.comment)

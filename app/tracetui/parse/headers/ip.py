@@ -22,7 +22,7 @@ _USUAL_HEADER = struct.Struct(">BxHHHBB2x4s4sHHI")
 """All of a header without options, the ports and what is behind them."""
 _USUAL_VERSION, _OFFSET_BITS, _TCP_NUMBER, _UDP_NUMBER, _ICMPV6_NUMBER = 0x45, 0x1FFF, 6, 17, 58
 _new_header = tuple.__new__
-"""Makes a header of its parts; a NamedTuple's own way is slower, and this is done for each hook."""
+"""Makes a header of its parts for each hook; a NamedTuple's own constructor is slower."""
 _NUMBERS_WITH_PORTS = frozenset((6, 17, 33, 132, 136))
 _HOP_BY_HOP_HEADER, _ROUTING_HEADER, _FRAGMENT_HEADER = 0, 43, 44
 _AUTHENTICATION_HEADER, _DESTINATION_HEADER = 51, 60
@@ -71,7 +71,7 @@ def parse_parts(network: bytes, transport: bytes) -> Optional[Header]:
 def parse_cut6(data: bytes) -> Optional[Header]:
     """The header by the beginning of an IPv6 header: of a later fragment nft sends no more.
 
-    In the place of the transport header (nft_set_pktinfo_ipv6 finds none). None for anything else.
+    As the transport header (nft_set_pktinfo_ipv6 finds none). None for anything else.
     """
     if len(data) < 8 or data[0] >> 4 != 6 or data[6] not in _EXTENSION_HEADERS:
         return None
@@ -121,7 +121,7 @@ def _parse4(packet: bytes, raw: bytes) -> Optional[Header]:
 
 
 def _parse_usual4(packet: bytes, raw: bytes) -> Optional[Header]:
-    """TCP or UDP without options of IP: most there is, fast. None leaves it to a closer look."""
+    """TCP or UDP without IP options, fast; None leaves it to :func:`_parse4_with_care`."""
     if len(packet) < 28 or packet[0] != _USUAL_VERSION:
         return None
     _, length, ip_id, fragment, ttl, proto, src, dst, sport, dport, seq = _USUAL_HEADER.unpack_from(

@@ -13,7 +13,7 @@ from tracetui.parse import json_text
 def parse(text: str, ruleset: Ruleset) -> Iterator[None]:
     """Read what has no text yet into ``ruleset``, a chain a step.
 
-    Raises ValueError for what is not ours.
+    Raises ValueError for another text.
     """
     try:
         value = json_text.read(text)

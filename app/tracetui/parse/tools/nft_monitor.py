@@ -51,7 +51,7 @@ class _LastLine(NamedTuple):
     rest: str
     time: Optional[float]
     is_held: bool
-    """Whether its hop waits for that; else it is a packet's, whose header waits anyway."""
+    """Whether its hop waits for the next line; a packet's header waits anyway."""
 
 
 class _WaitingHeader(NamedTuple):
