@@ -76,7 +76,7 @@ def check(namespace: str, case: Case, backend: str, counts: Counter[str]) -> Ite
     if [rule.text for rule in chain.rules] != [line.rstrip() for line in lines]:
         yield Wrong("text", case.name, [rule.text for rule in chain.rules], lines)
     listed = _run(namespace, tool, "-t", case.table, "-n", "-v", "--line-numbers", "-L", case.chain)
-    yield from _check_meaning(case, chain, (listed or "").split("\n")[2:])
+    yield from _check_parsed_rule(case, chain, (listed or "").split("\n")[2:])
     if backend == "nft":
         places = netns.call_inside(netns.resolve(namespace), lambda: NfTables().outline())
         handles = next((len(one.handles) for one in places.chains if one[:3] == key), 0)
@@ -98,7 +98,7 @@ def _of_file(path: Path, tool: str) -> Iterator[Case]:
     yield Case(path.name, tool, table, chain, tuple(rules))
 
 
-def _check_meaning(case: Case, chain: Chain, lines: list[str]) -> Iterator[Wrong]:
+def _check_parsed_rule(case: Case, chain: Chain, lines: list[str]) -> Iterator[Wrong]:
     """A rule's target and tests, held against the columns of its line."""
     for number, rule in enumerate(chain.rules, start=1):
         line = next((one for one in lines if one.split(None, 1)[:1] == [str(number)]), "")

@@ -61,7 +61,7 @@ def check(namespace: str, case: Case, counts: Counter[str]) -> Iterator[Wrong]:
         line = _printed(text, key, one["handle"])
         if line is not None and rule.text != line:
             yield Wrong("text", case.name, rule.text, line)
-        yield from _check_meaning(case.name, rule, one)
+        yield from _check_parsed_rule(case.name, rule, one)
         yield from _check_json(namespace, case, by_json[key, one["handle"]], rule.text, counts)
 
 
@@ -74,7 +74,7 @@ def _printed(text: str, key: ChainKey, handle: int) -> Optional[str]:
     return _COUNTER.sub("counter", lines[0].rpartition(" # handle")[0])
 
 
-def _check_meaning(name: str, rule: ListedRule, one: dict[str, Any]) -> Iterator[Wrong]:
+def _check_parsed_rule(name: str, rule: ListedRule, one: dict[str, Any]) -> Iterator[Wrong]:
     said = parse_rule(rule.text or "")
     target, changes, is_open = _truth(one["expr"])
     if (said.target, said.is_open) != (target, is_open):
