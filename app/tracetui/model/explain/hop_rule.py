@@ -11,7 +11,7 @@ from tracetui.model.explain.explanation import HopExplanation
 from tracetui.model.explain.printed_rule import with_printed
 from tracetui.model.rules import unnamed_chains
 from tracetui.model.rules.history import RulesetHistory
-from tracetui.model.rules.lookup import CHANGED, KNOWN, PENDING, UNREAD
+from tracetui.model.rules.lookup import CHANGED, KNOWN, NOT_READ, PENDING
 from tracetui.model.rules.parsed_rule import STANDARD_TARGETS, ParsedRule, mismatch, parse_rule
 from tracetui.model.rules.ruleset import Chain, ChainKey, ListedRule
 from tracetui.model.trace.header import Header
@@ -32,7 +32,7 @@ def explain_hop(hop: Hop, histories: Mapping[str, RulesetHistory]) -> HopExplana
         return HopExplanation(KNOWN, None)
     history = histories.get(hop.backend)
     if history is None or history.is_empty:
-        explanation = HopExplanation(UNREAD, hop.verdict)
+        explanation = HopExplanation(NOT_READ, hop.verdict)
     elif hop.backend == "nft":
         explanation = _nft_hop(hop, history)
     else:
@@ -139,7 +139,7 @@ def _legacy_hop(hop: Hop, history: RulesetHistory) -> HopExplanation:
     if chain is None:
         # The hop proves that there is a table: where none was found, none could be read.
         is_unread = lookup.state == CHANGED and history.has_no_base_chain(hop.readings)
-        return HopExplanation(UNREAD if is_unread else lookup.state, hop.verdict)
+        return HopExplanation(NOT_READ if is_unread else lookup.state, hop.verdict)
     if number == len(chain.rules) + 1 and hop.type != "rule":
         if (hop.type == "policy") != chain.is_base:
             return HopExplanation(CHANGED, hop.verdict)
@@ -173,7 +173,7 @@ def _nft_hop(hop: Hop, history: RulesetHistory) -> HopExplanation:
     if lookup.value is None:
         # No listing that a user gives has the handles of such a chain.
         is_unlisted = hop.readings is None and unnamed_chains.is_unnamed(hop.chain)
-        return HopExplanation(UNREAD if is_unlisted else lookup.state, hop.verdict)
+        return HopExplanation(NOT_READ if is_unlisted else lookup.state, hop.verdict)
     rule_chain, rule = lookup.value
     if rule_chain != key:
         return HopExplanation(CHANGED, hop.verdict)

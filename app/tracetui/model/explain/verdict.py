@@ -19,7 +19,7 @@ from tracetui.model.explain.delivery import delivered
 from tracetui.model.explain.explanation import HopExplanation
 from tracetui.model.explain.printed_rule import OTHER_RULESET
 from tracetui.model.rules.history import RulesetHistory
-from tracetui.model.rules.lookup import CHANGED, PENDING, UNREAD
+from tracetui.model.rules.lookup import CHANGED, NOT_READ, PENDING
 from tracetui.model.trace.hop import NFLOG, Hop
 from tracetui.model.trace.packet import Packet
 
@@ -116,7 +116,7 @@ class Verdicts:
         why_unlisted = self._why_unlisted(packet.hops[last])
         history = self._histories.get(packet.hops[last].backend)
         was_read = packet.hops[last].readings is not None
-        is_unread = was_read and hops[last].state == UNREAD and not why_unlisted
+        is_unread = was_read and hops[last].state == NOT_READ and not why_unlisted
         if is_unread and history is not None and not history.is_empty:
             return _unknown(vanished.UNREADABLE)
         return _unknown(_why_unknown(hops[last], why_unlisted, likely))
@@ -189,7 +189,7 @@ def _outcome(explanation: HopExplanation) -> Optional[str]:
 def _why_unknown(last: HopExplanation, why_unlisted: str, likely: str) -> str:
     if last.state == PENDING:
         return "the rules are being read"
-    if last.state == UNREAD and last.verdict is None:
+    if last.state == NOT_READ and last.verdict is None:
         cause = f"its rules can't be listed: {why_unlisted}" if why_unlisted else _WITHOUT_RULES
         return f"the packet or its trace ended here; {cause}{likely}"
     if last.state == CHANGED and last.verdict is None:

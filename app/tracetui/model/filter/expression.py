@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Optional
 
 from tracetui.model.filter import terms as terms
-from tracetui.model.filter.terms import Case, PacketTest
+from tracetui.model.filter.terms import Case, FilterTest
 from tracetui.model.filter.words import FilterWord, InvalidFilter, words
 from tracetui.model.trace.header import Header
 
@@ -25,7 +25,7 @@ MAX_NESTING = 50
 _DIRECTIONS = ("src", "dst")
 _ADDRESS_TYPES = ("host", "net", "port", "portrange")
 _OPERATORS = ("and", "or")
-_WITH_A_WORD: dict[str, Callable[[str], PacketTest]] = {
+_WITH_A_WORD: dict[str, Callable[[str], FilterTest]] = {
     "chain": terms.chain,
     "table": terms.table,
     "backend": terms.backend,
@@ -52,7 +52,7 @@ _EXPLAINED = frozenset(("verdict", "text"))
 class Expression(NamedTuple):
     """A parsed filter, as a test of packets."""
 
-    test: PacketTest
+    test: FilterTest
     needs_explanations: bool
     """Whether the answer changes when more is known of the rules."""
     needs_lengths: bool
@@ -100,14 +100,14 @@ class _Parser:
         position = self._end if word is None else word.position
         return InvalidFilter("expression", f"expected {wanted}, {instead}", position)
 
-    def expression(self, depth: int) -> PacketTest:
+    def expression(self, depth: int) -> FilterTest:
         """Terms with ``and`` and ``or`` between them, from left to right."""
-        first, rest = self._factor(depth), list[tuple[str, PacketTest]]()
+        first, rest = self._factor(depth), list[tuple[str, FilterTest]]()
         while (operator := self._take(*_OPERATORS)) is not None:
             rest.append((operator.text.lower(), self._factor(depth)))
         return _chain(first, rest) if rest else first
 
-    def _factor(self, depth: int) -> PacketTest:
+    def _factor(self, depth: int) -> FilterTest:
         if depth > MAX_NESTING:
             raise InvalidFilter("expression", "nested too deep", self.next and self.next.position)
         if self._take("not"):
@@ -119,7 +119,7 @@ class _Parser:
             return inside
         return self._term()
 
-    def _term(self) -> PacketTest:
+    def _term(self) -> FilterTest:
         word = self.next
         if word is None or word.is_("and", "or", ")"):
             raise self.wrong("a test, like 'host 10.0.0.1'")
@@ -130,14 +130,14 @@ class _Parser:
             return terms.nat()
         return self._header_term()
 
-    def _made(self, name: str, make: Callable[[str], PacketTest]) -> PacketTest:
+    def _made(self, name: str, make: Callable[[str], FilterTest]) -> FilterTest:
         """The question of a keyword that has one word behind it."""
         word = self._value(f"a value behind {name!r}")
         return self._checked(
             lambda typed: make(typed if name in _AS_TYPED else typed.lower()), word
         )
 
-    def _header_term(self) -> PacketTest:
+    def _header_term(self) -> FilterTest:
         """``[tcp] [src|dst] [host|net|port|portrange] WHAT``, or a protocol alone."""
         proto = self._take(*terms.PROTOCOL_KEYWORDS)
         name = proto and proto.text.lower()
@@ -156,7 +156,7 @@ class _Parser:
         test = self._qualified(self._last)
         return _both(terms.protocol(self._last.proto), test) if self._last.proto else test
 
-    def _qualified(self, last: _Qualifiers) -> PacketTest:
+    def _qualified(self, last: _Qualifiers) -> FilterTest:
         word = self._value("an address" if last.kind in (None, "host", "net") else "a port")
         if last.kind in ("port", "portrange"):
             return self._checked(lambda typed: terms.ports(last.direction, typed), word)
@@ -187,7 +187,7 @@ class _Parser:
         return word
 
     @staticmethod
-    def _checked(make: Callable[[str], PacketTest], word: FilterWord) -> PacketTest:
+    def _checked(make: Callable[[str], FilterTest], word: FilterWord) -> FilterTest:
         try:
             return make(word.text)
         except ValueError as error:
@@ -205,7 +205,7 @@ class _Parser:
         return self._words[index] if index < len(self._words) else None
 
 
-def _chain(first: PacketTest, rest: Sequence[tuple[str, PacketTest]]) -> PacketTest:
+def _chain(first: FilterTest, rest: Sequence[tuple[str, FilterTest]]) -> FilterTest:
     def test(case: Case, header: Optional[Header]) -> bool:
         value = first(case, header)
         for operator, operand in rest:
@@ -216,9 +216,9 @@ def _chain(first: PacketTest, rest: Sequence[tuple[str, PacketTest]]) -> PacketT
     return test
 
 
-def _both(first: PacketTest, second: PacketTest) -> PacketTest:
+def _both(first: FilterTest, second: FilterTest) -> FilterTest:
     return lambda case, header: first(case, header) and second(case, header)
 
 
-def _negation(inside: PacketTest) -> PacketTest:
+def _negation(inside: FilterTest) -> FilterTest:
     return terms.of_packet(lambda case: not any(inside(case, header) for header in case.headers))

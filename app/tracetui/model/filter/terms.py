@@ -48,7 +48,7 @@ class Case:
         return self._explanation
 
 
-PacketTest = Callable[[Case, Optional[Header]], bool]
+FilterTest = Callable[[Case, Optional[Header]], bool]
 """Whether something is true of a packet as it was at one header."""
 
 
@@ -58,12 +58,12 @@ def _headers(hops: Iterable[Hop]) -> list[Optional[Header]]:
     return list(headers.values()) or [None]
 
 
-def at_header(test: Callable[[Header], bool]) -> PacketTest:
+def at_header(test: Callable[[Header], bool]) -> FilterTest:
     """A question about one header."""
     return lambda case, header: header is not None and test(header)
 
 
-def of_packet(test: Callable[[Case], bool]) -> PacketTest:
+def of_packet(test: Callable[[Case], bool]) -> FilterTest:
     """A question about the packet as a whole; it is asked once."""
 
     def ask(case: Case, header: Optional[Header]) -> bool:
@@ -75,18 +75,18 @@ def of_packet(test: Callable[[Case], bool]) -> PacketTest:
     return ask
 
 
-def of_some_hop(test: Callable[[Hop], bool]) -> PacketTest:
+def of_some_hop(test: Callable[[Hop], bool]) -> FilterTest:
     """A question about the hops: whether it is true of any."""
     return of_packet(lambda case: any(map(test, case.packet.hops)))
 
 
-def address(direction: str, typed: str) -> PacketTest:
+def address(direction: str, typed: str) -> FilterTest:
     """``src``, ``dst``, ``src or dst`` or ``src and dst`` is an address or in a network."""
     is_meant = _address(typed)
     return at_header(_both(direction, lambda h: is_meant(h.src), lambda h: is_meant(h.dst)))
 
 
-def ports(direction: str, typed: str) -> PacketTest:
+def ports(direction: str, typed: str) -> FilterTest:
     """``src``, ``dst``, ``src or dst`` or ``src and dst`` is a port or in a range of them."""
     first, last = port_range(typed)
 
@@ -96,7 +96,7 @@ def ports(direction: str, typed: str) -> PacketTest:
     return at_header(_both(direction, lambda h: is_meant(h.sport), lambda h: is_meant(h.dport)))
 
 
-def protocol(typed: str) -> PacketTest:
+def protocol(typed: str) -> FilterTest:
     """A protocol by name or number; ``ip`` and ``ip6`` are the families."""
     if typed in ("ip", "ip6"):
         family = 4 if typed == "ip" else 6
@@ -105,7 +105,7 @@ def protocol(typed: str) -> PacketTest:
     return at_header(lambda header: header.proto == name)
 
 
-def length(word: str, typed: str) -> PacketTest:
+def length(word: str, typed: str) -> FilterTest:
     """``less N`` or ``greater N`` bytes; both mean N too, as in pcap-filter(7)."""
     bound = _number(typed, "a number of bytes")
     if word == "less":
@@ -113,25 +113,25 @@ def length(word: str, typed: str) -> PacketTest:
     return at_header(lambda header: header.length is not None and header.length >= bound)
 
 
-def chain(typed: str) -> PacketTest:
+def chain(typed: str) -> FilterTest:
     """A chain on the path, ``*`` and ``?`` standing for anything."""
     match = re.compile(fnmatch.translate(typed)).match
     return of_some_hop(lambda hop: match(hop.chain) is not None)
 
 
-def table(typed: str) -> PacketTest:
+def table(typed: str) -> FilterTest:
     """A table on the path."""
     return of_some_hop(lambda hop: hop.table == typed)
 
 
-def backend(typed: str) -> PacketTest:
+def backend(typed: str) -> FilterTest:
     """Hops of legacy tables, or of nf_tables; raises ValueError."""
     if typed not in BACKENDS:
         raise ValueError("legacy or nft")
     return of_some_hop(lambda hop: hop.backend == typed)
 
 
-def verdict(typed: str) -> PacketTest:
+def verdict(typed: str) -> FilterTest:
     """The packet's verdict; raises ValueError."""
     if typed not in VERDICTS:
         raise ValueError(", ".join(VERDICTS))
@@ -143,19 +143,19 @@ def verdict(typed: str) -> PacketTest:
     return of_packet(is_meant)
 
 
-def nat() -> PacketTest:
+def nat() -> FilterTest:
     """Any rewriting of an address or a port."""
     return of_packet(lambda case: case.packet.nat is not None)
 
 
-def mark(typed: str) -> PacketTest:
+def mark(typed: str) -> FilterTest:
     """A mark at any hop: ``0x4000``, or ``0x4000/0x4000`` for some of its bits."""
     value, _, mask = typed.partition("/")
     wanted, bits = _number(value, "a mark"), _number(mask, "a mask") if mask else 0xFFFFFFFF
     return of_some_hop(lambda hop: (hop.mark or 0) & bits == wanted & bits)
 
 
-def device(word: str, typed: str) -> PacketTest:
+def device(word: str, typed: str) -> FilterTest:
     """An interface at any hop: ``in``, ``out``, or either for ``iface``; ``eth+`` begins so."""
 
     def is_meant(name: Optional[str]) -> bool:
@@ -168,7 +168,7 @@ def device(word: str, typed: str) -> PacketTest:
     )
 
 
-def text(typed: str) -> PacketTest:
+def text(typed: str) -> FilterTest:
     """A text, in capitals or not, in a trace point or in the text of a rule."""
     wanted = typed.casefold()
 

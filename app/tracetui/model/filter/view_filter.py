@@ -7,7 +7,7 @@ from typing import Optional
 
 from tracetui.model.filter import terms
 from tracetui.model.filter.expression import parse as parse_expression
-from tracetui.model.filter.terms import Case, ExplainPacket, PacketTest
+from tracetui.model.filter.terms import Case, ExplainPacket, FilterTest
 from tracetui.model.filter.words import InvalidFilter
 from tracetui.model.trace.header import Header
 from tracetui.model.trace.packet import Packet
@@ -15,7 +15,7 @@ from tracetui.model.trace.packet import Packet
 FIELDS = ("src", "dst", "port", "proto")
 """The quick fields."""
 
-_QUICK: dict[str, Callable[[str], PacketTest]] = {
+_QUICK: dict[str, Callable[[str], FilterTest]] = {
     "src": lambda typed: terms.address("src", typed),
     "dst": lambda typed: terms.address("dst", typed),
     "port": lambda typed: terms.ports("src or dst", typed),
@@ -28,7 +28,7 @@ class ViewFilter:
 
     def __init__(
         self,
-        tests: tuple[PacketTest, ...] = (),
+        tests: tuple[FilterTest, ...] = (),
         needs_explanations: bool = False,
         needs_lengths: bool = False,
     ) -> None:
@@ -48,7 +48,7 @@ class ViewFilter:
         ``net`` has it. Ports: ``53`` or ``8000-8100``. Protocols: a name or the number. For the
         expression see :mod:`tracetui.model.filter.expression`.
         """
-        tests: list[PacketTest] = []
+        tests: list[FilterTest] = []
         for field, typed in zip(FIELDS, (src, dst, port, proto)):
             text = typed.strip().lower()
             if text:
@@ -77,7 +77,7 @@ class ViewFilter:
         return all(test(case, header) for test in self._tests)
 
 
-def _quick(field: str, typed: str) -> PacketTest:
+def _quick(field: str, typed: str) -> FilterTest:
     try:
         return _QUICK[field](typed)
     except ValueError as error:

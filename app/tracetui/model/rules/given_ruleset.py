@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Optional
 
-from tracetui.model.rules.lookup import CHANGED, KNOWN, UNREAD, Lookup
+from tracetui.model.rules.lookup import CHANGED, KNOWN, NOT_READ, Lookup
 from tracetui.model.rules.ruleset import Chain, ChainKey, Ruleset
 
 
@@ -37,11 +37,11 @@ class GivenRuleset:
     def chain(self, key: ChainKey) -> Lookup[Chain]:
         """A chain; changed where the listing has all of its table and not the chain."""
         if self._ruleset is None:
-            return Lookup(UNREAD)
+            return Lookup(NOT_READ)
         chain = self._ruleset.chains.get(key)
         if chain is not None:
             return Lookup(KNOWN, chain)
-        return Lookup(CHANGED if self._has_whole_table_without(key) else UNREAD)
+        return Lookup(CHANGED if self._has_whole_table_without(key) else NOT_READ)
 
     def _has_whole_table_without(self, key: ChainKey) -> bool:
         """Whether the listing has all of a table that a chain is not in.

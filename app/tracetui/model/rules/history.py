@@ -17,7 +17,7 @@ from typing import Optional
 
 from tracetui.model.rules.given_ruleset import GivenRuleset
 from tracetui.model.rules.logged_points import LoggedPoints
-from tracetui.model.rules.lookup import CHANGED, KNOWN, PENDING, UNREAD, Interval, Lookup
+from tracetui.model.rules.lookup import CHANGED, KNOWN, NOT_READ, PENDING, Interval, Lookup
 from tracetui.model.rules.rules_by_handle import RulesByHandle
 from tracetui.model.rules.ruleset import Chain, ChainKey, ListedRule, Ruleset, TableKey
 from tracetui.model.rules.snapshot import Snapshot
@@ -127,11 +127,11 @@ class RulesetHistory:
         after, before = interval
         span = self._span_at(self._chains.get(key), after)
         if isinstance(span, str):
-            return Lookup(UNREAD if self.why_unlisted(key[:2], interval) else span)
+            return Lookup(NOT_READ if self.why_unlisted(key[:2], interval) else span)
         if span.last is not None and span.last < before:
             return Lookup(CHANGED)
         if before > self.latest:
-            return Lookup(UNREAD if self.is_ended else PENDING)
+            return Lookup(NOT_READ if self.is_ended else PENDING)
         if self.backend == "legacy" and not self._gaps.is_continuous(interval):
             return Lookup(CHANGED)
         return Lookup(KNOWN, span.value)
@@ -174,13 +174,13 @@ class RulesetHistory:
         if span.last is not None and span.last < before:
             return Lookup(CHANGED)
         if before > self.latest:
-            return Lookup(UNREAD if self.is_ended else PENDING)
+            return Lookup(NOT_READ if self.is_ended else PENDING)
         rule_key = (*table, span.value, handle)
         if self._rules.has_no_text(rule_key):
-            return Lookup(PENDING if self._has_more and not self.is_ended else UNREAD)
+            return Lookup(PENDING if self._has_more and not self.is_ended else NOT_READ)
         lookup = self._rules.within(rule_key, interval)
         if lookup.state == CHANGED and self.why_unlisted(table, interval):
-            return Lookup(UNREAD)
+            return Lookup(NOT_READ)
         return lookup
 
     def base_chains(
@@ -311,6 +311,6 @@ class RulesetHistory:
     def _span_at(self, spans: Optional[Spans[SpanValue]], number: int) -> Span[SpanValue] | str:
         """The span that a snapshot is in; the lookup's state where there is none."""
         if not number or not self.latest:
-            return UNREAD
+            return NOT_READ
         span = spans.at(number) if spans is not None else None
         return CHANGED if span is None else span

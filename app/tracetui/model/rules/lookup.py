@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Generic, Optional, TypeVar
 
-KNOWN, PENDING, CHANGED, UNREAD = "known", "pending", "changed", "unread"
+KNOWN, PENDING, CHANGED, NOT_READ = "known", "pending", "changed", "unread"
 """States of a lookup: known; the next snapshot will tell; changed meanwhile; never read."""
 
 Interval = tuple[int, int]
@@ -20,7 +20,7 @@ class Lookup(Generic[LookupValue]):
 
     def __init__(self, state: str, value: Optional[LookupValue] = None) -> None:
         self.state = state
-        """``KNOWN``, ``PENDING``, ``CHANGED`` or ``UNREAD``."""
+        """``KNOWN``, ``PENDING``, ``CHANGED`` or ``NOT_READ``."""
         self.value = value
         """There if and only if the state is known."""
 

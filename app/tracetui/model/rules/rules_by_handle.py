@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import NamedTuple
 
-from tracetui.model.rules.lookup import CHANGED, KNOWN, UNREAD, Interval, Lookup
+from tracetui.model.rules.lookup import CHANGED, KNOWN, NOT_READ, Interval, Lookup
 from tracetui.model.rules.ruleset import Chain, ChainKey, ListedRule, TableKey
 
 HANDLES_KEPT = 200_000
@@ -73,7 +73,7 @@ class RulesByHandle:
         placed = self._placed.get((*table, NO_TABLE_HANDLE, handle))
         if placed is None:
             has_handles = any(key[:2] == table for key in self._placed)
-            return Lookup(CHANGED if has_handles else UNREAD)
+            return Lookup(CHANGED if has_handles else NOT_READ)
         return Lookup(KNOWN, placed[-1][1:])
 
     def has_no_text(self, rule_key: RuleKey) -> bool:
