@@ -294,6 +294,10 @@ def test_our_own_hop_is_known_as_such(backend):
             assert len(everything) == len(text) + len(own)
 
 
+def traced_by(texts: Iterable[str]) -> int:
+    return sum("-j TRACE" in text for text in texts)
+
+
 def test_the_unmatched_rules_are_those_between_two_hops_in_the_ruleset():
     with Lab(LabRuleset("legacy", SERVER)) as lab, Traffic(lab) as traffic:
         with traced(lab, "legacy", iif="eth0") as session:

@@ -45,7 +45,9 @@ def _conditions_of(
 ) -> Iterator[Condition]:
     headers = [traits.header for traits in path.traits]
     shown: dict[str, int] = {}
-    for index, (hop, state, explanation) in enumerate(zip(packet.hops, path.state_numbers, explanations)):
+    for index, (hop, state, explanation) in enumerate(
+        zip(packet.hops, path.state_numbers, explanations)
+    ):
         if headers[state] is not None:
             shown[hop.backend] = state
         parsed, header_state = explanation.parsed, shown.get(hop.backend)
@@ -56,7 +58,8 @@ def _conditions_of(
                 Condition(header_state, test) for test in parsed.tests if test.flag in FIELD_OF
             )
         if parsed.destination:
-            after = [later for later in path.state_numbers[index + 1 :] if _destination(headers[later])]
+            later_states = path.state_numbers[index + 1 :]
+            after = [later for later in later_states if _destination(headers[later])]
             yield from (Condition(later, None, parsed.destination) for later in after[:1])
 
 

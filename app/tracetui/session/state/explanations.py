@@ -50,7 +50,7 @@ class Explanations:
         return self._rulesets.version
 
     def of(self, packet: Packet) -> PacketExplanation:
-        """What is known of a packet now."""
+        """The explanation of a packet as far as it is known now."""
         era, version = self.explainer.settings_version_of(packet), self._rulesets.version
         known = self._known(packet.path, era)
         if known is None:
