@@ -106,11 +106,11 @@ def test_every_hop_of_a_service_packet_has_its_exact_rule(kind, family):
             told = [report.change_text(change) for change in explanation.changes]
             dnat = f"dst {open_}{address}{close}:443 → {open_}{SERVER[family]}{close}:8443"
             assert dnat in told
-            at = next(one.at for one in explanation.changes if one.field == "dst")
+            at = next(one.hop_index for one in explanation.changes if one.field == "dst")
             assert "-j DNAT" in explanation.hops[at].rule.text
             mark = next(one for one in explanation.changes if one.field == "mark")
             assert (mark.new[0], mark.by) == (0x4000, "rule")
-            assert explanation.hops[mark.at].rule.text == (
+            assert explanation.hops[mark.hop_index].rule.text == (
                 "-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000"
             )
 
@@ -219,7 +219,7 @@ def test_a_redirect_in_output_shows_where_the_packet_went(backend):
             packet, explanation = explained(session, is_syn_to(8080, SERVER[4]))
             change = next(one for one in explanation.changes if one.field == "dst")
             assert report.change_text(change) == f"dst {SERVER[4]}:8080 → 127.0.0.1:15001"
-            rule = explanation.hops[change.at].rule
+            rule = explanation.hops[change.hop_index].rule
             assert rule.text == "-A ISTIO_REDIRECT -p tcp -j REDIRECT --to-ports 15001"
             assert explanation.verdict == "accept"
             assert shown(explanation) == expected(lab, packet)

@@ -247,7 +247,7 @@ def test_a_packet_whose_prefix_is_translated_is_one_packet(namespace, other_name
         assert len(met) == 1, met
         (change,) = [one for one in explanation.changes if one.field == "dst"]
         assert change.new[0].startswith("fd00:8:")
-        by = explanation.hops[change.at]
+        by = explanation.hops[change.hop_index]
         assert (change.by, by.state, by.rule and by.rule.text) == (
             "rule",
             "known",
