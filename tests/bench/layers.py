@@ -21,7 +21,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from tracetui.cli.start.program import GARBAGE
+from tracetui.cli.start.program import GARBAGE_THRESHOLDS
 from tracetui.kernel.netlink import NfLog, NftTrace
 from tracetui.lab.network import SERVER, Lab
 from tracetui.lab.ruleset import LabRuleset
@@ -50,7 +50,7 @@ LINKS = {number: f"eth{number}" for number in range(20)}
 def main() -> None:
     backend = sys.argv[1] if len(sys.argv) > 1 else "nft"
     packets = int(sys.argv[2]) if len(sys.argv) > 2 else 3000
-    gc.set_threshold(*GARBAGE)
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     costs: dict[tuple[str, int], list[float]] = {}
     for services in SERVICES:
         with Lab(LabRuleset(backend, SERVER, services)) as lab, sink(lab):

@@ -62,8 +62,7 @@ def test_any_command_says_one_line_and_where_the_report_is(command, tmp_path):
     report = tmp_path / "tracetui" / "fault.txt"
     assert done.returncode == 1
     assert done.stderr == (
-        "tracetui: a fault of tracetui's own: KeyError: 'marker-of-the-fault'; "
-        f"the report is in {report}\n"
+        f"tracetui: internal error: KeyError: 'marker-of-the-fault'; the report is in {report}\n"
     )
     assert report.stat().st_mode & 0o777 == 0o600
     assert report.parent.stat().st_mode & 0o777 == 0o700
@@ -112,7 +111,7 @@ def test_a_screen_gives_the_terminal_back_and_says_one_line(tmp_path):
         assert terminal.modes_left() == []
     assert terminal.process.returncode == 1
     after = written.rpartition(b"\x1b[?1049l")[2]
-    assert b"a fault of tracetui's own: KeyError: 'marker-of-the-fault'" in after
+    assert b"internal error: KeyError: 'marker-of-the-fault'" in after
     assert b"Traceback" not in written
     assert b"SEED" not in after
     assert "Traceback" in Path(tmp_path / "tracetui" / "fault.txt").read_text()

@@ -103,10 +103,11 @@ def test_a_screen_is_left_though_a_file_it_saves_takes_nothing(tmp_path):
         terminal.wait_for("Export packets")
         for keys in ("\t", "\t", "\x15", str(tmp_path / "fifo"), "\r"):
             terminal.press(keys)
-        terminal.wait_for("takes nothing for now")
+        terminal.wait_for("takes no data for now")
         terminal.type("q")
         written = terminal.end()
     assert terminal.process.returncode == 0
     assert (
-        f"{tmp_path}/fifo: not written to its end; the screen was left before".encode() in written
+        f"{tmp_path}/fifo: incomplete: the screen was left before it was written".encode()
+        in written
     )

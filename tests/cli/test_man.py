@@ -78,7 +78,7 @@ def test_every_example_can_be_copied(page):
 
 
 def test_files_variables_and_statuses_are_told(page):
-    for told, title in ((manual.FILES, "FILES"), (manual.ENVIRONMENT, "ENVIRONMENT")):
+    for told, title in ((manual.OWN_FILES, "FILES"), (manual.ENVIRONMENT, "ENVIRONMENT")):
         assert all(
             f"{name} {about.split()[0]}" in section(page, title) for name, about in told.items()
         )

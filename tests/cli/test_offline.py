@@ -48,7 +48,7 @@ def test_junk_is_skipped_and_counted(tracetui):
     done = tracetui("replay", "-", "--format", "json", stdin=junk + Path(SEED).read_bytes())
     assert done.status == 0
     assert len(packets(done.out)) == 6
-    assert "held no hop" in done.err
+    assert "without a hop" in done.err
 
 
 def test_what_is_printed_is_inert(tracetui):
@@ -223,7 +223,7 @@ def test_a_ruleset_explains_a_log(tracetui, tmp_path):
 def test_a_file_that_is_no_ruleset_is_one_clear_line(tracetui):
     done = tracetui("replay", SEED, "--ruleset", SEED)
     assert (done.status, done.out) == (1, "")
-    assert "no ruleset" in done.err
+    assert "not a ruleset" in done.err
     assert "iptables-save" in done.err
     assert done.err.count("\n") == 1
 
@@ -237,7 +237,7 @@ def test_a_log_without_a_hop_says_why_there_may_be_none(tracetui):
 
 @pytest.mark.parametrize(
     ("name", "why"),
-    [("/dev/zero", "it is no text"), ("/proc/self/mem", "Input/output error"), ("/proc", "Is a")],
+    [("/dev/zero", "not a text file"), ("/proc/self/mem", "Input/output error"), ("/proc", "Is a")],
 )
 def test_what_can_t_be_a_ruleset_is_not_read_for_ever(tracetui, name, why):
     done = tracetui("replay", SEED, "--ruleset", name)
@@ -250,7 +250,10 @@ def test_what_can_t_be_a_ruleset_is_not_read_for_ever(tracetui, name, why):
 def test_a_ruleset_without_an_end_is_one_clear_line(tracetui):
     rules = b"-A FORWARD -j ACCEPT\n" * (LARGEST_RULESET // 20)
     done = tracetui("replay", SEED, "--ruleset", "-", stdin=rules)
-    assert (done.status, done.err) == (1, "tracetui: -: no ruleset is longer than 64 MiB\n")
+    assert (done.status, done.err) == (
+        1,
+        "tracetui: -: larger than 64 MiB, too large for a ruleset\n",
+    )
 
 
 def test_our_own_hops_are_printed_when_asked_for(tracetui, tmp_path):
@@ -284,7 +287,7 @@ def test_which_lines_held_nothing_is_said_on_request(tracetui):
     count = len(junk.splitlines())
     assert "-:1: " in done.err
     assert f"-:{count}: " in done.err
-    assert "2 lines held no hop" in done.err
+    assert "2 lines without a hop" in done.err
 
 
 def test_several_files_are_read_in_their_order(tracetui, tmp_path):

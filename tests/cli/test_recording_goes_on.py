@@ -56,10 +56,10 @@ def test_a_collector_that_ends_meanwhile_is_not_waited_for(capsys):
 @pytest.mark.parametrize(
     ("backend", "failed", "refusal"),
     [
-        ("nft", ["nftrace"], "no hop of a rule of nft can be received: nftrace: no netlink"),
+        ("nft", ["nftrace"], "no source can receive the hops of nft rules: nftrace: no netlink"),
         ("legacy", ["nftrace"], None),
         ("nft", ["nflog"], None),
-        ("legacy", ["nflog"], "no hop of a rule of legacy can be received: nflog: no netlink"),
+        ("legacy", ["nflog"], "no source can receive the hops of legacy rules: nflog: no netlink"),
     ],
 )
 def test_only_a_backend_that_nothing_is_heard_of_is_refused(backend, failed, refusal):
@@ -73,9 +73,9 @@ def test_only_a_backend_that_nothing_is_heard_of_is_refused(backend, failed, ref
         poll_until(one, lambda: one.status.sources)
         options = argparse.Namespace(backend=backend)
         if refusal is None:
-            record._refuse_deaf(one, options)
+            record._refuse_without_source(one, options)
         else:
             with pytest.raises(Failure, match=refusal):
-                record._refuse_deaf(one, options)
+                record._refuse_without_source(one, options)
     finally:
         one.close()

@@ -51,11 +51,11 @@ def test_a_place_that_takes_nothing_is_told_and_the_screen_works(tmp_path):
         terminal.wait_for("TRACE rules")
         terminal.press(">")
         terminal.type("q")
-        assert "the settings are not kept" in terminal.end().decode()
+        assert "the settings were not saved" in terminal.end().decode()
         assert terminal.process.returncode == 0
     with Terminal("replay", SEED, env={"XDG_STATE_HOME": str(tmp_path)}) as terminal:
         terminal.wait_for("TRACE rules")
         terminal.press("/10.\x1b/\t\t\t\ttcp\r", 1.0)
         terminal.type("q")
-        assert "the filters are not kept" in terminal.end().decode()
+        assert "the filters were not saved" in terminal.end().decode()
         assert terminal.process.returncode == 0

@@ -94,7 +94,7 @@ def test_a_log_is_not_typed_into_the_screen():
     with Terminal("replay", "-") as terminal:
         written = terminal.end()
     assert terminal.process.returncode == 1
-    assert b"`dmesg | tracetui replay -` reads a pipe" in written
+    assert b"pipe a log to it: `dmesg | tracetui replay -`" in written
     assert written.count(b"\n") == 1
 
 

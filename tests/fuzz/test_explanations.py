@@ -12,10 +12,10 @@ from tests.fuzz.json_damage import json_texts
 from tests.recorded import assembled, unpacked
 
 from tracetui.model.trace.hop import Hop
-from tracetui.session.recording import recording, report
+from tracetui.session.recording import recording_reader, report
 from tracetui.session.rulesets.rulesets import Rulesets
 from tracetui.session.state.explanations import Explanations
-from tracetui.session.text.sanitize import inert_json
+from tracetui.session.text.sanitize import sanitize_json
 
 LISTINGS = [
     *(unpacked(f"scenario-{which}.iptables-save.gz") for which in ("legacy", "nft")),
@@ -37,7 +37,7 @@ def read(lines: list[str]) -> Rulesets:
     rulesets = Rulesets()
     for line in lines:
         try:
-            rulesets.take_record(recording.read_reading(line) or {})
+            rulesets.take_record(recording_reader.read_snapshot(line) or {})
         except (ValueError, KeyError):
             continue
     rulesets.work_all()
@@ -56,7 +56,7 @@ def check_shown(hops: list[Hop], rulesets: Rulesets) -> None:
         for index in range(len(packet.hops)):
             explanations.explainer.unmatched_before(packet, index)
         value = report.packet_json(packet, explanation)
-        inert_json(json.dumps(value, ensure_ascii=False)).encode()
+        sanitize_json(json.dumps(value, ensure_ascii=False)).encode()
         for line in report.packet_text(packet, explanation):
             assert line.isprintable()
 

@@ -49,12 +49,12 @@ from tracetui.parse.log import (
 from tracetui.parse.netlink import attributes, datagrams, nflog, nftrace
 from tracetui.parse.node import module_texts, proc_modules
 from tracetui.parse.tools import nft_header, nft_monitor, ulogd, xtables_monitor
-from tracetui.session.recording import recording, report
+from tracetui.session.recording import recording_reader, report
 from tracetui.session.rulesets.rulesets import Rulesets
 from tracetui.session.state.explanations import Explanations
-from tracetui.session.text.sanitize import inert_json
+from tracetui.session.text.sanitize import sanitize_json
 
-READERS = (printed_rules, recording, parsed_rule, rule_words, saved_lines)
+READERS = (printed_rules, recording_reader, parsed_rule, rule_words, saved_lines)
 """What reads others' text outside the parsers' package."""
 LINKS = {1: "lo", 2: "eth0"}
 LONGEST_ESCAPE = 12
@@ -149,7 +149,7 @@ def written(found: tuple[int, Packet] | None) -> None:
     explanation = Explanations(Rulesets()).of(packet)
     try:
         value = report.packet_json(packet, explanation)
-        inert_json(json.dumps(value, ensure_ascii=False)).encode()
+        sanitize_json(json.dumps(value, ensure_ascii=False)).encode()
         "".join(report.packet_text(packet, explanation)).encode()
     except ValueError as error:
         # Only reading may raise it.
@@ -304,16 +304,18 @@ PARSERS = {
     "module_texts.options": Fuzzed(module_texts.options, texts([material.CONFIG])),
     "plain_dmesg.read_usual": Fuzzed(usual, LOG_LINES),
     "proc_modules.parse": Fuzzed(proc_modules.parse, texts(material.MODULES)),
-    "recording.is_ours": Fuzzed(recording.is_ours, OUR_LINES),
-    "recording.read_event": Fuzzed(recording.read_event, OUR_LINES, (ValueError,)),
-    "recording.read_hello": Fuzzed(recording.read_hello, OUR_LINES, (ValueError,)),
-    "recording.read_packet": Fuzzed(
-        lambda line: written(recording.read_packet(line, 1)),
+    "recording_reader.is_ours": Fuzzed(recording_reader.is_ours, OUR_LINES),
+    "recording_reader.read_event": Fuzzed(recording_reader.read_event, OUR_LINES, (ValueError,)),
+    "recording_reader.read_hello": Fuzzed(recording_reader.read_hello, OUR_LINES, (ValueError,)),
+    "recording_reader.read_packet": Fuzzed(
+        lambda line: written(recording_reader.read_packet(line, 1)),
         texts(material.PACKETS) | json_texts(material.PACKETS),
         (ValueError,),
     ),
-    "recording.read_reading": Fuzzed(
-        lambda line: (found := recording.read_reading(line)) and Rulesets().take_record(found),
+    "recording_reader.read_snapshot": Fuzzed(
+        lambda line: (
+            (found := recording_reader.read_snapshot(line)) and Rulesets().take_record(found)
+        ),
         OUR_LINES,
         (ValueError,),
     ),

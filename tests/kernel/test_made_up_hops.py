@@ -193,7 +193,7 @@ def test_a_made_up_hop_is_shown_alone_marked_and_the_packet_is_what_it_was(names
         assert value["hops"][0]["source"] == "forged"
         assert value["hops"][0]["rule"] is None
         assert value["verdict"] == "unknown"
-        assert "(made up)" in report.head_text(made_up, explained)
+        assert "(forged)" in report.head_text(made_up, explained)
         assert "source" not in json.dumps(report.packet_json(real, session.explain(real)))
 
 

@@ -9,7 +9,7 @@ from tests.recorded import assembled
 from tracetui.model.trace.header import Header
 from tracetui.model.trace.hop import Hop
 from tracetui.session.recording import report
-from tracetui.session.recording.recording import read_packet
+from tracetui.session.recording.recording_reader import read_packet
 from tracetui.session.rulesets.rulesets import Rulesets
 from tracetui.session.state.explanations import Explanations
 

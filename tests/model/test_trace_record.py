@@ -136,8 +136,8 @@ def test_a_rule_that_neither_reading_found_may_be_made_up(chain, kind, number):
     one = hop("filter", chain, kind, number, hook="OUTPUT")
     packet, explanation, value = explained(one, RULES, None)
     assert value["source"] == NFLOG
-    assert "(no such rule stood)" in report.hop_text(packet, explanation, 0)
-    assert "may be made up" in report.head_text(packet, explanation)
+    assert "(no such rule was installed)" in report.hop_text(packet, explanation, 0)
+    assert "may be forged" in report.head_text(packet, explanation)
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_a_file_in_utf_16_is_read(encoding):
 def test_lines_that_begin_as_a_record_and_are_not_read_are_named_by_their_reason(line, why):
     session = replayed(f"{line}\n{line}\nsomething else\n".encode())
     (notice,) = session.take_notices()
-    assert notice.text.startswith("a: 2 lines of TRACE not read: ")
+    assert notice.text.startswith("a: 2 lines of TRACE could not be read: ")
     assert why in notice.text
 
 

@@ -24,11 +24,11 @@ def test_a_flood_is_ended_and_narrower_rules_are_proposed(faults, backend):
             faults.leaves_no_rules("a flood trips the guard")
             poll_for(session, 0.5)
         assert session.status.guard.trip.removed == (f"{backend} IPv4 OUTPUT -p udp",)
-        seen = session.aftermath.seen
+        seen = session.trip_report.talkers
         assert seen.packets > 100
         assert seen.targets[0][0] == ("udp", "127.0.0.1", 9)
         assert seen.sources[0][0] == "127.0.0.1"
-        gentle, narrow = session.aftermath.proposals(1000)
+        gentle, narrow = session.trip_report.suggestions(1000)
         assert 0 < gentle.rule.limit < 1000
         assert (narrow.rule.dst, narrow.rule.dport) == ("127.0.0.1", "9")
         assert "100% of the packets went to udp 127.0.0.1:9" in narrow.why
@@ -73,7 +73,7 @@ def test_foreign_rules_that_flood_are_named_and_flushed_only_when_asked(faults):
             assert busy.rule.text == "-p udp -j TRACE"
             assert busy.rate > 100
             assert len(namespace.trace_rules()) == 2
-            poll_until(session, lambda: session.status.guard.is_deaf)
+            poll_until(session, lambda: session.status.guard.is_muted)
             states = {source.name: source.state for source in session.status.sources}
             assert states["nftrace"] == "off"
             session.flush([busy.rule.id])
@@ -81,7 +81,7 @@ def test_foreign_rules_that_flood_are_named_and_flushed_only_when_asked(faults):
             assert "sctp" in namespace.trace_rules()[0]
         session.arm()
         poll_until(session, lambda: not session.status.guard.tripped)
-        poll_until(session, lambda: not session.status.guard.is_deaf)
+        poll_until(session, lambda: not session.status.guard.is_muted)
         hops = session.status.hops
         add(session, rule(limit=20), "nft")
         send(namespace, 3)
@@ -102,10 +102,10 @@ def test_the_whole_story_on_the_screen(faults):
         program.wait_for("guard ARMED")
         with flood(namespace, 6):
             program.wait_for("GUARD TRIPPED")
-            program.wait_for("foreign rules trace on")
+            program.wait_for("foreign rules still trace")
         offer, question = "remove that foreign rule too", "Remove TRACE rules that are not ours?"
         program.type_until("g", offer)
-        assert "a foreign rule goes on" in program.text
+        assert "a foreign rule still traces" in program.text
         assert "to udp 127.0.0.1:9" in program.text
         program.type_until("\x1b[F\r", question)
         program.type_until("n", "quit")
@@ -114,7 +114,7 @@ def test_the_whole_story_on_the_screen(faults):
         program.type_until("\x1b[F\r", question)
         program.type("y")
         program.wait_for(lambda: not namespace.trace_rules())
-        program.type_until("g", "the same, at most 25 packets a second")
+        program.type_until("g", "the same rule, at most 25 packets per second")
         program.type_until("\r", "Add a TRACE rule")
         program.type("\r")
         program.wait_for(namespace.trace_rules)

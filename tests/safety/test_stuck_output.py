@@ -100,7 +100,7 @@ def test_the_end_that_was_asked_for_comes_too(faults, tmp_path, eventually):
             eventually(faults.namespace.trace_rules, 20.0)
             _, err = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert "/fifo: took nothing any more, so the end of the recording is missing" in err
+    assert "/fifo: writing was blocked, so the end of the recording is missing" in err
     leaves_nothing(faults, "`record --seconds` whose reader stands still", eventually)
 
 

@@ -122,14 +122,14 @@ def test_a_frame_that_comes_byte_by_byte_is_taken_when_it_is_whole():
 
 
 def test_notices_without_end_are_counted_and_not_kept():
-    many = f"write({json_frame(frames.NOTICE, scripted.NOTICE)!r} * {notices.MOST + 500})"
+    many = f"write({json_frame(frames.NOTICE, scripted.NOTICE)!r} * {notices.NOTICES_KEPT + 500})"
     rules = f"write({json_frame(frames.RULES, scripted.RULES)!r})"
     one = session(hello(), many, rules, UNTIL_TOLD)
     try:
         poll_until(one, lambda: one.is_ready)
         told = [n.text for n in one.take_notices()]
-        assert len(told) == notices.MOST + 1
-        assert told[0] == "500 notices before these came too fast to be kept"
+        assert len(told) == notices.NOTICES_KEPT + 1
+        assert told[0] == "500 earlier notices came too fast to be kept"
     finally:
         one.close()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tracetui.errors import Failure
-from tracetui.session.user.filter_history import KEPT, FilterHistory, file, load, save
+from tracetui.session.user.filter_history import FILTERS_KEPT, FilterHistory, file, load, save
 
 
 def test_what_was_filtered_by_is_there_the_next_time_oldest_first(tmp_path):
@@ -36,10 +36,10 @@ def test_two_sessions_at_once_keep_the_filters_of_both(tmp_path):
 def test_the_newest_are_kept_each_on_a_line_of_its_own(tmp_path):
     path = tmp_path / "filters"
     history = FilterHistory()
-    for port in range(KEPT + 7):
+    for port in range(FILTERS_KEPT + 7):
         history.remember(f"port {port}\nor icmp")
     save(path, history)
-    assert len(load(path).filters) == KEPT
+    assert len(load(path).filters) == FILTERS_KEPT
     assert load(path).filters[0] == "port 7 or icmp"
 
 
@@ -63,7 +63,7 @@ def test_where_it_cant_be_written_that_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     history = FilterHistory()
     history.remember("tcp")
-    with pytest.raises(Failure, match="the filters are not kept"):
+    with pytest.raises(Failure, match="the filters were not saved"):
         save(tmp_path / "file" / "filters", history)
 
 

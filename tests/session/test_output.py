@@ -46,7 +46,7 @@ def test_an_empty_file_is_written_unasked(tmp_path):
 
 def test_a_fifo_that_nobody_reads_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "fifo")
-    assert "nobody reads it; start its reader first" in refused(tmp_path / "fifo")
+    assert "is a FIFO without a reader; start the reader first" in refused(tmp_path / "fifo")
 
 
 def test_a_tilde_is_a_home(monkeypatch):
@@ -55,7 +55,7 @@ def test_a_tilde_is_a_home(monkeypatch):
     assert output.expanded("~/trace", own="/another") == "/another/trace"
     assert output.expanded("~root/trace", own="/another") == f"{pwd.getpwuid(0).pw_dir}/trace"
     assert output.expanded("a~") == "a~"
-    with pytest.raises(Failure, match="no user nobody-by-that-name is known here"):
+    with pytest.raises(Failure, match="there is no user nobody-by-that-name"):
         output.expanded("~nobody-by-that-name/trace")
 
 
@@ -63,7 +63,7 @@ def test_older_files_of_a_rotation_are_not_pushed_away_unasked(tmp_path):
     name = str(tmp_path / "trace")
     output.refuse_older(name, 3)
     (tmp_path / "trace.3").touch()
-    with pytest.raises(output.Exists, match=r"trace\.3: is there from an earlier recording"):
+    with pytest.raises(output.Exists, match=r"trace\.3: exists from an earlier recording"):
         output.refuse_older(name, 3)
     output.refuse_older(name, 2)
 
@@ -101,7 +101,7 @@ def test_a_file_of_somebody_else_is_left_alone(tmp_path):
     path = tmp_path / "theirs"
     path.write_text("kept")
     os.chown(path, 4711, 4711)
-    assert "somebody else" in refused(path)
+    assert "another user" in refused(path)
     assert path.read_text() == "kept"
 
 

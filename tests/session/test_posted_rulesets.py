@@ -140,7 +140,7 @@ SAVED = "*filter\n:INPUT ACCEPT [1:2]\n[3:4] -A INPUT -i lo -j ACCEPT\nCOMMIT\n"
         ('{"nftables": [{"rule": {"family": "ip", "table": "filter", "chain": "c", "handle": 4,'
          ' "expr": [{"xt": null}]}}, {"chain": {"family": "ip", "table": "filter", "name": "c"}}]}',
          "1 rule has no text"),
-        (LISTED.replace("Chain FORWARD", "Chain ROUTED").format(command=""), "does not say its table"),
+        (LISTED.replace("Chain FORWARD", "Chain ROUTED").format(command=""), "does not name its table"),
     ],
 )  # fmt: skip
 def test_what_could_not_be_used_is_said(text, said):
@@ -204,4 +204,4 @@ NFT_RULES = (
 )
 def test_a_log_of_one_half_says_that_the_other_is_missing(lines, rules, said):
     packets = assembled(hops_of(lines))
-    assert halves.missing(packets, given(*rules).histories) == said
+    assert halves.missing_hops(packets, given(*rules).histories) == said

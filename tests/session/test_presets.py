@@ -29,7 +29,7 @@ def test_every_rule_but_that_of_the_answers_covers_the_packet(packets):
         assert len(found) >= 5
         for preset in found:
             covers = preset.rule.covers(packet.header, packet.hook_of(0), packet.iif)
-            assert covers != preset.what.startswith("its answers"), preset
+            assert covers != preset.description.startswith("its replies"), preset
 
 
 def test_a_flow_is_named_by_all_that_the_packet_bears(packets):
@@ -57,7 +57,9 @@ def translated():
 
 
 def test_answers_of_a_translated_flow_bear_the_servers_address():
-    (answers,) = (one.rule for one in presets(translated()) if one.what.startswith("its answers"))
+    (answers,) = (
+        one.rule for one in presets(translated()) if one.description.startswith("its replies")
+    )
     assert (answers.src, answers.sport, answers.dst) == ("10.244.0.7", "5353", None)
 
 

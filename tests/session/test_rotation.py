@@ -10,7 +10,7 @@ import pytest
 from tracetui.errors import Failure
 from tracetui.lab import recording
 from tracetui.session.recording import output
-from tracetui.session.recording.recording import read_event
+from tracetui.session.recording.recording_reader import read_event
 from tracetui.session.recording.rotation import RotatingWriter
 from tracetui.session.replay.replay import ReplaySession
 from tracetui.session.state.session import Status
@@ -47,7 +47,7 @@ def rotated(recorded, limit=LIMIT):
         value = json.loads(line)
         if value["kind"] == "ruleset":
             value.pop("kind")
-            writer.reading(value)
+            writer.snapshot(value)
         elif value["kind"] == "packet":
             packet = next(packets)
             writer.packet(packet, whole.explain(packet))

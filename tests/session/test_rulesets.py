@@ -17,7 +17,7 @@ from tracetui.parse.netlink import nftrace
 from tracetui.session.recording import report
 from tracetui.session.replay.replay import ReplaySession
 from tracetui.session.replay.text_lines import LONGEST_LINE
-from tracetui.session.rulesets.rulesets import WAITING, Rulesets
+from tracetui.session.rulesets.rulesets import SNAPSHOTS_WAITING, Rulesets
 from tracetui.session.state.explanations import Explanations
 
 SAVE = "*filter\n:FORWARD DROP [0:0]\n-A FORWARD -p tcp -j ACCEPT\nCOMMIT\n"
@@ -29,7 +29,7 @@ PLACES = json.dumps(
 )
 
 
-def reading(number: int, text: str | None, points: str = PLACES) -> dict:
+def snapshot(number: int, text: str | None, points: str = PLACES) -> dict:
     parts = [
         {"what": "save", "backend": "nft", "family": 4, "text": text},
         {"what": "places", "backend": "nft", "text": points},
@@ -44,8 +44,8 @@ def reading(number: int, text: str | None, points: str = PLACES) -> dict:
 
 def test_handles_get_the_text_of_their_place():
     rulesets = Rulesets()
-    rulesets.take_record(reading(1, SAVE))
-    rulesets.take_record(reading(2, None))
+    rulesets.take_record(snapshot(1, SAVE))
+    rulesets.take_record(snapshot(2, None))
     rulesets.work_all()
     found = rulesets.histories["nft"].rule(("ip", "filter"), 7, (1, 2))
     assert found.value[1].text == "-A FORWARD -p tcp -j ACCEPT"
@@ -53,8 +53,8 @@ def test_handles_get_the_text_of_their_place():
 
 def test_a_listing_of_another_length_than_the_handles_gives_no_text():
     rulesets = Rulesets()
-    rulesets.take_record(reading(1, SAVE, PLACES.replace("[7]", "[7, 8]")))
-    rulesets.take_record(reading(2, None))
+    rulesets.take_record(snapshot(1, SAVE, PLACES.replace("[7]", "[7, 8]")))
+    rulesets.take_record(snapshot(2, None))
     rulesets.work_all()
     assert rulesets.histories["nft"].rule(("ip", "filter"), 7, (1, 2)).state == "unread"
 
@@ -62,13 +62,13 @@ def test_a_listing_of_another_length_than_the_handles_gives_no_text():
 def test_a_rule_that_iptables_can_not_have_made_has_nft_s_text():
     native = "table ip filter { # handle 1\n\tchain FORWARD {\n\t\tip saddr { 10.0.0.1 } accept # handle 7\n\t}\n}\n"
     rulesets = Rulesets()
-    record = reading(1, SAVE, PLACES.replace("[7], []", "[7], [7]"))
+    record = snapshot(1, SAVE, PLACES.replace("[7], []", "[7], [7]"))
     rulesets.take_record(record)
-    rulesets.take_record(reading(2, None))
-    record = reading(3, SAVE, PLACES.replace("[7], []", "[7], [7]"))
+    rulesets.take_record(snapshot(2, None))
+    record = snapshot(3, SAVE, PLACES.replace("[7], []", "[7], [7]"))
     record["parts"].append({"what": "native", "backend": "nft", "text": native})
     rulesets.take_record(record)
-    rulesets.take_record(reading(4, None))
+    rulesets.take_record(snapshot(4, None))
     rulesets.work_all()
     history = rulesets.histories["nft"]
     assert history.rule(("ip", "filter"), 7, (3, 4)).value[1].text == "ip saddr { 10.0.0.1 } accept"
@@ -80,9 +80,9 @@ def test_a_rule_that_iptables_can_not_have_made_has_nft_s_text():
 @pytest.mark.parametrize(("more", "state"), [(True, "pending"), (False, "unread")])
 def test_a_rule_whose_text_was_left_out_has_it_to_come_or_none(more, state):
     rulesets = Rulesets()
-    first = reading(1, SAVE, PLACES.replace("[7], []", "[7], [7]"))
+    first = snapshot(1, SAVE, PLACES.replace("[7], []", "[7], [7]"))
     rulesets.take_record({**first, "more": more})
-    rulesets.take_record(reading(2, None))
+    rulesets.take_record(snapshot(2, None))
     rulesets.work_all()
     history = rulesets.histories["nft"]
     assert history.rule(("ip", "filter"), 7, (1, 2)).state == state
@@ -95,11 +95,11 @@ def test_a_rule_whose_text_was_left_out_has_it_to_come_or_none(more, state):
 def test_a_text_is_kept_by_its_handle_when_a_later_reading_was_not_given_it():
     native = "table ip filter { # handle 1\n\tchain FORWARD {\n\t\tip saddr { 10.0.0.1 } accept # handle 7\n\t}\n}\n"
     rulesets = Rulesets()
-    first = reading(1, SAVE, PLACES.replace("[7], []", "[7], [7]"))
+    first = snapshot(1, SAVE, PLACES.replace("[7], []", "[7], [7]"))
     first["parts"].append({"what": "native", "backend": "nft", "text": native})
     rulesets.take_record(first)
-    rulesets.take_record(reading(2, SAVE, PLACES.replace("[7], []", "[7, 9], [7, 9]")))
-    rulesets.take_record(reading(3, None))
+    rulesets.take_record(snapshot(2, SAVE, PLACES.replace("[7], []", "[7, 9], [7, 9]")))
+    rulesets.take_record(snapshot(3, None))
     rulesets.work_all()
     found = rulesets.histories["nft"].chain(ChainKey("ip", "filter", "FORWARD"), (2, 3)).value
     assert [rule.text for rule in found.rules] == ["ip saddr { 10.0.0.1 } accept", None]
@@ -135,8 +135,8 @@ def test_a_listing_that_does_not_say_whose_it_is_is_known_by_its_addresses(rule,
 
 def test_a_chain_that_has_no_place_does_not_exist():
     rulesets = Rulesets()
-    rulesets.take_record(reading(1, SAVE.replace(":FORWARD", ":INPUT ACCEPT [0:0]\n:FORWARD")))
-    rulesets.take_record(reading(2, None))
+    rulesets.take_record(snapshot(1, SAVE.replace(":FORWARD", ":INPUT ACCEPT [0:0]\n:FORWARD")))
+    rulesets.take_record(snapshot(2, None))
     rulesets.work_all()
     bases = rulesets.histories["nft"].base_chains((1, 2))
     assert [key.name for key, _ in bases] == ["FORWARD"]
@@ -145,23 +145,23 @@ def test_a_chain_that_has_no_place_does_not_exist():
 def test_a_hop_stands_between_the_readings_around_it():
     rulesets = Rulesets()
     mark = {"backend": "nft", "same": False, "continuous": True, "drained": True}
-    assert rulesets.window("nft") == (0, 1)
+    assert rulesets.interval("nft") == (0, 1)
     rulesets.take_mark({**mark, "reading": 1, "at": "begin"})
-    assert rulesets.window("nft") == (0, 2)
+    assert rulesets.interval("nft") == (0, 2)
     rulesets.take_mark({**mark, "reading": 1, "at": "end"})
-    assert rulesets.window("nft") == (1, 2)
+    assert rulesets.interval("nft") == (1, 2)
     # Hops of before the second reading may still come: its sources were not emptied.
     rulesets.take_mark({**mark, "reading": 2, "at": "begin"})
     rulesets.take_mark({**mark, "reading": 2, "at": "end", "drained": False})
-    assert rulesets.window("nft") == (1, 3)
-    assert rulesets.window("legacy") == (0, 1)
+    assert rulesets.interval("nft") == (1, 3)
+    assert rulesets.interval("legacy") == (0, 1)
 
 
 def test_a_reading_that_failed_gives_its_number_to_the_next():
     rulesets = Rulesets()
     rulesets.take_mark({"backend": "nft", "reading": 1, "at": "begin"})
     rulesets.take_mark({"backend": "nft", "reading": 1, "at": "cancel"})
-    assert rulesets.window("nft") == (0, 1)
+    assert rulesets.interval("nft") == (0, 1)
     rulesets.take_mark({"backend": "nft", "reading": 1, "at": "begin"})
     rulesets.take_text({"backend": "nft", "what": "save", "family": 4}, SAVE)
     rulesets.take_text({"backend": "nft", "what": "places"}, PLACES)
@@ -174,7 +174,7 @@ def test_a_reading_that_failed_gives_its_number_to_the_next():
 
 def test_after_the_last_reading_nobody_waits_for_the_next():
     rulesets = Rulesets()
-    rulesets.take_record(reading(1, SAVE))
+    rulesets.take_record(snapshot(1, SAVE))
     rulesets.work_all()
     history = rulesets.histories["nft"]
     assert history.rule(("ip", "filter"), 7, (1, 2)).state == "pending"
@@ -358,11 +358,11 @@ def test_a_damaged_ruleset_costs_only_itself(key, value):
 
 
 def test_a_recording_of_many_rulesets_does_not_hold_them_all_as_text():
-    lines = [json.dumps({"kind": "ruleset", **reading(number, SAVE)}) for number in range(1, 2001)]
+    lines = [json.dumps({"kind": "ruleset", **snapshot(number, SAVE)}) for number in range(1, 2001)]
     session = ReplaySession([("file", io.BytesIO("\n".join(lines).encode()))])
     while not session.ended:
         session.poll()
-        assert len(session.rulesets._jobs) <= WAITING + 2
+        assert len(session.rulesets._jobs) <= SNAPSHOTS_WAITING + 2
     session.read_all()
     assert session.rulesets.histories["nft"].latest == 2000
 

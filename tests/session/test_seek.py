@@ -21,10 +21,10 @@ def session():
     return replay
 
 
-def found(replay, start, step, test):
+def target(replay, start, step, test):
     seek = Seek(list(replay.packets), start, step, test)
     assert seek.work(FOREVER)
-    return seek.found and (seek.found.packet.id, seek.found.hop)
+    return seek.target and (seek.target.packet.id, seek.target.hop)
 
 
 def test_each_place_of_a_text_is_met_once_on_the_way_round():
@@ -40,24 +40,24 @@ def test_each_place_of_a_text_is_met_once_on_the_way_round():
     for step, order in ((1, points), (-1, points[::-1])):
         start, met = None, []
         for _ in points:
-            met.append(found(replay, start, step, test))
+            met.append(target(replay, start, step, test))
             start = SeekTarget(replay.packets.get(met[-1][0]), met[-1][1])
         assert met == order
-        assert found(replay, start, step, test) == order[0]
+        assert target(replay, start, step, test) == order[0]
 
 
 def test_a_packet_itself_is_found_by_what_its_line_says():
     replay = session()
     first = replay.packets.get(1)
-    assert found(replay, None, 1, mentions("22 hops", replay.explanations)) == (1, None)
-    again = found(replay, SeekTarget(first, None), 1, mentions("22 hops", replay.explanations))
+    assert target(replay, None, 1, mentions("22 hops", replay.explanations)) == (1, None)
+    again = target(replay, SeekTarget(first, None), 1, mentions("22 hops", replay.explanations))
     assert again == (1, None)
 
 
 def test_what_is_nowhere_is_not_found():
     replay = session()
-    assert found(replay, None, 1, mentions("no such text", replay.explanations)) is None
-    assert found(replay, None, -1, dropped(replay.explanations)) is None
+    assert target(replay, None, 1, mentions("no such text", replay.explanations)) is None
+    assert target(replay, None, -1, dropped(replay.explanations)) is None
 
 
 def test_it_stops_in_time_and_goes_on_where_it_was():
@@ -70,4 +70,4 @@ def test_it_stops_in_time_and_goes_on_where_it_was():
         rounds += 1
     assert rounds > 3
     assert looked == [packet.id for packet in packets]
-    assert seek.looked == len(packets)
+    assert seek.checked == len(packets)

@@ -63,7 +63,7 @@ def test_a_link_is_written_through(tmp_path):
 
 def test_a_place_that_takes_nothing_is_a_failure_and_not_more(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(Failure, match="not kept"):
+    with pytest.raises(Failure, match="not saved"):
         save(tmp_path / "file" / "settings.json", CHOSEN)
     assert load(tmp_path / "file" / "settings.json").settings == Settings()
 

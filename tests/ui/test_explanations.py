@@ -71,7 +71,7 @@ async def test_under_the_packets_stands_the_exact_rule(shown, lab):
         ) in detail
         assert "rule 2 of 3" in detail
         assert "all services (kube-proxy)" in detail
-        assert "jump KUBE-SVC-WEB, said the kernel" in detail
+        assert "jump KUBE-SVC-WEB, by the kernel" in detail
 
 
 async def test_of_a_packet_stands_who_dropped_it(shown, lab):
@@ -87,13 +87,12 @@ async def test_the_rules_passed_by_are_shown_when_asked_for(shown, lab):
     async with shown(lab, size=(200, 50)) as screen:
         await open_packet(screen, is_web)
         count = len(screen.lines())
-        assert not any("passed by" in line for line in screen.lines())
+        assert not any("did not match" in line for line in screen.lines())
         await screen.press("u")
-        passed = [line for line in screen.lines() if "passed by" in line]
+        passed = [line for line in screen.lines() if "did not match" in line]
         assert len(screen.lines()) == count + len(passed)
         assert any(
-            "· 1 passed by, not -d 10.96.0.10/32: -d 10.96.0.10/32 -p udp" in line
-            for line in passed
+            "· 1 did not match -d 10.96.0.10/32: -d 10.96.0.10/32 -p udp" in line for line in passed
         )
         assert sum("--dport 9999 -j DROP" in line for line in passed) == 1
         await screen.press("u")
@@ -128,7 +127,7 @@ async def test_a_target_that_is_no_chain_is_not_followed(shown, lab):
         await go_to(screen, row, "└ KUBE-SEP-WEB")
         await screen.press("enter", "enter")
         assert "nat KUBE-SEP-WEB" in screen.whole()
-        assert any("DNAT is no chain" in text for text in toasts(screen))
+        assert any("DNAT is not a chain" in text for text in toasts(screen))
 
 
 async def test_a_hop_without_a_ruleset_says_how_to_bring_one(shown, seed):
@@ -178,10 +177,10 @@ async def test_two_packets_are_compared_from_the_first_hop_where_they_part(shown
         assert "c on another packet compares" in screen.whole()
         await screen.press(*["down"] * (second - first), "c")
         whole = screen.whole()
-        assert "they part here" in whole
+        assert "the paths differ here" in whole
         assert "10.96.0.80:80" in whole
         assert "10.200.2.2:9999" in whole
-        after = whole[whole.index("they part here") :].splitlines()[1]
+        after = whole[whole.index("the paths differ here") :].splitlines()[1]
         assert "nat:KUBE-SERVICES rule 2 (handle" in after
         assert "nat:KUBE-SERVICES:return" in after
         await screen.press("escape")

@@ -15,7 +15,7 @@ from tracetui.session.state.guard_state import BusyRule, GuardState, Trip
 from tracetui.session.state.session import Notice, SourceState
 from tracetui.session.text.sanitize import REPLACEMENT
 from tracetui.ui.screens.chain import ChainScreen
-from tracetui.ui.widgets.hop_detail import LINES
+from tracetui.ui.widgets.hop_detail import DETAIL_LINES
 
 from .conftest import SEED, Desk
 
@@ -119,7 +119,7 @@ async def test_the_detail_keeps_four_lines_and_the_rule_gives_way(shown, explain
     async with shown(explained, size=(80, 24)) as screen:
         await screen.press("home", "enter", "down", "down")
         lines = screen.text("#detail").split("\n")
-        assert len(lines) == LINES
+        assert len(lines) == DETAIL_LINES
         assert lines[0].startswith("legacy ip raw:[b]宽")
         assert lines[1].startswith("-A [b]宽")
         assert "…" in lines[1] + lines[2]

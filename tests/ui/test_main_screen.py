@@ -188,7 +188,7 @@ async def test_where_nothing_comes_the_likely_cause_stands_in_place_of_packets(s
 
 
 async def test_notices_stand_below_the_panes_the_newest_last_and_go(shown, seed, monkeypatch):
-    monkeypatch.setattr(notice_lines, "SECONDS", 3.0)
+    monkeypatch.setattr(notice_lines, "NOTICE_SECONDS", 3.0)
     async with shown(seed, size=(120, 40)) as screen:
         before = screen.timeline.region
         seed._notices += [Notice(NOW, "error", "one"), Notice(NOW, "warning", "two")]
@@ -201,7 +201,7 @@ async def test_notices_stand_below_the_panes_the_newest_last_and_go(shown, seed,
         seed._notices.append(Notice(NOW, "information", "many 4"))
         await screen.settle()
         lines = screen.text("#notices").splitlines()
-        assert lines[0].strip() == "and 3 more: L shows all that was told"
+        assert lines[0].strip() == "and 3 more: L shows all notices"
         assert lines[1:] == [" · many 1", " · many 2", " · many 3", " · many 4"]
         long = "why it failed is " + "far " * 60 + "behind"
         seed._notices.append(Notice(NOW, "error", long))

@@ -82,7 +82,7 @@ async def test_everything_known_of_one_is_shown(shown):
 @pytest.mark.parametrize(("answer", "orders"), [("y", [("load", "xt_TRACE")]), ("n", [])])
 async def test_what_is_missing_is_said_and_loaded_only_when_confirmed(shown, answer, orders):
     async with shown(size=(120, 60), **LACKING) as screen:
-        assert "6 lacking" in screen.whole()
+        assert "6 not loaded" in screen.whole()
         tree = await go_to(screen, "needs")
         await screen.press("enter")
         lines = [str(node.label) for node in tree.cursor_node.children]

@@ -17,7 +17,7 @@ from tracetui.lab import recording
 from tracetui.session.replay.replay import ReplaySession
 from tracetui.session.state.guard_state import GuardState, Trip
 from tracetui.session.state.session import SourceState
-from tracetui.ui.widgets.status_bar import SAMPLES
+from tracetui.ui.widgets.status_bar import RATE_SAMPLES
 
 from . import picture
 from .conftest import NOW
@@ -69,7 +69,7 @@ async def test_a_state_looks_as_it_did(shown, desk, state, size):
             await screen.press("v", "y")
         if state == "form":
             await screen.press("t", "down", "enter")
-        for _ in range(SAMPLES):
+        for _ in range(RATE_SAMPLES):
             # The rates of the last seconds, which are drawn beside the status.
             screen.app.screen_stack[0]._each_second()
         await screen.settle()

@@ -30,7 +30,7 @@ async def until(screen, words: str, seconds: float = 20.0) -> None:
 
 
 async def until_asked(screen) -> None:
-    while "Write over a file?" not in screen.whole():
+    while "Overwrite the file?" not in screen.whole():
         await asyncio.sleep(0.02)
         await screen.settle()
 
@@ -41,7 +41,7 @@ async def test_a_file_that_holds_something_is_asked_about(shown, seed, tmp_path)
     async with shown(seed, size=(100, 30)) as screen:
         await save(screen, str(file))
         await until_asked(screen)
-        assert "What it holds will be gone." in screen.whole()
+        assert "Its content will be lost." in screen.whole()
         await screen.press("n")
         assert file.read_text() == "what it held"
         await save(screen, str(file))
@@ -58,7 +58,7 @@ async def test_a_tilde_is_the_users_home(shown, seed, tmp_path, monkeypatch):
         await save(screen, "~/saved.txt")
         await until(screen, f"written to {tmp_path}/saved.txt")
         await save(screen, "~nobody-by-that-name/saved.txt")
-        await until(screen, "no user nobody-by-that-name is known here")
+        await until(screen, "there is no user nobody-by-that-name")
     assert [path.name for path in tmp_path.iterdir()] == ["saved.txt"]
 
 
@@ -66,7 +66,7 @@ async def test_a_fifo_that_nobody_reads_is_said(shown, seed, tmp_path):
     os.mkfifo(tmp_path / "fifo")
     async with shown(seed, size=(100, 30)) as screen:
         await save(screen, str(tmp_path / "fifo"))
-        await until(screen, "nobody reads it; start its reader first")
+        await until(screen, "is a FIFO without a reader; start the reader first")
 
 
 async def test_a_full_disk_is_said(shown, seed):
@@ -84,13 +84,13 @@ async def test_a_reader_that_stands_still_holds_no_screen_up(shown, tmp_path, mo
     with stuck("fifo", tmp_path):
         async with shown(desk, size=(100, 30)) as screen:
             await save(screen, str(tmp_path / "fifo"))
-            await until(screen, "takes nothing for now")
+            await until(screen, "takes no data for now")
             # Keys are answered meanwhile, and so is the wish to leave.
             await screen.press("question_mark")
             assert "Everywhere" in screen.whole()
             await screen.press("escape")
             assert screen.app.unfinished == [str(tmp_path / "fifo")]
-            assert len([n for n in screen.app.notices if "takes nothing" in n.text]) == 1
+            assert len([n for n in screen.app.notices if "takes no data" in n.text]) == 1
             reader = os.open(tmp_path / "fifo", os.O_RDONLY)
             taken = bytearray()
 

@@ -25,9 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Without memory CPython now and then fails to say of what it failed.
         why = "there is not enough memory here to start it (ulimit -v, or a cgroup's limit)"
     except ImportError as error:
-        why = f"a part of it can't be loaded: {error}; install it again"
+        why = f"a module can't be loaded: {error}; install tracetui again"
     except OSError as error:
-        why = f"a part of it can't be read: {error.strerror}"
+        why = f"a module can't be read: {error.strerror}"
     except KeyboardInterrupt:
         return 130
     _say(f"tracetui: {why}\n")

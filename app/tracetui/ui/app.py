@@ -26,33 +26,33 @@ from tracetui.ui.keymap import Keymap
 from tracetui.ui.later import later
 from tracetui.ui.palette import Commands
 from tracetui.ui.screens.main import MainScreen
-from tracetui.ui.widgets.notice_lines import SECONDS
+from tracetui.ui.widgets.notice_lines import NOTICE_SECONDS
 from tracetui.ui.widgets.packets_pane import PacketsPane
 
 if TYPE_CHECKING:
     from tracetui.ui.dialogs import Dialogs
 
-LOOK_SECONDS = 0.1
-"""Between two pictures."""
-SLICE_SECONDS, PAUSE_SECONDS = 0.008, 0.003
-"""How long one poll may take, and how long keys and drawing have their turn where there is more."""
-ANSWER_SECONDS, HELD_SECONDS = 0.05, 0.2
-"""How long nothing is taken in after a key, so that what it does is seen at once; and how long at
-most where one key comes after the other."""
+PICTURE_SECONDS = 0.1
+"""Seconds between two pictures."""
+POLL_SLICE_SECONDS, POLL_PAUSE_SECONDS = 0.008, 0.003
+"""Seconds of one poll, and of the pause for keys and drawing if there is more to take in."""
+KEY_ANSWER_SECONDS, KEYS_HELD_SECONDS = 0.05, 0.2
+"""Seconds without a poll after a key, so that its effect is seen at once; and the most of them
+while one key follows the other."""
 DIALOGS_SECONDS = 0.3
-"""After which they are made ready, so that the first one opens at once."""
-A_FEW = 100
-"""Hops between two pictures that leave time for other things."""
-A_MOMENT = 1.0
+"""Seconds until the dialogs are imported, so that the first one opens at once."""
+BUSY_HOPS = 100
+"""Hops between two pictures above which the session counts as busy."""
+TYPING_SECONDS = 1.0
 """Seconds after a key in which the next one is likely."""
 NOTICE_CELLS = 600
-"""What a notice takes at most: about ten lines."""
+"""Cells of a notice above a dialog: about ten lines."""
 
 _SEVERITIES = {"information": "information", "warning": "warning", "error": "error"}
 
 
 class TraceApp(App[None]):
-    """Shows one session until the user leaves; whoever made the session closes it."""
+    """Shows a session until the user quits; the caller closes the session."""
 
     CSS = stylesheet.text()
     TITLE = "tracetui"
@@ -74,7 +74,7 @@ class TraceApp(App[None]):
         """
         super().__init__()
         self.settings = settings or Settings()
-        """What the user has chosen by now."""
+        """The settings with the user's changes."""
         self.keymap = Keymap(self.settings.keys)
         self.session = session
         self._has_changed = True
@@ -85,12 +85,12 @@ class TraceApp(App[None]):
         self._early: Optional[list[Key]] = []
         """Keys that came before there was a screen; None since there is one."""
         self._keyed = self._took = 0.0
-        """When the last key came, and when something was taken in last; monotonic seconds."""
+        """Time of the last key and of the last poll, in monotonic seconds."""
         self._garbage = Garbage()
         self._hops = 0
-        """Those that had come at the last look."""
+        """Hops received by the last picture."""
         self.notices: list[Notice] = []
-        """Everything the user was told."""
+        """All notices so far."""
         self._clock = clock
         keymap = self.keymap
         packets = PacketsPane(session, keymap, history or FilterHistory(), expression)
@@ -103,12 +103,12 @@ class TraceApp(App[None]):
         return self._main
 
     def on_mount(self) -> None:
-        """Begin to look at the session."""
+        """Start polling the session."""
         self._loop_here = asyncio.get_running_loop()
         if self._is_told_to_end:
             self.exit()
         self._apply(self.settings)
-        self.set_interval(LOOK_SECONDS, self._look)
+        self.set_interval(PICTURE_SECONDS, self._look)
         self.call_after_refresh(self._begin)
         later(self, DIALOGS_SECONDS, lambda: self._dialogs)
 
@@ -139,7 +139,7 @@ class TraceApp(App[None]):
         self._close_messages_no_wait()
 
     def change(self, **chosen: object) -> None:
-        """Have the user's choice remembered."""
+        """Remember a setting."""
         self.settings = self.settings._replace(**chosen)  # type: ignore[arg-type]
 
     def exit_soon(self) -> None:
@@ -159,14 +159,14 @@ class TraceApp(App[None]):
         await super().on_event(event)
 
     def _begin(self) -> None:
-        """The screen is there: show what came meanwhile, do what was typed meanwhile."""
+        """Draw the first picture and replay the keys typed before it."""
         early, self._early = self._early or [], None
         for key in early:
             self.post_message(key)
         self._look()
 
-    def on_main_screen_chosen(self, event: MainScreen.Chosen) -> None:
-        """Have the layout remembered."""
+    def on_main_screen_setting_changed(self, event: MainScreen.SettingChanged) -> None:
+        """Remember a setting of the main screen."""
         self.change(**event.chosen)
 
     def action_flush(self) -> None:
@@ -178,13 +178,13 @@ class TraceApp(App[None]):
         self._dialogs.keys()
 
     def action_log(self) -> None:
-        """Show everything that was told."""
+        """Show all notices."""
         self._dialogs.log(self.notices)
 
     def _apply(self, settings: Settings) -> None:
         self.set_keymap(self.keymap.bound)
-        for wrong in self.keymap.wrong:
-            self._dialogs.say(wrong, "warning")
+        for fault in self.keymap.wrong:
+            self._dialogs.say(fault, "warning")
         if settings.theme in self.available_themes:
             self.theme = settings.theme
         elif settings.theme is not None:
@@ -192,24 +192,24 @@ class TraceApp(App[None]):
         self.theme_changed_signal.subscribe(self, lambda theme: self.change(theme=theme.name))
 
     def _look(self) -> None:
-        """Show what came, and take in more if nothing is being taken in."""
+        """Draw what changed, and poll the session unless a poll is already due."""
         now = time.monotonic()
         if not self._is_behind:
             self._take()
         if self._has_changed:
             self._has_changed = not self._main.update()
         before, self._hops = self._hops, self.session.status.hops
-        is_busy = self._is_behind or self._hops - before > A_FEW
-        self._garbage.look(is_busy or now - self._keyed < A_MOMENT, now)
+        is_busy = self._is_behind or self._hops - before > BUSY_HOPS
+        self._garbage.collect_if_quiet(is_busy or now - self._keyed < TYPING_SECONDS, now)
 
     def _take(self) -> None:
-        """Take in what came, in slices: a key is not kept waiting for all of it."""
+        """Poll the session in slices, so that a key does not wait for all of it."""
         now = time.monotonic()
-        if now - self._keyed < ANSWER_SECONDS and now - self._took < HELD_SECONDS:
+        if now - self._keyed < KEY_ANSWER_SECONDS and now - self._took < KEYS_HELD_SECONDS:
             self._take_soon()
             return
-        self._took, until = now, now + SLICE_SECONDS
-        self._has_changed |= self.session.poll(SLICE_SECONDS)
+        self._took, until = now, now + POLL_SLICE_SECONDS
+        self._has_changed |= self.session.poll(POLL_SLICE_SECONDS)
         for notice in self.session.take_notices():
             self.tell(notice)
         self._is_behind = time.monotonic() >= until
@@ -218,16 +218,16 @@ class TraceApp(App[None]):
 
     def _take_soon(self) -> None:
         self._is_behind = True
-        later(self, PAUSE_SECONDS, self._take)
+        later(self, POLL_PAUSE_SECONDS, self._take)
 
     def tell(self, notice: Notice) -> None:
-        """Show a notice for some seconds, also above a dialog, and keep it."""
+        """Show a notice for some seconds, also above a dialog, and keep it in the log."""
         self.notices.append(notice)
         self._main.tell(notice)
         if self._main.is_mounted and self.screen is not self._main:
             self.notify(
                 shown(notice.text, NOTICE_CELLS),
                 severity=_SEVERITIES.get(notice.severity, "information"),  # type: ignore[arg-type]
-                timeout=SECONDS,
+                timeout=NOTICE_SECONDS,
                 markup=False,
             )

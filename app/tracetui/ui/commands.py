@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Command(NamedTuple):
-    """Something a user can do with a key."""
+    """A command that a key runs."""
 
     scope: str
     """``anywhere``, ``main`` (no dialog open), ``timeline``, ``filter``, ``expression``,
@@ -22,7 +22,7 @@ class Command(NamedTuple):
     help: str
     """For the list of keys."""
     shown: str = ""
-    """How the keys are written for people; empty if as they are."""
+    """The keys as people write them; empty if as they are."""
     footer: bool = False
     priority: bool = False
     """Whether it comes before what the widget with the cursor does with the key.
@@ -32,12 +32,12 @@ class Command(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What a user calls it to bind another key: ``timeline.pause``."""
+        """The name under which a user binds another key: ``timeline.pause``."""
         return f"{self.scope}.{self.label.lower().replace(' ', '-')}"
 
     @property
     def is_fixed(self) -> bool:
-        """Whether its key can't be bound otherwise: what ends a trace must be where it is known."""
+        """Whether its key can't be changed: keys that end a trace stay where they are known."""
         return self.scope == "anywhere"
 
 
@@ -50,51 +50,79 @@ COMMANDS = (
     ),
     Command("anywhere", "F", "app.flush", "FLUSH", "remove our rules at once", footer=True),
     Command(
-        "anywhere", "ctrl+f", "app.flush", "flush now", "the same, also while typing", priority=True
+        "anywhere",
+        "ctrl+f",
+        "app.flush",
+        "flush now",
+        "remove our rules at once, also while typing",
+        priority=True,
     ),
-    Command("main", "g", "guard", "guard", "the guard: what flooded, what to try, its history"),
+    Command(
+        "main", "g", "guard", "guard", "the guard: busiest flows, narrower rules, earlier trips"
+    ),
     Command("main", "A", "arm", "arm", "arm the guard again after it tripped"),
     Command("main", "T", "threshold", "threshold", "set the guard's threshold"),
-    Command("main", "e", "extend", "extend", "our rules end 10 minutes later"),
+    Command("main", "e", "extend", "extend", "extend our rules by 10 minutes"),
     Command("main", "m", "modules", "modules", "show or fold the modules", footer=True),
     Command("main", "1", "pane('modules')", "to modules", "go to the modules"),
     Command("main", "2", "pane('rules')", "to rules", "go to the TRACE rules"),
     Command("main", "3", "pane('timeline')", "to packets", "go to the packets"),
-    Command("main", "less_than_sign", "resize(-4)", "narrower", "a narrower left side", "<"),
-    Command("main", "greater_than_sign", "resize(4)", "wider", "a wider left side", ">"),
+    Command("main", "less_than_sign", "resize(-4)", "narrower", "make the left side narrower", "<"),
+    Command("main", "greater_than_sign", "resize(4)", "wider", "make the left side wider", ">"),
     Command("main", "C", "app.change_theme", "colours", "choose colours"),
-    Command("main", "backslash", "maximise", "maximise", "one pane on the whole screen", "\\"),
+    Command("main", "backslash", "maximise", "maximise", "show one pane on the whole screen", "\\"),
     Command(
         "timeline",
         "enter",
-        "turn",
+        "open",
         "hops",
         "show or hide a packet's hops; on a hop, its chain",
         footer=True,
     ),
-    Command("timeline", "u", "tested", "tested", "show the rules that were passed by"),
+    Command(
+        "timeline", "u", "tested", "tested", "show the rules that were evaluated but did not match"
+    ),
     Command("timeline", "v", "outline", "outline", "a line for each hook, or one for each hop"),
     Command("timeline", "o", "own", "own hops", "show the hops of our own TRACE rules"),
     Command(
         "timeline", "c", "compare", "compare", "compare with the packet marked last, or mark it"
     ),
-    Command("main", "p", "paths", "paths", "packets by the way they took"),
+    Command("main", "p", "paths", "paths", "group the packets by path"),
     Command(
-        "timeline", "equals_sign", "narrow('flow')", "this flow", "only this flow, both ways", "="
+        "timeline",
+        "equals_sign",
+        "filter_by('flow')",
+        "this flow",
+        "show only this flow, both directions",
+        "=",
     ),
-    Command("timeline", "at", "narrow('host')", "this host", "only this packet's source", "@"),
-    Command("timeline", "minus", "narrow('hide')", "hide", "hide this flow", "-"),
+    Command(
+        "timeline",
+        "at",
+        "filter_by('host')",
+        "this host",
+        "show only packets from and to this packet's source",
+        "@",
+    ),
+    Command("timeline", "minus", "filter_by('hide')", "hide", "hide this flow", "-"),
     Command("timeline", "x", "mark", "mark", "mark a packet, or take the mark away"),
-    Command("timeline", "i", "want('about')", "about", "all header fields, and their bytes"),
+    Command("timeline", "i", "packet('about')", "about", "all header fields, and their bytes"),
     Command(
-        "timeline", "t", "want('trace')", "trace", "trace this flow, or more like it", footer=True
+        "timeline",
+        "t",
+        "packet('trace')",
+        "trace",
+        "trace this flow, or more like it",
+        footer=True,
     ),
-    Command("timeline", "y", "want('copy')", "copy", "copy a packet as text to the clipboard"),
-    Command("timeline", "d", "next_drop(1)", "next drop", "the next packet that was dropped"),
-    Command("timeline", "D", "next_drop(-1)", "drop before", "the dropped packet before"),
+    Command("timeline", "y", "packet('copy')", "copy", "copy a packet as text to the clipboard"),
+    Command("timeline", "d", "find_drop(1)", "next drop", "the next packet that was dropped"),
+    Command(
+        "timeline", "D", "find_drop(-1)", "drop before", "the previous packet that was dropped"
+    ),
     Command("timeline", "f", "find", "find", "find a text in packets, hops and rules"),
-    Command("timeline", "n", "again(1)", "next found", "the next place of that text"),
-    Command("timeline", "N", "again(-1)", "found before", "the place before"),
+    Command("timeline", "n", "find_next(1)", "next found", "the next match of that text"),
+    Command("timeline", "N", "find_next(-1)", "found before", "the previous match"),
     Command(
         "timeline", "right,l", "unfold", "unfold", "show the hops of a packet, of a hook", "→ l"
     ),
@@ -105,40 +133,50 @@ COMMANDS = (
     Command("timeline", "pagedown", "page(1)", "page down", "a page down", "PgDn"),
     Command("timeline", "home", "first", "first", "the oldest packet", "Home"),
     Command("timeline", "end,G", "follow", "follow", "the newest packet, and follow", "End G"),
-    Command(
-        "timeline", "space", "pause", "pause", "hold the picture; nothing is lost", footer=True
-    ),
+    Command("timeline", "space", "pause", "pause", "freeze the list; nothing is lost", footer=True),
     Command("chain", "up,k", "move(-1)", "up", "up", "↑ k"),
     Command("chain", "down,j", "move(1)", "down", "down", "↓ j"),
     Command("chain", "pageup", "page(-1)", "page up", "a page up", "PgUp"),
     Command("chain", "pagedown", "page(1)", "page down", "a page down", "PgDn"),
     Command("chain", "home", "first", "first", "the first rule", "Home"),
     Command("chain", "end,G", "last", "last", "the end of the chain", "End G"),
-    Command("chain", "enter,right,l", "follow", "follow", "where the rule jumps", "Enter → l"),
     Command(
-        "chain-screen", "backspace,left,h,escape,q", "back", "back", "the chain before", "← Esc"
+        "chain",
+        "enter,right,l",
+        "follow",
+        "follow",
+        "go to the chain that the rule jumps to",
+        "Enter → l",
     ),
-    Command("modules", "i", "about", "about", "everything known of the module", footer=True),
+    Command(
+        "chain-screen",
+        "backspace,left,h,escape,q",
+        "back",
+        "back",
+        "go back to the previous chain",
+        "← Esc",
+    ),
+    Command("modules", "i", "about", "about", "all details of the module", footer=True),
     Command("modules", "s", "sort", "sort", "sort by name, size or references", footer=True),
     Command(
         "modules", "r", "reverse", "reverse", "what uses it, or what it depends on", footer=True
     ),
     Command("modules", "slash", "find", "find", "find modules by a part of their name", "/"),
-    Command("modules", "l", "load", "load", "load a part that tracing needs (asks first)"),
+    Command("modules", "l", "load", "load", "load a module that tracing needs (asks first)"),
     Command("filter", "down", "leave", "packets", "to the packets", "↓ Enter", footer=True),
-    Command("expression", "up", "earlier", "before", "the expression before", "↑", footer=True),
-    Command("expression", "down", "later", "after", "the one after it, then the packets", "↓"),
+    Command("expression", "up", "earlier", "before", "the previous expression", "↑", footer=True),
+    Command("expression", "down", "later", "after", "the next expression, then the packets", "↓"),
     Command("filter", "escape", "screen.clear", "clear", "clear and leave", "Esc", footer=True),
-    Command("rules", "e", "extend", "extend", "this rule ends 10 minutes later", footer=True),
+    Command("rules", "e", "extend", "extend", "extend this rule by 10 minutes", footer=True),
     Command("rules", "d,delete", "delete", "delete", "delete the rule", "d Del", footer=True),
     Command("main", "ctrl+s", "export", "export", "write packets to a file or the clipboard"),
-    Command("main", "L", "app.log", "log", "everything that was told"),
+    Command("main", "L", "app.log", "log", "all notices"),
     Command("main", "escape", "clear", "clear", "clear the filter, then the marks", "Esc"),
     Command("main", "question_mark", "app.keys", "keys", "this list", "?", footer=True),
     Command("main", "q", "app.quit", "quit", "remove our rules and quit", footer=True),
     Command("anywhere", "tab", "app.focus_next", "next", "next pane or field", priority=True),
     Command(
-        *("anywhere", "shift+tab", "app.focus_previous", "previous", "the one before it"),
+        *("anywhere", "shift+tab", "app.focus_previous", "previous", "previous pane or field"),
         shown="Shift+Tab",
         priority=True,
     ),

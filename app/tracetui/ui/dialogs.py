@@ -1,4 +1,4 @@
-"""The screens that are opened above the main one, and what is done when they are left."""
+"""Dialogs above the main screen, and the actions that follow from them."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from tracetui.ui.screens.add_rule import AddRuleScreen, RuleRequest
 from tracetui.ui.screens.chain import ChainScreen, Visit
 from tracetui.ui.screens.compare import CompareScreen
 from tracetui.ui.screens.confirm import ConfirmScreen
-from tracetui.ui.screens.export import Export, ExportScreen
+from tracetui.ui.screens.export import ExportRequest, ExportScreen
 from tracetui.ui.screens.find import FindScreen
-from tracetui.ui.screens.guard import Choice, FlushForeign, GuardScreen
+from tracetui.ui.screens.guard import FlushForeign, GuardChoice, GuardScreen
 from tracetui.ui.screens.help import HelpScreen
 from tracetui.ui.screens.log import LogScreen
 from tracetui.ui.screens.module import ModuleScreen
@@ -40,13 +40,13 @@ CLIPBOARD_BYTES = 74_000
 
 _NO_CHAIN = {
     "pending": "the rules are being read",
-    "changed": "the ruleset changed: this chain is not what the packet met",
-    "unread": "no ruleset was read; `tracetui replay --ruleset FILE` brings one",
+    "changed": "the ruleset changed: the packet met another version of this chain",
+    "unread": "no ruleset was read; `tracetui replay --ruleset FILE` adds one",
 }
 
 
 class Dialogs:
-    """Opens one at a time over an app; every outcome reaches the session or is told."""
+    """Opens one dialog at a time; its outcome reaches the session or is a notice."""
 
     def __init__(
         self,
@@ -70,31 +70,33 @@ class Dialogs:
         return self._saving.unfinished
 
     def say(self, text: str, severity: str = "information") -> None:
-        """Tell the user one sentence."""
+        """Show a notice."""
         self._tell(Notice(self._clock(), severity, text))
 
-    def add_rule(self, begin_with: Optional[Preset] = None) -> None:
-        """The form, where rules can be added at all."""
+    def add_rule(self, prefill: Optional[Preset] = None) -> None:
+        """Open the form, if rules can be added here."""
         if self._may_trace():
-            form = AddRuleScreen(self._session.status.node, self._clock, begin_with)
+            form = AddRuleScreen(self._session.status.node, self._clock, prefill)
             self._app.push_screen(form, self._add)
 
     def trace(self, packet: Packet) -> None:
-        """What can be traced of a packet, then the form."""
+        """Choose what to trace of a packet, then open the form."""
         if not self._may_trace():
             return
-        found = presets.presets(packet)
-        if not found:
-            self.say("no rule can name this packet: its header was not seen", "warning")
+        choices = presets.presets(packet)
+        if not choices:
+            self.say("no rule can match this packet: its header was not seen", "warning")
             return
-        self._app.push_screen(PresetsScreen(found), lambda one: self.add_rule(one) if one else None)
+        self._app.push_screen(
+            PresetsScreen(choices), lambda preset: self.add_rule(preset) if preset else None
+        )
 
     def guard(self) -> None:
-        """What flooded, what to try instead, the guard's history."""
+        """Show the guard: its trips, the busiest flows, narrower rules."""
         self._app.push_screen(GuardScreen(self._session, self._keymap), self._after_guard)
 
     def threshold(self) -> None:
-        """Another threshold for the guard."""
+        """Ask for the guard's threshold."""
         present = self._session.status.guard.threshold
         self._app.push_screen(
             ThresholdScreen(present),
@@ -102,37 +104,37 @@ class Dialogs:
         )
 
     def paths(self, packets: Sequence[Packet], go: Callable[[Packet], None]) -> None:
-        """Packets by the way they took; ``go`` is given the one chosen."""
+        """Show the packets grouped by path; ``go`` gets the packet chosen."""
         screen = PathsScreen(self._session, packets)
         self._app.push_screen(screen, lambda packet: go(packet) if packet else None)
 
     def packet(self, packet: Packet) -> None:
-        """Everything known of a packet."""
+        """Show everything known of a packet."""
         self._app.push_screen(PacketScreen(self._session, packet))
 
     def chain(self, packet: Packet, index: int, number: Optional[int]) -> None:
-        """The chain of a hop; the cursor on rule ``number`` of it, or on the hop's own."""
-        hop, here = packet.hops[index], self._session.explain(packet).hops[index]
-        if here.chain is None:
+        """Show the chain of a hop, with the cursor on rule ``number`` or on the hop's rule."""
+        hop, explained = packet.hops[index], self._session.explain(packet).hops[index]
+        if explained.chain is None:
             history = self._session.rulesets.histories[hop.backend]
             why = history.why_unlisted((hop.family, hop.table), hop.readings)
-            self.say(why or _NO_CHAIN.get(here.state, "this chain is not known"))
+            self.say(why or _NO_CHAIN.get(explained.state, "this chain is not known"))
             return
-        end = len(here.chain.rules) + 1
-        place = ChainRef(hop.backend, hop.family, hop.table, hop.chain)
-        visit = Visit(place, here.chain, number or here.number or end)
+        end = len(explained.chain.rules) + 1
+        ref = ChainRef(hop.backend, hop.family, hop.table, hop.chain)
+        visit = Visit(ref, explained.chain, number or explained.number or end)
         self._app.push_screen(ChainScreen(self._session, visit, hop.readings, self._keymap))
 
-    def compare(self, one: Packet, other: Packet) -> None:
-        """Two packets side by side."""
-        self._app.push_screen(CompareScreen(self._session, one, other))
+    def compare(self, first: Packet, second: Packet) -> None:
+        """Show two packets side by side."""
+        self._app.push_screen(CompareScreen(self._session, first, second))
 
-    def find(self, look: Callable[[str], None]) -> None:
-        """A text to look for."""
-        self._app.push_screen(FindScreen(self._keymap), lambda text: look(text) if text else None)
+    def find(self, search: Callable[[str], None]) -> None:
+        """Ask for a text to search for."""
+        self._app.push_screen(FindScreen(self._keymap), lambda text: search(text) if text else None)
 
     def module(self, reader: ModuleReader, tree: ModuleTree, module: Module) -> None:
-        """Everything known of a kernel module."""
+        """Show everything known of a kernel module."""
         self._app.push_screen(ModuleScreen(reader, tree, module))
 
     def load_module(self, need: Need) -> None:
@@ -147,11 +149,11 @@ class Dialogs:
         )
 
     def keys(self) -> None:
-        """Every key."""
+        """Show every key."""
         self._app.push_screen(HelpScreen(self._keymap))
 
     def log(self, notices: Sequence[Notice]) -> None:
-        """Everything that was told."""
+        """Show all notices."""
         self._app.push_screen(LogScreen(notices))
 
     def export(self, sets: dict[str, Sequence[Packet]]) -> None:
@@ -164,8 +166,8 @@ class Dialogs:
         self._app.push_screen(screen, self._write)
 
     def copy(self, packet: Packet) -> None:
-        """A packet as text to the clipboard."""
-        self._write(Export((packet,), TEXT, None))
+        """Copy a packet as text to the clipboard."""
+        self._write(ExportRequest((packet,), TEXT, None))
 
     def _may_trace(self) -> bool:
         why_not = self._session.status.why_not
@@ -173,12 +175,12 @@ class Dialogs:
             self.say(why_not, "warning")
         return not why_not
 
-    def _add(self, wanted: Optional[RuleRequest]) -> None:
-        if wanted is not None:
-            for rule in wanted.rules:
-                self._session.add_rule(rule, wanted.backend, wanted.override)
+    def _add(self, request: Optional[RuleRequest]) -> None:
+        if request is not None:
+            for rule in request.rules:
+                self._session.add_rule(rule, request.backend, request.override)
 
-    def _after_guard(self, choice: Optional[Choice]) -> None:
+    def _after_guard(self, choice: Optional[GuardChoice]) -> None:
         if isinstance(choice, FlushForeign):
             lines = [
                 f"{rule.backend} IPv{rule.family} {rule.chain} {rule.text}" for rule in choice.rules
@@ -187,49 +189,51 @@ class Dialogs:
             ask = ConfirmScreen("Remove TRACE rules that are not ours?", lines)
             self._app.push_screen(ask, lambda yes: self._session.flush(ids) if yes else None)
         elif choice is not None:
-            self._propose(choice)
+            self._add_suggested(choice)
 
-    def _propose(self, proposal: Suggestion) -> None:
-        """The form with what was proposed after a trip; to add it arms the guard."""
+    def _add_suggested(self, suggestion: Suggestion) -> None:
+        """Open the form with a rule suggested after a trip; adding it arms the guard."""
 
-        def add(wanted: Optional[RuleRequest]) -> None:
-            if wanted is not None:
+        def add(request: Optional[RuleRequest]) -> None:
+            if request is not None:
                 self._session.arm()
-                self._add(wanted)
+                self._add(request)
 
-        form = AddRuleScreen(self._session.status.node, self._clock, proposal)
+        form = AddRuleScreen(self._session.status.node, self._clock, suggestion)
         self._app.push_screen(form, add)
 
-    def _write(self, wanted: Optional[Export]) -> None:
-        if wanted is not None:
-            session, form, packets = self._session, wanted.form, wanted.packets
+    def _write(self, request: Optional[ExportRequest]) -> None:
+        if request is not None:
+            session, form, packets = self._session, request.form, request.packets
 
             def pieces() -> Pieces:
                 return exported(form, packets, session.explain, session.status)
 
-            count = "1 packet" if len(wanted.packets) == 1 else f"{len(wanted.packets):,} packets"
-            what = f"{count} as {wanted.form}"
-            if wanted.file is None:
-                self._copy("".join(_head(pieces())), what)
+            count = "1 packet" if len(request.packets) == 1 else f"{len(request.packets):,} packets"
+            description = f"{count} as {request.form}"
+            if request.file is None:
+                self._copy("".join(_head(pieces())), description)
             else:
-                self._saving.save(pieces, wanted.file, what)
+                self._saving.save(pieces, request.file, description)
 
-    def _copy(self, text: str, what: str) -> None:
+    def _copy(self, text: str, description: str) -> None:
         size = len(text.encode())
         if size > CLIPBOARD_BYTES:
-            most = f"a terminal takes {CLIPBOARD_BYTES // 1000} kB"
-            self.say(f"{what}: too much for the clipboard, {most}; save it to a file", "warning")
+            limit = f"a terminal takes {CLIPBOARD_BYTES // 1000} kB"
+            self.say(
+                f"{description}: too large for the clipboard, {limit}; save it to a file", "warning"
+            )
             return
         self._app.copy_to_clipboard(text)
-        self.say(f"{what}: sent to the terminal's clipboard (OSC 52), {size:,} bytes")
+        self.say(f"{description}: sent to the terminal's clipboard (OSC 52), {size:,} bytes")
 
 
 def _head(pieces: Pieces) -> list[str]:
-    """As many as the clipboard could take, and one more."""
-    taken, size = [], 0
+    """The first pieces, up to one more than the clipboard takes."""
+    head, size = [], 0
     for piece in pieces:
-        taken.append(piece)
+        head.append(piece)
         size += len(piece)
         if size > CLIPBOARD_BYTES:
             break
-    return taken
+    return head

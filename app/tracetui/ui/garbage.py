@@ -1,28 +1,28 @@
-"""Objects that only refer to each other, as widgets leave them: found while nobody waits."""
+"""Garbage collection while the screen is quiet: widgets leave objects that refer to each other."""
 
 from __future__ import annotations
 
 import gc
 
-QUIET_SECONDS = 0.5
-LOOKS, ROUNDS = 10, 20
-"""Python looks through new objects by itself, and by a command at all that stayed since the last
-one; that is given after so many looks, and after so many such rounds one goes through everything.
+QUIET_SCREEN_SECONDS = 0.5
+YOUNG_COLLECTIONS, MIDDLE_COLLECTIONS = 10, 20
+"""Collections of generation 0 after which generation 1 is collected, and of generation 1 after
+which generation 2 is (``gc.get_count``): the youngest is left to Python itself.
 """
 
 
 class Garbage:
-    """Looks for it once the screen is quiet: among many hops that takes a tenth of a second."""
+    """Collects once the screen is quiet: among many hops that takes a tenth of a second."""
 
     def __init__(self) -> None:
-        self._busy = 0.0
+        self._busy_at = 0.0
 
-    def look(self, is_busy: bool, now: float) -> None:
-        """Look for it if nothing was to be done for QUIET_SECONDS; ``now`` is monotonic seconds."""
+    def collect_if_quiet(self, is_busy: bool, now: float) -> None:
+        """Collect after QUIET_SCREEN_SECONDS without work; ``now`` is in monotonic seconds."""
         if is_busy:
-            self._busy = now
-        if now - self._busy < QUIET_SECONDS:
+            self._busy_at = now
+        if now - self._busy_at < QUIET_SCREEN_SECONDS:
             return
-        _, looks, rounds = gc.get_count()
-        if looks >= LOOKS:
-            gc.collect(2 if rounds >= ROUNDS else 1)
+        _, young, middle = gc.get_count()
+        if young >= YOUNG_COLLECTIONS:
+            gc.collect(2 if middle >= MIDDLE_COLLECTIONS else 1)

@@ -8,11 +8,11 @@ from typing import Optional
 
 MODIFIERS = ("ctrl", "shift", "alt")
 _FUNCTION_KEY = re.compile(r"f[0-9]+")
-_OTHERWISE = {
+_TEXTUAL_NAMES = {
     "solidus": "slash", "reverse_solidus": "backslash", "commercial_at": "at",
     "hyphen_minus": "minus", "plus_sign": "plus", "low_line": "underscore",
 }  # fmt: skip
-"""What Textual calls otherwise than Unicode does (its ``keys.py``)."""
+"""Textual's names that differ from Unicode's (its ``keys.py``)."""
 
 
 def name_of(character: str) -> str:
@@ -20,7 +20,7 @@ def name_of(character: str) -> str:
     if character.isalnum():
         return character
     name = unicodedata.name(character, character).lower().replace("-", "_").replace(" ", "_")
-    return _OTHERWISE.get(name, name)
+    return _TEXTUAL_NAMES.get(name, name)
 
 
 _CHARACTERS = {name_of(chr(one)): chr(one) for one in range(ord("!"), ord("~") + 1)}
@@ -29,7 +29,7 @@ _WRITTEN = {
     "up": "↑", "down": "↓", "left": "←", "right": "→", "delete": "Del",
     "pageup": "PgUp", "pagedown": "PgDn", "home": "Home", "end": "End", **_CHARACTERS,
 }  # fmt: skip
-_NAMES = {written.lower(): name for name, written in _WRITTEN.items() if len(name) > 1}
+_KEY_NAMES = {written.lower(): name for name, written in _WRITTEN.items() if len(name) > 1}
 
 
 def written(keys: str) -> str:
@@ -42,7 +42,7 @@ def read(key: str) -> Optional[str]:
     if len(key) == 1:
         return name_of(key) if key.isprintable() else None
     *modifiers, last = key.lower().split("+")
-    last = _NAMES.get(last, last)
+    last = _KEY_NAMES.get(last, last)
     return "+".join((*modifiers, last)) if _is_known(modifiers, last) else None
 
 
@@ -51,13 +51,13 @@ def _one_written(key: str) -> str:
     name = _WRITTEN.get(last, last)
     if _FUNCTION_KEY.fullmatch(name) or (modifiers and len(name) == 1):
         name = name.upper()
-    return "+".join([*(one.capitalize() for one in modifiers), name])
+    return "+".join([*(modifier.capitalize() for modifier in modifiers), name])
 
 
 def _is_known(modifiers: list[str], last: str) -> bool:
     # The man page is made of the keys too, and needs no Textual.
     from textual.keys import Keys
 
-    names = {one.value for one in Keys}
+    names = {key.value for key in Keys}
     is_key = last in names or last in _CHARACTERS or (len(last) == 1 and last.isprintable())
     return is_key and set(modifiers) <= set(MODIFIERS)

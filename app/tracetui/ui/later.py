@@ -1,4 +1,4 @@
-"""Something done a moment later, whatever else keeps the machine busy."""
+"""Callbacks after a few milliseconds, however busy the machine is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from textual.message_pump import MessagePump
 
 
 def later(pump: MessagePump, seconds: float, callback: Callable[[], object]) -> None:
-    """Have a widget, a screen or the app do something once, after so many seconds.
+    """Call back in a widget, a screen or the app once, after so many seconds.
 
     Textual's own timers leave out a turn that they are late for before they have begun to wait
     (timer.py, ``skip``); of a few milliseconds that is the only one they have.

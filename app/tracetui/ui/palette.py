@@ -22,12 +22,12 @@ class Commands(Provider):
     """The commands that work where the palette was opened, each with its key."""
 
     async def discover(self) -> Hits:
-        """All of them, before anything is typed."""
+        """List all commands before anything is typed."""
         for command, run in self._offered():
             yield DiscoveryHit(self._title(command), run, help=command.help)
 
     async def search(self, query: str) -> Hits:
-        """Those that what is typed fits."""
+        """List the commands that match the typed text."""
         matcher = self.matcher(query)
         for command, run in self._offered():
             title = self._title(command)
@@ -52,7 +52,7 @@ def _is_pane(command: Command) -> bool:
 
 
 def _node(screen: Screen[object], command: Command) -> Union[DOMNode, None]:
-    """What the command acts on; None where it does not work."""
+    """The widget the command acts on; None if it does not work here."""
     if command.scope == "anywhere":
         return screen
     is_main = screen.query(PANES["timeline"])

@@ -1,4 +1,4 @@
-"""Where the look is kept."""
+"""The stylesheet of the screens."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
         return _print_recording()
     take_terminal("`tracetui demo | less` prints a recording")
     # When the recording is needed, root may have been given up, and only root be able to read it.
-    with terminal_restorer.kept(), recording.open_recording() as file, ExitStack() as stack:
+    with terminal_restorer.restoring(), recording.open_recording() as file, ExitStack() as stack:
         session: Session
         try:
             session = _live(options, stack)
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
 def _live(options: argparse.Namespace, stack: ExitStack) -> LiveSession:
     """The lab with traffic in it, traced on its node; raises Failure where that can't be had."""
     if not privileges.may_trace():
-        raise Failure("a live one needs root: try again with sudo")
+        raise Failure("a live lab needs root: try again with sudo")
     lab = stack.enter_context(LabProcess(_kind()))
     options.netns = lab.node
     session = tracing.start(options, called="lab", meanwhile=late.load_screen)
@@ -65,7 +65,7 @@ def _kind() -> str:
     """Rules in both backends where the node has both; raises Failure where it has none."""
     backends = Xtables().backends
     if not backends:
-        raise Failure("a live one needs iptables: install the iptables package")
+        raise Failure("a live lab needs iptables: install the iptables package")
     return "mixed" if len(backends) > 1 else backends[0]
 
 
@@ -78,7 +78,7 @@ def _print_recording() -> int:
             print("\n".join(report.packet_text(packet, explanation)))
 
         Printout(session, ViewFilter.parse(), out).run()
-    say("this is a recording of the lab; on a terminal, a live one is on the screen")
+    say("this is a recording of the lab; on a terminal, tracetui demo shows the lab live")
     return 0
 
 

@@ -33,9 +33,9 @@ def run(options: argparse.Namespace) -> int:
     has_every_namespace = nf_log.has_every_namespace()
     if options.netns and is_root:
         netns.enter(netns.resolve(options.netns))
-    found = checks(_facts(is_root, has_every_namespace))
-    print(checkup.as_json(found) if options.json else checkup.text(found))
-    return 0 if can_trace(found) else 1
+    results = checks(_facts(is_root, has_every_namespace))
+    print(checkup.as_json(results) if options.json else checkup.text(results))
+    return 0 if can_trace(results) else 1
 
 
 def _facts(is_root: bool, has_every_namespace: Optional[bool]) -> NodeFacts:
@@ -44,25 +44,25 @@ def _facts(is_root: bool, has_every_namespace: Optional[bool]) -> NodeFacts:
     commands = {f"{b}/{f}": command.name for (b, f), command in xtables.commands.items()}
     if not is_root:
         return NodeFacts(is_root, commands, needs=needs)
-    book = TraceRules(tag_of(owner.unattended()), say, xtables)
-    listing = book.listing()
+    rules_of_node = TraceRules(tag_of(owner.unattended()), say, xtables)
+    listing = rules_of_node.listing()
     rules = listing.rules
     dead = [rule for rule in rules if rule.owner is not None and owner.is_dead(rule.owner)]
     sources = {name: _why_not(opened) for name, opened in _SOURCES.items()}
-    use = _nflog_use()
+    nflog_use = _nflog_use()
     is_log_enough = True if nf_log.has_every_namespace() is not None else has_every_namespace
-    if sources["nflog"] is not None and use.is_received:
+    if sources["nflog"] is not None and nflog_use.is_received:
         sources["nflog"] = ANOTHER
     return NodeFacts(
         is_root,
         commands,
         unlisted=[why for family in (4, 6) if (why := xtables.lack("legacy", family))],
-        backend=choose_backend(book.counts(), xtables.backends) if commands else None,
+        backend=choose_backend(rules_of_node.counts(), xtables.backends) if commands else None,
         lock_refusal=xtables_lock.why_not(),
         needs=needs,
         sources=sources,
         loggers={f: logger for f in nf_log.FAMILIES if (logger := nf_log.read(f)) is not None},
-        nflog=use._replace(is_log_enough=is_log_enough),
+        nflog=nflog_use._replace(is_log_enough=is_log_enough),
         rules=rules,
         doubts=listing.doubts,
         left_behind=dead,
@@ -70,7 +70,7 @@ def _facts(is_root: bool, has_every_namespace: Optional[bool]) -> NodeFacts:
 
 
 def _nflog_use() -> NflogUse:
-    """Who listens to what in this namespace, while this process does not."""
+    """The programs that receive nflog in this namespace, besides this process."""
     claims, groups = Claims().others(), nf_log.holders()
     own = {family: nf_log.own_logger(family) for family in nf_log.FAMILIES}
     is_received = any(claim.receives for claim in claims)

@@ -8,7 +8,7 @@ from tracetui.cli.commands.rules import enter
 from tracetui.cli.terminal.terminal import say
 from tracetui.collector.rules import flushing
 from tracetui.errors import Failure
-from tracetui.session.text.sanitize import inert
+from tracetui.session.text.sanitize import sanitize
 
 
 def run(options: argparse.Namespace) -> int:
@@ -16,7 +16,7 @@ def run(options: argparse.Namespace) -> int:
     enter(options)
     flushed = flushing.flush(options.all, say)
     for line in flushed.lines:
-        print(inert(line))
+        print(sanitize(line))
     if flushed.doubts:
         raise Failure("; ".join(flushed.doubts))
     if not flushed.lines:

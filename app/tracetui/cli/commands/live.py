@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
     """Show the screen until it is left; the exit status."""
     rules = shared.rules(options) if shared.asks_for_rule(options) else []
     take_terminal("`tracetui record` traces without one")
-    with terminal_restorer.kept():
+    with terminal_restorer.restoring():
         session = _session(options, rules)
         from tracetui.cli.terminal.screen import show
 

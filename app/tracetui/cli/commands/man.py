@@ -14,7 +14,7 @@ from tracetui.cli.grammar.usage import HELP
 from tracetui.ui.commands import COMMANDS, SCOPES
 from tracetui.ui.keymap import written
 
-_USUAL = Path("/usr/local/bin")
+_USUAL_DIRECTORY = Path("/usr/local/bin")
 Described = tuple[str, str]
 """An option as it is typed, and what is told of it."""
 
@@ -36,7 +36,7 @@ def _page(all_commands: Sequence[CommandGrammar]) -> Iterator[str]:
     yield from _section("OPTIONS", _options(all_commands))
     yield from _section("FILTERS", roff.paragraphs(manual.FILTERS))
     yield from _section("KEYS", _keys())
-    yield from _section("FILES", _entries(manual.FILES))
+    yield from _section("FILES", _entries(manual.OWN_FILES))
     yield from _section("ENVIRONMENT", _entries(manual.ENVIRONMENT))
     yield from _section("EXIT STATUS", _statuses(below))
     yield from _section("EXAMPLES", _examples(all_commands))
@@ -58,7 +58,11 @@ def _synopsis(all_commands: Iterable[CommandGrammar]) -> Iterator[str]:
 
 
 def _privileges() -> Iterator[str]:
-    directory = Path(sys.argv[0]).absolute().parent if sys.argv[0].endswith("tracetui") else _USUAL
+    directory = (
+        Path(sys.argv[0]).absolute().parent
+        if sys.argv[0].endswith("tracetui")
+        else _USUAL_DIRECTORY
+    )
     yield from roff.paragraphs(manual.PRIVILEGES)
     line = manual.SUDOERS.line.format(directory=directory)
     yield from roff.example(manual.SUDOERS.purpose, line)
@@ -76,14 +80,22 @@ def _options(all_commands: Iterable[CommandGrammar]) -> Iterator[str]:
     titles: dict[Described, str] = {}
     names: dict[Described, list[str]] = {}
     for command in all_commands:
-        found = [(one.group, (_flags(one), one.about)) for one in command.options]
-        found += [(one.group, (one.name, one.about)) for one in command.operands]
-        for title, described in found:
+        described_options = [
+            (argument.group, (_flags(argument), argument.about)) for argument in command.options
+        ]
+        described_options += [
+            (argument.group, (argument.name, argument.about)) for argument in command.operands
+        ]
+        for title, described in described_options:
             titles.setdefault(described, title)
             names.setdefault(described, []).append(command.name.removeprefix("tracetui "))
     for title in sorted(set(titles.values()), key=[*titles.values()].index):
-        group = [one for one in titles if titles[one] == title]
-        shared = names[group[0]] if all(names[one] == names[group[0]] for one in group) else None
+        group = [argument for argument in titles if titles[argument] == title]
+        shared = (
+            names[group[0]]
+            if all(names[argument] == names[group[0]] for argument in group)
+            else None
+        )
         yield roff.heading(title[0].upper() + title[1:])
         yield from roff.paragraphs([f"Of {', '.join(shared)}:"] if shared else [])
         for name, about in group:
@@ -117,8 +129,10 @@ def _statuses(below: Iterable[CommandGrammar]) -> Iterator[str]:
     yield from roff.entry("128+n", manual.ENDED)
     for command in below:
         if command.page.statuses != manual.STATUSES:
-            told = "; ".join(f"{status} {text}" for status, text in command.page.statuses.items())
-            yield from roff.paragraphs([f"`{command.name}`: {told}."])
+            statuses = "; ".join(
+                f"{status} {text}" for status, text in command.page.statuses.items()
+            )
+            yield from roff.paragraphs([f"`{command.name}`: {statuses}."])
 
 
 def _examples(all_commands: Iterable[CommandGrammar]) -> Iterator[str]:

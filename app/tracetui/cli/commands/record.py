@@ -25,12 +25,12 @@ from tracetui.session.recording.recording import RecordingWriter
 from tracetui.session.recording.rotation import RotatingWriter
 
 ADD_SECONDS = 30.0
-"""How long adding the rules may take: iptables may have to wait for its lock."""
-FAULT = "internal: "
-"""Beginning of its notice where a job of its own failed: perhaps the one that adds the rule."""
+"""Seconds that adding the rules may take: iptables may have to wait for its lock."""
+FAULT_PREFIX = "internal: "
+"""Beginning of the collector's notice of a failed job, perhaps the one that adds the rule."""
 FAULT_SECONDS = 3.0
-"""How long the rule is waited for after that."""
-REFUSED = "no rule added: "
+"""Seconds the rule is waited for after such a notice."""
+REFUSED_PREFIX = "no rule added: "
 """Beginning of the collector's notice where a rule could not be installed."""
 
 
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
         session = tracing.start(options, keep_readings=True)
         with interruption.noted(session.leave, options.seconds) as stop:
             tripped = _record(options, session, rules, writer, stop)
-            lost = _lost_end(files)
+            lost = _missing_end(files)
     if lost and stop.number is None:
         raise Failure(lost)
     if lost:
@@ -69,7 +69,7 @@ def _record(
         tracing.print_notices(session)
 
     try:
-        _refuse_deaf(session, options)
+        _refuse_without_source(session, options)
         tracing.add_rules(session, rules, options)
         _wait_until_added(session, len(rules), stop)
         writer.hello(session.status)
@@ -108,7 +108,7 @@ class _Files:
         if not self._overwrite:
             with privileges.acting_as_invoker():
                 output.refuse_older(self.name, self._options.keep)
-        return RotatingWriter(self._opened(), self._following, limit)
+        return RotatingWriter(self._opened(), self._next_stream, limit)
 
     def _opened(self) -> TextIO:
         with privileges.acting_as_invoker():
@@ -116,34 +116,34 @@ class _Files:
             self.stream = self._open.enter_context(opened)
         return self.stream
 
-    def _following(self) -> TextIO:
+    def _next_stream(self) -> TextIO:
         self._open.close()
         with privileges.acting_as_invoker():
             output.shift(self.name, self._options.keep)
         return self._opened()
 
 
-def _lost_end(files: _Files) -> str:
+def _missing_end(files: _Files) -> str:
     """The sentence about an output that was given up; empty where it took everything."""
     outlet = outlet_of(files.stream)
     if outlet is None or not outlet.is_shut:
         return ""
     name = "standard output" if files.name == "-" else files.name
-    return f"{name}: took nothing any more, so the end of the recording is missing"
+    return f"{name}: writing was blocked, so the end of the recording is missing"
 
 
-def _refuse_deaf(session: LiveSession, options: argparse.Namespace) -> None:
+def _refuse_without_source(session: LiveSession, options: argparse.Namespace) -> None:
     """Raise Failure where no source of hops of the rules' backend is open, or can be opened.
 
     One that fails beside it is told, and the others go on.
     """
     backend = tracing.backend_of(session, options)
     serving = ("nftrace",) if backend == "nft" else ("nflog", "kmsg")
-    states = [one for one in session.status.sources if one.name in serving]
-    if states and all(one.state == "failed" for one in states):
+    states = [source for source in session.status.sources if source.name in serving]
+    if states and all(source.state == "failed" for source in states):
         raise Failure(
-            f"no hop of a rule of {backend} can be received: "
-            + "; ".join(f"{one.name}: {one.detail}" for one in states)
+            f"no source can receive the hops of {backend} rules: "
+            + "; ".join(f"{source.name}: {source.detail}" for source in states)
         )
 
 
@@ -157,11 +157,11 @@ def _wait_until_added(session: LiveSession, rules: int, stopped: Callable[[], bo
     while outcomes < rules and not stopped():
         session.poll()
         for notice in session.take_notices():
-            if notice.text.startswith(REFUSED):
+            if notice.text.startswith(REFUSED_PREFIX):
                 raise Failure(notice.text)
             if notice.severity == "error":
                 why = notice.text
-            if notice.text.startswith(FAULT):
+            if notice.text.startswith(FAULT_PREFIX):
                 end = min(end, time.monotonic() + FAULT_SECONDS)
             outcomes += notice.text.startswith("added ")
             say(notice.text)

@@ -30,28 +30,30 @@ _PIECE_BYTES = 1 << 20
 
 def run(options: argparse.Namespace) -> int:
     """Replay the files; the exit status."""
-    wanted = options.format or ("tui" if can_draw() else "text")
-    if wanted == "tui" and "-" in options.files and sys.stdin.isatty():
-        raise Failure("the log can't be typed here: `dmesg | tracetui replay -` reads a pipe")
+    form = options.format or ("tui" if can_draw() else "text")
+    if form == "tui" and "-" in options.files and sys.stdin.isatty():
+        raise Failure(
+            "standard input is this terminal; pipe a log to it: `dmesg | tracetui replay -`"
+        )
     with ExitStack() as stack:
         files = [(name, stack.enter_context(_open(name))) for name in options.files]
         rulesets = _rulesets(options.ruleset)
         # What is read may be readable by root only; what it says need not be looked at by root.
-        if wanted == "tui":
+        if form == "tui":
             late.load_screen()
         late.give_up_root()
-        store = PacketStore() if wanted == "tui" else PacketStore(KEPT_HOPS)
+        store = PacketStore() if form == "tui" else PacketStore(KEPT_HOPS)
         session = ReplaySession(
             files, store, rulesets=rulesets, follow=options.follow, speed=options.speed
         )
         stack.callback(session.close)
-        if wanted == "tui":
+        if form == "tui":
             take_terminal("`--format text` needs none")
-            with terminal_restorer.kept():
+            with terminal_restorer.restoring():
                 from tracetui.cli.terminal.screen import show
 
                 return show(session, options.filter)
-        return _print(session, wanted, options)
+        return _print(session, form, options)
 
 
 def _rulesets(names: list[str]) -> Rulesets:
@@ -60,14 +62,14 @@ def _rulesets(names: list[str]) -> Rulesets:
     for name in names:
         with _open(name) as file:
             text = _text(name, file)
-        said = len(rulesets.unused)
-        is_one = rulesets.fix(text)
-        for why in rulesets.unused[said:]:
+        unused_before = len(rulesets.unused)
+        is_ruleset = rulesets.fix(text)
+        for why in rulesets.unused[unused_before:]:
             say(f"{name}: {why}")
-        if not is_one:
+        if not is_ruleset:
             raise Failure(
-                f"{name}: no ruleset; iptables-save, `iptables -S`, `iptables -L -v -n`, `nft -j "
-                "list ruleset` and `nft -a list ruleset` write one"
+                f"{name}: not a ruleset; iptables-save, `iptables -S`, `iptables -L -v -n`, "
+                "`nft -j list ruleset` and `nft -a list ruleset` write one"
             )
     return rulesets
 
@@ -78,16 +80,18 @@ def _text(name: str, file: BinaryIO) -> str:
     try:
         while piece := file.read(_PIECE_BYTES):
             if b"\0" in piece:
-                raise Failure(f"{name}: no ruleset: it is no text")
+                raise Failure(f"{name}: not a ruleset: not a text file")
             pieces.append(piece)
             if len(pieces) * _PIECE_BYTES > LARGEST_RULESET:
-                raise Failure(f"{name}: no ruleset is longer than {LARGEST_RULESET >> 20} MiB")
+                raise Failure(
+                    f"{name}: larger than {LARGEST_RULESET >> 20} MiB, too large for a ruleset"
+                )
     except OSError as error:
         raise Failure(f"{name}: {error.strerror}") from None
     return b"".join(pieces).decode(errors="backslashreplace")
 
 
-def _print(session: ReplaySession, wanted: str, options: argparse.Namespace) -> int:
+def _print(session: ReplaySession, form: str, options: argparse.Namespace) -> int:
     """Print packets while they are read; the exit status."""
     view = ViewFilter.parse(expression=options.filter)
     writer = RecordingWriter(sys.stdout)
@@ -106,23 +110,23 @@ def _print(session: ReplaySession, wanted: str, options: argparse.Namespace) -> 
             say(f"{fault.file}:{fault.line}: {fault.why}")
         writer.flush()
 
-    printout = Printout(session, view, writer.packet if wanted == "json" else print_text)
-    if wanted == "json":
+    printout = Printout(session, view, writer.packet if form == "json" else print_text)
+    if form == "json":
         writer.hello(session.status)
     try:
         printout.run(tell)
     finally:
         tell()
-    if wanted == "json":
+    if form == "json":
         writer.bye(session.status, printout.packets)
     status = session.status
     if status.skipped and not status.silence:
         lines = "1 line" if status.skipped == 1 else f"{status.skipped:,} lines"
-        say(f"{lines} held no hop{'' if options.verbose else '; --verbose says which'}")
+        say(f"{lines} without a hop{'' if options.verbose else '; --verbose lists them'}")
     for finding in status.silence:
         say(f"{finding.cause}{f': {finding.remedy}' if finding.remedy else ''}")
     if status.lost:
-        say(f"{status.lost:,} records are missing, by what the log says")
+        say(f"{status.lost:,} records are missing, according to the log")
     return 1 if failures else 0
 
 

@@ -20,7 +20,7 @@ from tracetui.kernel import netns, privileges, process
 from tracetui.model.tracing.cost import worst_case
 from tracetui.model.tracing.installed_rule import InstalledRule
 from tracetui.model.tracing.trace_rule import TraceRule
-from tracetui.session.text.sanitize import inert
+from tracetui.session.text.sanitize import sanitize
 from tracetui.session.text.width import cells_of, padded
 
 
@@ -29,11 +29,13 @@ def run(options: argparse.Namespace) -> int:
     if options.action == "add":
         _wanted(options)
     enter(options)
-    said: list[str] = []
-    book = TraceRules(tag_of(owner.unattended()), say if options.action == "add" else said.append)
-    {"list": _list, "add": _add, "delete": _delete}[options.action](options, book)
+    notes: list[str] = []
+    trace_rules = TraceRules(
+        tag_of(owner.unattended()), say if options.action == "add" else notes.append
+    )
+    {"list": _list, "add": _add, "delete": _delete}[options.action](options, trace_rules)
     # What can't be looked at makes the command fail, with a sentence of its own.
-    for text in said if options.action == "list" else ():
+    for text in notes if options.action == "list" else ():
         say(text)
     return 0
 
@@ -46,23 +48,23 @@ def enter(options: argparse.Namespace) -> None:
         netns.enter(netns.resolve(options.netns))
 
 
-def _list(_: argparse.Namespace, book: TraceRules) -> None:
-    found = book.listing()
-    if found.rules:
-        _print_table(found.rules)
-    elif not found.unknown:
+def _list(_: argparse.Namespace, trace_rules: TraceRules) -> None:
+    listing = trace_rules.listing()
+    if listing.rules:
+        _print_table(listing.rules)
+    elif not listing.unknown:
         print("no TRACE rules")
-    if found.unknown:
+    if listing.unknown:
         sys.stdout.flush()
-        raise Failure("; ".join(found.doubts))
+        raise Failure("; ".join(listing.doubts))
 
 
 def _print_table(rules: Sequence[InstalledRule]) -> None:
     rows: list[tuple[str, ...]] = [
         ("ID", "WHOSE", "BACKEND", "CHAIN", "PACKETS", "EXPIRES", "RULE")
     ]
-    rows += [tuple(map(inert, _row(rule))) for rule in rules]
-    widths = [max(cells_of(row[at]) for row in rows) for at in range(len(rows[0]) - 1)]
+    rows += [tuple(map(sanitize, _row(rule))) for rule in rules]
+    widths = [max(cells_of(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     for row in rows:
         cells = [padded(cell, width) for cell, width in zip(row, widths)]
         print("  ".join([*cells, row[-1]]).rstrip())
@@ -79,32 +81,36 @@ def _whose(rule: InstalledRule) -> str:
         return "foreign"
     if rule.owner.startswith(owner.UNATTENDED):
         return "ours"
-    known = owner.Owner.parse(rule.owner)
-    return f"pid {known.pid}" if known and not owner.is_dead(rule.owner) else "ours, left behind"
+    live_owner = owner.Owner.parse(rule.owner)
+    return (
+        f"pid {live_owner.pid}"
+        if live_owner and not owner.is_dead(rule.owner)
+        else "ours, left behind"
+    )
 
 
 def _expiry(rule: InstalledRule) -> str:
     if rule.expires is None:
         return "never"
     left = int(rule.expires - time.time())
-    return f"{left // 60}:{left % 60:02d}" if left >= 0 else "over"
+    return f"{left // 60}:{left % 60:02d}" if left >= 0 else "expired"
 
 
 def _wanted(options: argparse.Namespace) -> list[TraceRule]:
     rules = shared.rules(options)
     if any(rule.expires is None for rule in rules):
-        raise InvalidRule({"--expire": "no process watches this rule, so it needs an end"})
+        raise InvalidRule({"--expire": "no process watches this rule, so it needs an expiry"})
     return rules
 
 
-def _add(options: argparse.Namespace, book: TraceRules) -> None:
+def _add(options: argparse.Namespace, trace_rules: TraceRules) -> None:
     rules = _wanted(options)
-    counts = book.counts()
+    counts = trace_rules.counts()
     backend = getattr(options, "backend", "auto")
     if backend == "auto":
-        backend, why = choose_backend(counts, book.xtables.backends)
+        backend, why = choose_backend(counts, trace_rules.xtables.backends)
         say(f"backend {backend}: {why}")
-    scanned = book.scanned(backend)
+    scanned = trace_rules.scanned(backend)
     for rule in rules:
         cost = worst_case(rule, backend, scanned)
         if cost.refusal and not getattr(options, "force", False):
@@ -113,15 +119,15 @@ def _add(options: argparse.Namespace, book: TraceRules) -> None:
     try:
         with _interrupted_by_signals():
             for rule in rules:
-                added += book.insert(rule, backend, book.families(rule, backend))
+                added += trace_rules.insert(rule, backend, trace_rules.families(rule, backend))
     except BaseException:
         # A command that began as the signal came is nobody's: it must not insert after this.
         process.end_children()
-        book.remove(added)
-        book.remove_leftover()
+        trace_rules.remove(added)
+        trace_rules.remove_leftover()
         raise
-    for one in added:
-        print(inert(f"added {one.text}"))
+    for installed in added:
+        print(sanitize(f"added {installed.text}"))
     ends = datetime.fromtimestamp(rules[0].expires or 0, timezone.utc)
     print(f"no process watches it; the kernel ends it at {ends:%H:%M:%S} UTC")
     if backend == "legacy":
@@ -140,16 +146,16 @@ def _interrupted_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _delete(options: argparse.Namespace, book: TraceRules) -> None:
-    listing = book.listing()
-    found = [rule for rule in listing.rules if rule.id == options.id]
-    if not found and listing.unknown:
+def _delete(options: argparse.Namespace, trace_rules: TraceRules) -> None:
+    listing = trace_rules.listing()
+    matching = [rule for rule in listing.rules if rule.id == options.id]
+    if not matching and listing.unknown:
         raise Failure("; ".join(listing.doubts))
-    if not found:
+    if not matching:
         raise Failure(f"no TRACE rule {options.id}; `tracetui rules` lists them")
-    if not found[0].is_ours:
+    if not matching[0].is_ours:
         raise Failure(f"{options.id} is not ours; `tracetui flush --all` removes foreign rules too")
-    removed = book.remove_listed(found[:1]).removed
+    removed = trace_rules.remove_listed(matching[:1]).removed
     if not removed:
         raise Failure(f"{options.id} was not removed; try again")
-    print(inert(f"removed {removed[0].text}"))
+    print(sanitize(f"removed {removed[0].text}"))

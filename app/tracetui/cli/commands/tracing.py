@@ -1,4 +1,4 @@
-"""What every command that traces live does first and last."""
+"""Common steps of the commands that trace live."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from tracetui.session.live.live import LiveSession
 COLLECTOR = "tracetui-collector"
 """The command of ``collector.command``."""
 PROMPT = "tracetui: tracing needs root. Password for %p: "
-"""What sudo asks with (sudo(8), -p)."""
+"""Prompt of sudo (sudo(8), -p)."""
 _QUOTED = re.compile(r"'[^']*(?: -c |tracetui-collector)[^']*'")
 """The whole command, as sudo quotes it."""
 READY_SECONDS = 30.0
-"""How long the collector may take to look at the node: its sweep may have to wait for a lock."""
+"""Seconds the collector may take to start: its sweep may have to wait for a lock."""
 
 
 def check(options: argparse.Namespace) -> None:
@@ -57,9 +57,9 @@ def installed_collector() -> tuple[str, ...]:
 
     A line of sudoers(5) can allow that by name, and need not allow python.
     """
-    for one in (Path(sys.argv[0]).absolute(), Path(sys.argv[0]).resolve()):
-        collector = one.with_name(COLLECTOR)
-        if one.name == "tracetui" and os.access(collector, os.X_OK):
+    for program in (Path(sys.argv[0]).absolute(), Path(sys.argv[0]).resolve()):
+        collector = program.with_name(COLLECTOR)
+        if program.name == "tracetui" and os.access(collector, os.X_OK):
             return (str(collector),)
     return ()
 
@@ -77,22 +77,22 @@ def start(
     called before that, while the collector starts.
     """
     check(options)
-    through = launcher()
-    modes = _modes() if through else None
+    sudo = launcher()
+    modes = _modes() if sudo else None
     session = LiveSession(
         options.netns,
         options.source,
         options.guard,
         called=called,
         keep_readings=keep_readings,
-        launcher=through,
-        program=installed_collector() if through else (),
+        launcher=sudo,
+        program=installed_collector() if sudo else (),
     )
     try:
         if meanwhile is not None:
             meanwhile()
         late.give_up_root()
-        wait_until_ready(session, may_ask=bool(through))
+        wait_until_ready(session, may_ask=bool(sudo))
     except KeyboardInterrupt:
         session.abandon()
         # A sudo that was asked for a password may have ended without turning the echo on again.
@@ -100,7 +100,7 @@ def start(
         raise
     except BaseException as error:
         session.close()
-        if isinstance(error, Failure) and not session.has_begun and through:
+        if isinstance(error, Failure) and not session.has_begun and sudo:
             why = _QUOTED.sub("the collector", str(error))
             raise Failure(f"tracing needs root; {why}") from None
         raise
@@ -108,7 +108,7 @@ def start(
 
 
 def _modes() -> Optional[list[Any]]:
-    """How the terminal is set; None without one (termios(3))."""
+    """The modes of the terminal; None without one (termios(3))."""
     try:
         return termios.tcgetattr(0)
     except termios.error:
@@ -141,8 +141,8 @@ def wait_until_ready(session: LiveSession, may_ask: bool = False) -> None:
 
 def backend_of(session: LiveSession, options: argparse.Namespace) -> str:
     """The backend that was asked for, or for ``auto`` the node's."""
-    asked: str = getattr(options, "backend", "auto")
-    return session.status.node.backend if asked == "auto" else asked
+    requested: str = getattr(options, "backend", "auto")
+    return session.status.node.backend if requested == "auto" else requested
 
 
 def add_rules(session: LiveSession, rules: list[TraceRule], options: argparse.Namespace) -> None:

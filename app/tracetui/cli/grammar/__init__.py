@@ -1,4 +1,4 @@
-"""What can be typed: options, their help, the manual.
+"""The command line: options, their help, the manual.
 
 Completions and the man page are made from it.
 """

@@ -52,7 +52,7 @@ class OneOf:
 
 
 class _Arguments(Protocol):
-    """What argparse takes arguments by: a group, or one whose members exclude each other."""
+    """An argparse group, or one whose members exclude each other."""
 
     def add_argument(self, *flags: str, **rest: Any) -> argparse.Action: ...
 

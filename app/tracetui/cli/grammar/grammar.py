@@ -10,13 +10,19 @@ from tracetui.cli.grammar.manual import Page
 from tracetui.cli.grammar.usage import Parser
 from tracetui.model.tracing.rule_fields import RULE_CHAINS, RULE_PROTOCOLS
 
-FILES, NAMESPACES, INTERFACES, MODULES = "files", "namespaces", "interfaces", "modules"
+FILE_NAMES, NAMESPACE_NAMES, INTERFACE_NAMES, MODULE_NAMES = (
+    "files",
+    "namespaces",
+    "interfaces",
+    "modules",
+)
 """Kinds of values that a shell finds on the node."""
-_KINDS = {
-    "FILE": FILES, "NAME|PATH|PID": NAMESPACES, "IFACE": INTERFACES, "NAME": MODULES,
+_VALUE_KINDS = {
+    "FILE": FILE_NAMES, "NAME|PATH|PID": NAMESPACE_NAMES,
+    "IFACE": INTERFACE_NAMES, "NAME": MODULE_NAMES,
 }  # fmt: skip
 """By the name of the value in the help."""
-_WORDS = {
+_VALUE_WORDS = {
     "PREROUTING|OUTPUT": RULE_CHAINS,
     "PROTO": RULE_PROTOCOLS,
     "N/second|none": ("1/second", "20/second", "100/second", "none"),
@@ -27,12 +33,12 @@ _WORDS = {
 
 
 class Value(NamedTuple):
-    """What may stand behind an option, or by itself."""
+    """The value of an option, or an operand."""
 
     name: str
-    """As the help calls it; empty for an option that takes none."""
+    """Name in the help; empty for an option without a value."""
     words: tuple[str, ...] = ()
-    """Those worth offering."""
+    """Words to offer."""
     kind: str = ""
     """``files`` and so on, where the node has them."""
     about: str = ""
@@ -57,7 +63,7 @@ class CommandGrammar(NamedTuple):
     """A command, with what may stand behind it."""
 
     name: str
-    """All words that call it: ``tracetui rules add``."""
+    """All words of the command: ``tracetui rules add``."""
     page: Page
     usage: str
     options: tuple[Option, ...]
@@ -68,16 +74,18 @@ class CommandGrammar(NamedTuple):
     @property
     def valued(self) -> list[str]:
         """The flags of the options that take a value."""
-        return [flag for one in self.options if one.value.name for flag in one.flags]
+        return [flag for option in self.options if option.value.name for flag in option.flags]
 
 
 def commands(top: Parser) -> Iterator[CommandGrammar]:
-    """All of them, the whole program first."""
-    for one in top.all():
-        options = tuple(_option(argument) for argument in one.arguments if argument.flags)
-        operands = tuple(_value(argument) for argument in one.arguments if not argument.flags)
-        usage = one.format_usage().removeprefix("usage: ").rstrip()
-        yield CommandGrammar(one.prog, one.page, usage, options, operands, tuple(one.commands))
+    """All commands, the whole program first."""
+    for parser in top.all():
+        options = tuple(_option(argument) for argument in parser.arguments if argument.flags)
+        operands = tuple(_value(argument) for argument in parser.arguments if not argument.flags)
+        usage = parser.format_usage().removeprefix("usage: ").rstrip()
+        yield CommandGrammar(
+            parser.prog, parser.page, usage, options, operands, tuple(parser.commands)
+        )
 
 
 def _option(argument: Argument) -> Option:
@@ -89,7 +97,7 @@ def _value(argument: Argument) -> Value:
     if not argument.takes_value:
         return Value("")
     name, action = argument.metavar, argument.action
-    words = argument.words or tuple(_WORDS.get(name, ()))
-    kind, about = _KINDS.get(name, ""), action.help or ""
+    words = argument.words or tuple(_VALUE_WORDS.get(name, ()))
+    kind, about = _VALUE_KINDS.get(name, ""), action.help or ""
     group = "" if argument.flags else argument.title
     return Value(name, words, kind, about, action.nargs == "+", group)

@@ -27,9 +27,13 @@ def written(
 ) -> str:
     """The help as it is printed; ``lists`` by their titles, ``end`` as it is."""
     width = min(shutil.get_terminal_size().columns, WIDTH) - _MARGIN
-    names = [entry.indent + len(entry.name) for some in lists.values() for entry in some]
+    names = [
+        entry.indent + len(entry.name)
+        for entries_of_list in lists.values()
+        for entry in entries_of_list
+    ]
     column = min(max(names, default=0) + 2, _COLUMN, max(width - 20, 4))
-    parts = [usage.rstrip(), *(_filled(one, max(width, _LEAST)) for one in paragraphs)]
+    parts = [usage.rstrip(), *(_filled(paragraph, max(width, _LEAST)) for paragraph in paragraphs)]
     for title, entries in lists.items():
         lines = [line for entry in entries for line in _entry(entry, column, width)]
         parts.append("\n".join([f"{title}:", *lines]))
@@ -38,12 +42,12 @@ def written(
 
 def _entry(entry: HelpEntry, column: int, width: int) -> list[str]:
     """The lines of an entry: a long name has one to itself."""
-    told = textwrap.wrap(entry.about, max(width - column, _LEAST), break_on_hyphens=False)
-    lines = [" " * column + line for line in told]
+    about_lines = textwrap.wrap(entry.about, max(width - column, _LEAST), break_on_hyphens=False)
+    lines = [" " * column + line for line in about_lines]
     name = " " * entry.indent + entry.name
     if len(name) + 2 > column:
         return [name, *lines]
-    return [name.ljust(column) + told[0], *lines[1:]]
+    return [name.ljust(column) + about_lines[0], *lines[1:]]
 
 
 def _filled(text: str, width: int) -> str:

@@ -1,4 +1,4 @@
-"""What is told of each command: the words of --help and of the man page."""
+"""The texts of --help and of the man page."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ STATUSES = {0: DONE, 1: FAILED, 2: MISUSED}
 
 
 class Example(NamedTuple):
-    """A command line that is true, and what it is for."""
+    """A command line that works, and its purpose."""
 
     purpose: str
     line: str
 
 
 class Page(NamedTuple):
-    """What is told of one command."""
+    """The manual of a command."""
 
     about: str
-    """One sentence."""
+    """Summary in a sentence."""
     more: tuple[str, ...] = ()
     """Paragraphs."""
     examples: tuple[Example, ...] = ()
     statuses: Mapping[int, str] = STATUSES
-    """What the exit statuses mean."""
+    """Meaning of the exit statuses."""
 
     @property
     def summary(self) -> str:
@@ -42,7 +42,7 @@ PAGES = {
             "Without a command: the full screen on this node, with the RULE in place if one is "
             "given. On the screen, a adds a rule, ? shows every key, F removes our rules at once "
             "and q quits.",
-            "A RULE traces at most 20 packets a second and ends by itself after 10 minutes, "
+            "A RULE traces at most 20 packets per second and expires after 10 minutes, "
             "unless you say otherwise.",
         ),
         (
@@ -52,7 +52,7 @@ PAGES = {
                 "tracetui -p tcp -d 10.96.0.10 --dport 80 --syn",
             ),
             Example(
-                "Trace what a pod sends, and its answers", "tracetui -i cali1234 -p udp --both"
+                "Trace what a pod sends, and the replies", "tracetui -i cali1234 -p udp --both"
             ),
             Example("The same in a pod's network namespace", "tracetui --netns cni-1234 -p icmp"),
             Example("Remove every TRACE rule of ours", "tracetui flush"),
@@ -62,8 +62,8 @@ PAGES = {
         "Show the packets of kernel logs, recordings and other tools' output.",
         (
             "It reads kernel logs and what journalctl, syslog daemons, ulogd, `nft monitor trace` "
-            "and xtables-monitor print, packed or not, and needs no root. On a terminal it is the "
-            "full screen; otherwise text.",
+            "and xtables-monitor print, compressed or not, and needs no root. On a terminal it is "
+            "the full screen; otherwise text.",
         ),
         (
             Example("A kernel log on the screen", "tracetui replay kern.log"),
@@ -93,11 +93,11 @@ PAGES = {
             "holds the rulesets too, so that `tracetui replay` explains it on any machine: treat "
             "it as you treat your rules.",
             "A packet is written when no hop of it came for a moment; if more come it is written "
-            "again under the same id, and the last line stands.",
-            "FILE may be a FIFO or a device. One that holds something is written over only with "
-            "--overwrite. An output that takes nothing keeps no rule standing: when the end is "
-            "asked for, by a signal or --seconds, the rule is removed at once, the output is given "
-            "up a second later, and what is missing is said.",
+            "again under the same id, and the last line counts.",
+            "FILE may be a FIFO or a device. A file that is not empty is overwritten only with "
+            "--overwrite. A blocked output does not keep the rule installed: on a signal, or after "
+            "--seconds, the rule is removed at once, the output is given up a second later, and a "
+            "message says what is missing.",
         ),
         (
             Example(
@@ -170,7 +170,7 @@ PAGES = {
         ),
     ),
     "tracetui modules": Page(
-        "Show the kernel modules, who uses whom, and what tracing needs of them.",
+        "Show the kernel modules, what uses them, and what tracing needs.",
         (
             "A star behind the references says that some are held by no module: by the kernel, a "
             "rule, a socket. Nothing is loaded or unloaded.",
@@ -186,7 +186,7 @@ PAGES = {
     ),
     "tracetui doctor": Page(
         "Tell what this node can trace, what is missing, and what to type.",
-        ("It changes nothing. Without root, the kernel tells it less.",),
+        ("It changes nothing. Without root it can find out less.",),
         (
             Example("This node", "sudo tracetui doctor"),
             Example("A network namespace", "sudo tracetui doctor --netns cni-1234"),
@@ -246,7 +246,7 @@ SAFETY = (
     "Tracing needs root. Started by a user, tracetui asks sudo for its privileged half; under "
     "sudo the screen becomes the invoking user. What needs no root works without.",
 )
-"""What is done to the node, and what ends it."""
+"""The changes to the node, and how they end."""
 PRIVILEGES = (
     "Where a user starts tracetui, its privileged half is started through sudo: the command "
     "`tracetui-collector` where it lies beside tracetui, else python with this package. A line of "
@@ -266,7 +266,7 @@ TRUST = (
     "the rulesets, the traced packets and, with `--source kmsg`, the kernel's log, and have the "
     "modules loaded that tracing needs.",
     "Under sudo, doas and pkexec tracetui becomes the user who started it. Where the environment "
-    "names a user whom nobody can be, it refuses to go on as root.",
+    "names a user that can't exist, it refuses to go on as root.",
 )
 ENDED = "signal n ended it: 130 for Ctrl+C (SIGINT), 143 for SIGTERM, 129 for a hang-up"
 FILTERS = (
@@ -276,24 +276,24 @@ FILTERS = (
     "Of our own are `chain`, `table`, `backend`, `iface`, `in`, `out`, `mark` and `text` with a "
     "word behind them, `verdict` with accept, drop, reject or unknown, and `nat` by itself.",
 )
-FILES = {
+OWN_FILES = {
     "~/.config/tracetui/settings.json": "Colours, layout and keys that were chosen on the screen. "
     'Keys are bound by name, as in {"keys": {"timeline.pause": "z"}}.',
     "~/.local/state/tracetui/filters": "Filters of earlier sessions, one a line.",
-    "~/.local/state/tracetui/fault.txt": "The last fault of the program's own, for who mends it. "
+    "~/.local/state/tracetui/fault.txt": "The report of the last internal error. "
     "It may name files and rules: read it before you send it.",
-    "/run/tracetui": "What was changed beside rules, so that it is restored also after a crash.",
+    "/run/tracetui": "Settings changed besides rules, to be restored even after a crash.",
     "/run/netns": "The named network namespaces.",
 }
 ENVIRONMENT = {
-    "NO_COLOR": "Where it is set, the screen is drawn without colours. Nothing is told by colour "
+    "NO_COLOR": "If it is set, the screen is drawn without colours. Nothing is told by colour "
     "alone.",
-    "TERM": "Where it is dumb, there is no screen, as without a terminal.",
+    "TERM": "If it is dumb, there is no screen, as without a terminal.",
     "COLUMNS": "The width of the help.",
-    "XDG_CONFIG_HOME": "The directory in the place of ~/.config.",
-    "XDG_STATE_HOME": "The directory in the place of ~/.local/state.",
-    "XTABLES_LOCKFILE": "The lock that iptables takes, where it is not /run/xtables.lock.",
-    "TRACETUI_ROOT": "The directory in the place of / for `tracetui modules`: files of another "
+    "XDG_CONFIG_HOME": "The directory used instead of ~/.config.",
+    "XDG_STATE_HOME": "The directory used instead of ~/.local/state.",
+    "XTABLES_LOCKFILE": "The lock file of iptables, if it is not /run/xtables.lock.",
+    "TRACETUI_ROOT": "The directory used instead of / for `tracetui modules`: files of another "
     "node.",
     "SUDO_UID, DOAS_USER, PKEXEC_UID": "Who started tracetui as root, set by sudo, doas or pkexec.",
 }

@@ -12,7 +12,7 @@ from tracetui.cli.grammar.usage import Parser
 from tracetui.errors import InvalidRule
 from tracetui.model.tracing.guard import DEFAULT_THRESHOLD, MAX_THRESHOLD
 from tracetui.model.tracing.rule_fields import BACKENDS, DEFAULT_EXPIRY, DEFAULT_LIMIT
-from tracetui.session.text.sanitize import inert
+from tracetui.session.text.sanitize import sanitize
 
 if TYPE_CHECKING:
     from tracetui.model.tracing.trace_rule import TraceRule
@@ -30,7 +30,7 @@ _RULE_FIELDS = {
     "iif": ("-i", "IFACE", "in-interface (PREROUTING)"),
     "oif": ("-o", "IFACE", "out-interface (OUTPUT)"),
 }
-_FLAGS = {
+_RULE_FLAGS = {
     **{name: flag for name, (flag, _, _) in _RULE_FIELDS.items()},
     "syn": "--syn",
     "limit": "--limit",
@@ -45,7 +45,7 @@ def add_netns(parser: Parser, inner: bool = False, title: str = "the node") -> N
         "--netns",
         metavar="NAME|PATH|PID",
         default=argparse.SUPPRESS if inner else None,
-        help="the network namespace meant (default: this one)",
+        help="network namespace to use (default: this one)",
     )
 
 
@@ -63,20 +63,20 @@ def add_sources(parser: Parser, inner: bool = False) -> None:
         type=OneOf(("auto", "nflog", "kmsg", "nftrace")),
         metavar="SOURCE",
         default=argparse.SUPPRESS if inner else "auto",
-        help="where hops come from: nftrace, nflog or kmsg (default: auto, all that can be had)",
+        help="source of hops: nftrace, nflog or kmsg (default: auto, all available)",
     )
     group.add_argument(
         "--guard",
         type=threshold,
         metavar="HOPS",
         default=argparse.SUPPRESS if inner else DEFAULT_THRESHOLD,
-        help=f"remove our rules above so many hops a second (default: {DEFAULT_THRESHOLD})",
+        help=f"remove our rules above this many hops per second (default: {DEFAULT_THRESHOLD})",
     )
 
 
 def add_rule(parser: Parser) -> None:
     """RULE, in iptables' own words and a few of ours; nothing is set that was not typed."""
-    group = parser.group("the RULE, in iptables' words")
+    group = parser.group("the RULE (options of iptables)")
 
     def add(group: Group, *flags: str, **rest: Any) -> None:
         group.add_argument(*flags, default=argparse.SUPPRESS, **rest)
@@ -87,19 +87,19 @@ def add_rule(parser: Parser) -> None:
     for name, (flag, metavar, about) in _RULE_FIELDS.items():
         add(group, flag, dest=name, metavar=metavar, help=about)
     add(group, "--syn", action="store_true", help="only packets that open a TCP connection")
-    ours = parser.group("the RULE, in ours")
-    add(ours, "--both", action="store_true", help="trace the answers too")
+    ours = parser.group("the RULE (options of tracetui)")
+    add(ours, "--both", action="store_true", help="trace the replies too")
     add(
         ours,
         "--limit",
         metavar="N/second|none",
-        help=f"packets traced at most (default: {DEFAULT_LIMIT}/second)",
+        help=f"trace at most this many packets (default: {DEFAULT_LIMIT}/second)",
     )
     add(
         ours,
         "--expire",
         metavar="10m|none",
-        help=f"the kernel ends the rule after this (default: {DEFAULT_EXPIRY // 60}m)",
+        help=f"the rule expires after this time (default: {DEFAULT_EXPIRY // 60}m)",
     )
     add(
         ours,
@@ -112,7 +112,7 @@ def add_rule(parser: Parser) -> None:
         ours,
         "--force",
         action="store_true",
-        help="add it although its worst case may hurt the node",
+        help="add it even if its worst case can hurt the node",
     )
 
 
@@ -123,7 +123,7 @@ def add_filter(parser: Parser, inner: bool = False) -> None:
         metavar="EXPR",
         type=expression,
         default=argparse.SUPPRESS if inner else "",
-        help="only packets like these, in tcpdump's words and ours: 'host 10.0.0.1 and not nat'",
+        help="only matching packets, in tcpdump's syntax and more: 'host 10.0.0.1 and not nat'",
     )
 
 
@@ -138,26 +138,26 @@ def expression(text: str) -> str:
     try:
         ViewFilter.parse(expression=text)
     except InvalidFilter as error:
-        where = "" if error.position is None else f"\n  {inert(text)}\n  {' ' * error.position}^"
+        where = "" if error.position is None else f"\n  {sanitize(text)}\n  {' ' * error.position}^"
         raise argparse.ArgumentTypeError(f"{error.reason}{where}") from None
     return text
 
 
 def asks_for_rule(options: argparse.Namespace) -> bool:
     """Whether any part of RULE was typed."""
-    return any(hasattr(options, name) for name in (*_FLAGS, "both", "backend", "force"))
+    return any(hasattr(options, name) for name in (*_RULE_FLAGS, "both", "backend", "force"))
 
 
 def rules(options: argparse.Namespace) -> list[TraceRule]:
     """The rules RULE means: one, and with --both its mirror images; raises InvalidRule."""
     from tracetui.model.tracing.trace_rule import TraceRule
 
-    typed = {name: getattr(options, name, "") for name in _FLAGS}
+    typed = {name: getattr(options, name, "") for name in _RULE_FLAGS}
     fields = {name: "yes" if value is True else str(value) for name, value in typed.items()}
     try:
         first = TraceRule.from_fields(fields, time.time())
     except InvalidRule as error:
-        raise InvalidRule({_FLAGS[name]: why for name, why in error.fields.items()}) from None
+        raise InvalidRule({_RULE_FLAGS[name]: why for name, why in error.fields.items()}) from None
     mirrored = first.mirrored() if getattr(options, "both", False) else ()
     return [first, *mirrored]
 
@@ -179,21 +179,23 @@ def threshold(text: str) -> int:
 
 def size(text: str) -> int:
     """Bytes, with k, M or G behind for more; raises argparse.ArgumentTypeError."""
-    found = re.fullmatch(r"(\d{1,9})([kKmMgG]?)(i?B)?", text, re.ASCII)
-    value = int(found[1]) * 1024 ** " kmg".index(found[2].lower() or " ") if found else 0
+    match = re.fullmatch(r"(\d{1,9})([kKmMgG]?)(i?B)?", text, re.ASCII)
+    value = int(match[1]) * 1024 ** " kmg".index(match[2].lower() or " ") if match else 0
     if value < LEAST_FILE:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size of a file from 64k: 100M, 1G")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a file size of at least 64k, such as 100M or 1G"
+        )
     return value
 
 
 def speed(text: str) -> Optional[float]:
-    """How many times as fast, None for ``max``; raises argparse.ArgumentTypeError."""
+    """A factor of the original speed, None for ``max``; raises argparse.ArgumentTypeError."""
     try:
         value = None if text == "max" else float(text)
     except ValueError:
         value = 0.0
     if value is not None and not 0.001 <= value <= 1e6:
-        raise argparse.ArgumentTypeError(f"{text!r} is no speed: 1, 10, max")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a speed, such as 1, 10 or max")
     return value
 
 

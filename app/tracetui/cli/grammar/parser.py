@@ -1,4 +1,4 @@
-"""What can be typed behind ``tracetui``."""
+"""The commands and options of ``tracetui``."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 def parse(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
-    """What was typed; ``command`` names the module of ``cli.commands`` that runs it.
+    """Parse the command line; ``command`` names the module of ``cli.commands`` that runs it.
 
     Exits with 2, and one line on standard error, for what can't be meant.
     """
     top = parser()
-    found = top.parse_args(argv)
-    _refuse_idle(top, found)
-    return found
+    parsed = top.parse_args(argv)
+    _refuse_idle(top, parsed)
+    return parsed
 
 
 def parser() -> Parser:
@@ -50,37 +50,37 @@ def parser() -> Parser:
     return top
 
 
-def _refuse_idle(top: Parser, found: argparse.Namespace) -> None:
+def _refuse_idle(top: Parser, parsed: argparse.Namespace) -> None:
     """Exit with 2 where an option before a command means nothing to the command."""
-    known = {one.action.dest for one in found.parser.arguments}
-    for flags, action in ((one.flags, one.action) for one in top.arguments):
-        is_typed = getattr(found, action.dest, action.default) != action.default
-        if flags and is_typed and action.dest not in known:
-            found.parser.error(f"{flags[-1]} is no option of it")
+    own_options = {argument.action.dest for argument in parsed.parser.arguments}
+    for flags, action in ((argument.flags, argument.action) for argument in top.arguments):
+        is_typed = getattr(parsed, action.dest, action.default) != action.default
+        if flags and is_typed and action.dest not in own_options:
+            parsed.parser.error(f"{flags[-1]} is not an option of this command")
 
 
 def _add_replay(top: Parser) -> None:
     replay = _command(top, "replay", "FILE…")
-    given = replay.group(INPUT)
-    given.add_argument(
-        "files", nargs="+", metavar="FILE", help="a log or recording, packed or not; - is stdin"
+    source = replay.group(INPUT)
+    source.add_argument(
+        "files", nargs="+", metavar="FILE", help="a log or recording, compressed or not; - is stdin"
     )
-    given.add_argument(
+    source.add_argument(
         "--ruleset",
         action="append",
         default=[],
         metavar="FILE",
-        help="explain the hops by an iptables-save or nft listing; can be given more than once",
+        help="a listing by iptables-save or nft that explains the hops; can be repeated",
     )
-    given.add_argument(
+    source.add_argument(
         "--follow", action="store_true", help="read on as the last file grows, like tail -F"
     )
-    given.add_argument(
+    source.add_argument(
         "--speed",
         type=options.speed,
         default="max",
         metavar="N|max",
-        help="N times as fast as it was, 1 for as it was (default: max)",
+        help="1 for the original speed, N for N times as fast (default: max)",
     )
     options.add_filter(replay, inner=True)
     output = replay.group(OUTPUT)
@@ -91,10 +91,10 @@ def _add_replay(top: Parser) -> None:
         help="tui, text or json (default: tui on a terminal, else text)",
     )
     output.add_argument(
-        "--own", action="store_true", help="also the hops of our own TRACE rules (text)"
+        "--own", action="store_true", help="show the hops of our own TRACE rules too (text)"
     )
     output.add_argument(
-        "--verbose", action="store_true", help="say which lines held no hop, and why (text, json)"
+        "--verbose", action="store_true", help="list the lines without a hop, and why (text, json)"
     )
     replay.add_help_flag()
 
@@ -104,32 +104,28 @@ def _add_record(top: Parser) -> None:
     options.add_rule(record)
     options.add_tracing(record, inner=True)
     trace = record.group(TRACE)
-    trace.add_argument(
-        "--seconds", type=options.seconds, metavar="N", help="end after so many seconds"
-    )
-    trace.add_argument(
-        "--packets", type=options.positive, metavar="N", help="end after so many packets"
-    )
+    trace.add_argument("--seconds", type=options.seconds, metavar="N", help="stop after N seconds")
+    trace.add_argument("--packets", type=options.positive, metavar="N", help="stop after N packets")
     options.add_filter(record, inner=True)
     output = record.group(OUTPUT)
     output.add_argument(
-        "-w", dest="write", metavar="FILE", default="-", help="where to (default: -, stdout)"
+        "-w", dest="write", metavar="FILE", default="-", help="output file (default: -, stdout)"
     )
     output.add_argument(
-        "--overwrite", action="store_true", help="write FILE anew although it holds something"
+        "--overwrite", action="store_true", help="overwrite FILE if it is not empty"
     )
     output.add_argument(
         "--rotate",
         type=options.size,
         metavar="SIZE",
-        help="begin another file after so much, like 100M; FILE.1 is then the one before",
+        help="start a new file at this size, like 100M; the previous one becomes FILE.1",
     )
     output.add_argument(
         "--keep",
         type=options.positive,
         default=5,
         metavar="N",
-        help="files before it that are kept with --rotate (default: 5)",
+        help="earlier files to keep with --rotate (default: 5)",
     )
     record.add_help_flag()
 
@@ -140,23 +136,25 @@ def _add_rules(top: Parser) -> None:
     options.add_netns(rules, inner=True)
     rules.add_commands("actions", "ACTION")
     for name, operands in (("list", ""), ("add", "RULE"), ("delete", "ID")):
-        made = rules.add_command(name, operands)
-        made.set_defaults(action=name)
+        action = rules.add_command(name, operands)
+        action.set_defaults(action=name)
         if name == "add":
-            options.add_rule(made)
+            options.add_rule(action)
         if name == "delete":
-            made.group("the rule").add_argument(
+            action.group("the rule").add_argument(
                 "id", metavar="ID", help="as `tracetui rules` shows it"
             )
-        options.add_netns(made, inner=True)
-        made.add_help_flag()
+        options.add_netns(action, inner=True)
+        action.add_help_flag()
     rules.add_help_flag()
 
 
 def _add_flush(top: Parser) -> None:
     flush = _command(top, "flush")
     group = flush.group("the rules")
-    group.add_argument("--all", action="store_true", help="foreign TRACE rules too, named")
+    group.add_argument(
+        "--all", action="store_true", help="remove foreign TRACE rules too, and name them"
+    )
     options.add_netns(flush, inner=True)
     flush.add_help_flag()
 
@@ -164,7 +162,7 @@ def _add_flush(top: Parser) -> None:
 def _add_modules(top: Parser) -> None:
     modules = _command(top, "modules", "[NAME]")
     modules.group("the modules").add_argument(
-        "name", nargs="?", metavar="NAME", help="only this one, with everything known of it"
+        "name", nargs="?", metavar="NAME", help="only this module, with all its details"
     )
     output = modules.group(OUTPUT)
     output.add_argument(
@@ -205,6 +203,6 @@ def _add_man(top: Parser) -> None:
 
 
 def _command(top: Parser, name: str, operands: str = "") -> Parser:
-    made = top.add_command(name, operands)
-    made.set_defaults(command=name)
-    return made
+    command = top.add_command(name, operands)
+    command.set_defaults(command=name)
+    return command

@@ -8,22 +8,25 @@ from collections.abc import Iterable, Iterator
 _GLYPHS = {
     "\\": "\\e", "-": "\\-", '"': "\\(dq", "'": "\\(aq", "`": "\\(ga", "^": "\\(ha", "~": "\\(ti",
 }  # fmt: skip
-"""What roff would take for a command, or print as another character (groff_char(7))."""
-_COMMAND = re.compile("`([^`]+)`")
+"""Characters that roff would interpret, or print as others (groff_char(7))."""
+_QUOTED_COMMAND = re.compile("`([^`]+)`")
 
 
 def text(plain: str) -> str:
     """Text that is printed as it is."""
-    made = "".join(
-        _GLYPHS.get(one, one) if one < "\x7f" else f"\\[u{ord(one):04X}]" for one in plain
+    glyphs = "".join(
+        _GLYPHS.get(character, character) if character < "\x7f" else f"\\[u{ord(character):04X}]"
+        for character in plain
     )
-    return f"\\&{made}" if made.startswith(".") else made
+    return f"\\&{glyphs}" if glyphs.startswith(".") else glyphs
 
 
 def prose(plain: str) -> str:
     """Text with `commands` in bold."""
-    parts = _COMMAND.split(plain)
-    return "".join(f"\\fB{text(one)}\\fR" if at % 2 else text(one) for at, one in enumerate(parts))
+    parts = _QUOTED_COMMAND.split(plain)
+    return "".join(
+        f"\\fB{text(part)}\\fR" if index % 2 else text(part) for index, part in enumerate(parts)
+    )
 
 
 def heading(title: str) -> str:
@@ -33,9 +36,9 @@ def heading(title: str) -> str:
 
 def paragraphs(texts: Iterable[str]) -> Iterator[str]:
     """A paragraph for each text."""
-    for one in texts:
+    for paragraph in texts:
         yield ".PP"
-        yield prose(one)
+        yield prose(paragraph)
 
 
 def entry(name: str, about: str) -> Iterator[str]:

@@ -14,19 +14,30 @@ from tracetui.cli.grammar.arguments import Argument, Group
 from tracetui.cli.grammar.help_text import HelpEntry
 from tracetui.cli.grammar.manual import PAGES, Page
 from tracetui.model.tracing.rule_fields import RULE_PROTOCOLS
-from tracetui.session.text.sanitize import inert
+from tracetui.session.text.sanitize import sanitize
 
 HELP = "help"
-"""The title of what only tells."""
-_IPTABLES = {
+"""Title of the options that only print."""
+_IPTABLES_OPTIONS = {
     "--protocol": "-p", "--proto": "-p", "--source-port": "--sport", "--sports": "--sport",
     "--src": "-s", "--dst": "-d", "--destination": "-d", "--destination-port": "--dport",
     "--dports": "--dport", "--in-interface": "-i", "--out-interface": "-o", "--ipv4": "-4",
     "--ipv6": "-6", "-A": "--chain", "-I": "--chain",
 }  # fmt: skip
-"""What iptables(8) calls what our options call otherwise."""
-_PCAP = ("ether", "host", "net", "port", "portrange", "src", "dst", "ip", "ip6", *RULE_PROTOCOLS)
-"""What filters of tcpdump begin with (pcap-filter(7))."""
+"""Options of iptables(8) that have other names here."""
+_TCPDUMP_WORDS = (
+    "ether",
+    "host",
+    "net",
+    "port",
+    "portrange",
+    "src",
+    "dst",
+    "ip",
+    "ip6",
+    *RULE_PROTOCOLS,
+)
+"""First words of tcpdump's filters (pcap-filter(7))."""
 _PLAINER = (
     (
         re.compile(r"argument (\S+): not allowed with argument (\S+)"),
@@ -55,7 +66,7 @@ class Parser(argparse.ArgumentParser):
         """The parser of the whole command line."""
         self.arguments: list[Argument] = []
         self.commands: dict[str, Parser] = {}
-        """Those below this one, by the word that calls each."""
+        """Subcommands by their names."""
         self._line = f"usage: {prog} [OPTIONS]{' ' if operands else ''}{operands}\n"
         self._commands_title = self._commands_name = ""
         self._groups: dict[str, Group] = {}
@@ -86,7 +97,7 @@ class Parser(argparse.ArgumentParser):
 
     def flags(self) -> list[str]:
         """Every option as it is typed."""
-        return [flag for one in self.arguments for flag in one.flags]
+        return [flag for argument in self.arguments for flag in argument.flags]
 
     def format_usage(self) -> str:
         """The line on usage."""
@@ -100,8 +111,8 @@ class Parser(argparse.ArgumentParser):
 
     def _entries(self, title: str) -> Iterable[HelpEntry]:
         if title == self._commands_title:
-            for name, one in self.commands.items():
-                yield HelpEntry(name, one.page.summary, 4)
+            for name, command in self.commands.items():
+                yield HelpEntry(name, command.page.summary, 4)
         for argument in self.arguments:
             if argument.title == title:
                 value = argument.metavar if argument.takes_value else ""
@@ -114,20 +125,20 @@ class Parser(argparse.ArgumentParser):
         """Parse; what is not known ends it, in the words of the command that it was typed for."""
         words = sys.argv[1:] if args is None else list(args)
         own = self._look_at_options(words)
-        found, unknown = super().parse_known_args(words[:own], namespace)
+        parsed, unknown = super().parse_known_args(words[:own], namespace)
         if unknown:
             self.error(f"{unknown[0]!r} is not expected here{self._about_rules()}")
         if own < len(words):
             below = self._command(words[own]).parse_args(words[own + 1 :])
             for name, value in vars(below).items():
-                setattr(found, name, value)
-        return found, []
+                setattr(parsed, name, value)
+        return parsed, []
 
     def error(self, message: str) -> NoReturn:
         """Say in one line what is wrong and where help is; exit status 2."""
         first, *shown = self._plainer(message).split("\n")
         lines = [f"{self.prog}: {first}; see {self.prog} --help", *shown]
-        self.exit(2, "".join(f"{inert(line)}\n" for line in lines))
+        self.exit(2, "".join(f"{sanitize(line)}\n" for line in lines))
 
     def _command(self, name: str) -> Parser:
         """The command of that name below this one; ends with 2 where there is none."""
@@ -136,13 +147,13 @@ class Parser(argparse.ArgumentParser):
         return self.commands[name]
 
     def _about_name(self, name: str) -> str:
-        """What was probably meant by a command that is none."""
-        known = list(self.commands)
-        hint = _meant(name, known) or f" (one of {', '.join(known)})"
+        """A hint for an unknown command."""
+        names = list(self.commands)
+        hint = _meant(name, names) or f" (one of {', '.join(names)})"
         # Of a name that is too long, Path would raise.
         if self.top is self and os.path.isfile(name):  # noqa: PTH113
             hint = f" (did you mean {self.prog} replay {name}?)"
-        elif name in _PCAP and self._about_rules():
+        elif name in _TCPDUMP_WORDS and self._about_rules():
             hint = self._about_rules()
         return hint
 
@@ -152,7 +163,7 @@ class Parser(argparse.ArgumentParser):
         Returns how many of the words are this command's own: the next calls one below it.
         """
         is_value = False
-        for at, word in enumerate(words):
+        for index, word in enumerate(words):
             if is_value:
                 is_value = False
                 continue
@@ -160,7 +171,7 @@ class Parser(argparse.ArgumentParser):
                 break
             if word == "-" or not word.startswith("-"):
                 if self.commands:
-                    return at
+                    return index
                 continue
             is_value = self._is_followed(word)
         return len(words)
@@ -168,13 +179,13 @@ class Parser(argparse.ArgumentParser):
     def _is_followed(self, word: str) -> bool:
         """Whether the value of an option is the next word; ends with 2 for an unknown option."""
         flag = word.partition("=")[0]
-        known = self._argument(flag)
-        if known is None and (flag[:2] == "--" or self._argument(flag[:2]) is None):
+        argument = self._argument(flag)
+        if argument is None and (flag[:2] == "--" or self._argument(flag[:2]) is None):
             self.error(self._unknown(flag))
-        return known is not None and known.takes_value and "=" not in word
+        return argument is not None and argument.takes_value and "=" not in word
 
     def _argument(self, flag: str) -> Optional[Argument]:
-        return next((one for one in self.arguments if flag in one.flags), None)
+        return next((argument for argument in self.arguments if flag in argument.flags), None)
 
     def _plainer(self, message: str) -> str:
         expected = _EXPECTED.fullmatch(message)
@@ -191,30 +202,30 @@ class Parser(argparse.ArgumentParser):
 
     def _unknown(self, flag: str) -> str:
         """Why an option is not understood here."""
-        others = [one.prog for one in self.top.all() if flag in one.flags()]
+        others = [parser.prog for parser in self.top.all() if flag in parser.flags()]
         if others:
-            return f"{flag} is no option of it, but of {_listed(others)}"
+            return f"{flag} is not an option of this command, but of {_listed(others)}"
         return f"no option {flag}{_meant(flag, self.flags())}"
 
     def all(self) -> Iterable[Parser]:
         """The parser itself and those of the commands below it."""
         yield self
-        for one in self.commands.values():
-            yield from one.all()
+        for command in self.commands.values():
+            yield from command.all()
 
 
 def _epilog(page: Page) -> str:
-    examples = "".join(f"\n  # {one.purpose}\n  {one.line}" for one in page.examples)
+    examples = "".join(f"\n  # {example.purpose}\n  {example.line}" for example in page.examples)
     statuses = "".join(f"\n  {status}  {text}" for status, text in page.statuses.items())
     return f"examples:{examples}\n\nexit status:{statuses}"
 
 
-def _meant(typed: str, known: Sequence[str]) -> str:
-    """What was probably meant, as a question; empty where nothing is near."""
+def _meant(typed: str, candidates: Sequence[str]) -> str:
+    """Suggest the nearest known word as a question; empty if none is near."""
     from difflib import get_close_matches
 
-    alias = _IPTABLES.get(typed)
-    near = [alias] if alias in known else get_close_matches(typed, known, 1, 0.6)
+    alias = _IPTABLES_OPTIONS.get(typed)
+    near = [alias] if alias in candidates else get_close_matches(typed, candidates, 1, 0.6)
     return f" (did you mean {near[0]}?)" if near else ""
 
 

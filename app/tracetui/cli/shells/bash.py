@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tracetui.cli.grammar.grammar import (
-    FILES,
-    INTERFACES,
-    MODULES,
-    NAMESPACES,
+    FILE_NAMES,
+    INTERFACE_NAMES,
+    MODULE_NAMES,
+    NAMESPACE_NAMES,
     CommandGrammar,
     Value,
 )
@@ -109,29 +109,33 @@ _tracetui() {
 
 complete -F _tracetui tracetui
 """
-_CALLS = {
-    FILES: "_tracetui_files", NAMESPACES: "_tracetui_namespaces",
-    INTERFACES: "_tracetui_interfaces", MODULES: "_tracetui_modules",
+_BASH_CALLS = {
+    FILE_NAMES: "_tracetui_files", NAMESPACE_NAMES: "_tracetui_namespaces",
+    INTERFACE_NAMES: "_tracetui_interfaces", MODULE_NAMES: "_tracetui_modules",
 }  # fmt: skip
 
 
 def script(commands: Sequence[CommandGrammar]) -> str:
     """The script; it is sourced."""
     parts = {
-        "valued": _pattern([f"{one.name} {flag}" for one in commands for flag in one.valued]),
-        "below": _pattern([f"{one.name} {word}" for one in commands for word in one.below]),
+        "valued": _pattern(
+            [f"{command.name} {flag}" for command in commands for flag in command.valued]
+        ),
+        "below": _pattern(
+            [f"{command.name} {word}" for command in commands for word in command.below]
+        ),
         "values": "\n".join(_values(commands)),
         "options": "\n".join(_options(commands)),
         "operands": "\n".join(_operands(commands)),
     }
-    made = _SCRIPT
+    filled = _SCRIPT
     for name, text in parts.items():
-        made = made.replace(f"@{name}@", text)
-    return made
+        filled = filled.replace(f"@{name}@", text)
+    return filled
 
 
 def _pattern(words: Sequence[str], indent: int = 12) -> str:
-    """One pattern of a case, a word to a line."""
+    """A pattern of a case, a word to a line."""
     return " | \\\n".join(f"{' ' * indent}'{word}'" for word in words) + ")"
 
 
@@ -167,5 +171,5 @@ def _operands(commands: Sequence[CommandGrammar]) -> Iterator[str]:
 
 def _call(value: Value) -> str:
     if value.kind:
-        return _CALLS[value.kind]
+        return _BASH_CALLS[value.kind]
     return f"_tracetui_words {' '.join(value.words)}" if value.words else ""

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tracetui.cli.grammar.grammar import (
-    FILES,
-    INTERFACES,
-    MODULES,
-    NAMESPACES,
+    FILE_NAMES,
+    INTERFACE_NAMES,
+    MODULE_NAMES,
+    NAMESPACE_NAMES,
     CommandGrammar,
     Option,
     Value,
 )
 
-_HEAD = r"""# fish completion for tracetui, made by `tracetui completion fish`
+_FISH_HEAD = r"""# fish completion for tracetui, made by `tracetui completion fish`
 
 # Prints the command that is being typed, with the words that call it.
 function __tracetui_command
@@ -54,20 +54,20 @@ end
 
 complete -c tracetui -f
 """
-_CALLS = {
-    NAMESPACES: "(__tracetui_names /run/netns)",
-    INTERFACES: "(__tracetui_names /sys/class/net)",
-    MODULES: "(__tracetui_modules)",
+_FISH_CALLS = {
+    NAMESPACE_NAMES: "(__tracetui_names /run/netns)",
+    INTERFACE_NAMES: "(__tracetui_names /sys/class/net)",
+    MODULE_NAMES: "(__tracetui_modules)",
 }
 
 
 def script(commands: Sequence[CommandGrammar]) -> str:
     """The script; it is sourced, or lies in a directory of completions as tracetui.fish."""
-    valued = [f"{one.name} {flag}" for one in commands for flag in one.valued]
-    below = [f"{one.name} {word}" for one in commands for word in one.below]
-    head = _HEAD.replace("@valued@", _cases(valued)).replace("@below@", _cases(below))
-    summaries = {one.name: one.page.summary for one in commands}
-    lines = [line for one in commands for line in _lines(one, summaries)]
+    valued = [f"{command.name} {flag}" for command in commands for flag in command.valued]
+    below = [f"{command.name} {word}" for command in commands for word in command.below]
+    head = _FISH_HEAD.replace("@valued@", _cases(valued)).replace("@below@", _cases(below))
+    summaries = {command.name: command.page.summary for command in commands}
+    lines = [line for command in commands for line in _lines(command, summaries)]
     return head + "\n".join(lines) + "\n"
 
 
@@ -94,9 +94,9 @@ def _flags(option: Option) -> str:
 
 
 def _value(value: Value) -> str:
-    if value.kind == FILES:
+    if value.kind == FILE_NAMES:
         return " -r -F"
-    words = _CALLS.get(value.kind) or " ".join(value.words)
+    words = _FISH_CALLS.get(value.kind) or " ".join(value.words)
     return f" -x -a {_quoted(words)}" if words else " -x"
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tracetui.cli.grammar.grammar import (
-    FILES,
-    INTERFACES,
-    MODULES,
-    NAMESPACES,
+    FILE_NAMES,
+    INTERFACE_NAMES,
+    MODULE_NAMES,
+    NAMESPACE_NAMES,
     CommandGrammar,
     Option,
     Value,
 )
 
-_HEAD = r"""#compdef tracetui
+_ZSH_HEAD = r"""#compdef tracetui
 # zsh completion for tracetui, made by `tracetui completion zsh`
 
 _tracetui_names() {
@@ -42,24 +42,24 @@ _tracetui_modules() {
     _wanted modules expl 'kernel module' compadd -a names
 }
 """
-_TAIL = r"""
+_ZSH_TAIL = r"""
 if [[ $funcstack[1] == _tracetui ]]; then
     _tracetui "$@"
 else
     compdef _tracetui tracetui
 fi
 """
-_CALLS = {
-    FILES: "_files", NAMESPACES: "_tracetui_namespaces", INTERFACES: "_tracetui_interfaces",
-    MODULES: "_tracetui_modules",
+_ZSH_CALLS = {
+    FILE_NAMES: "_files", NAMESPACE_NAMES: "_tracetui_namespaces",
+    INTERFACE_NAMES: "_tracetui_interfaces", MODULE_NAMES: "_tracetui_modules",
 }  # fmt: skip
 
 
 def script(commands: Sequence[CommandGrammar]) -> str:
     """The script; it is sourced, or lies in a directory of $fpath as _tracetui."""
-    summaries = {one.name: one.page.summary for one in commands}
-    functions = ["\n".join(_function(one, summaries)) for one in reversed(commands)]
-    return "\n".join([_HEAD, *functions, _TAIL])
+    summaries = {command.name: command.page.summary for command in commands}
+    functions = ["\n".join(_function(command, summaries)) for command in reversed(commands)]
+    return "\n".join([_ZSH_HEAD, *functions, _ZSH_TAIL])
 
 
 def _function(command: CommandGrammar, summaries: dict[str, str]) -> Iterator[str]:
@@ -97,7 +97,7 @@ def _below(command: CommandGrammar, summaries: dict[str, str]) -> Iterator[str]:
 
 
 def _option(option: Option) -> Iterator[str]:
-    """Its specification, for each of its names."""
+    """The specification of an option, for each of its names."""
     others = f"({' '.join(option.flags)})" if len(option.flags) > 1 else ""
     for flag in option.flags:
         joined = ("=" if flag.startswith("--") else "+") if option.value.name else ""
@@ -106,13 +106,13 @@ def _option(option: Option) -> Iterator[str]:
         yield f"{before}{flag}{joined}[{_explanation(option.about)}]{value}"
 
 
-def _operand(at: int, value: Value) -> str:
-    return f"{'*' if value.repeats else at}:{_message(value.name)}:{_action(value)}"
+def _operand(position: int, value: Value) -> str:
+    return f"{'*' if value.repeats else position}:{_message(value.name)}:{_action(value)}"
 
 
 def _action(value: Value) -> str:
     if value.kind:
-        return _CALLS[value.kind]
+        return _ZSH_CALLS[value.kind]
     return f"({' '.join(value.words)})" if value.words else " "
 
 

@@ -13,7 +13,7 @@ from tracetui.errors import TracetuiError
 from tracetui.kernel import privileges
 from tracetui.session.user import home
 
-LARGEST = 64 << 10
+REPORT_CHARACTERS = 64 << 10
 """Characters of a report, of which the last tell the most."""
 
 
@@ -22,7 +22,7 @@ def report(error: BaseException) -> str:
 
     Only the last report is kept, so that they can't fill a disk.
     """
-    what = f"a fault of tracetui's own: {_last_line(error)}"
+    summary = f"internal error: {_last_line(error)}"
     # Only root may be able to read the sources, and what Python imports to write them down.
     text = _text(error)
     try:
@@ -32,12 +32,12 @@ def report(error: BaseException) -> str:
             home.write(path, text)
     except (OSError, RuntimeError, TracetuiError) as why:
         reason = why.strerror if isinstance(why, OSError) else why
-        return f"{what}; no report could be written ({reason})"
-    return f"{what}; the report is in {path}"
+        return f"{summary}; no report could be written ({reason})"
+    return f"{summary}; the report is in {path}"
 
 
 def _file() -> Path:
-    """Where it is, by the XDG base directory specification."""
+    """Path of the report, by the XDG base directory specification."""
     user = privileges.invoker()
     theirs = user.home if user is not None and user.home else "~"
     return home.directory("XDG_STATE_HOME", f"{theirs}/.local/state") / "fault.txt"
@@ -49,7 +49,7 @@ def _text(error: BaseException) -> str:
         f"tracetui {__version__}, Python {platform.python_version()}, "
         f"{platform.system()} {platform.release()}\n"
         f"uid {os.geteuid()}: {' '.join(map(repr, sys.argv))}\n\n"
-        f"{''.join(lines)[-LARGEST:]}"
+        f"{''.join(lines)[-REPORT_CHARACTERS:]}"
     )
 
 

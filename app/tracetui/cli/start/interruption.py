@@ -18,11 +18,11 @@ from tracetui.session.recording.outlet import GivenUp, blocked_seconds
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 OUTPUT_SECONDS = 1.0
-"""How long, after the end was asked for, an output may take nothing before it is given up."""
+"""Seconds an output may take nothing, once the end was requested, before it is given up."""
 SAME_SECONDS = 1.0
-"""Signals so soon after the first mean the same one; a later one waits for nothing any more."""
-LOOK_SECONDS = 0.1
-"""Between two looks at the output."""
+"""Seconds within which signals count as one; a later one ends at once."""
+OUTPUT_CHECK_SECONDS = 0.1
+"""Seconds between two checks of the output."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -87,7 +87,7 @@ def noted(leave: Callable[[], None], seconds: Optional[float] = None) -> Iterato
     """Have signals noted while the context lasts; see :class:`Stop`."""
     stop = Stop(leave, seconds)
     before = signal.signal(signal.SIGALRM, stop.on_alarm)
-    signal.setitimer(signal.ITIMER_REAL, LOOK_SECONDS, LOOK_SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, OUTPUT_CHECK_SECONDS, OUTPUT_CHECK_SECONDS)
     try:
         with _handled(stop.on_signal):
             yield stop
@@ -99,11 +99,11 @@ def noted(leave: Callable[[], None], seconds: Optional[float] = None) -> Iterato
 @contextmanager
 def _handled(handler: Callable[[int, Optional[FrameType]], None]) -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in SIGNALS}
-    for number, known in before.items():
-        if number != signal.SIGHUP or known is not signal.SIG_IGN:
+    for number, handler_before in before.items():
+        if number != signal.SIGHUP or handler_before is not signal.SIG_IGN:
             signal.signal(number, handler)
     try:
         yield
     finally:
-        for number, known in before.items():
-            signal.signal(number, known)
+        for number, handler_before in before.items():
+            signal.signal(number, handler_before)

@@ -1,4 +1,4 @@
-"""What happens late in the start: the screen is imported, and root is given up."""
+"""Late steps of the start: import the screen, give up root."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One command from its words to its exit status, and what is said of it where it fails."""
+"""The run of one command, from its words to its exit status or its error."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tracetui.cli.terminal.terminal import have_streams, say, take_any_text
 from tracetui.errors import TracetuiError, UsageError
 from tracetui.session.recording.outlet import outlet_of
 
-GARBAGE = (5_000, 4_000, 1_000)
+GARBAGE_THRESHOLDS = (5_000, 4_000, 1_000)
 """New objects after which cycles are looked for among them, such looks after which it is done among
 those that stayed, and such after which it is done among all.
 
@@ -45,7 +45,7 @@ def run(argv: Optional[Sequence[str]] = None) -> int:
     Each command is a module that is imported when it runs, so that text commands load no Textual.
     """
     # What is imported is in no cycle either.
-    gc.set_threshold(*GARBAGE)
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     try:
         with interruption.ending_at_once(_shut_streams):
             have_streams()
@@ -95,8 +95,8 @@ def _run(argv: Optional[Sequence[str]]) -> int:
         try:
             return int(command.run(options))
         except UsageError as error:
-            asked: Parser = options.parser
-            asked.error(str(error))
+            parser: Parser = options.parser
+            parser.error(str(error))
     except SystemExit as end:  # argparse's way to end
         return int(end.code or 0)
 

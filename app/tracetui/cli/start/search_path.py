@@ -1,4 +1,4 @@
-"""Where modules are imported from, for a process that will not be able to go there any more.
+"""Imports for a process that gives up the right to read its directories.
 
 Rich, Textual and Python itself import modules when they first need them, each version others. So
 the directories of all packages are opened before root is given up, and searched by their
@@ -19,7 +19,7 @@ from types import ModuleType
 
 from tracetui.kernel import privileges
 
-_OPEN = "/proc/self/fd"
+_DESCRIPTORS = "/proc/self/fd"
 
 
 def keep_readable() -> None:
@@ -62,14 +62,14 @@ def _go_by_descriptors() -> None:
     replaced: dict[str, str] = {}
     for name, module in sorted(sys.modules.items()):
         for path in _searched(module):
-            for at, directory in enumerate(path):
+            for index, directory in enumerate(path):
                 # A package in a package is found below the directory of that.
                 above, last = os.path.split(directory)
                 if directory not in replaced:
                     is_below = "." in name and above in replaced
-                    found = f"{replaced[above]}/{last}" if is_below else _opened(directory)
-                    replaced[directory] = found
-                path[at] = replaced[directory]
+                    opened = f"{replaced[above]}/{last}" if is_below else _opened(directory)
+                    replaced[directory] = opened
+                path[index] = replaced[directory]
 
 
 def _keep_what_is_left() -> None:
@@ -87,7 +87,7 @@ def _keep_what_is_left() -> None:
 
 
 def _searched(module: ModuleType) -> Iterator[list[str]]:
-    """Where the modules of a package are searched: a list, or two."""
+    """The search paths of a package: a list, or two."""
     path = getattr(module, "__path__", None)
     spec = getattr(module, "__spec__", None)
     locations = getattr(spec, "submodule_search_locations", None)
@@ -103,5 +103,5 @@ def _opened(directory: str) -> str:
         # A relative one is found from the working directory, which stays where it is.
         if directory.startswith("/"):
             descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            return f"{_OPEN}/{descriptor}"
+            return f"{_DESCRIPTORS}/{descriptor}"
     return directory

@@ -14,13 +14,13 @@ AS_TEXT = "tracetui.as_text"
 """The error handler for text: marks in ASCII, the rest as escapes, so that nothing is lost."""
 BY_CELLS = "tracetui.by_cells"
 """The one for a screen: every character takes as many cells as it would have."""
-_WORDS = {"→": "->", "⇒": "=>", "…": "..."}
-_MARKS = {
+_ASCII_WORDS = {"→": "->", "⇒": "=>", "…": "..."}
+_ASCII_MARKS = {
     "→": ">", "⇒": ">", "…": "~", "·": "-", "µ": "u", "✓": "+", "✗": "x", "○": "o", "●": "*",
     "◆": "*", "▶": ">", "▸": ">", "▾": "v", "←": "<", "↑": "^", "↓": "v", "│": "|", "├": "|",
     "└": "`", "─": "-", "�": "?",
 }  # fmt: skip
-_DRAWN = range(0x2500, 0x2580), "+"
+_BOX_DRAWING = range(0x2500, 0x2580), "+"
 _BLOCKS = range(0x2580, 0x25A0), "#"
 
 
@@ -30,22 +30,22 @@ def register() -> None:
     codecs.register_error(BY_CELLS, _handler(_by_cells))
 
 
-def _handler(one: Callable[[str], str]) -> Callable[[UnicodeError], tuple[str, int]]:
+def _handler(replacement: Callable[[str], str]) -> Callable[[UnicodeError], tuple[str, int]]:
     def replace(error: UnicodeError) -> tuple[str, int]:
         if not isinstance(error, UnicodeEncodeError):
             raise error
-        return "".join(map(one, error.object[error.start : error.end])), error.end
+        return "".join(map(replacement, error.object[error.start : error.end])), error.end
 
     return replace
 
 
-def _as_text(one: str) -> str:
-    known = _WORDS.get(one) or _MARKS.get(one)
-    return known or one.encode("ascii", "backslashreplace").decode()
+def _as_text(character: str) -> str:
+    ascii_text = _ASCII_WORDS.get(character) or _ASCII_MARKS.get(character)
+    return ascii_text or character.encode("ascii", "backslashreplace").decode()
 
 
-def _by_cells(one: str) -> str:
-    for codes, mark in (_DRAWN, _BLOCKS):
-        if one not in _MARKS and ord(one) in codes:
+def _by_cells(character: str) -> str:
+    for codes, mark in (_BOX_DRAWING, _BLOCKS):
+        if character not in _ASCII_MARKS and ord(character) in codes:
             return mark
-    return _MARKS.get(one) or "?" * cells_of(one)
+    return _ASCII_MARKS.get(character) or "?" * cells_of(character)

@@ -20,7 +20,7 @@ from tracetui.session.user.settings import Settings
 from tracetui.ui.app import TraceApp
 
 EXIT_SECONDS = 5.0
-"""How long a screen that was told to end may take: a stopped terminal (XOFF) holds it for ever."""
+"""Seconds a screen may take to end: a stopped terminal (XOFF) holds it for ever."""
 _SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 
@@ -49,15 +49,15 @@ def show(session: Session, expression: str = "") -> int:
         session.close(tell)
         tell()
     for name in app.unfinished:
-        say(f"{name}: not written to its end; the screen was left before")
+        say(f"{name}: incomplete: the screen was left before it was written")
     if app.fault is not None:
         raise app.fault
-    _keep(app.settings, chosen, path)
-    _keep_filters(history, history_file)
+    _save_settings(app.settings, chosen, path)
+    _save_filters(history, history_file)
     return app.return_code or 0
 
 
-def _keep(now: Settings, before: Settings, path: Path) -> None:
+def _save_settings(now: Settings, before: Settings, path: Path) -> None:
     """Write the settings if they are others than before; a disk that can't is only told."""
     try:
         if now != before:
@@ -66,7 +66,7 @@ def _keep(now: Settings, before: Settings, path: Path) -> None:
         say(str(error))
 
 
-def _keep_filters(history: FilterHistory, path: Path) -> None:
+def _save_filters(history: FilterHistory, path: Path) -> None:
     try:
         filter_history.save(path, history)
     except Failure as error:

@@ -1,4 +1,4 @@
-"""The user's terminal: what is told on it, and what is needed of it for a screen."""
+"""The user's terminal: its streams, messages on it, and the screen's needs of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from tracetui.cli.terminal import encoding
 from tracetui.errors import Failure
 from tracetui.session.recording import outlet
-from tracetui.session.text.sanitize import inert
+from tracetui.session.text.sanitize import sanitize
 
 
 def have_streams() -> None:
@@ -54,10 +54,10 @@ def can_draw() -> bool:
 
 
 def say(text: str) -> None:
-    """Tell one sentence on standard error; text from rules and logs in it stays inert."""
+    """Print a sentence on standard error, sanitized."""
     # Nothing depends on it that somebody hears it: what is left to do must go on.
     try:
-        print(f"tracetui: {inert(text)}", file=sys.stderr, flush=True)
+        print(f"tracetui: {sanitize(text)}", file=sys.stderr, flush=True)
     except OSError:
         ours = outlet.outlet_of(sys.stderr)
         if ours is not None:
@@ -73,8 +73,8 @@ def take_terminal(instead: str) -> None:
     its input again and again. ``instead`` is what can be done without one.
     """
     if not can_draw():
-        better = ", and TERM says that this one is dumb" if sys.stdout.isatty() else ""
-        raise Failure(f"the screen needs a terminal{better}; {instead}")
+        reason = ", and TERM says that this one is dumb" if sys.stdout.isatty() else ""
+        raise Failure(f"the screen needs a terminal{reason}; {instead}")
     if not sys.stderr.isatty():
         # There Textual draws (textual/drivers/linux_driver.py); messages still go to the file.
         sys.__stderr__ = os.fdopen(  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Gives the terminal back as it was, also after a screen that was killed.
+"""Restores the terminal, also after a screen that was killed.
 
 A process that is killed can't leave the alternate screen, nor turn the mouse off. So a small one
 waits beside it, and does that in its place.
@@ -17,43 +17,43 @@ from contextlib import contextmanager
 from typing import Any
 
 STOPPED_SECONDS = 60.0
-"""How long a stopped terminal (XOFF) is waited for."""
+"""Seconds a stopped terminal (XOFF) is waited for."""
 
-_PLAIN = (
+_RESET = (
     b"\x1b[?2026l\x1b[<u"  # synchronised output, kitty's keyboard
     b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l"  # mouse
     b"\x1b[?1004l\x1b[?2004l\x1b[?2048l"  # focus, paste, resize
     b"\x1b[?1049l\x1b[?7h\x1b[?25h\x1b[0m"  # the other screen, wrapping, the cursor, colours
 )
 """Turns off what Textual's LinuxDriver turns on."""
-_WORDS = b"\r\ntracetui: the screen was killed; its rules are being removed\r\n"
+_KILLED_NOTICE = b"\r\ntracetui: the screen was killed; its rules are being removed\r\n"
 
 
 @contextmanager
-def kept() -> Iterator[None]:
-    """Keep the terminal while the context lasts; to be entered before any thread is started."""
+def restoring() -> Iterator[None]:
+    """Restore the terminal when the context ends; to be entered before any thread starts."""
     try:
         modes = termios.tcgetattr(0)
     except termios.error:
         yield
         return
-    ours, theirs = os.pipe2(os.O_CLOEXEC)
-    keeper = os.fork()
-    if keeper == 0:
-        os.close(theirs)
-        _keep(ours, modes)
-    os.close(ours)
+    read_end, write_end = os.pipe2(os.O_CLOEXEC)
+    restorer = os.fork()
+    if restorer == 0:
+        os.close(write_end)
+        _restore_when_killed(read_end, modes)
+    os.close(read_end)
     try:
         yield
     finally:
         with contextlib.suppress(OSError):
-            os.write(theirs, b"!")
-        os.close(theirs)
+            os.write(write_end, b"!")
+        os.close(write_end)
         with contextlib.suppress(ChildProcessError):
-            os.waitpid(keeper, 0)
+            os.waitpid(restorer, 0)
 
 
-def _keep(pipe: int, modes: list[Any]) -> None:
+def _restore_when_killed(pipe: int, modes: list[Any]) -> None:
     """Wait for the other process, and end: without its word, after the terminal was restored."""
     try:
         # No hang-up, no job control: the shell may have the terminal in the foreground by then.
@@ -62,7 +62,7 @@ def _keep(pipe: int, modes: list[Any]) -> None:
             signal.signal(number, signal.SIG_IGN)
         if not os.read(pipe, 1):
             with contextlib.suppress(OSError):
-                _write(_PLAIN + _WORDS)
+                _write(_RESET + _KILLED_NOTICE)
             termios.tcsetattr(0, termios.TCSANOW, modes)
     finally:
         os._exit(0)

@@ -84,7 +84,7 @@ class LiveSession:
         """Whether the node was looked at: the first listing of its rules is here."""
         self.rulesets = Rulesets()
         self.explanations = Explanations(self.rulesets)
-        self.aftermath = TripReport(self.packets)
+        self.trip_report = TripReport(self.packets)
         self._readings: Optional[list[dict[str, Any]]] = [] if keep_readings else None
         self._listings: dict[ChainRef, ChainListing] = {}
         self._asked: set[ChainRef] = set()
@@ -150,7 +150,7 @@ class LiveSession:
 
     def add_rule(self, rule: TraceRule, backend: str, override: bool = False) -> None:
         """Have the rule installed; the outcome is a notice."""
-        self.aftermath.asked(rule, backend)
+        self.trip_report.note_request(rule, backend)
         self._order("add", rule=rule.to_json(), backend=backend, override=override)
 
     def delete_rule(self, rule_id: str) -> None:
@@ -169,14 +169,14 @@ class LiveSession:
         """What is known of a packet now."""
         return self.explanations.of(packet)
 
-    def ask_chain(self, place: ChainRef) -> None:
+    def ask_chain(self, ref: ChainRef) -> None:
         """Have a chain listed with its counters; :meth:`chain_listing` has it when it came."""
-        self._asked.add(place)
-        self._order("chain", **place._asdict())
+        self._asked.add(ref)
+        self._order("chain", **ref._asdict())
 
-    def chain_listing(self, place: ChainRef) -> Optional[ChainListing]:
+    def chain_listing(self, ref: ChainRef) -> Optional[ChainListing]:
         """The newest listing of a chain that was asked for; None before it came."""
-        return self._listings.get(place)
+        return self._listings.get(ref)
 
     def read_rulesets(self) -> None:
         """Have the node's rules read once more, soon."""
@@ -211,14 +211,14 @@ class LiveSession:
         self._client.abandon()
         self.ended = True
 
-    def close(self, said: Callable[[], None] = lambda: None) -> None:
+    def close(self, on_notices: Callable[[], None] = lambda: None) -> None:
         """End the trace; when this returns nothing of ours is left, or a notice says what is."""
 
         def hear(frame: Frame) -> None:
             with contextlib.suppress(*_MALFORMED):
                 self._take(frame)
             if self._notices:
-                said()
+                on_notices()
 
         for line in self._client.close(hear):
             self._say("warning", line)
@@ -275,7 +275,7 @@ class LiveSession:
 
     def _kmsg_hop(self, record: bytes, received: float) -> Optional[Hop]:
         hop = kmsg.parse(record, received)
-        return None if hop is None else hop.with_(readings=self.rulesets.window("legacy"))
+        return None if hop is None else hop.with_(readings=self.rulesets.interval("legacy"))
 
     def _take_ruleset(self, frame: Frame) -> None:
         self._ruleset_bytes += len(frame.payload)
@@ -316,7 +316,7 @@ class LiveSession:
     def _set_windows(self) -> None:
         """Have hops that come now stand between the readings that are known now."""
         for backend, one in self._datagrams.items():
-            one.set_interval(self.rulesets.window(backend))
+            one.set_interval(self.rulesets.interval(backend))
 
     def _take_status(self, frame: Frame) -> None:
         value = checked(frame, shapes.STATUS)
@@ -333,7 +333,7 @@ class LiveSession:
             guard=guard,
         )
         if guard.trip is not None and (before.trip is None or before.trip.at != guard.trip.at):
-            self.aftermath.tripped(guard.trip.at)
+            self.trip_report.note_trip(guard.trip.at)
             self._say("error", f"guard tripped: {guard.reason}")
 
     def _take_node(self, frame: Frame) -> None:

@@ -104,7 +104,7 @@ class Recorder:
     def _note(self, now: float) -> None:
         self._note_state()
         for record in self._session.take_readings():
-            self._writer.reading(record)
+            self._writer.snapshot(record)
         for packet in self._session.packets.take_changed():
             # The one that moved last is last.
             self._restless.pop(packet.id, None)

@@ -6,26 +6,26 @@ import json
 from collections.abc import Sequence
 
 from tracetui.model.node.checkup import BAD, NOT_KNOWN, NOTE, OK, Check, answer, can_trace
-from tracetui.session.text.sanitize import inert, inert_json
+from tracetui.session.text.sanitize import sanitize, sanitize_json
 
-_MARKS = {OK: "✓", NOTE: "○", BAD: "✗", NOT_KNOWN: "?"}
+_CHECK_MARKS = {OK: "✓", NOTE: "○", BAD: "✗", NOT_KNOWN: "?"}
 
 
-def text(found: Sequence[Check]) -> str:
+def text(results: Sequence[Check]) -> str:
     """A line for each check, what to do below it, and the answer at the end."""
     lines = []
-    for check in found:
-        lines.append(f"{_MARKS[check.state]} {check.name:<15} {check.detail}")
+    for check in results:
+        lines.append(f"{_CHECK_MARKS[check.state]} {check.name:<15} {check.detail}")
         if check.remedy:
             lines.append(f"{'':17} → {check.remedy}")
-    return "\n".join(map(inert, [*lines, "", answer(found)]))
+    return "\n".join(map(sanitize, [*lines, "", answer(results)]))
 
 
-def as_json(found: Sequence[Check]) -> str:
+def as_json(results: Sequence[Check]) -> str:
     """``ok``, and the checks with name, state, detail, remedy and limit, as one JSON object."""
     empty = {"remedy": None, "limit": None}
     checks = [
         {name: value or empty.get(name, value) for name, value in check._asdict().items()}
-        for check in found
+        for check in results
     ]
-    return inert_json(json.dumps({"ok": can_trace(found), "checks": checks}))
+    return sanitize_json(json.dumps({"ok": can_trace(results), "checks": checks}))

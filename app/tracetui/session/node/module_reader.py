@@ -1,4 +1,4 @@
-"""The kernel modules of a node, and what tracing needs of them, out of what the node tells."""
+"""The kernel modules of a node, and those that tracing needs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tracetui.parse.node import module_texts, proc_modules
 
 
 class ModuleDetailTexts(Protocol):
-    """What is told of one module (``kernel.module_files.Details``)."""
+    """Details of a module (``kernel.module_files.Details``)."""
 
     @property
     def modinfo(self) -> Optional[str]:
-        """Its fields as kmod prints them."""
+        """Fields of the module, in the format of modinfo."""
         ...
 
     @property
@@ -25,12 +25,12 @@ class ModuleDetailTexts(Protocol):
 
     @property
     def parameters(self) -> dict[str, Optional[str]]:
-        """Those of /sys/module/NAME/parameters; None for one that only root may read."""
+        """Values of /sys/module/NAME/parameters; None for one that only root may read."""
         ...
 
 
 class ModuleSource(Protocol):
-    """Where the texts come from (``kernel.module_files.ModuleFiles``)."""
+    """Source of the texts (``kernel.module_files.ModuleFiles``)."""
 
     def modules(self) -> Optional[str]:
         """/proc/modules; None on a kernel without loadable modules. Raises TracetuiError."""
@@ -61,7 +61,7 @@ class ModuleSource(Protocol):
         ...
 
     def details(self, name: str) -> ModuleDetailTexts:
-        """What is told of one module."""
+        """Details of a module."""
         ...
 
 
@@ -74,7 +74,7 @@ class ModuleListing(NamedTuple):
     skipped: int
     """Lines that could not be read."""
     needs: tuple[Need, ...]
-    """What tracing needs."""
+    """Parts that tracing needs."""
 
 
 class ModuleReader:
@@ -88,24 +88,24 @@ class ModuleReader:
     def read(self) -> ModuleListing:
         """The modules now; raises TracetuiError."""
         text = self._source.modules()
-        found = proc_modules.parse(text or "")
+        listed = proc_modules.parse(text or "")
         fixed = self._read_fixed()
         evidence = Evidence(
-            loaded=None if text is None else frozenset(one.name for one in found.modules),
+            loaded=None if text is None else frozenset(module.name for module in listed.modules),
             built_in=fixed.built_in,
             on_disk=fixed.on_disk,
             options=fixed.options,
             proven=self._proven(),
         )
-        loaded = {one.name for one in found.modules}
-        built_in = [one for one in self._built_in if one.name not in loaded]
-        tree = ModuleTree([*found.modules, *built_in])
-        return ModuleListing(tree, text is not None, found.skipped, tuple(needs(evidence)))
+        loaded = {module.name for module in listed.modules}
+        built_in = [module for module in self._built_in if module.name not in loaded]
+        tree = ModuleTree([*listed.modules, *built_in])
+        return ModuleListing(tree, text is not None, listed.skipped, tuple(needs(evidence)))
 
     def facts(self, module: Module) -> ModuleFacts:
-        """What sysfs and modinfo(8) tell of a module; takes a moment."""
-        told = self._source.details(module.name)
-        return module_texts.facts(told.modinfo, told.sysfs, told.parameters)
+        """Read the facts of a module from sysfs and modinfo(8); takes a moment."""
+        details = self._source.details(module.name)
+        return module_texts.facts(details.modinfo, details.sysfs, details.parameters)
 
     def state_of_name(self, name: str) -> str:
         """BUILT_IN, ON_DISK, MISSING or UNKNOWN, of a module that is not listed."""
@@ -126,18 +126,18 @@ class ModuleReader:
                 options=module_texts.options(self._source.build_options() or ""),
             )
             every = {*(names or ()), *self._source.built_in_sysfs()}
-            made = (Module(name, 0, None, state=BUILT_IN_STATE) for name in sorted(every))
-            self._built_in = tuple(one for one in made if one.is_netfilter)
+            modules = (Module(name, 0, None, state=BUILT_IN_STATE) for name in sorted(every))
+            self._built_in = tuple(module for module in modules if module.is_netfilter)
         return self._fixed
 
     def _proven(self) -> frozenset[str]:
         """The parts that are seen at work, by name."""
         loggers = module_texts.loggers(self._source.loggers() or "")
         targets = self._source.legacy_targets()
-        seen: Mapping[str, bool] = {
+        evidence: Mapping[str, bool] = {
             "nflog": "nfnetlink_log" in loggers,
             "log of packets": bool(loggers & {"nf_log_ipv4", "nf_log_syslog", "ipt_LOG"}),
             "TRACE target": "TRACE" in (targets or "").split(),
             "ip_tables": targets is not None,
         }
-        return frozenset(name for name, is_seen in seen.items() if is_seen)
+        return frozenset(name for name, is_proven in evidence.items() if is_proven)

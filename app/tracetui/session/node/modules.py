@@ -10,25 +10,25 @@ from tracetui.errors import Failure
 from tracetui.model.node.module import BUILT_IN_STATE, Module, ModuleFacts, ModuleTree
 from tracetui.model.node.needs import LOADED, MISSING, ON_DISK, UNKNOWN, Need
 from tracetui.session.node.module_reader import ModuleListing, ModuleReader
-from tracetui.session.text.sanitize import inert, inert_json
+from tracetui.session.text.sanitize import sanitize, sanitize_json
 
 NO_MODULES = (
-    "This kernel has no loadable modules (there is no /proc/modules): what netfilter needs is "
-    "built in or missing. It lists only some of what is built in."
+    "This kernel has no loadable modules (there is no /proc/modules): netfilter's parts are "
+    "built in or missing. Only some of the built-in ones can be listed."
 )
-DEPTH = 12
+PRINTED_LEVELS = 12
 """Levels of the tree shown; Used-by can't be circular in a sound kernel, but files may lie."""
-HELD = "held by the kernel or a rule"
+HELD_OTHERWISE = "held by the kernel or a rule"
 
 
 def report(reader: ModuleReader, name: Optional[str], order: str, as_json: bool) -> str:
-    """What ``tracetui modules`` prints; raises TracetuiError, also for a wrong name."""
+    """The output of ``tracetui modules``; raises TracetuiError, also for a wrong name."""
     listing = reader.read()
     tree = listing.tree
     chosen = tree.sorted_by(order) if name is None else [_named(reader, listing, name)]
     facts = None if name is None else reader.facts(chosen[0])
     if as_json:
-        return inert_json(json.dumps(_json(listing, chosen, facts)))
+        return sanitize_json(json.dumps(_json(listing, chosen, facts)))
     lines = [] if listing.is_loadable or name is not None else [NO_MODULES, ""]
     if chosen:
         lines.append(f"{'MODULE':<36} {'SIZE':>10} {'REFS':>5}  USED BY")
@@ -40,7 +40,7 @@ def report(reader: ModuleReader, name: Optional[str], order: str, as_json: bool)
         lines += ["", "TRACING NEEDS", *map(need_text, listing.needs)]
     if listing.skipped:
         lines.append(f"{listing.skipped} lines could not be read")
-    return "\n".join(map(inert, lines))
+    return "\n".join(map(sanitize, lines))
 
 
 def size_text(size: int) -> str:
@@ -49,13 +49,13 @@ def size_text(size: int) -> str:
 
 
 def references_text(module: Module) -> str:
-    """Its references; a star says that some are held by no module."""
+    """A module's references; a star means that some are held by no module."""
     count = "-" if module.refcount is None else str(module.refcount)
     return f"{count}*" if module.unexplained else count
 
 
 def note(module: Module) -> str:
-    """What is out of the ordinary: state, taint, permanence."""
+    """Remarks on a module: unusual state, taint, permanence."""
     parts = [module.state.lower()] if module.state not in (None, "Live") else []
     parts += [f"taint {module.taint}"] if module.taint else []
     parts += ["permanent"] if module.permanent else []
@@ -64,11 +64,13 @@ def note(module: Module) -> str:
 
 def about(tree: ModuleTree, module: Module, facts: ModuleFacts) -> Iterator[str]:
     """Everything that is known of a module, a line each, in both directions."""
-    needed = [one.name for one in tree.needs(module)]
-    unmet = [one for one in facts.depends or () if one not in needed]
+    needed = [module_or_name.name for module_or_name in tree.needs(module)]
+    unmet = [
+        module_or_name for module_or_name in facts.depends or () if module_or_name not in needed
+    ]
     missing = f"not listed: {', '.join(unmet)}" if unmet else ""
-    held = f"{module.unexplained} {HELD}" if module.unexplained else ""
-    users = ", ".join(one.name for one in tree.users(module))
+    held = f"{module.unexplained} {HELD_OTHERWISE}" if module.unexplained else ""
+    users = ", ".join(module_or_name.name for module_or_name in tree.users(module))
     fields = {
         "description": facts.description,
         "state": (module.state or "").lower() or None,
@@ -105,7 +107,7 @@ def mark_of(need: Need) -> str:
 
 
 def need_state(need: Need) -> str:
-    """How a part is there, or what brings it."""
+    """State of a part that tracing needs, with the command that loads it."""
     texts: dict[str, Callable[[], str]] = {
         LOADED: lambda: f"loaded ({need.module})",
         ON_DISK: lambda: f"not loaded; modprobe {need.module}",
@@ -121,7 +123,7 @@ def _named(reader: ModuleReader, listing: ModuleListing, name: str) -> Module:
         return module
     state = reader.state_of_name(name)
     if state == BUILT_IN_STATE:
-        raise Failure(f"{name} is built into this kernel, which tells nothing more of it")
+        raise Failure(f"{name} is built into this kernel; nothing more is known of it")
     if state == ON_DISK:
         raise Failure(f"{name} is not loaded; `modprobe {name}` loads it")
     from difflib import get_close_matches
@@ -129,7 +131,7 @@ def _named(reader: ModuleReader, listing: ModuleListing, name: str) -> Module:
     close = get_close_matches(name, [one.name for one in listing.tree.modules])
     hint = f"did you mean {', '.join(close)}?" if close else "built-in ones are not always listed"
     if state == MISSING:
-        hint = hint if close else "its name is in none of this kernel's files"
+        hint = hint if close else "none of this kernel's files has that name"
     elif not listing.is_loadable:
         hint = f"{hint}. {NO_MODULES}"
     raise Failure(f"{name} is not known: no module of that name is loaded; {hint}")
@@ -137,10 +139,10 @@ def _named(reader: ModuleReader, listing: ModuleListing, name: str) -> Module:
 
 def _lines(tree: ModuleTree, module: Module) -> Iterator[str]:
     names = ", ".join(user.name for user in tree.users(module))
-    held = f"{module.unexplained} {HELD}" if module.unexplained else ""
-    told = "; ".join(part for part in (names, held, note(module)) if part)
+    held = f"{module.unexplained} {HELD_OTHERWISE}" if module.unexplained else ""
+    users = "; ".join(part for part in (names, held, note(module)) if part)
     size = size_text(module.size) if module.size else "-"
-    yield f"{module.name:<36} {size:>10} {references_text(module):>5}  {told}".rstrip()
+    yield f"{module.name:<36} {size:>10} {references_text(module):>5}  {users}".rstrip()
     yield from _branches(tree, module, "", (module.name,))
 
 
@@ -148,10 +150,10 @@ def _branches(
     tree: ModuleTree, module: Module, indent: str, above: tuple[str, ...]
 ) -> Iterator[str]:
     users = tree.users(module)
-    for at, user in enumerate(users):
-        is_last = at == len(users) - 1
+    for index, user in enumerate(users):
+        is_last = index == len(users) - 1
         yield f"{indent}{'└─' if is_last else '├─'} {user.name}"
-        if user.name not in above and len(above) < DEPTH:
+        if user.name not in above and len(above) < PRINTED_LEVELS:
             deeper = indent + ("   " if is_last else "│  ")
             yield from _branches(tree, user, deeper, (*above, user.name))
 

@@ -14,24 +14,24 @@ from typing import Optional
 from tracetui.errors import Failure
 from tracetui.session.recording import output
 
-PIECES = 64
-"""Pieces that wait at most."""
+QUEUED_PIECES = 64
+"""Pieces queued at most."""
 
 
 class BackgroundFile:
-    """One file, from its opening to its end; never waits for anything."""
+    """A file from opening to end; no method blocks."""
 
     def __init__(self, name: str, overwrite: bool = False) -> None:
         """Begin to open it as :func:`output.opened` does; raises Failure without a thread."""
         self.name = name
         self.is_open = False
-        """Whether it was opened."""
+        """Whether the file was opened."""
         self.error: Optional[Failure] = None
-        """Why it could not be opened, or not be written to the end."""
+        """Error that kept it from being opened or written to the end."""
         self.moved = time.monotonic()
-        """When it took something last, monotonic seconds."""
+        """Time of the last write, in monotonic seconds."""
         self._overwrite = overwrite
-        self._pieces: queue.Queue[Optional[str]] = queue.Queue(PIECES)
+        self._pieces: queue.Queue[Optional[str]] = queue.Queue(QUEUED_PIECES)
         self._thread = threading.Thread(target=self._run, name=f"writes {name}", daemon=True)
         try:
             self._thread.start()

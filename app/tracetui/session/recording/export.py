@@ -11,17 +11,19 @@ from tracetui.model.trace import moments
 from tracetui.model.trace.packet import Packet
 from tracetui.session.recording import report
 from tracetui.session.state.session import Status
-from tracetui.session.text.sanitize import inert, inert_json
+from tracetui.session.text.sanitize import sanitize, sanitize_json
 
 TEXT, MARKDOWN, JSON = "text", "Markdown", "NDJSON"
 FORMATS = (TEXT, MARKDOWN, JSON)
 SUFFIXES = {TEXT: ".txt", MARKDOWN: ".md", JSON: ".ndjson"}
 
 Pieces = Iterator[str]
-Explain = Callable[[Packet], PacketExplanation]
+ExplainPacket = Callable[[Packet], PacketExplanation]
 
 
-def exported(form: str, packets: Iterable[Packet], explain: Explain, status: Status) -> Pieces:
+def exported(
+    form: str, packets: Iterable[Packet], explain: ExplainPacket, status: Status
+) -> Pieces:
     """The packets in one of FORMATS, one piece of whole lines for each; inert on a terminal."""
     if form == JSON:
         yield from _records(packets, explain, status)
@@ -40,21 +42,21 @@ def _when(packet: Packet) -> str:
 
 
 def _markdown(packet: Packet, explanation: PacketExplanation) -> str:
-    """A line that tells it all, the reason, and the hops as they are, in a fence they can't end."""
-    ends = inert(report.endpoints(packet.header))
-    after = f" ⇒ {_code(inert(report.destination(packet)))}" if packet.nat else ""
-    head = f"**{_when(packet)} {inert(report.protocol(packet.header))}**"
+    """A summary line, the deciding trace point, and the hops in a fence they can't end."""
+    ends = sanitize(report.endpoints(packet.header))
+    after = f" ⇒ {_code(sanitize(report.destination(packet)))}" if packet.nat else ""
+    head = f"**{_when(packet)} {sanitize(report.protocol(packet.header))}**"
     lines = [f"{head} {_code(ends)}{after}: **{explanation.verdict}**", ""]
     if explanation.decided is not None:
-        at = explanation.decided
-        place = report.place_text(packet.hops[at], explanation.hops[at])
-        lines += [f"Decided at {_code(inert(place))}.", ""]
+        decided = explanation.decided
+        point = report.point_text(packet.hops[decided], explanation.hops[decided])
+        lines += [f"Decided at {_code(sanitize(point))}.", ""]
     hops = list(report.packet_text(packet, explanation))[1:]
     fence = "`" * max(3, 1 + _longest_run("\n".join(hops)))
     return "\n".join([*lines, f"{fence}text", *hops, fence, "", ""])
 
 
-def _records(packets: Iterable[Packet], explain: Explain, status: Status) -> Iterator[str]:
+def _records(packets: Iterable[Packet], explain: ExplainPacket, status: Status) -> Iterator[str]:
     count = hops = 0
     yield _line(report.hello(status))
     for packet in packets:
@@ -69,7 +71,7 @@ def _records(packets: Iterable[Packet], explain: Explain, status: Status) -> Ite
 
 
 def _line(value: object) -> str:
-    return inert_json(json.dumps(value, ensure_ascii=False)) + "\n"
+    return sanitize_json(json.dumps(value, ensure_ascii=False)) + "\n"
 
 
 def _code(text: str) -> str:

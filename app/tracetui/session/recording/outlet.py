@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Optional, TextIO
 
-MOST_AT_ONCE = 64 << 10
+WRITE_BYTES = 64 << 10
 """Bytes of one write, the size of a pipe: what takes long then takes nothing at all."""
 
 
@@ -43,7 +43,7 @@ class Outlet(io.RawIOBase):
         try:
             if is_main:
                 _Main.writing_since = time.monotonic()
-            written = self._write(view[:MOST_AT_ONCE])
+            written = self._write(view[:WRITE_BYTES])
             if is_main:
                 _Main.writing_since = None
         except GivenUp:
@@ -84,7 +84,7 @@ class Outlet(io.RawIOBase):
         return os.isatty(self._fd)
 
     def writable(self) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
     def close(self) -> None:
@@ -99,11 +99,11 @@ class _Main:
     """The main thread, in which signal handlers run."""
 
     writing_since: Optional[float] = None
-    """When its write began that is under way, monotonic seconds."""
+    """Start of the write under way, in monotonic seconds."""
 
 
 def blocked_seconds() -> Optional[float]:
-    """How long the main thread's write that is under way has taken; None where there is none."""
+    """Seconds the main thread has been blocked in a write; None if it is in none."""
     since = _Main.writing_since
     return None if since is None else time.monotonic() - since
 

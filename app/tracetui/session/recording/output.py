@@ -22,15 +22,13 @@ _STREAMS = ("/dev/fd/", "/dev/stdout", "/dev/stderr", "/proc/self/fd/")
 class Exists(Failure):
     """The file holds something already, and nobody said that it may be overwritten."""
 
-    def __init__(self, name: str, what: str) -> None:
-        super().__init__(
-            f"{name}: {what}; choose another name, or add --overwrite to write it anew"
-        )
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}; choose another name, or add --overwrite")
 
 
 @contextmanager
 def opened(name: str, overwrite: bool = False) -> Iterator[TextIO]:
-    """The file, empty and readable by its owner only, or standard output for ``-``.
+    """Open the file, empty and readable by its owner only, or standard output for ``-``.
 
     Raises Failure, and Exists for a file that holds something, unless ``overwrite``. A symbolic
     link is never followed, and a file that belongs to somebody else, or has another name beside
@@ -60,28 +58,26 @@ def expanded(name: str, own: Optional[str] = None) -> str:
     user, slash, rest = name.partition("/")
     if user == "~" and own is not None:
         return own + slash + rest
-    found = os.path.expanduser(name)  # noqa: PTH111 - Path would lose a slash at the end
-    if found == name:
-        raise Failure(
-            f"{name}: no user {user[1:]} is known here; ./{name} names a file of that name"
-        )
-    return found
+    home_path = os.path.expanduser(name)  # noqa: PTH111 - Path would lose a slash at the end
+    if home_path == name:
+        raise Failure(f"{name}: there is no user {user[1:]}; type ./{name} for a file of that name")
+    return home_path
 
 
-def refuse_older(name: str, kept: int) -> None:
+def refuse_older(name: str, keep_count: int) -> None:
     """Raise Exists where a recording that is rotated would push files away that lie there."""
-    for number in range(1, kept + 1):
+    for number in range(1, keep_count + 1):
         if os.path.lexists(f"{name}.{number}"):
-            raise Exists(f"{name}.{number}", "is there from an earlier recording")
+            raise Exists(f"{name}.{number}", "exists from an earlier recording")
 
 
-def shift(name: str, kept: int) -> None:
-    """Rename FILE to FILE.1, FILE.1 to FILE.2, and so on; the one beyond ``kept`` goes.
+def shift(name: str, keep_count: int) -> None:
+    """Rename FILE to FILE.1, FILE.1 to FILE.2, and so on; the one beyond ``keep_count`` goes.
 
     Raises Failure.
     """
     try:
-        for number in range(kept - 1, 0, -1):
+        for number in range(keep_count - 1, 0, -1):
             with contextlib.suppress(FileNotFoundError):
                 Path(f"{name}.{number}").replace(f"{name}.{number + 1}")
         Path(name).replace(f"{name}.1")
@@ -119,14 +115,14 @@ def _flags(name: str) -> int:
 
 def _make_ours(fd: int, name: str, overwrite: bool) -> None:
     """Empty a file that is ours alone; raises Failure for another one, and OSError."""
-    found = os.fstat(fd)
-    if not stat.S_ISREG(found.st_mode):
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
         return
-    if found.st_uid != os.geteuid():
-        raise Failure(f"{name}: belongs to somebody else; choose another name")
-    if found.st_nlink > 1:
-        raise Failure(f"{name}: has another name as well; choose a new one")
-    if found.st_size and not overwrite:
+    if status.st_uid != os.geteuid():
+        raise Failure(f"{name}: belongs to another user; choose another name")
+    if status.st_nlink > 1:
+        raise Failure(f"{name}: has a second hard link; choose another name")
+    if status.st_size and not overwrite:
         raise Exists(name, "exists and is not empty")
     os.fchmod(fd, 0o600)
     os.ftruncate(fd, 0)
@@ -136,7 +132,7 @@ def _why(name: str, error: Exception) -> object:
     if not isinstance(error, OSError):
         return error
     if error.errno == errno.ENXIO:
-        return "nobody reads it; start its reader first"
+        return "is a FIFO without a reader; start the reader first"
     # Of one in a folder that can't be entered nothing is known.
     with contextlib.suppress(OSError):
         if Path(name).is_symlink():

@@ -17,13 +17,13 @@ from tracetui.model.trace.packet import Packet
 from tracetui.model.trace.path import Path
 from tracetui.model.trace.path_template import ADDRESSES, Value, translation
 from tracetui.session.recording import report
-from tracetui.session.text.sanitize import inert_json
+from tracetui.session.text.sanitize import sanitize_json
 
-KEPT = 1024
+TEMPLATES_KEPT = 1024
 """Path templates whose texts are remembered."""
-_NUMBERS = (int, float)
-"""No bool, of which JSON has another word."""
-_HOPS = ', "hops": [{"us": '
+_NUMBER_TYPES = (int, float)
+"""Types whose repr is their JSON; not bool."""
+_HOPS_BEGIN = ', "hops": [{"us": '
 """Between a packet's own fields and the first hop's time."""
 
 
@@ -36,13 +36,13 @@ class _Texts(NamedTuple):
     """The addresses and ports of the path that they were learned from."""
     rests: list[str]
     """Behind the time of each hop, up to the next one's or to the rewrite of the whole path."""
-    changed: Mapping[int, _ChangedRest]
+    changed: Mapping[int, _Change]
     """By hop index, of hops that first showed a new value."""
     tail: str
     """Behind the rewrite of the whole path."""
 
 
-class _ChangedRest(NamedTuple):
+class _Change(NamedTuple):
     """A rest that the packet's own values are in."""
 
     before: str
@@ -56,8 +56,8 @@ class PacketLines:
     def __init__(self, is_ascii: bool) -> None:
         """``is_ascii`` for a stream that takes nothing else."""
         self._encoder = json.JSONEncoder(ensure_ascii=is_ascii)
-        self._known: Memo[int, _Texts] = Memo(KEPT)
-        self._words: Memo[object, str] = Memo(KEPT)
+        self._known: Memo[int, _Texts] = Memo(TEMPLATES_KEPT)
+        self._words: Memo[object, str] = Memo(TEMPLATES_KEPT)
 
     def line(self, packet: Packet, explanation: PacketExplanation) -> str:
         """The packet as ``report.packet_json`` has it, in one line that is inert on a terminal."""
@@ -71,7 +71,7 @@ class PacketLines:
         path = packet.path
         parts = [f"{time}{rest}" for time, rest in zip(times, self._rests(known, path))]
         nat = "null" if path.nat is None else f"{{{self._fields(path.nat)}}}"
-        return f"{{{head}{_HOPS}{''.join(parts)}{nat}{known.tail}"
+        return f"{{{head}{_HOPS_BEGIN}{''.join(parts)}{nat}{known.tail}"
 
     def _fields(self, values: Mapping[str, object]) -> str:
         """Fields with their values as JSON; what needs no encoder, or came before, is quick."""
@@ -79,7 +79,7 @@ class PacketLines:
         return ", ".join(
             [
                 f'"{name}": {value!r}'
-                if type(value) in _NUMBERS
+                if type(value) in _NUMBER_TYPES
                 else f'"{name}": {words.get(value) or words.learn(value, self._text(value))}'
                 for name, value in values.items()
             ]
@@ -103,7 +103,7 @@ class PacketLines:
         names = list(value)
         tail = {name: value[name] for name in names[names.index("nat") + 1 :]}
         rests: list[str] = []
-        changed: dict[int, _ChangedRest] = {}
+        changed: dict[int, _Change] = {}
         for at, hop in enumerate(value["hops"]):
             after = '}, {"us": ' if at + 1 < len(value["hops"]) else '}], "nat": '
             fields = hop.pop("changed", None)
@@ -111,10 +111,10 @@ class PacketLines:
             before = f", {self._text(hop)[1:-1]}"
             rests.append(f"{before}{after}")
             if fields is not None:
-                changed[at] = _ChangedRest(f'{before}, "changed": ', fields, after)
+                changed[at] = _Change(f'{before}, "changed": ', fields, after)
         hops = explanation.hops
         texts = _Texts(hops, packet.path.values, rests, changed, f", {self._text(tail)[1:]}")
         return self._known.learn(id(hops), texts)
 
     def _text(self, value: object) -> str:
-        return inert_json(self._encoder.encode(value))
+        return sanitize_json(self._encoder.encode(value))

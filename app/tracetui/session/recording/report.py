@@ -15,26 +15,26 @@ from tracetui.model.trace.moments import stamp
 from tracetui.model.trace.packet import Packet
 from tracetui.model.trace.trace_point import FORGED
 from tracetui.session.state.session import Status
-from tracetui.session.text.sanitize import inert
+from tracetui.session.text.sanitize import sanitize
 from tracetui.session.text.width import cells_of
 
 VERSION = 1
-"""Of the record format; a reader ignores keys and kinds it does not know."""
+"""Version of the record format; a reader ignores keys and kinds it does not know."""
 
-PLACE_CELLS = 44
-"""What most places take in the text."""
+POINT_CELLS = 44
+"""Cells that most trace points fit in."""
 SOURCE_TEXTS = {
     KMSG: "from the kernel log: other programs can write there",
     LOG: "from a log: other programs can write there",
-    NFLOG: "may be made up: a rule that logs to nflog can have said it",
-    FORGED: "made up: TRACE can't say this, a rule that logs to nflog did",
+    NFLOG: "may be forged: a rule that logs to nflog can produce it",
+    FORGED: "forged: TRACE can't produce this, a rule that logs to nflog did",
 }
-"""What is to be known of a hop's source, by its name."""
+"""Caveats of a hop's source, by its name."""
 
-AMBIGUOUS = "ambiguous: a packet that looks the same was on its way too, hops may be that one's"
-"""What is to be known of a packet of which that is so."""
+AMBIGUOUS = "ambiguous: an identical packet was on its way too, and some hops may be that one's"
+"""Caveat of a packet whose hops can't be told from another's."""
 
-_NO_HEADER = Header(family=0, proto=None, src=None, dst=None)
+_EMPTY_HEADER = Header(family=0, proto=None, src=None, dst=None)
 
 
 def hello(status: Status) -> dict[str, Any]:
@@ -51,10 +51,10 @@ def hello(status: Status) -> dict[str, Any]:
 
 
 def packet_json(packet: Packet, explanation: PacketExplanation) -> dict[str, Any]:
-    """One packet with its hops; times are seconds since the epoch, null where not known.
+    """A packet with its hops as JSON; times are seconds since the epoch, null if unknown.
 
-    What stands before the hops is :func:`head_json`; behind them, and in them but for ``us``, is
-    only what follows from the packet's way.
+    The fields before ``hops`` are :func:`head_json`; ``hops`` but for ``us``, and the rest,
+    follow from the packet's path.
     """
     value = {
         **head_json(packet),
@@ -72,13 +72,15 @@ def packet_json(packet: Packet, explanation: PacketExplanation) -> dict[str, Any
 
 def head_json(packet: Packet) -> dict[str, Any]:
     """The packet's own fields."""
-    header = packet.header or _NO_HEADER
+    header = packet.header or _EMPTY_HEADER
     value = {
         "kind": "packet",
         "id": packet.id,
         "time": packet.time,
         "family": header.family or None,
-        "proto": header.proto if header.proto or packet.header is None else protocol_told(packet),
+        "proto": header.proto
+        if header.proto or packet.header is None
+        else protocol_by_rules(packet),
         "src": header.src,
         "sport": header.sport,
         "dst": header.dst,
@@ -108,10 +110,10 @@ def packet_text(
     """
     yield head_text(packet, explanation)
     if explanation.why:
-        yield inert(f"  {explanation.why}")
+        yield sanitize(f"  {explanation.why}")
     slowest, stamps = packet.slowest, packet.stamps()
-    for index, here in enumerate(explanation.hops):
-        if here.is_own and not own_hops:
+    for index, explained in enumerate(explanation.hops):
+        if explained.is_own and not own_hops:
             continue
         us = stamps[index]
         when = "" if us is None else f"+{us} µs{'!' if index == slowest else ''}"
@@ -121,26 +123,26 @@ def packet_text(
 def head_text(packet: Packet, explanation: PacketExplanation) -> str:
     """The packet as a whole on one inert line."""
     nat = f"  ⇒ {destination(packet)}" if packet.nat else ""
-    said = _doubt(packet, explanation) + ("  ambiguous" if packet.ambiguous else "")
-    return inert(
+    doubt = _doubt(packet, explanation) + ("  ambiguous" if packet.ambiguous else "")
+    return sanitize(
         f"{stamp(packet.stamped)}  {_protocol_of(packet)}  {endpoints(packet.header)}{nat}"
         f"  {packet.iif or '-'} → {packet.oif or '-'}  {len(packet.hops)} hops"
-        f"  {explanation.verdict}{said}"
+        f"  {explanation.verdict}{doubt}"
     )
 
 
 def hop_text(packet: Packet, explanation: PacketExplanation, index: int) -> str:
-    """One hop on one inert line: its place, its verdict, what it changed, its rule."""
-    hop, here = packet.hops[index], explanation.hops[index]
-    parts = (here.verdict, changes_text(explanation, index), rule_text(here))
-    says = "  ".join(part for part in parts if part)
-    place = inert(place_text(hop, here))
-    gap = " " * (PLACE_CELLS - cells_of(place))
-    return f"{hop.backend:6} {place}{gap} {inert(says)}".rstrip()
+    """A hop on one inert line: trace point, verdict, changes, rule."""
+    hop, explained = packet.hops[index], explanation.hops[index]
+    parts = (explained.verdict, changes_text(explanation, index), rule_text(explained))
+    outcome = "  ".join(part for part in parts if part)
+    point = sanitize(point_text(hop, explained))
+    gap = " " * (POINT_CELLS - cells_of(point))
+    return f"{hop.backend:6} {point}{gap} {sanitize(outcome)}".rstrip()
 
 
-def place_text(hop: Hop, here: HopExplanation) -> str:
-    """A hop's place: legacy's as the kernel prints it, with the rule's number.
+def point_text(hop: Hop, explained: HopExplanation) -> str:
+    """A hop's trace point: legacy's as the kernel prints it, with the rule number.
 
     nft has handles: a rule's number is the ruleset's, where that is known. A family other than
     IPv4's, of which legacy's hops tell by their addresses, stands before the table.
@@ -150,36 +152,36 @@ def place_text(hop: Hop, here: HopExplanation) -> str:
     family = "" if hop.family == "ip" else f"{hop.family} "
     chain = f"{family}{hop.table}:{hop.chain}"
     handle = hop.handle
-    if handle is None and here.rule is not None:
-        handle = here.rule.handle
-    if here.number is not None:
-        told = "" if handle is None else f" (handle {handle})"
-        return f"{chain} rule {here.number}{told}"
+    if handle is None and explained.rule is not None:
+        handle = explained.rule.handle
+    if explained.number is not None:
+        handle_text = "" if handle is None else f" (handle {handle})"
+        return f"{chain} rule {explained.number}{handle_text}"
     return f"{chain}:{hop.type}" if handle is None else f"{chain} handle {handle}"
 
 
-def rule_text(here: HopExplanation) -> str:
-    """The hop's rule as its tool prints it, or why there is none."""
-    if here.rule is not None:
-        return here.rule.text or "(its text can't be read)"
-    if here.state == CHANGED and here.source == NFLOG:
-        return "(no such rule stood)"
-    return {CHANGED: "(ruleset changed)", PENDING: "(reading the rules)"}.get(here.state, "")
+def rule_text(explained: HopExplanation) -> str:
+    """The hop's rule as its tool prints it, or the reason why there is none."""
+    if explained.rule is not None:
+        return explained.rule.text or "(its text can't be read)"
+    if explained.state == CHANGED and explained.source == NFLOG:
+        return "(no such rule was installed)"
+    return {CHANGED: "(ruleset changed)", PENDING: "(reading the ruleset)"}.get(explained.state, "")
 
 
 def changes_text(explanation: PacketExplanation, index: int) -> str:
-    """What a hop did to the packet: ``dst 10.96.0.10:80 → 10.244.0.7:8080``."""
+    """Changes a hop made to the packet: ``dst 10.96.0.10:80 → 10.244.0.7:8080``."""
     return ", ".join(change_text(change) for change in explanation.changes_at(index))
 
 
 def change_text(change: FieldChange) -> str:
-    """One change in words, with who did it where that was no rule."""
+    """A change in words, with its cause if that was no rule."""
     if change.field == "mark":
         return f"mark {change.old[0] or 0:#x} → {change.new[0] or 0:#x}"
     if change.field in ("src", "dst"):
         old, new = (
-            endpoint(str(one[0]), one[1] if isinstance(one[1], int) else None)
-            for one in (change.old, change.new)
+            endpoint(str(end[0]), end[1] if isinstance(end[1], int) else None)
+            for end in (change.old, change.new)
         )
         by = " (known connection)" if change.by == "conntrack" else ""
         return f"{change.field} {old} → {new}{by}"
@@ -209,24 +211,24 @@ def _protocol_of(packet: Packet) -> str:
     header = packet.header
     if header is not None and header.icmp_id is not None:
         return f"{protocol(header)} id {header.icmp_id} seq {header.icmp_seq}"
-    return protocol(header) if header is None or header.proto else protocol_told(packet) or "?"
+    return protocol(header) if header is None or header.proto else protocol_by_rules(packet) or "?"
 
 
-def protocol_told(packet: Packet) -> Optional[str]:
-    """The protocol that a rule which matched asks for; None where none does, or two differ."""
+def protocol_by_rules(packet: Packet) -> Optional[str]:
+    """The protocol that the matched rules test; None if none does, or two differ."""
     tests = [
         test
         for hop in packet.hops
         if hop.rule is not None and hop.rule.startswith("-A ")
         for test in parse_rule(hop.rule).tests
     ]
-    named = {test.value for test in tests if test.flag == "-p" and not test.inverted}
-    return named.pop() if len(named) == 1 else None
+    protocols = {test.value for test in tests if test.flag == "-p" and not test.inverted}
+    return protocols.pop() if len(protocols) == 1 else None
 
 
 def icmp_name(header: Header) -> str:
     """The ICMP type in a word where it is a common one, else as ``type/code``."""
-    names = _ICMP if header.proto == "icmp" else _ICMPV6
+    names = _ICMP_NAMES if header.proto == "icmp" else _ICMPV6_NAMES
     plain = f"{header.icmp_type}/{header.icmp_code if header.icmp_code is not None else '?'}"
     return names.get(header.icmp_type or 0, plain) if header.icmp_type is not None else "?"
 
@@ -239,37 +241,37 @@ def endpoints(header: Optional[Header]) -> str:
 
 
 def destination(packet: Packet) -> str:
-    """Where the packet goes after NAT."""
-    header, nat = packet.header or _NO_HEADER, packet.nat or {}
+    """The packet's destination after NAT."""
+    header, nat = packet.header or _EMPTY_HEADER, packet.nat or {}
     port = nat.get("dport", header.dport)
     return endpoint(str(nat.get("dst", header.dst)), port if isinstance(port, int) else None)
 
 
-def source_of(hop: Hop, here: HopExplanation) -> Optional[str]:
-    """One of the sources of hops that others can have made up; None for any other."""
-    return hop.source or here.source
+def source_of(hop: Hop, explained: HopExplanation) -> Optional[str]:
+    """The hop's source if others can forge its hops; None for any other."""
+    return hop.source or explained.source
 
 
 def _doubt(packet: Packet, explanation: PacketExplanation) -> str:
-    """What is to be known of a packet that may not be what it looks like, but for a log's."""
-    found = {source_of(*each) for each in zip(packet.hops, explanation.hops)}
-    return next((f"  ({said})" for source, said in _DOUBTS.items() if source in found), "")
+    """The caveat of a packet whose hops may be forged, unless it came from a log."""
+    sources = {source_of(*pair) for pair in zip(packet.hops, explanation.hops)}
+    return next((f"  ({doubt})" for source, doubt in _DOUBTS.items() if source in sources), "")
 
 
-_DOUBTS = {FORGED: "made up", NFLOG: "may be made up", KMSG: "from the kernel log"}
+_DOUBTS = {FORGED: "forged", NFLOG: "may be forged", KMSG: "from the kernel log"}
 
 
 def _hops_json(packet: Packet, explanation: PacketExplanation) -> Iterator[dict[str, Any]]:
-    each = zip(packet.hops, explanation.hops, packet.stamps(), packet.changed_at_each())
-    for index, (hop, here, us, changed) in enumerate(each):
-        value = _hop_json(hop, here, packet.hook_of(index), us)
+    columns = zip(packet.hops, explanation.hops, packet.stamps(), packet.changed_at_each())
+    for index, (hop, explained, us, changed) in enumerate(columns):
+        value = _hop_json(hop, explained, packet.hook_of(index), us)
         if changed:
             value["changed"] = changed
         yield value
 
 
 def _hop_json(
-    hop: Hop, here: HopExplanation, hook: Optional[str], us: Optional[int]
+    hop: Hop, explained: HopExplanation, hook: Optional[str], us: Optional[int]
 ) -> dict[str, Any]:
     value: dict[str, Any] = {
         "us": us,
@@ -283,21 +285,27 @@ def _hop_json(
         "handle": hop.handle,
         "in": hop.iif,
         "out": hop.oif,
-        "verdict": here.verdict,
-        "rule": here.rule.text if here.rule is not None else None,
+        "verdict": explained.verdict,
+        "rule": explained.rule.text if explained.rule is not None else None,
     }
-    source = hop.source or here.source
+    source = hop.source or explained.source
     if source is not None:
         value["source"] = source
-    if here.state == CHANGED:
+    if explained.state == CHANGED:
         value["ruleset_changed"] = True
     if hop.readings is not None:
         value["readings"] = list(hop.readings)
     return value
 
 
-_ICMP = {0: "echo-reply", 3: "unreachable", 5: "redirect", 8: "echo-request", 11: "time-exceeded"}
-_ICMPV6 = {
+_ICMP_NAMES = {
+    0: "echo-reply",
+    3: "unreachable",
+    5: "redirect",
+    8: "echo-request",
+    11: "time-exceeded",
+}
+_ICMPV6_NAMES = {
     1: "unreachable", 2: "too-big", 3: "time-exceeded", 128: "echo-request", 129: "echo-reply",
     133: "router-solicit", 134: "router-advert", 135: "neighbour-solicit", 136: "neighbour-advert",
     143: "mld-report",

@@ -11,12 +11,12 @@ from tracetui.model.trace.packet import Packet
 from tracetui.session.recording.recording import RecordingWriter
 from tracetui.session.state.session import Status
 
-RECENT = 8
-"""Readings of a backend's rules that the next file begins with: its first packets met those."""
+SNAPSHOTS_CARRIED = 8
+"""Snapshots per backend that the next file begins with: its first packets met those."""
 
 
 class RotatingWriter(RecordingWriter):
-    """Begins the next file where one has grown to its limit, with all that its packets need."""
+    """Begins the next file when one reaches its limit, with the snapshots its packets need."""
 
     def __init__(self, stream: TextIO, following: Callable[[], TextIO], limit: int) -> None:
         """``following`` gives the next stream; ``limit`` is in bytes, and is passed by one line."""
@@ -24,25 +24,25 @@ class RotatingWriter(RecordingWriter):
         self._following = following
         self._limit = limit
         self._status: Optional[Status] = None
-        self._readings: dict[str, deque[Mapping[str, Any]]] = {}
+        self._snapshots: dict[str, deque[Mapping[str, Any]]] = {}
         self._texts: dict[str, Any] = {}
-        """The rules that the oldest kept reading of each backend found."""
+        """Ruleset texts of the oldest carried snapshot of each backend."""
 
     def hello(self, status: Status) -> None:
         """Begin the stream."""
         self._status = status
         super().hello(status)
 
-    def reading(self, record: Mapping[str, Any]) -> None:
-        """Write a ruleset, and remember it for the next file."""
+    def snapshot(self, record: Mapping[str, Any]) -> None:
+        """Write a snapshot, and remember it for the next file."""
         backend = record["backend"]
-        kept = self._readings.setdefault(backend, deque())
-        kept.append(record)
-        if len(kept) > RECENT:
-            kept.popleft()
-        if len(kept) == 1 or kept[0]["parts"] is not None:
-            self._texts[backend] = kept[0]["parts"]
-        super().reading(record)
+        snapshots = self._snapshots.setdefault(backend, deque())
+        snapshots.append(record)
+        if len(snapshots) > SNAPSHOTS_CARRIED:
+            snapshots.popleft()
+        if len(snapshots) == 1 or snapshots[0]["parts"] is not None:
+            self._texts[backend] = snapshots[0]["parts"]
+        super().snapshot(record)
 
     def packet(self, packet: Packet, explanation: PacketExplanation) -> None:
         """Write a packet, in the next file where this one is full."""
@@ -54,9 +54,9 @@ class RotatingWriter(RecordingWriter):
         self.begin(self._following())
         if self._status is not None:
             super().hello(self._status)
-        for backend, kept in self._readings.items():
-            first, *rest = kept
+        for backend, snapshots in self._snapshots.items():
+            first, *rest = snapshots
             # Nothing before it is in this file, so it goes on with nothing.
-            super().reading({**first, "parts": self._texts[backend], "continuous": False})
+            super().snapshot({**first, "parts": self._texts[backend], "continuous": False})
             for record in rest:
-                super().reading(record)
+                super().snapshot(record)

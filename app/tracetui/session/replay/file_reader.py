@@ -17,10 +17,10 @@ from tracetui.errors import Failure
 from tracetui.session.replay.compressed import damage, plain
 
 PIECE_BYTES = 1 << 18
-PIECES = 16
+READ_AHEAD_PIECES = 16
 """Read ahead: with PIECE_BYTES, 4 MiB."""
-LOOK_AGAIN_SECONDS = 0.2
-"""Between two looks at a file that may have grown."""
+GROWTH_CHECK_SECONDS = 0.2
+"""Seconds between two checks whether a followed file has grown."""
 END = b""
 
 
@@ -33,17 +33,17 @@ class FileReader:
         self.size = size_of(file)
         """Bytes on the disk; None for what is no file there."""
         self.position = 0
-        """Bytes of them that were read."""
+        """Bytes read so far."""
         self.error: Optional[str] = None
-        """Why it ended before its end; one sentence."""
+        """Sentence that says why reading ended early."""
         self._file = file
         self._follow = follow and self.size is not None
         self._stopped = threading.Event()
-        self._pieces: queue.Queue[bytes] = queue.Queue(PIECES)
+        self._pieces: queue.Queue[bytes] = queue.Queue(READ_AHEAD_PIECES)
         threading.Thread(target=self._run, name=f"feed {name}", daemon=True).start()
 
     def take(self, seconds: float = 0.0) -> Optional[bytes]:
-        """The next piece, waited for at most so long: END at the end, None if none is there yet."""
+        """Return the next piece, END at the end, or None if none comes within ``seconds``."""
         try:
             return self._pieces.get(timeout=seconds) if seconds else self._pieces.get_nowait()
         except queue.Empty:
@@ -57,7 +57,7 @@ class FileReader:
                 self._pieces.get_nowait()
 
     def _run(self) -> None:
-        given = self._file
+        first_file = self._file
         try:
             while self._read(plain(self._file)):
                 pass
@@ -67,7 +67,7 @@ class FileReader:
         except Exception as error:
             self.error = f"{self.name}: {damage(error)}"
         self._put(END)
-        if self._file is not given:
+        if self._file is not first_file:
             self._file.close()
 
     def _read(self, text: BinaryIO) -> bool:
@@ -97,7 +97,7 @@ class FileReader:
     def _put(self, piece: bytes) -> None:
         while not self._stopped.is_set():
             with contextlib.suppress(queue.Full):
-                self._pieces.put(piece, timeout=LOOK_AGAIN_SECONDS)
+                self._pieces.put(piece, timeout=GROWTH_CHECK_SECONDS)
                 return
 
     def _note_position(self) -> None:
@@ -107,7 +107,7 @@ class FileReader:
 
     def _wait_for_more(self) -> bool:
         """Wait until the file has grown, was cut, or another one has its name; False when told."""
-        while not self._stopped.wait(LOOK_AGAIN_SECONDS):
+        while not self._stopped.wait(GROWTH_CHECK_SECONDS):
             size = size_of(self._file) or 0
             if size > self.position:
                 self.size = size
@@ -130,8 +130,8 @@ class FileReader:
     def _newer(self) -> Optional[BinaryIO]:
         """The file that has the name now, if it is another one; raises Failure if it is shut."""
         try:
-            known, found = os.fstat(self._file.fileno()), Path(self.name).stat()
-            if (known.st_dev, known.st_ino) != (found.st_dev, found.st_ino):
+            own, named = os.fstat(self._file.fileno()), Path(self.name).stat()
+            if (own.st_dev, own.st_ino) != (named.st_dev, named.st_ino):
                 return Path(self.name).open("rb")
         except PermissionError:
             # Root is given up once the first file is open.
@@ -145,10 +145,10 @@ class FileReader:
 def size_of(file: BinaryIO) -> Optional[int]:
     """The bytes of a file on the disk; None for a pipe, and for what is no file at all."""
     try:
-        found = os.fstat(file.fileno())
+        status = os.fstat(file.fileno())
     except (OSError, ValueError):
         return None
-    return found.st_size if stat.S_ISREG(found.st_mode) else None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def _decoder(beginning: bytes) -> Callable[[bytes], bytes]:

@@ -8,7 +8,7 @@ from typing import Optional
 
 
 class Pace:
-    """Says when a hop's time has come, by the first hop's stamp and a clock."""
+    """Delays hops by their timestamps, relative to the first one."""
 
     def __init__(self, speed: Optional[float], clock: Callable[[], float] = time.monotonic) -> None:
         """``speed`` times as fast as it was; None for no pace at all. ``clock`` is in seconds."""
@@ -18,7 +18,7 @@ class Pace:
         self._due = 0.0
 
     def is_early(self, stamp: Optional[float]) -> bool:
-        """Whether a hop of this time, in seconds, has to wait; then :attr:`is_waiting` is so long.
+        """Whether a hop stamped so (seconds) must wait; :attr:`is_waiting` is true until then.
 
         A hop without a time comes at once, as one from before the last does: a log may begin anew.
         """
@@ -42,10 +42,10 @@ class Pace:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the hop that came last still has to wait."""
+        """Whether the newest hop is not due yet."""
         return self.seconds_left > 0
 
     @property
     def seconds_left(self) -> float:
-        """How long it has to wait."""
+        """Seconds until the newest hop is due."""
         return max(0.0, self._due - self._clock()) if self._speed is not None else 0.0

@@ -1,4 +1,4 @@
-"""Why a replay has no packet: what the log was, or what the recording tells of its trace."""
+"""The likely cause of a replay without a packet, from the log or from the recorded trace."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tracetui.parse import json_text
 
 
 class Silence:
-    """Notes what is needed to tell that, while lines are read."""
+    """Collects the evidence while lines are read."""
 
     def __init__(self) -> None:
         self._trace: Optional[RecordedTrace] = None
@@ -36,11 +36,11 @@ class Silence:
             self._trace.rules if self._trace is not None else (),
         )
 
-    def _add_rules(self, told: Any) -> None:
-        rules = told.get("rules")
+    def _add_rules(self, record: Any) -> None:
+        rules = record.get("rules")
         if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
             raise ValueError("no rules of ours")
-        known = self._trace or RecordedTrace()
-        ours = [(str(r.get("backend")), str(r.get("chain"))) for r in rules if r.get("ours")]
+        trace = self._trace or RecordedTrace()
+        own_rules = [(str(r.get("backend")), str(r.get("chain"))) for r in rules if r.get("ours")]
         # The rules are written again with each change; what stood once is what counts.
-        self._trace = known._replace(rules=tuple(dict.fromkeys((*known.rules, *ours))))
+        self._trace = trace._replace(rules=tuple(dict.fromkeys((*trace.rules, *own_rules))))

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tracetui.session.recording import recording
+from tracetui.session.recording import recording_reader
 
 LONGEST_LINE = 64 << 10
 """Bytes; a longer line is cut there and its rest is a line of its own: it is no log."""
 LONGEST_RECORD = 64 << 20
 """Bytes of a line of our own record: a ruleset is one line, however many rules it has."""
-_TELLING = 64
-"""Bytes at the beginning of a line that tell whether it is one of ours."""
+_HEAD_BYTES = 64
+"""First bytes of a line that tell whether it is our record."""
 
 
 class TextLines:
-    """Puts lines together that came in pieces; it holds no more than one line."""
+    """Joins lines that arrive in pieces; holds one line at most."""
 
     def __init__(self) -> None:
         self._rest: list[bytes] = []
@@ -60,21 +60,21 @@ class TextLines:
         self._rest, self._size = [line[whole:]], len(line) - whole
 
     def _head(self) -> bytes:
-        """What the line begins with, as far as it tells whose it is."""
+        """The beginning of the pending line, enough to tell whether it is our record."""
         head = b""
         for part in self._rest:
-            head += part[:_TELLING]
-            if len(head) >= _TELLING:
+            head += part[:_HEAD_BYTES]
+            if len(head) >= _HEAD_BYTES:
                 break
         return head
 
 
 def _are_short(lines: bytes) -> bool:
     """Whether no line is longer than LONGEST_LINE."""
-    at = 0
-    while len(lines) - at > LONGEST_LINE:
-        at = lines.rfind(b"\n", at, at + LONGEST_LINE + 1) + 1
-        if at == 0:
+    begin = 0
+    while len(lines) - begin > LONGEST_LINE:
+        begin = lines.rfind(b"\n", begin, begin + LONGEST_LINE + 1) + 1
+        if begin == 0:
             return False
     return True
 
@@ -90,4 +90,4 @@ def _longest(line: bytes) -> int:
 
 
 def _is_ours(line: bytes) -> bool:
-    return recording.is_ours(line[:_TELLING].decode("latin-1"))
+    return recording_reader.is_ours(line[:_HEAD_BYTES].decode("latin-1"))

@@ -10,30 +10,33 @@ from tracetui.model.rules.ruleset import Ruleset
 from tracetui.parse.listings import nft_json, nft_text, xtables_list, xtables_save
 from tracetui.parse.log import wrapper
 
-_COMMAND = re.compile(
+_SHELL_COMMAND = re.compile(
     r"(?:^|[\s#$>/])(?:(ip6?tables)(?:-(legacy|nft))?(?: [^|]*)? (?:-[a-zA-Z]*[LSnvc]\b|--list)"
     r"|nft(?: -\w+)* list )"
 )
 """The line of a shell with the command whose output follows."""
-_TABLE = re.compile(r"(?:-t|--table)[ =]?(\w+)")
-_OTHER_HALF = re.compile(r"^# Warning: (ip6?tables)-legacy tables present", re.MULTILINE)
+_TABLE_OPTION = re.compile(r"(?:-t|--table)[ =]?(\w+)")
+_LEGACY_WARNING = re.compile(r"^# Warning: (ip6?tables)-legacy tables present", re.MULTILINE)
 """iptables-nft-save and -S say so (iptables/nft-shared.c, warn_on_legacy_tables… in xtables)."""
-OTHER_HALF = (
-    "the listing says that this node has legacy tables too, which it does not show: "
+LEGACY_NOT_LISTED = (
+    "the listing says that this node has legacy tables too, but does not show them: "
     "{tool}-legacy-save does"
+)
+TABLE_NOT_NAMED = (
+    "`{command}` does not name its table, and its chains don't tell; iptables-save does"
 )
 
 
 class GivenListings(NamedTuple):
-    """What a text held."""
+    """The rulesets in a text."""
 
     rulesets: list[tuple[str, Ruleset]]
     """Each with its backend."""
     unused: list[str]
-    """What could not be used, a sentence each."""
+    """Sentences about the parts that could not be used."""
 
 
-class _Piece(NamedTuple):
+class _Listing(NamedTuple):
     kind: str
     """``nft``, ``save``, ``specified`` (``-S``) or ``listed`` (``-L``)."""
     command: Optional[re.Match[str]]
@@ -41,19 +44,19 @@ class _Piece(NamedTuple):
 
 
 def read(text: str) -> Optional[GivenListings]:
-    """The listings of a text; None for JSON that is none."""
+    """Read the listings in a text; None for JSON that is none."""
     if text.lstrip().startswith("{"):
         return _from_json(text)
     if not text.isascii():
         text = "\n".join(map(wrapper.as_typed, text.split("\n")))
-    given = GivenListings([], [])
-    for piece in _pieces(text):
-        _READERS[piece.kind](piece, given)
-    for tool in dict.fromkeys(_OTHER_HALF.findall(text)):
-        if all(backend != "legacy" for backend, _ in given.rulesets):
-            given.unused.append(OTHER_HALF.format(tool=tool))
-    given.unused[:] = dict.fromkeys(given.unused)
-    return given
+    listings = GivenListings([], [])
+    for listing in _listings(text):
+        _READERS[listing.kind](listing, listings)
+    for tool in dict.fromkeys(_LEGACY_WARNING.findall(text)):
+        if all(backend != "legacy" for backend, _ in listings.rulesets):
+            listings.unused.append(LEGACY_NOT_LISTED.format(tool=tool))
+    listings.unused[:] = dict.fromkeys(listings.unused)
+    return listings
 
 
 def _from_json(text: str) -> Optional[GivenListings]:
@@ -69,26 +72,26 @@ def _from_json(text: str) -> Optional[GivenListings]:
     return GivenListings([("nft", ruleset)], unused)
 
 
-def _pieces(text: str) -> Iterator[_Piece]:
+def _listings(text: str) -> Iterator[_Listing]:
     """The listings one by one: each begins with a line that only its tool prints."""
     kind, command, lines = "", None, list[str]()
-    begun = False
+    has_rules = False
     for line in text.split("\n"):
-        found = None if line.startswith(("-A ", "[", "\t")) else _COMMAND.search(line)
+        command_line = None if line.startswith(("-A ", "[", "\t")) else _SHELL_COMMAND.search(line)
         begins = _kind(line)
-        is_next = begins is not None and (begins != kind or (begins == "specified" and begun))
-        if (found is not None or is_next) and kind:
-            yield _Piece(kind, command, "\n".join(lines))
+        is_next = begins is not None and (begins != kind or (begins == "specified" and has_rules))
+        if (command_line is not None or is_next) and kind:
+            yield _Listing(kind, command, "\n".join(lines))
             kind, command, lines = "", None, []
-        if found is not None:
-            command = found
+        if command_line is not None:
+            command = command_line
             continue
         kind = kind or begins or ""
         # -S begins with the policies of its table.
-        begun = not line.startswith("-P ") if kind == "specified" else False
+        has_rules = not line.startswith("-P ") if kind == "specified" else False
         lines.append(line)
     if kind:
-        yield _Piece(kind, command, "\n".join(lines))
+        yield _Listing(kind, command, "\n".join(lines))
 
 
 def _kind(line: str) -> Optional[str]:
@@ -102,57 +105,57 @@ def _kind(line: str) -> Optional[str]:
     return "listed" if xtables_list.is_head(plain) else None
 
 
-def _nft(piece: _Piece, given: GivenListings) -> None:
-    given.rulesets.append(("nft", nft_text.parse(piece.text)))
+def _nft(listing: _Listing, listings: GivenListings) -> None:
+    listings.rulesets.append(("nft", nft_text.parse(listing.text)))
 
 
-def _save(piece: _Piece, given: GivenListings) -> None:
-    for part in xtables_save.parts(piece.text):
+def _save(listing: _Listing, listings: GivenListings) -> None:
+    for part in xtables_save.parts(listing.text):
         origin = xtables_save.origin(part)
         family, backend = origin or (xtables_save.guessed_family(part), "legacy")
         ruleset = Ruleset()
-        for _ in xtables_save.parse(part.split("\n"), family, ruleset, given.unused):
+        for _ in xtables_save.parse(part.split("\n"), family, ruleset, listings.unused):
             pass
-        given.rulesets.append((backend, ruleset))
+        listings.rulesets.append((backend, ruleset))
 
 
-def _specified(piece: _Piece, given: GivenListings) -> None:
-    saved = xtables_save.saved_form(piece.text, _table(piece))
+def _specified(listing: _Listing, listings: GivenListings) -> None:
+    saved = xtables_save.saved_form(listing.text, _table(listing))
     if saved is None:
-        given.unused.append("`iptables -S` does not say its table, and these chains tell none")
+        listings.unused.append(TABLE_NOT_NAMED.format(command="iptables -S"))
         return
-    _take(piece, saved, xtables_save.guessed_family(saved), given)
+    _take(listing, saved, xtables_save.guessed_family(saved), listings)
 
 
-def _listed(piece: _Piece, given: GivenListings) -> None:
-    for listed in xtables_list.tables(piece.text):
-        table = _table(piece) or xtables_save.TABLE_BY_BASE_CHAINS.get(listed.bases)
-        fault = listed.fault
+def _listed(listing: _Listing, listings: GivenListings) -> None:
+    for printed in xtables_list.tables(listing.text):
+        table = _table(listing) or xtables_save.TABLE_BY_BASE_CHAINS.get(printed.bases)
+        fault = printed.fault
         if table is None:
-            fault = fault or "`iptables -L` does not say its table, and these chains tell none"
+            fault = fault or TABLE_NOT_NAMED.format(command="iptables -L")
         if fault:
-            given.unused.append(fault)
+            listings.unused.append(fault)
             continue
-        _take(piece, f"*{table}\n{listed.saved}\nCOMMIT\n", listed.family, given)
+        _take(listing, f"*{table}\n{printed.saved}\nCOMMIT\n", printed.family, listings)
 
 
-def _take(piece: _Piece, saved: str, family: str, given: GivenListings) -> None:
+def _take(listing: _Listing, saved: str, family: str, listings: GivenListings) -> None:
     backend = "legacy"
-    if piece.command is not None:
-        family = {"ip6tables": "ip6"}.get(piece.command[1], family)
-        backend = piece.command[2] or backend
+    if listing.command is not None:
+        family = {"ip6tables": "ip6"}.get(listing.command[1], family)
+        backend = listing.command[2] or backend
     ruleset = Ruleset()
-    for _ in xtables_save.parse(saved.split("\n"), family, ruleset, given.unused):
+    for _ in xtables_save.parse(saved.split("\n"), family, ruleset, listings.unused):
         pass
-    given.rulesets.append((backend, ruleset))
+    listings.rulesets.append((backend, ruleset))
 
 
-def _table(piece: _Piece) -> Optional[str]:
+def _table(listing: _Listing) -> Optional[str]:
     """The table that the command before a listing names; None for none."""
-    if piece.command is None or piece.command[1] is None:
+    if listing.command is None or listing.command[1] is None:
         return None
-    found = _TABLE.search(piece.command.string)
-    return found[1] if found is not None else "filter"
+    option = _TABLE_OPTION.search(listing.command.string)
+    return option[1] if option is not None else "filter"
 
 
 _READERS = {"nft": _nft, "save": _save, "specified": _specified, "listed": _listed}

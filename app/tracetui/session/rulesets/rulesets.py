@@ -16,16 +16,16 @@ from tracetui.model.rules.ruleset import Ruleset
 from tracetui.model.rules.snapshot import Snapshot
 from tracetui.model.tracing.rule_fields import BACKENDS
 
-LOOK_AT_CLOCK = 128
-"""Lines, or chains, between two looks at the clock."""
-WAITING = 16
-"""Readings that may wait: each is held as text."""
-APART = 1 << 40
-"""How far apart the numbers of two recordings' readings are: no recording has so many."""
+STEPS_PER_CLOCK_CHECK = 128
+"""Lines, or chains, read between two checks of the clock."""
+SNAPSHOTS_WAITING = 16
+"""Snapshots that may wait to be parsed: each is held as text."""
+RECORDING_STRIDE = 1 << 40
+"""Distance between the snapshot numbers of two recordings: no recording has so many."""
 
 
 class Rulesets:
-    """The histories of both backends, and the windows of the hops that come now."""
+    """The histories of both backends, and the interval of the hops that arrive now."""
 
     def __init__(self) -> None:
         self.histories = {backend: RulesetHistory(backend) for backend in BACKENDS}
@@ -34,35 +34,35 @@ class Rulesets:
         self.skipped = 0
         """Texts that could not be read."""
         self.unused: list[str] = []
-        """What could not be used of the listings that the user brought, a sentence each."""
-        self._windows: dict[str, Interval] = dict.fromkeys(BACKENDS, (0, 1))
+        """Sentences about parts of the user's listings that could not be used."""
+        self._intervals: dict[str, Interval] = dict.fromkeys(BACKENDS, (0, 1))
         self._parts: dict[str, list[tuple[Mapping[str, Any], str]]] = {b: [] for b in BACKENDS}
         self._jobs: deque[Iterator[None]] = deque()
         self._eras: deque[tuple[int, dict[str, int]]] = deque()
         self._recordings = 0
         self._offset = 0
 
-    def window(self, backend: str) -> Interval:
-        """Between which readings a hop stands that comes now."""
-        return self._windows[backend]
+    def interval(self, backend: str) -> Interval:
+        """The interval of a hop that arrives now."""
+        return self._intervals[backend]
 
     def take_text(self, head: Mapping[str, Any], text: str) -> None:
-        """Take a part of the reading that is under way."""
+        """Take a part of the snapshot that is being read."""
         if head.get("backend") in BACKENDS:
             self._parts[str(head["backend"])].append((head, text))
 
     def take_mark(self, mark: Mapping[str, Any]) -> Optional[dict[str, Any]]:
-        """Take the begin, the end or the cancelling of a reading; the record of one that ended."""
+        """Take the begin, end or cancelling of a snapshot; returns the record of a complete one."""
         backend, number = str(mark["backend"]), int(mark["reading"])
-        after, _ = self._windows[backend]
+        after, _ = self._intervals[backend]
         if mark["at"] != "end":
             # One that began and came to nothing leaves its number to the next.
             began = mark["at"] == "begin"
-            self._windows[backend] = (after, number + 1 if began else number)
+            self._intervals[backend] = (after, number + 1 if began else number)
             self._parts[backend] = []
             return None
         # Unless the sources were emptied, hops of before the reading may still come.
-        self._windows[backend] = (number if mark["drained"] else after, number + 1)
+        self._intervals[backend] = (number if mark["drained"] else after, number + 1)
         parts = None if mark["same"] else self._parts[backend]
         self._parts[backend] = []
         record = {
@@ -77,7 +77,7 @@ class Rulesets:
         return record
 
     def take_record(self, record: Mapping[str, Any]) -> None:
-        """Take a whole reading; raises KeyError, TypeError or ValueError if it is not ours."""
+        """Take a whole snapshot; raises KeyError, TypeError or ValueError if it is not ours."""
         backend = record["backend"]
         if backend not in BACKENDS:
             raise ValueError("backend")
@@ -85,16 +85,16 @@ class Rulesets:
         if parts is not None:
             parts = [(dict(part), str(part["text"])) for part in parts]
         number = int(record["reading"]) + self._offset
-        reading = Snapshot(
+        snapshot = Snapshot(
             str(backend), number, bool(record["continuous"]), None, bool(record.get("more"))
         )
-        self._jobs.append(self._reading(reading, parts))
+        self._jobs.append(self._adding(snapshot, parts))
 
     def begin_era(self, packet_id: int) -> None:
-        """Note that packets from this id on meet nothing older than the present windows."""
+        """Note that packets from this id on meet nothing older than the present intervals."""
         if self._eras and self._eras[-1][0] == packet_id:
             self._eras.pop()
-        self._eras.append((packet_id, {b: after for b, (after, _) in self._windows.items()}))
+        self._eras.append((packet_id, {b: after for b, (after, _) in self._intervals.items()}))
 
     def forget_before(self, packet_id: int) -> None:
         """Forget what only packets met whose id is smaller: they are not kept any more."""
@@ -106,28 +106,28 @@ class Rulesets:
             self.histories[backend].forget_before(number)
 
     def begin_recording(self) -> None:
-        """Have the readings that come now count from 1, and stand for another node."""
+        """Count the snapshots that follow from 1: they belong to another recording."""
         if self._recordings:
-            self._jobs.append(self._beginning(self._recordings * APART))
-            self._offset = self._recordings * APART
+            self._jobs.append(self._beginning(self._recordings * RECORDING_STRIDE))
+            self._offset = self._recordings * RECORDING_STRIDE
         self._recordings += 1
 
-    def shifted(self, window: Interval) -> Interval:
-        """A window of the present recording among the readings of all."""
-        after, before = window
+    def shifted(self, interval: Interval) -> Interval:
+        """An interval of the present recording among the snapshots of all."""
+        after, before = interval
         return (after + self._offset if after else 0, before + self._offset)
 
     def fix(self, text: str) -> bool:
-        """Explain hops by a listing that the user brought; False if it is none that is known."""
+        """Explain hops by a listing that the user gave; False if it is in no known format."""
         # No listing is read before the first picture, and what reads them takes a while to import.
         from tracetui.session.rulesets import given_listings
 
-        given = given_listings.read(text)
-        if given is None:
+        listings = given_listings.read(text)
+        if listings is None:
             return False
-        self.unused += given.unused
+        self.unused += listings.unused
         whole = {backend: Ruleset() for backend in BACKENDS}
-        for backend, ruleset in given.rulesets:
+        for backend, ruleset in listings.rulesets:
             whole[backend].add(ruleset)
         if not any(ruleset.chains for ruleset in whole.values()):
             return False
@@ -140,25 +140,25 @@ class Rulesets:
     @property
     def is_behind(self) -> bool:
         """Whether so much waits to be read that no more should be taken for now."""
-        return len(self._jobs) > WAITING
+        return len(self._jobs) > SNAPSHOTS_WAITING
 
     def end(self) -> None:
-        """Note that no more readings come, once those that came are read."""
+        """Note that no more snapshots follow, once those waiting are parsed."""
         self._jobs.append(self._ending())
 
     def work(self, until: float) -> bool:
-        """Go on reading until then (monotonic seconds); True if anything was learned."""
+        """Parse snapshots until ``until`` (monotonic seconds); True if anything was learned."""
         version, steps = self.version, 0
         while self._jobs:
             for _ in self._jobs[0]:
                 steps += 1
-                if steps % LOOK_AT_CLOCK == 0 and time.monotonic() > until:
+                if steps % STEPS_PER_CLOCK_CHECK == 0 and time.monotonic() > until:
                     return self.version != version
             self._jobs.popleft()
         return self.version != version
 
     def work_all(self) -> None:
-        """Read everything that came."""
+        """Parse every waiting snapshot."""
         while self._jobs:
             self.work(float("inf"))
 
@@ -173,18 +173,18 @@ class Rulesets:
         self.version += 1
         yield
 
-    def _reading(
-        self, reading: Snapshot, parts: Optional[list[tuple[dict[str, Any], str]]]
+    def _adding(
+        self, snapshot: Snapshot, parts: Optional[list[tuple[dict[str, Any], str]]]
     ) -> Iterator[None]:
         # As above.
-        from tracetui.session.rulesets.listings import Parts
+        from tracetui.session.rulesets.listings import SnapshotParts
 
         if parts is not None:
-            listed = Parts()
+            snapshot_parts = SnapshotParts()
             for head, text in parts:
-                yield from listed.taking(head, text)
-            self.skipped += listed.skipped
-            ruleset = yield from listed.joining(reading.backend)
-            reading = reading._replace(ruleset=ruleset)
-        yield from self.histories[reading.backend].take_by_chains(reading)
+                yield from snapshot_parts.taking(head, text)
+            self.skipped += snapshot_parts.skipped
+            ruleset = yield from snapshot_parts.joining(snapshot.backend)
+            snapshot = snapshot._replace(ruleset=ruleset)
+        yield from self.histories[snapshot.backend].take_by_chains(snapshot)
         self.version += 1

@@ -1,4 +1,4 @@
-"""What every session holds: packets, explanations, guard, notices.
+"""The state of every session: packets, explanations, guard, notices.
 
 The protocol Session says what a screen may ask.
 """

@@ -15,9 +15,9 @@ from tracetui.model.trace.path import Path
 from tracetui.model.trace.path_template import PathTemplate, Value, translation
 from tracetui.session.rulesets.rulesets import Rulesets
 
-KEPT = 4096
+EXPLANATIONS_KEPT = 4096
 """Explanations kept by path: more than any screen shows."""
-KEPT_OF_ONE = 64
+OUTCOMES_KEPT = 64
 """Explanations kept of one template: nearly always its packets pass all that their rules ask."""
 
 
@@ -41,8 +41,10 @@ class Explanations:
     def __init__(self, rulesets: Rulesets) -> None:
         self.explainer = Explainer(rulesets.histories)
         self._rulesets = rulesets
-        self._by_path: Memo[tuple[Path, int], tuple[int, PacketExplanation]] = Memo(KEPT)
-        self._by_template: Memo[tuple[PathTemplate, int], _OfTemplate] = Memo(KEPT)
+        self._by_path: Memo[tuple[Path, int], tuple[int, PacketExplanation]] = Memo(
+            EXPLANATIONS_KEPT
+        )
+        self._by_template: Memo[tuple[PathTemplate, int], _OfTemplate] = Memo(EXPLANATIONS_KEPT)
 
     @property
     def version(self) -> int:
@@ -75,7 +77,7 @@ class Explanations:
         version = self._rulesets.version
         shared = self._by_template.get((path.template, era))
         if shared is None or shared.version != version:
-            shared = _OfTemplate(version, self.explainer.conditions(packet), Memo(KEPT_OF_ONE))
+            shared = _OfTemplate(version, self.explainer.conditions(packet), Memo(OUTCOMES_KEPT))
             self._by_template.learn((path.template, era), shared)
         results = outcomes(shared.asked, path)
         like = shared.made.get(results)

@@ -1,4 +1,4 @@
-"""The rate guard as the collector tells it."""
+"""The rate guard as the collector reports it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class BusyRule(NamedTuple):
 
 
 class Trip(NamedTuple):
-    """One time that the guard tripped."""
+    """A trip of the guard."""
 
     at: float
     """Seconds since the epoch."""
@@ -37,8 +37,8 @@ class Trip(NamedTuple):
             reason=value["reason"],
             removed=None if removed is None else tuple(removed),
             foreign=tuple(
-                BusyRule(one["rate"], InstalledRule.from_json(one["rule"]))
-                for one in value["foreign"]
+                BusyRule(rule_record["rate"], InstalledRule.from_json(rule_record["rule"]))
+                for rule_record in value["foreign"]
             ),
         )
 
@@ -50,7 +50,7 @@ class GuardState(NamedTuple):
     """Hops per second."""
     tripped: bool = False
     """Whether it has tripped and was not armed since."""
-    is_deaf: bool = False
+    is_muted: bool = False
     """Whether the sources are closed, because the flood went on without our rules."""
     trips: tuple[Trip, ...] = ()
     """The last ones, oldest first."""
@@ -58,25 +58,25 @@ class GuardState(NamedTuple):
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> GuardState:
         """Build a state from what the collector sends."""
-        trips = tuple(Trip.from_json(one) for one in value["trips"])
+        trips = tuple(Trip.from_json(trip) for trip in value["trips"])
         return cls(value["threshold"], value["tripped"], value["deaf"], trips)
 
     @property
     def trip(self) -> Optional[Trip]:
-        """The trip that it was not armed after; None while armed."""
+        """The trip that holds; None while the guard is armed."""
         return self.trips[-1] if self.tripped and self.trips else None
 
     @property
     def reason(self) -> Optional[str]:
-        """Why it tripped; None while armed."""
+        """Reason of the trip that holds; None while the guard is armed."""
         return self.trip.reason if self.trip else None
 
 
 def removal_text(trip: Trip) -> str:
-    """What became of our rules, in words."""
+    """Say in words which of our rules were removed."""
     if trip.removed is None:
         return "removing our rules"
     count = len(trip.removed)
     if not count:
-        return "no rule of ours was in"
+        return "no rule of ours was installed"
     return "1 rule removed" if count == 1 else f"{count} rules removed"

@@ -1,4 +1,4 @@
-"""Notices that wait to be told to the user, bounded however many there are."""
+"""Notices that wait to be shown, bounded however many there are."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections import deque
 
 from tracetui.session.state.session import Notice
 
-MOST = 1000
-"""Notices that wait; of more the newest, and how many there were before."""
+NOTICES_KEPT = 1000
+"""Notices kept until they are taken; of more the newest, and the number left out."""
 
 
 class Notices:
@@ -24,24 +24,24 @@ class Notices:
         return bool(self._waiting)
 
     def say(self, severity: str, text: str) -> None:
-        """Note a sentence of now."""
+        """Add a notice with the present time."""
         self.keep(Notice(time.time(), severity, text))
 
     def keep(self, notice: Notice) -> None:
-        """Note one that came."""
+        """Add a notice."""
         with self._lock:
             self._waiting.append(notice)
-            if len(self._waiting) > MOST:
+            if len(self._waiting) > NOTICES_KEPT:
                 self._waiting.popleft()
                 self._left_out += 1
 
     def take(self) -> list[Notice]:
-        """All that came since the last call, oldest first."""
+        """Take the notices since the last call, oldest first."""
         with self._lock:
-            taken, left_out = list(self._waiting), self._left_out
+            notices, left_out = list(self._waiting), self._left_out
             self._waiting.clear()
             self._left_out = 0
         if left_out:
-            text = f"{left_out:,} notices before these came too fast to be kept"
-            taken.insert(0, Notice(taken[0].time, "warning", text))
-        return taken
+            text = f"{left_out:,} earlier notices came too fast to be kept"
+            notices.insert(0, Notice(notices[0].time, "warning", text))
+        return notices

@@ -1,4 +1,4 @@
-"""What a screen, or a headless command, knows of a trace: live or replayed."""
+"""The trace, live or replayed, as a screen or a headless command sees it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tracetui.session.state.trip_report import TripReport
 
 
 class SourceState(NamedTuple):
-    """One place hops come from."""
+    """A source of hops."""
 
     name: str
     """``nftrace``, ``nflog``, ``kmsg`` or a file's name."""
@@ -29,14 +29,14 @@ class SourceState(NamedTuple):
 
 
 class Node(NamedTuple):
-    """What the collector found on the node; counts are of rules, by ``backend``."""
+    """The node's backends and commands as the collector found them."""
 
     backends: tuple[str, ...] = ()
-    """Those whose commands are installed."""
+    """Backends whose commands are installed."""
     backend: str = "nft"
-    """The one that holds the node's rules; what ``auto`` means."""
+    """The backend that holds the node's rules; ``auto`` means this one."""
     why: str = ""
-    """What that choice rests on."""
+    """Reason for that choice."""
     commands: Mapping[str, str] = {}
     """``backend/family`` (``nft/4``) to the command's name (``iptables-nft``)."""
     rules: Mapping[str, int] = {}
@@ -91,7 +91,7 @@ class Notice(NamedTuple):
 
 
 class ChainRef(NamedTuple):
-    """Where a chain is."""
+    """The backend, family, table and name of a chain."""
 
     backend: str
     family: str
@@ -111,16 +111,16 @@ class ChainListing(NamedTuple):
 
 
 POLL_SECONDS = 0.04
-"""How long one poll may work, unless told otherwise."""
+"""Default bound of the work of one poll."""
 
 
 class Session(Protocol):
-    """One trace. Nothing here blocks for longer than a screen's refresh."""
+    """A trace. No method but ``close`` blocks for longer than a screen's refresh."""
 
     packets: PacketStore
     rulesets: Rulesets
     explanations: Explanations
-    aftermath: TripReport
+    trip_report: TripReport
     status: Status
     rules: tuple[InstalledRule, ...]
     """TRACE rules of the node's raw tables as last listed, ours and foreign."""
@@ -130,12 +130,12 @@ class Session(Protocol):
     def poll(self, seconds: float = POLL_SECONDS) -> bool:
         """Take in what arrived, for so long at most; True if anything changed.
 
-        It takes that long only if there is more.
+        Returns early if nothing more has arrived.
         """
         ...
 
     def take_notices(self) -> list[Notice]:
-        """What is to be told to the user since the last call, oldest first."""
+        """Take the notices since the last call, oldest first."""
         ...
 
     def add_rule(self, rule: TraceRule, backend: str, override: bool = False) -> None:
@@ -161,14 +161,14 @@ class Session(Protocol):
         ...
 
     def explain(self, packet: Packet) -> PacketExplanation:
-        """What is known of a packet now."""
+        """Explain a packet with what is known now."""
         ...
 
-    def ask_chain(self, place: ChainRef) -> None:
+    def ask_chain(self, ref: ChainRef) -> None:
         """Have a chain listed with its counters; :meth:`chain_listing` has it when it came."""
         ...
 
-    def chain_listing(self, place: ChainRef) -> Optional[ChainListing]:
+    def chain_listing(self, ref: ChainRef) -> Optional[ChainListing]:
         """The newest listing of a chain that was asked for; None before it came."""
         ...
 
@@ -191,9 +191,9 @@ class Session(Protocol):
         """Have our rules removed without waiting for that, or for anything: the end is near."""
         ...
 
-    def close(self, said: Callable[[], None] = lambda: None) -> None:
+    def close(self, on_notices: Callable[[], None] = lambda: None) -> None:
         """End the trace; when this returns nothing of ours is left, or a notice says what is.
 
-        ``said`` is called whenever there are new notices meanwhile.
+        ``on_notices`` is called whenever there are new notices meanwhile.
         """
         ...

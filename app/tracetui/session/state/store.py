@@ -53,11 +53,11 @@ class PacketStore:
         self.hops += hops
         self._changed[packet.id] = packet
         while self.hops > self.capacity and len(self._packets) > 1:
-            gone = self._packets.popleft()
-            self._changed.pop(gone.id, None)
-            self.hops -= gone.length
+            evicted_packet = self._packets.popleft()
+            self._changed.pop(evicted_packet.id, None)
+            self.hops -= evicted_packet.length
             self.evicted += 1
-            self.on_evicted(gone)
+            self.on_evicted(evicted_packet)
 
     def take_changed(self) -> list[Packet]:
         """Packets new or changed since the last call, in the order they first changed."""

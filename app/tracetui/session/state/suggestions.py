@@ -10,89 +10,91 @@ from tracetui.model.trace.header import endpoint
 from tracetui.model.tracing.talkers import Talkers, Target
 from tracetui.model.tracing.trace_rule import TraceRule
 
-SHARE = 0.5
-"""The part of the guard's threshold that a proposed rule may use up."""
+THRESHOLD_SHARE = 0.5
+"""Share of the guard's threshold that a suggested rule may use."""
 
 
 class Suggestion(NamedTuple):
-    """One rule, and why it helps."""
+    """A rule to add, and why it helps."""
 
     rule: TraceRule
     backend: str
     why: str
 
 
-def proposals(
-    seen: Talkers, asked: Sequence[tuple[TraceRule, str]], threshold: int
+def suggest(
+    talkers: Talkers, requests: Sequence[tuple[TraceRule, str]], threshold: int
 ) -> list[Suggestion]:
-    """Narrower rules than those asked for, given what they traced; the gentlest change first.
+    """Suggest rules narrower than the requested ones, by what these traced; gentlest change first.
 
-    ``asked`` are rules with their backends, ``threshold`` is the guard's in hops per second.
+    ``requests`` are rules with their backends, ``threshold`` is the guard's in hops per second.
     """
-    source = _cause(seen, asked)
+    source = _cause(talkers, requests)
     if source is None:
         return []
     rule, backend = source
-    each = seen.hops_per_match(rule.chain) * len(rule.families)
-    limit = max(1, int(threshold * SHARE / each))
+    hops_per_match = talkers.hops_per_match(rule.chain) * len(rule.families)
+    limit = max(1, int(threshold * THRESHOLD_SHARE / hops_per_match))
     limit = limit if rule.limit is None else min(limit, max(1, rule.limit // 2))
-    found = [
+    suggestions = [
         Suggestion(
-            rule._replace(limit=limit), backend, f"the same, at most {limit} packets a second"
+            rule._replace(limit=limit),
+            backend,
+            f"the same rule, at most {limit} packets per second",
         )
     ]
-    found += _narrowed(seen, rule._replace(limit=limit), backend)
+    suggestions += _narrowed(talkers, rule._replace(limit=limit), backend)
     if rule.proto == "tcp" and not (rule.syn or rule.syn_ack):
         openings = rule._replace(syn=True, limit=limit)
-        found.append(Suggestion(openings, backend, "only packets that open a connection"))
-    return _sound(found)
+        suggestions.append(Suggestion(openings, backend, "only packets that open a connection"))
+    return _sound(suggestions)
 
 
 def _cause(
-    seen: Talkers, asked: Sequence[tuple[TraceRule, str]]
+    talkers: Talkers, requests: Sequence[tuple[TraceRule, str]]
 ) -> Optional[tuple[TraceRule, str]]:
     """The rule that traced the busiest flow; the last one asked for where that is not known."""
-    packet = seen.example
+    packet = talkers.example
     if packet is not None and packet.header is not None:
         hook = packet.hook_of(0)
-        for rule, backend in asked:
+        for rule, backend in requests:
             if rule.covers(packet.header, hook, packet.iif):
                 return rule, backend
-    return asked[-1] if asked else None
+    return requests[-1] if requests else None
 
 
-def _narrowed(seen: Talkers, rule: TraceRule, backend: str) -> Iterable[Suggestion]:
+def _narrowed(talkers: Talkers, rule: TraceRule, backend: str) -> Iterable[Suggestion]:
     """The rule for the busiest target only, where that says more than the rule does."""
-    if seen.example is None or seen.example.header is None or not seen.targets:
+    if talkers.example is None or talkers.example.header is None or not talkers.targets:
         return
-    target, packets = seen.targets[0]
-    family = seen.example.header.family
+    target, packets = talkers.targets[0]
+    family = talkers.example.header.family
     port = rule.dport if target.dport is None else str(target.dport)
-    narrow = rule._replace(family=family, proto=target.proto, dst=target.dst, dport=port)
-    if narrow != rule._replace(family=family):
-        share = packets / seen.packets
-        yield Suggestion(narrow, backend, f"{share:.0%} of the packets went to {name(target)}")
+    narrowed = rule._replace(family=family, proto=target.proto, dst=target.dst, dport=port)
+    if narrowed != rule._replace(family=family):
+        share = packets / talkers.packets
+        yield Suggestion(narrowed, backend, f"{share:.0%} of the packets went to {name(target)}")
 
 
-def _sound(found: Iterable[Suggestion]) -> list[Suggestion]:
-    """Those that can be added: a packet's protocol may be one that no rule can name."""
-    kept = []
-    for one in found:
+def _sound(suggestions: Iterable[Suggestion]) -> list[Suggestion]:
+    """Drop rules that can't be added: a packet's protocol may be one that no rule can name."""
+    sound = []
+    for suggestion in suggestions:
         try:
-            TraceRule.from_json(one.rule.to_json())
+            TraceRule.from_json(suggestion.rule.to_json())
         except InvalidRule:
             continue
-        kept.append(one)
-    return kept
+        sound.append(suggestion)
+    return sound
 
 
 def words(rule: TraceRule) -> str:
-    """What a rule matches, in iptables' words."""
+    """The tests of a rule, in iptables' words."""
     return " ".join([rule.chain, *rule.matches(rule.families[0])])
 
 
 def text(rule: TraceRule) -> str:
-    """A rule on one line: what it matches, and its limit."""
+    """A rule on one line: its tests and its limit."""
     limit = "no limit" if rule.limit is None else f"{rule.limit}/second"
     return f"{words(rule)} · {limit}"
 

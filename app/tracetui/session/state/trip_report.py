@@ -1,4 +1,4 @@
-"""What is known after the guard tripped: who sent the packets, and what to try instead."""
+"""The report of a guard trip: the busiest flows before it, and narrower rules to try."""
 
 from __future__ import annotations
 
@@ -11,50 +11,50 @@ from tracetui.model.trace.packet import Packet
 from tracetui.model.tracing.talkers import Talkers, talkers
 from tracetui.model.tracing.trace_rule import TraceRule
 from tracetui.session.state.store import PacketStore
-from tracetui.session.state.suggestions import Suggestion, proposals
+from tracetui.session.state.suggestions import Suggestion, suggest
 
 RULES_REMEMBERED = 8
-"""Rules asked for of which narrower ones may be proposed."""
-PACKETS_LOOKED_AT = 50_000
-SECONDS_LOOKED_AT = 1.0
+"""Requested rules remembered, from which narrower ones are suggested."""
+PACKETS_CHECKED_AT_TRIP = 50_000
+SECONDS_BEFORE_TRIP = 1.0
 
 
 class TripReport:
-    """The rules a session asked for, and what was traced when the guard tripped last."""
+    """The rules a session requested, and the packets they traced before the last trip."""
 
     def __init__(self, packets: PacketStore) -> None:
         self._packets = packets
-        self._asked: deque[tuple[TraceRule, str]] = deque(maxlen=RULES_REMEMBERED)
-        self._at: Optional[float] = None
-        self._seen = Talkers()
-        self._seen_of: tuple[object, ...] = ()
+        self._requests: deque[tuple[TraceRule, str]] = deque(maxlen=RULES_REMEMBERED)
+        self._tripped_at: Optional[float] = None
+        self._talkers = Talkers()
+        self._talkers_state: tuple[object, ...] = ()
 
-    def asked(self, rule: TraceRule, backend: str) -> None:
-        """Note a rule that was asked for."""
-        self._asked.append((rule, backend))
+    def note_request(self, rule: TraceRule, backend: str) -> None:
+        """Note a rule that was requested."""
+        self._requests.append((rule, backend))
 
-    def tripped(self, at: float) -> None:
-        """Note a trip; ``at`` is seconds since the epoch."""
-        self._at = at
+    def note_trip(self, time: float) -> None:
+        """Note a trip; ``time`` is seconds since the epoch."""
+        self._tripped_at = time
 
     @property
-    def seen(self) -> Talkers:
-        """What was traced in the last second before the trip, as far as it was taken in by now."""
-        state = (self._at, self._packets.hops, self._packets.evicted)
-        if state != self._seen_of:
-            self._seen_of, self._seen = state, talkers(self._before_trip())
-        return self._seen
+    def talkers(self) -> Talkers:
+        """The busiest flows of the last second before the trip, of the packets received by now."""
+        state = (self._tripped_at, self._packets.hops, self._packets.evicted)
+        if state != self._talkers_state:
+            self._talkers_state, self._talkers = state, talkers(self._before_trip())
+        return self._talkers
 
-    def proposals(self, threshold: int) -> list[Suggestion]:
+    def suggestions(self, threshold: int) -> list[Suggestion]:
         """Rules to add instead of those that were removed; ``threshold`` in hops per second."""
-        return proposals(self.seen, tuple(self._asked), threshold)
+        return suggest(self.talkers, tuple(self._requests), threshold)
 
     def _before_trip(self) -> Iterator[Packet]:
-        if self._at is None:
+        if self._tripped_at is None:
             return
-        for packet in islice(reversed(self._packets), PACKETS_LOOKED_AT):
-            if packet.time is None or packet.time > self._at:
+        for packet in islice(reversed(self._packets), PACKETS_CHECKED_AT_TRIP):
+            if packet.time is None or packet.time > self._tripped_at:
                 continue
-            if packet.time < self._at - SECONDS_LOOKED_AT:
+            if packet.time < self._tripped_at - SECONDS_BEFORE_TRIP:
                 return
             yield packet

@@ -8,48 +8,48 @@ import unicodedata
 from functools import lru_cache
 
 REPLACEMENT = "�"
-"""What stands for a character that is not shown."""
-MARKS = 3
+"""Replacement of a character that is not shown."""
+COMBINING_MARKS = 3
 """Marks on one letter at most: more are no writing, and would be drawn over the lines around."""
 _INVISIBLE = frozenset((
     *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0),  # choose another form, and another width
     *range(0x1F1E6, 0x1F200), *range(0x1F3FB, 0x1F400),  # drawn by some terminals with the next one
     0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x2800, 0x3164, 0xFFA0,
 ))  # fmt: skip
-"""What Unicode calls printable, and shows nothing of its own (Default_Ignorable_Code_Point)."""
-_PLAIN = re.compile("[ -~¡-¬®-ɏ→⇒…·✓✗▶│└]*")
+"""Characters that are printable and show nothing (Default_Ignorable_Code_Point)."""
+_VISIBLE = re.compile("[ -~¡-¬®-ɏ→⇒…·✓✗▶│└]*")
 """ASCII, Latin letters and what the screen itself draws: nothing in it needs a closer look."""
 _SPECIAL = re.compile(r"[^ -~]")
 
 
-def inert(text: str) -> str:
-    """The text with every character that is not plainly visible replaced.
+def sanitize(text: str) -> str:
+    """Replace every character that is not plainly visible.
 
-    Those are what moves a cursor, changes a colour or the direction of writing, takes no cell or
+    That is what moves a cursor, changes a colour or the direction of writing, takes no cell or
     looks like a blank, and half a character that is none (``str.isprintable``).
     """
     if is_plain(text):
         return text
-    shown: list[str] = []
+    visible: list[str] = []
     # A mark at the very beginning would be drawn onto what stands before the text.
-    marks = MARKS
+    marks = COMBINING_MARKS
     for character in text:
         marks = marks + 1 if is_mark(character) else 0
-        if marks <= MARKS:
-            shown.append(_shown(character))
-        elif marks == MARKS + 1:
-            shown.append(REPLACEMENT)
-    return "".join(shown)
+        if marks <= COMBINING_MARKS:
+            visible.append(_shown(character))
+        elif marks == COMBINING_MARKS + 1:
+            visible.append(REPLACEMENT)
+    return "".join(visible)
 
 
-def inert_json(text: str) -> str:
-    """A JSON text in which such characters are written as escapes: it is read back as it was."""
+def sanitize_json(text: str) -> str:
+    """Escape such characters in a JSON text, which is read back as it was."""
     return text if text.isprintable() else _SPECIAL.sub(_escaped, text)
 
 
 def is_plain(text: str) -> bool:
     """Whether a text is inert and takes one cell for each character, as far as a look tells."""
-    return _PLAIN.fullmatch(text) is not None
+    return _VISIBLE.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=4096)
@@ -67,8 +67,8 @@ def _shown(character: str) -> str:
     return character if is_plain else REPLACEMENT
 
 
-def _escaped(found: re.Match[str]) -> str:
-    character = found[0]
+def _escaped(match: re.Match[str]) -> str:
+    character = match[0]
     if character.isprintable():
         return character
     # Beyond 16 bits it takes a pair, which json knows; it leaves DEL as it is.

@@ -1,20 +1,20 @@
-"""How many cells of a terminal a text takes, and how it is made to take no more."""
+"""The width of texts in terminal cells, and texts cut to a width."""
 
 from __future__ import annotations
 
 import unicodedata
 from functools import lru_cache
 
-from tracetui.session.text.sanitize import MARKS, inert, is_mark, is_plain
+from tracetui.session.text.sanitize import COMBINING_MARKS, is_mark, is_plain, sanitize
 
 ELLIPSIS = "…"
-_DENSEST = MARKS + 1
+_DENSEST = COMBINING_MARKS + 1
 """Characters in one cell of an inert text: a letter and its marks."""
 
 
 def shown(text: str, cells: int) -> str:
     """Any text, inert and in at most so many cells."""
-    return fitted(_inert_head(text, cells), cells) if cells > 0 else ""
+    return fitted(_sanitized_head(text, cells), cells) if cells > 0 else ""
 
 
 def cells_of(text: str) -> int:
@@ -39,40 +39,40 @@ def tail(text: str, cells: int) -> str:
     """An inert text, its beginning cut off where it takes more cells."""
     if cells_of(text) <= cells:
         return text
-    kept, left = len(text), cells - 1
-    while kept and _width(text[kept - 1]) <= left:
-        kept -= 1
-        left -= _width(text[kept])
-    return ELLIPSIS[: max(0, cells)] + text[kept:]
+    start, room = len(text), cells - 1
+    while start and _width(text[start - 1]) <= room:
+        start -= 1
+        room -= _width(text[start])
+    return ELLIPSIS[: max(0, cells)] + text[start:]
 
 
 def wrapped(text: str, cells: int, lines: int) -> list[str]:
     """Any text on at most so many lines, broken at blanks where it has them; empty for none."""
     if cells < 1 or lines < 1:
         return []
-    rest = _inert_head(text, cells * lines)
-    found: list[str] = []
-    while len(found) < lines - 1 and cells_of(rest) > cells:
+    rest = _sanitized_head(text, cells * lines)
+    lines_so_far: list[str] = []
+    while len(lines_so_far) < lines - 1 and cells_of(rest) > cells:
         room = max(1, _room(rest, cells))
         blank = rest.rfind(" ", 1, room + 1)
         cut = blank if blank > 0 else room
-        found.append(rest[:cut])
+        lines_so_far.append(rest[:cut])
         rest = rest[cut:].lstrip(" ")
-    return [*found, fitted(rest, cells)] if rest else found
+    return [*lines_so_far, fitted(rest, cells)] if rest else lines_so_far
 
 
-def _inert_head(text: str, cells: int) -> str:
-    """An inert text, or of one that is far too long its head: it costs no more than is shown."""
+def _sanitized_head(text: str, cells: int) -> str:
+    """Sanitize a text, of one that is far too long only its head: the rest is not shown."""
     most = cells * _DENSEST
-    return inert(text) if len(text) <= most else inert(text[:most]) + ELLIPSIS
+    return sanitize(text) if len(text) <= most else sanitize(text[:most]) + ELLIPSIS
 
 
 def _room(text: str, cells: int) -> int:
-    """How many characters of a text go into so many cells."""
-    for at, character in enumerate(text):
+    """Number of characters of a text that fit into so many cells."""
+    for index, character in enumerate(text):
         cells -= _width(character)
         if cells < 0:
-            return at
+            return index
     return len(text)
 
 

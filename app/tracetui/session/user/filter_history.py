@@ -1,4 +1,4 @@
-"""Filters that were in force before, in this session and in those before it."""
+"""Filters used in this session and in earlier ones."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 from tracetui.errors import Failure
 from tracetui.session.user import home
 
-KEPT = 50
+FILTERS_KEPT = 50
 """Filters remembered."""
-LARGEST = 1 << 20
+HISTORY_BYTES = 1 << 20
 """Bytes of the file that are read."""
 
 
@@ -20,9 +20,9 @@ class FilterHistory:
     def __init__(self, before: Sequence[str] = ()) -> None:
         """``before`` are those of earlier sessions."""
         self.filters = list(before)
-        """All of them."""
+        """All filters, oldest first."""
         self.new: list[str] = []
-        """Those of this session."""
+        """Filters of this session."""
 
     def remember(self, text: str) -> None:
         """Take in a filter; what stands there already comes to be the newest."""
@@ -31,32 +31,32 @@ class FilterHistory:
 
 
 def file() -> Path:
-    """Where they are, by the XDG base directory specification."""
+    """Path of the history, by the XDG base directory specification."""
     return home.directory("XDG_STATE_HOME", "~/.local/state") / "filters"
 
 
 def load(path: Path) -> FilterHistory:
-    """What earlier sessions kept, one filter a line; nothing where that can't be read."""
+    """Load the filters of earlier sessions, one a line; none if the file can't be read."""
     try:
         with path.open(encoding="utf-8", errors="replace") as stream:
-            lines = stream.read(LARGEST).splitlines()
+            lines = stream.read(HISTORY_BYTES).splitlines()
     except OSError:
         return FilterHistory()
     return FilterHistory(_newest(lines))
 
 
 def save(path: Path, history: FilterHistory) -> None:
-    """Add those of this session to what other sessions keep there by now; raises Failure."""
+    """Add the filters of this session to those of others in the file; raises Failure."""
     if not history.new:
         return
     filters = _newest([*load(path).filters, *history.new])
     try:
-        home.write(path, "".join(f"{one}\n" for one in filters))
+        home.write(path, "".join(f"{expression}\n" for expression in filters))
     except OSError as error:
-        raise Failure(f"the filters are not kept: {path}: {error.strerror}") from None
+        raise Failure(f"the filters were not saved: {path}: {error.strerror}") from None
 
 
 def _newest(filters: Iterable[str]) -> list[str]:
-    """Each once, where it stands last; as many as are kept."""
-    texts = [text for one in filters if (text := " ".join(one.splitlines()).strip())]
-    return list(dict.fromkeys(reversed(texts)))[:KEPT][::-1]
+    """Each filter once, at its last position; the newest FILTERS_KEPT."""
+    texts = [text for expression in filters if (text := " ".join(expression.splitlines()).strip())]
+    return list(dict.fromkeys(reversed(texts)))[:FILTERS_KEPT][::-1]

@@ -1,4 +1,4 @@
-"""What a user chose once: colours, layout, keys; one small JSON file."""
+"""The user's settings, colours, layout and keys, in a small JSON file."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tracetui.session.user import home
 SIDE = 40
 """Cells of the modules and rules at the left, unless chosen otherwise."""
 SIDE_LEAST, SIDE_MOST = 28, 90
-LARGEST = 1 << 20
+SETTINGS_BYTES = 1 << 20
 """Bytes of the file that are read."""
 
 
 class Settings(NamedTuple):
-    """What is remembered; every field has a value that needs no file."""
+    """The settings; every field has a default."""
 
     theme: Optional[str] = None
     """The name of a theme; None for the usual one."""
@@ -37,7 +37,7 @@ class Loaded(NamedTuple):
 
 
 def file() -> Path:
-    """Where the settings are, by the XDG base directory specification."""
+    """Path of the settings, by the XDG base directory specification."""
     return home.directory("XDG_CONFIG_HOME", "~/.config") / "settings.json"
 
 
@@ -45,22 +45,22 @@ def load(path: Path) -> Loaded:
     """Read the settings; what is missing or wrong is as if it had never been chosen."""
     try:
         with path.open(encoding="utf-8") as stream:
-            value = json.loads(stream.read(LARGEST))
+            value = json.loads(stream.read(SETTINGS_BYTES))
     except FileNotFoundError:
         return Loaded(Settings())
     except (OSError, ValueError, RecursionError) as error:
         return Loaded(Settings(), (f"{path}: not read: {_why(error)}",))
     if not isinstance(value, dict):
         return Loaded(Settings(), (f"{path}: not read: no JSON object",))
-    known, wrong = {}, []
+    chosen, wrong = {}, []
     for name in Settings._fields:
         if name not in value:
             continue
         if _is_sound(name, value[name]):
-            known[name] = value[name]
+            chosen[name] = value[name]
         else:
-            wrong.append(f"{path}: {name}: no such setting")
-    return Loaded(Settings(**known), tuple(wrong))
+            wrong.append(f"{path}: {name}: not a valid value")
+    return Loaded(Settings(**chosen), tuple(wrong))
 
 
 def save(path: Path, settings: Settings) -> None:
@@ -69,17 +69,17 @@ def save(path: Path, settings: Settings) -> None:
         value = {**_others(path), **_chosen(settings)}
         home.write(path, json.dumps(value, indent=2) + "\n")
     except OSError as error:
-        raise Failure(f"the settings are not kept: {path}: {error.strerror}") from None
+        raise Failure(f"the settings were not saved: {path}: {error.strerror}") from None
 
 
 def _chosen(settings: Settings) -> dict[str, Any]:
-    """Those that are not what they would be anyway."""
+    """Settings that differ from their defaults."""
     usual = Settings()._asdict()
     return {name: value for name, value in settings._asdict().items() if value != usual[name]}
 
 
 def _others(path: Path) -> dict[str, Any]:
-    """What the file has that is none of these settings."""
+    """Values of the file that are none of these settings."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What a screen shows of a session: filtered packets, path groups, completions.
+"""Views of a session: filtered packets, path groups, completions.
 
 Derived from the state, a bounded piece at a time.
 """

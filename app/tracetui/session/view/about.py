@@ -28,7 +28,7 @@ def about(packet: Packet, explanation: PacketExplanation) -> Iterator[str]:
     if explanation.why:
         yield _field("why", explanation.why)
     if explanation.decided is not None:
-        yield _field("decided at", _place(packet, explanation, explanation.decided))
+        yield _field("decided at", _point(packet, explanation, explanation.decided))
     if packet.ambiguous:
         yield report.AMBIGUOUS
     yield _field("time", _moment(packet.stamped))
@@ -37,33 +37,33 @@ def about(packet: Packet, explanation: PacketExplanation) -> Iterator[str]:
     if ids:
         yield _field("trace id", " ".join(f"{one:08x}" for one in ids))
     for change in explanation.changes:
-        at = _place(packet, explanation, change.hop_index)
-        yield _field("changed", f"{report.change_text(change)}, at {at}")
+        point = _point(packet, explanation, change.hop_index)
+        yield _field("changed", f"{report.change_text(change)}, at {point}")
     longest = max((hop.header.length or 0 for hop in packet.hops if hop.header), default=0)
     if longest > LONGEST_FRAME and packet.iif != "lo":
-        what = "of several segments (GSO, GRO), unless the MTU is larger"
+        heading = "of several segments (GSO, GRO), unless the MTU is larger"
         yield _field(
-            "length", f"{longest:,}: more than a frame's {LONGEST_FRAME:,}, an aggregate {what}"
+            "length", f"{longest:,}: more than a frame's {LONGEST_FRAME:,}, an aggregate {heading}"
         )
-    known: dict[str, object] = {}
+    fields_before: dict[str, object] = {}
     before: Optional[Header] = None
     for index, hop in enumerate(packet.hops):
         if hop.header is None or hop.header == before:
             continue
         before = hop.header
         fields = _of_hop(hop, hop.header)
-        new = {name: value for name, value in fields.items() if known.get(name) != value}
+        new = {name: value for name, value in fields.items() if fields_before.get(name) != value}
         yield ""
-        what = "what is new at" if known else "at"
-        hook = packet.hook_of(index) or "a hook that is not known"
-        yield f"{what} {hook}, {_place(packet, explanation, index)}"
+        heading = "changed at" if fields_before else "at"
+        hook = packet.hook_of(index) or "an unknown hook"
+        yield f"{heading} {hook}, {_point(packet, explanation, index)}"
         yield from _fields(new)
         yield from _bytes(hop.header.raw)
-        known.update(fields)
+        fields_before.update(fields)
 
 
-def _place(packet: Packet, explanation: PacketExplanation, index: int) -> str:
-    return report.place_text(packet.hops[index], explanation.hops[index])
+def _point(packet: Packet, explanation: PacketExplanation, index: int) -> str:
+    return report.point_text(packet.hops[index], explanation.hops[index])
 
 
 def _of_hop(hop: Hop, header: Header) -> dict[str, object]:
@@ -74,7 +74,7 @@ def _of_hop(hop: Hop, header: Header) -> dict[str, object]:
 
 
 def _fields(values: Mapping[str, object]) -> Iterator[str]:
-    """Those that are known."""
+    """Lines for the fields that are known."""
     for name, value in values.items():
         if value is not None:
             yield _field(name, str(value))
@@ -85,21 +85,21 @@ def _field(name: str, value: str) -> str:
 
 
 def _bytes(raw: Optional[bytes]) -> Iterator[str]:
-    """As hexdump -C has them."""
+    """Lines in the form of hexdump -C."""
     if raw is None:
-        yield "(no bytes: it came as text)"
+        yield "(no bytes: the source is text)"
         return
-    for at in range(0, len(raw), BYTES_A_LINE):
-        piece = raw[at : at + BYTES_A_LINE]
-        letters = "".join(chr(one) if 32 <= one < 127 else "." for one in piece)
-        yield f"{at:04x}  {piece.hex(' '):<{3 * BYTES_A_LINE}} {letters}"
+    for offset in range(0, len(raw), BYTES_A_LINE):
+        piece = raw[offset : offset + BYTES_A_LINE]
+        letters = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in piece)
+        yield f"{offset:04x}  {piece.hex(' '):<{3 * BYTES_A_LINE}} {letters}"
 
 
 def _moment(time: Optional[float]) -> str:
     if time is None or not OF_A_YEAR <= time < END_OF_CALENDAR:
         return "not known"
     if time < 0:
-        return f"{stamp(time)}, of a year that the log does not tell"
+        return f"{stamp(time)}, in a year that the log does not tell"
     if time < SINCE_EPOCH:
         return f"{stamp(time)} s since boot"
     return f"{datetime.fromtimestamp(time, timezone.utc):%Y-%m-%d %H:%M:%S.%f} UTC"
@@ -107,7 +107,7 @@ def _moment(time: Optional[float]) -> str:
 
 def _sources(packet: Packet, explanation: PacketExplanation) -> str:
     backends = sorted({hop.backend for hop in packet.hops})
-    each = zip(packet.hops, explanation.hops)
-    found = {source for one in each if (source := report.source_of(*one)) is not None}
-    said = sorted(report.SOURCE_TEXTS[source] for source in found)
-    return ", ".join([*backends, *said])
+    pairs = zip(packet.hops, explanation.hops)
+    sources = {source for pair in pairs if (source := report.source_of(*pair)) is not None}
+    source_texts = sorted(report.SOURCE_TEXTS[source] for source in sources)
+    return ", ".join([*backends, *source_texts])

@@ -1,4 +1,4 @@
-"""Words that packets brought: what a filter that is being typed can be completed with."""
+"""Words of the newest packets that complete a filter while it is typed."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from tracetui.model.trace.header import Header
 from tracetui.model.tracing.rule_fields import BACKENDS
 from tracetui.session.state.store import PacketStore
 
-MOST = 2000
+WORDS_KEPT = 2000
 """Words kept of each kind: beyond, the first ones stay, for they are what was typed before."""
-RECENT = 1000
-"""Packets that are looked at: a few hundredths of a second."""
+PACKETS_SAMPLED = 1000
+"""Packets sampled at a time: takes some hundredths of a second."""
 _ADDRESSES = frozenset(("host", "net", "src", "dst"))
 _DEVICES = frozenset(("iface", "in", "out"))
 
 
 class Completions:
-    """Hosts, chains, tables and interfaces of the newest packets when somebody looked."""
+    """Hosts, chains, tables and interfaces of the newest packets."""
 
     def __init__(self, store: PacketStore) -> None:
         self._store = store
@@ -30,19 +30,19 @@ class Completions:
         self._tables: dict[str, None] = {}
         self._devices: dict[str, None] = {}
 
-    def look(self) -> None:
-        """Note what the newest packets bring, beside what was noted before."""
-        for packet in islice(reversed(self._store), RECENT):
-            known: Optional[Header] = None
+    def sample(self) -> None:
+        """Add the words of the newest packets to those known."""
+        for packet in islice(reversed(self._store), PACKETS_SAMPLED):
+            header_before: Optional[Header] = None
             for hop in packet.hops:
                 _note(self._chains, hop.chain)
                 _note(self._tables, hop.table)
                 _note(self._devices, hop.iif)
                 _note(self._devices, hop.oif)
-                if hop.header is not None and hop.header is not known:
-                    known = hop.header
-                    _note(self._hosts, known.src)
-                    _note(self._hosts, known.dst)
+                if hop.header is not None and hop.header is not header_before:
+                    header_before = hop.header
+                    _note(self._hosts, header_before.src)
+                    _note(self._hosts, header_before.dst)
 
     def completion(self, typed: str) -> Optional[str]:
         """The expression with its last word whole; None where nothing seen begins so."""
@@ -57,7 +57,7 @@ class Completions:
         return None
 
     def _words(self, before: str) -> Iterator[str]:
-        """What can stand behind a word, the likeliest first."""
+        """Words that can follow a word, the likeliest first."""
         kinds = {
             "chain": self._chains,
             "table": self._tables,
@@ -75,7 +75,7 @@ class Completions:
             yield from self._hosts
 
 
-def _note(known: dict[str, None], word: Optional[str]) -> None:
+def _note(words: dict[str, None], word: Optional[str]) -> None:
     # A word with blanks or signs in it would be several.
-    if word and len(known) < MOST and word.isprintable() and not set(word) & set(' ()!"&|'):
-        known[word] = None
+    if word and len(words) < WORDS_KEPT and word.isprintable() and not set(word) & set(' ()!"&|'):
+        words[word] = None

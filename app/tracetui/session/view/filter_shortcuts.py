@@ -20,21 +20,21 @@ def only_flow(packet: Packet) -> Optional[str]:
 
 
 def only_host(packet: Packet) -> Optional[str]:
-    """What the packet's source sends and gets; None without a header."""
+    """Packets to or from the packet's source; None without a header."""
     header = packet.header
     return None if header is None or header.src is None else f"host {header.src}"
 
 
 def hidden(packet: Packet, expression: str) -> Optional[str]:
-    """What an expression lets through, but not the packet's flow; None without a header."""
+    """An expression without the packet's flow; None without a header."""
     flow = only_flow(packet)
     if flow is None:
         return None
-    kept = expression.strip()
-    if not kept:
+    present = expression.strip()
+    if not present:
         return f"not ({flow})"
     # ``and`` and ``or`` bind alike, from left to right: no parentheses are needed around it.
-    return f"{kept} and not ({flow})"
+    return f"{present} and not ({flow})"
 
 
 def _protocol(proto: Optional[str]) -> str:

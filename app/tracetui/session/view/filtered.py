@@ -14,12 +14,12 @@ from tracetui.model.trace.path import Path
 from tracetui.session.state.explanations import Explanations
 from tracetui.session.state.store import PacketStore
 
-LOOK_AT_CLOCK = 32
-"""Packets between two looks at the clock."""
-ANSWERS = 8192
-"""Ways of which the filter's answer is remembered."""
+TESTS_PER_CLOCK_CHECK = 32
+"""Packets tested between two checks of the clock."""
+ANSWERS_KEPT = 8192
+"""Paths whose answer of the filter is remembered."""
 AT_ONCE_SECONDS = 0.03
-"""How long a new filter is tried at once: enough for the newest packets, which are in sight."""
+"""Seconds a new filter is applied at once: enough for the newest packets, which are in sight."""
 
 
 class FilteredView:
@@ -36,10 +36,10 @@ class FilteredView:
         self._explanations = explanations
         self._filter = ViewFilter()
         self._rest: Iterator[Packet] = iter(())
-        self._tried = 0
+        self._oldest_tried = 0
         self._unsettled: dict[int, Packet] = {}
-        self._answers: Memo[Path, bool] = Memo(ANSWERS)
-        """What the filter says of packets that went a way, where that can't change any more."""
+        self._answers: Memo[Path, bool] = Memo(ANSWERS_KEPT)
+        """The filter's answer by path, once it can't change any more."""
         self._version = 0
 
     @property
@@ -55,7 +55,7 @@ class FilteredView:
     @property
     def untried(self) -> int:
         """Packets that the filter was not tried on yet."""
-        return max(0, self._tried - self._store.first_id) if len(self._store) else 0
+        return max(0, self._oldest_tried - self._store.first_id) if len(self._store) else 0
 
     def set_filter(self, view_filter: ViewFilter) -> None:
         """Show what this filter lets through, of what is there and of what comes."""
@@ -65,9 +65,9 @@ class FilteredView:
         self._answers.clear()
         packets = list(self._store)
         self.rows = []
-        self._tried = packets[-1].id + 1 if packets else 0
+        self._oldest_tried = packets[-1].id + 1 if packets else 0
         if view_filter.is_empty:
-            self.rows, self._tried = packets, self._store.first_id
+            self.rows, self._oldest_tried = packets, self._store.first_id
             return
         self._rest = reversed(packets)
         self.work(time.monotonic() + AT_ONCE_SECONDS)
@@ -76,17 +76,17 @@ class FilteredView:
         """Try the filter on older packets until then (monotonic seconds); True if any are left."""
         if not self.untried:
             return False
-        found: list[Packet] = []
+        passing: list[Packet] = []
         for count, packet in enumerate(self._rest, start=1):
-            self._tried = packet.id
+            self._oldest_tried = packet.id
             if self._lets_through(packet):
-                found.append(packet)
-            if count % LOOK_AT_CLOCK == 0 and time.monotonic() > until:
+                passing.append(packet)
+            if count % TESTS_PER_CLOCK_CHECK == 0 and time.monotonic() > until:
                 break
         else:
-            self._tried = self._store.first_id
-        found.reverse()
-        self.rows[:0] = found
+            self._oldest_tried = self._store.first_id
+        passing.reverse()
+        self.rows[:0] = passing
         self._drop_evicted()
         return self.untried > 0
 
@@ -94,50 +94,50 @@ class FilteredView:
         """Take in what changed since the last call; True if any row is new, changed or gone."""
         changed = self._drop_evicted()
         for packet in self._store.take_changed():
-            if packet.id >= self._tried and self._take(packet):
+            if packet.id >= self._oldest_tried and self._update_row(packet):
                 changed = True
-        return self._settle() or changed
+        return self._update_unsettled() or changed
 
     def index_of(self, packet_id: int) -> Optional[int]:
         """The row of a packet; None if it is not shown."""
-        at = self.place_of(packet_id)
-        found = at < len(self.rows) and self.rows[at].id == packet_id
-        return at if found else None
+        row = self.row_for(packet_id)
+        is_shown = row < len(self.rows) and self.rows[row].id == packet_id
+        return row if is_shown else None
 
-    def place_of(self, packet_id: int) -> int:
-        """The row a packet has, or would have."""
+    def row_for(self, packet_id: int) -> int:
+        """The row where a packet is, or would be inserted."""
         if not self.rows or packet_id > self.rows[-1].id:
             return len(self.rows)
         return bisect_left(_Ids(self.rows), packet_id)
 
-    def _take(self, packet: Packet) -> bool:
+    def _update_row(self, packet: Packet) -> bool:
         """Show a packet if it passes as it is now, else do so no longer; whether rows changed."""
-        at = self.place_of(packet.id)
-        was = at < len(self.rows) and self.rows[at].id == packet.id
+        row = self.row_for(packet.id)
+        was_shown = row < len(self.rows) and self.rows[row].id == packet.id
         passes = self._lets_through(packet)
-        if was and not passes:
-            del self.rows[at]
-        elif was:
-            self.rows[at] = packet
+        if was_shown and not passes:
+            del self.rows[row]
+        elif was_shown:
+            self.rows[row] = packet
         elif passes:
-            self.rows.insert(at, packet)
-        return was or passes
+            self.rows.insert(row, packet)
+        return was_shown or passes
 
     def _lets_through(self, packet: Packet) -> bool:
-        """Ask the filter, or know what it said of a packet that went the same way."""
+        """Ask the filter, or use its answer for a packet of the same path."""
         if self._filter.is_empty:
             return True
         if self._filter.needs_lengths:
-            return self._asked(packet)
+            return self._ask_filter(packet)
         path = packet.path
-        known = self._answers.get(path)
-        if known is None:
-            known = self._asked(packet)
+        answer = self._answers.get(path)
+        if answer is None:
+            answer = self._ask_filter(packet)
             if packet.id not in self._unsettled:
-                self._answers.learn(path, known)
-        return known
+                self._answers.learn(path, answer)
+        return answer
 
-    def _asked(self, packet: Packet) -> bool:
+    def _ask_filter(self, packet: Packet) -> bool:
         if self._explanations is None or not self._filter.needs_explanations:
             return self._filter.matches(packet)
         if self._explanations.of(packet).is_final:
@@ -146,7 +146,7 @@ class FilteredView:
             self._unsettled[packet.id] = packet
         return self._filter.matches(packet, self._explanations.of)
 
-    def _settle(self) -> bool:
+    def _update_unsettled(self) -> bool:
         """Ask anew about packets of which more may be known by now; whether rows changed."""
         if self._explanations is None or self._explanations.version == self._version:
             return False
@@ -155,7 +155,7 @@ class FilteredView:
         for packet in list(self._unsettled.values()):
             if packet.id < first:
                 del self._unsettled[packet.id]
-            elif self._take(packet):
+            elif self._update_row(packet):
                 changed = True
         return changed
 
@@ -163,7 +163,7 @@ class FilteredView:
         first = self._store.first_id
         if not self.rows or self.rows[0].id >= first:
             return False
-        del self.rows[: self.place_of(first)]
+        del self.rows[: self.row_for(first)]
         return True
 
 

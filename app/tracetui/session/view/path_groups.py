@@ -1,4 +1,4 @@
-"""Packets by the way they took: those with the same hops are one path."""
+"""Packets grouped by path: those with the same hops are one group."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Optional
 from tracetui.model.trace.hop import Hop
 from tracetui.model.trace.packet import Packet
 
-LOOK_AT_CLOCK = 64
-"""Packets between two looks at the clock."""
+GROUPED_PER_CLOCK_CHECK = 64
+"""Packets grouped between two checks of the clock."""
 
 Step = tuple[str, str, str, str, str, Optional[int], Optional[str]]
 
@@ -33,7 +33,7 @@ class PathGroup:
 
 
 class PathGroups:
-    """The paths of some packets, found piece by piece."""
+    """The path groups of some packets, built piece by piece."""
 
     def __init__(self, packets: Sequence[Packet]) -> None:
         self.total = len(packets)
@@ -50,26 +50,28 @@ class PathGroups:
             key = tuple(step(hop) for hop in packet.hops)
             self._paths.setdefault(key, PathGroup(packet)).take(packet)
             self.done += 1
-            if self.done % LOOK_AT_CLOCK == 0 and time.monotonic() > until:
+            if self.done % GROUPED_PER_CLOCK_CHECK == 0 and time.monotonic() > until:
                 break
         return self.done != before
 
     @property
-    def found(self) -> list[PathGroup]:
-        """The paths, in the order in which they were first taken."""
+    def groups(self) -> list[PathGroup]:
+        """The groups, in the order of their first packets."""
         return list(self._paths.values())
 
 
 def step(hop: Hop) -> Step:
-    """What makes a hop the same in two packets: one rule of nft's can accept and drop (vmap)."""
+    """The key of a hop; the verdict is part of it, as one nft rule can accept and drop (vmap)."""
     return (
         hop.backend, hop.family, hop.table, hop.chain, hop.type,
         hop.rulenum if hop.backend == "legacy" else hop.handle, hop.verdict,
     )  # fmt: skip
 
 
-def parting(one: Sequence[Hop], other: Sequence[Hop]) -> int:
-    """The index of the first hop in which two ways differ; that of the shorter end if in none."""
-    steps = zip(one, other)
-    same = next((at for at, pair in enumerate(steps) if step(pair[0]) != step(pair[1])), None)
-    return min(len(one), len(other)) if same is None else same
+def first_difference(left: Sequence[Hop], right: Sequence[Hop]) -> int:
+    """The index of the first hop in which two paths differ; the shorter length if in none."""
+    steps = zip(left, right)
+    index = next(
+        (index for index, pair in enumerate(steps) if step(pair[0]) != step(pair[1])), None
+    )
+    return min(len(left), len(right)) if index is None else index

@@ -14,15 +14,15 @@ from tracetui.model.tracing.trace_rule import TraceRule
 class Preset(NamedTuple):
     """A rule to begin the form with."""
 
-    what: str
-    """What it traces, in words."""
+    description: str
+    """Description of the packets it traces."""
     rule: TraceRule
     both: bool = False
     """Whether the answers are traced too."""
 
 
 def presets(packet: Packet) -> list[Preset]:
-    """What can be traced of a packet, the narrowest first; empty without a header.
+    """Rules that trace a packet's flow or more, the narrowest first; empty without a header.
 
     A rule stands in raw, before any NAT: so the addresses are those the packet came with.
     """
@@ -39,13 +39,13 @@ def _wanted(packet: Packet) -> Iterator[Preset]:
     flow = base._replace(src=header.src, dst=header.dst, sport=sport, dport=dport)
     whole = endpoint(header.dst, header.dport)
     yield Preset("this flow", flow)
-    yield Preset("this flow and its answers", flow, both=True)
+    yield Preset("this flow and its replies", flow, both=True)
     yield from _answers(packet, base)
     if header.dport is not None:
         service = base._replace(dst=header.dst, dport=dport)
         yield Preset(f"everything to {whole}", service)
         if header.proto == "tcp":
-            yield Preset(f"what opens a connection to {whole}", service._replace(syn=True))
+            yield Preset(f"new connections to {whole}", service._replace(syn=True))
         yield Preset(f"everything to port {header.dport}", service._replace(dst=None))
     everything = base._replace(proto=None)
     yield Preset(f"everything from {header.src}", everything._replace(src=header.src))
@@ -59,11 +59,11 @@ def _answers(packet: Packet, base: TraceRule) -> Iterator[Preset]:
         return
     dst = nat.get("dst", packet.header.dst)
     port = nat.get("dport", packet.header.dport)
-    what = (
-        f"its answers, as {endpoint(str(dst), port if isinstance(port, int) else None)} sends them"
+    description = (
+        f"its replies, as {endpoint(str(dst), port if isinstance(port, int) else None)} sends them"
     )
     server = base._replace(chain="PREROUTING", src=str(dst))
-    yield Preset(what, server._replace(sport=_text(port)))
+    yield Preset(description, server._replace(sport=_text(port)))
 
 
 def _text(port: object) -> Optional[str]:

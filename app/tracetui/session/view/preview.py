@@ -1,4 +1,4 @@
-"""What adding a rule will do, before it is done."""
+"""The commands and the cost of a rule, shown before it is added."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looks for the next packet that something is true of, a bounded piece at a time."""
+"""Search for the next packet or hop that passes a test, a bounded piece at a time."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tracetui.model.trace.packet import Packet
 from tracetui.session.recording import report
 from tracetui.session.state.explanations import Explanations
 
-LOOK_AT_CLOCK = 16
-"""Packets between two looks at the clock."""
+SEARCHED_PER_CLOCK_CHECK = 16
+"""Packets searched between two checks of the clock."""
 
 
 class SeekTarget(NamedTuple):
@@ -23,42 +23,42 @@ class SeekTarget(NamedTuple):
 
 
 PacketTest = Callable[[Packet], Sequence[Optional[int]]]
-"""The places of a packet that are looked for: None for the packet itself, then indices of hops."""
+"""Hits in a packet: None for the packet itself, then indices of hops."""
 
 
 class Seek:
-    """From one place on, through all packets and round to where it began."""
+    """A search from one packet or hop through all packets and round to its start."""
 
     def __init__(
         self, packets: Sequence[Packet], start: Optional[SeekTarget], step: int, test: PacketTest
     ) -> None:
         """Look in ``packets``, in the order of their ids; ``step`` is 1, or -1 for backwards."""
-        self.found: Optional[SeekTarget] = None
-        self.looked = 0
-        """Packets looked at."""
-        self._steps = self._places(list(packets), start, step, test)
+        self.target: Optional[SeekTarget] = None
+        self.checked = 0
+        """Packets searched."""
+        self._steps = self._targets(list(packets), start, step, test)
 
     def work(self, until: float) -> bool:
         """Look on until then (monotonic seconds); True when it has ended, found or not."""
-        for place in self._steps:
-            self.looked += 1
-            if place is not None:
-                self.found = place
+        for target in self._steps:
+            self.checked += 1
+            if target is not None:
+                self.target = target
                 return True
-            if self.looked % LOOK_AT_CLOCK == 0 and time.monotonic() > until:
+            if self.checked % SEARCHED_PER_CLOCK_CHECK == 0 and time.monotonic() > until:
                 return False
         return True
 
     @staticmethod
-    def _places(
+    def _targets(
         packets: list[Packet], start: Optional[SeekTarget], step: int, test: PacketTest
     ) -> Iterator[Optional[SeekTarget]]:
-        """The places in order, and None after each packet without one."""
-        at = _index_of(packets, start.packet.id) if start is not None else None
-        first = at if at is not None else (0 if step > 0 else len(packets) - 1)
-        edge = _order(start.hop) if start is not None and at is not None else None
+        """The hits in order, and None after each packet."""
+        index = _index_of(packets, start.packet.id) if start is not None else None
+        first_index = index if index is not None else (0 if step > 0 else len(packets) - 1)
+        edge = _order(start.hop) if start is not None and index is not None else None
         for turn in range(len(packets) + (edge is not None)):
-            packet = packets[(first + turn * step) % len(packets)]
+            packet = packets[(first_index + turn * step) % len(packets)]
             hops = list(test(packet))[::step]
             if edge is not None and turn == 0:
                 hops = [hop for hop in hops if (_order(hop) - edge) * step > 0]
@@ -80,17 +80,20 @@ def dropped(explanations: Explanations) -> PacketTest:
 
 def mentions(text: str, explanations: Explanations) -> PacketTest:
     """Packets and hops whose lines have a text in them, in capitals or not."""
-    wanted = text.casefold()
+    sought = text.casefold()
 
     def test(packet: Packet) -> list[Optional[int]]:
         explanation = explanations.of(packet)
-        found: list[Optional[int]] = []
-        if wanted in report.head_text(packet, explanation).casefold():
-            found.append(None)
-        for index, here in enumerate(explanation.hops):
-            if not here.is_own and wanted in report.hop_text(packet, explanation, index).casefold():
-                found.append(index)
-        return found
+        hits: list[Optional[int]] = []
+        if sought in report.head_text(packet, explanation).casefold():
+            hits.append(None)
+        for index, explained in enumerate(explanation.hops):
+            if (
+                not explained.is_own
+                and sought in report.hop_text(packet, explanation, index).casefold()
+            ):
+                hits.append(index)
+        return hits
 
     return test
 

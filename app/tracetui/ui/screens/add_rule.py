@@ -17,17 +17,17 @@ from tracetui.model.tracing.rule_fields import RULE_CHAINS
 from tracetui.model.tracing.trace_rule import TraceRule
 from tracetui.session.state.session import Node
 from tracetui.session.state.suggestions import Suggestion
-from tracetui.session.text.sanitize import inert
+from tracetui.session.text.sanitize import sanitize
 from tracetui.session.view import preview
 from tracetui.session.view.presets import Preset
 from tracetui.ui.commands import bindings
 from tracetui.ui.widgets.choice import Choice
 from tracetui.ui.widgets.field import Field
 
-REFRESH_SECONDS = 10.0
-"""Between two looks at the clock, for the expiry in the command shown."""
+EXPIRY_REFRESH_SECONDS = 10.0
+"""Seconds between two updates of the expiry in the command shown."""
 
-_TEXTS = (
+_TEXT_FIELDS = (
     ("proto", "protocol", "tcp udp icmp …"),
     ("src", "source", "ADDR or ADDR/N"),
     ("sport", "source port", "PORT or PORT:PORT"),
@@ -38,14 +38,14 @@ _TEXTS = (
     ("limit", "limit", "20/second, or none"),
     ("expire", "expires", "10m, 2h, or none"),
 )
-_LABELS = {name: label for name, label, _ in _TEXTS}
+_LABELS = {name: label for name, label, _ in _TEXT_FIELDS}
 _NO_YES = ("no", "yes")
-_FAMILIES = ("both", "4", "6")
+_FAMILY_CHOICES = ("both", "4", "6")
 _DEFAULTS = {"limit": "20/second", "expire": "10m"}
 
 
 class RuleRequest(NamedTuple):
-    """What the form was left with."""
+    """The rules to add."""
 
     rules: tuple[TraceRule, ...]
     backend: str
@@ -67,31 +67,33 @@ class AddRuleScreen(ModalScreen[Optional[RuleRequest]]):
         self,
         node: Node,
         clock: Callable[[], float],
-        begin_with: Union[Suggestion, Preset, None] = None,
+        prefill: Union[Suggestion, Preset, None] = None,
     ) -> None:
-        """Begin with the fields of a rule that is proposed, or with empty ones."""
+        """Begin with the fields of ``prefill``, or with empty ones."""
         super().__init__()
         self._node = node
         self._clock = clock
-        self._typed = begin_with.rule.to_fields() if begin_with else {}
-        self._backend = begin_with.backend if isinstance(begin_with, Suggestion) else node.backend
-        self._both = "yes" if isinstance(begin_with, Preset) and begin_with.both else "no"
-        self._wanted: Optional[RuleRequest] = None
+        self._prefilled = prefill.rule.to_fields() if prefill else {}
+        self._backend = prefill.backend if isinstance(prefill, Suggestion) else node.backend
+        self._both = "yes" if isinstance(prefill, Preset) and prefill.both else "no"
+        self._request: Optional[RuleRequest] = None
 
     def compose(self) -> ComposeResult:
-        """Lay out the fields above what comes of them."""
-        typed = self._typed
+        """Lay out the fields above the commands and the cost."""
+        prefilled = self._prefilled
         with Vertical(id="form") as box:
             box.border_title = "Add a TRACE rule"
             box.border_subtitle = "Tab next field · ← → choose · Enter adds · Esc cancels"
             with VerticalScroll(id="fields", can_focus=False):
-                yield from _row("chain", "chain", Choice(RULE_CHAINS, "chain", typed.get("chain")))
                 yield from _row(
-                    "family", "family", Choice(_FAMILIES, "family", typed.get("family"))
+                    "chain", "chain", Choice(RULE_CHAINS, "chain", prefilled.get("chain"))
                 )
-                for name, label, hint in _TEXTS:
+                yield from _row(
+                    "family", "family", Choice(_FAMILY_CHOICES, "family", prefilled.get("family"))
+                )
+                for name, label, hint in _TEXT_FIELDS:
                     field = Field(
-                        typed.get(name) or _DEFAULTS.get(name, ""),
+                        prefilled.get(name) or _DEFAULTS.get(name, ""),
                         placeholder=hint,
                         id=name,
                         max_length=64,
@@ -101,8 +103,8 @@ class AddRuleScreen(ModalScreen[Optional[RuleRequest]]):
                 yield from _row("backend", "backend", backends)
                 with Horizontal(classes="row"):
                     yield Label("SYN only", classes="label")
-                    yield Choice(_NO_YES, "syn", typed.get("syn"))
-                    yield Label("answers too", classes="label")
+                    yield Choice(_NO_YES, "syn", prefilled.get("syn"))
+                    yield Label("replies too", classes="label")
                     yield Choice(_NO_YES, "both", self._both)
                     yield Label("", id="syn-wrong", classes="wrong", markup=False)
             with VerticalScroll(id="outcome"):
@@ -115,17 +117,17 @@ class AddRuleScreen(ModalScreen[Optional[RuleRequest]]):
                 yield Choice(_NO_YES, "override")
 
     def on_mount(self) -> None:
-        """Say where the backend comes from and check what is there."""
-        self.query_one("#backend-wrong", Label).update(inert(self._node.why))
+        """Show the reason for the backend and check the fields."""
+        self.query_one("#backend-wrong", Label).update(sanitize(self._node.why))
         self.query_one("#backend-wrong").set_class(True, "-hint")
         self.query_one("#proto").focus()
         self.check()
-        self.set_interval(REFRESH_SECONDS, self.check)
+        self.set_interval(EXPIRY_REFRESH_SECONDS, self.check)
 
     @on(Input.Changed)
-    @on(Choice.Changed)
+    @on(Choice.ValueChosen)
     def check(self) -> None:
-        """Look at all fields: show what is wrong, or what will be done."""
+        """Check all fields: show the errors, or the commands and the cost."""
         fields = self._fields()
         try:
             rule = TraceRule.from_fields(fields, self._clock())
@@ -135,7 +137,7 @@ class AddRuleScreen(ModalScreen[Optional[RuleRequest]]):
             wrong = "; ".join(
                 f"{_LABELS.get(name, name)}: {why}" for name, why in error.fields.items()
             )
-            self.query_one("#commands", Static).update(f"nothing will run; {inert(wrong)}")
+            self.query_one("#commands", Static).update(f"nothing will run; {sanitize(wrong)}")
             return
         self._show_wrong({})
         mirrored = rule.mirrored() if self._says_yes("both") else ()
@@ -145,15 +147,15 @@ class AddRuleScreen(ModalScreen[Optional[RuleRequest]]):
     @on(Input.Submitted)
     def action_submit(self) -> None:
         """Leave with the rules shown, if they may be added."""
-        if self._wanted is not None:
-            self.dismiss(self._wanted)
+        if self._request is not None:
+            self.dismiss(self._request)
 
     @on(Button.Pressed, "#cancel")
     def _cancel(self) -> None:
         self.dismiss(None)
 
     def _fields(self) -> dict[str, str]:
-        fields = {name: self.query_one(f"#{name}", Input).value for name, _, _ in _TEXTS}
+        fields = {name: self.query_one(f"#{name}", Input).value for name, _, _ in _TEXT_FIELDS}
         family = self.query_one("#family", Choice).value
         return {
             **fields,
@@ -166,7 +168,7 @@ class AddRuleScreen(ModalScreen[Optional[RuleRequest]]):
         return self.query_one(f"#{name}", Choice).value == "yes"
 
     def _show_wrong(self, wrong: dict[str, str]) -> None:
-        for name in (*(name for name, _, _ in _TEXTS), "chain", "family", "syn"):
+        for name in (*(name for name, _, _ in _TEXT_FIELDS), "chain", "family", "syn"):
             reason = wrong.get(name, "")
             self.query_one(f"#{name}-wrong", Label).update(f"✗ {reason}" if reason else "")
             self.query_one(f"#{name}").set_class(bool(reason), "-wrong")
@@ -180,7 +182,7 @@ class AddRuleScreen(ModalScreen[Optional[RuleRequest]]):
         for name in ("#ask", "#override"):
             self.query_one(name).display = refusal is not None
         may_add = bool(lines) and (refusal is None or self._says_yes("override"))
-        self._wanted = RuleRequest(rules, backend, refusal is not None) if may_add else None
+        self._request = RuleRequest(rules, backend, refusal is not None) if may_add else None
         each = "each rule: " if len(costs) > 1 else ""
         text = f"{each}{costs[0].text}" if costs else ""
         cost = self.query_one("#cost", Static)

@@ -18,12 +18,12 @@ from tracetui.model.trace.packet import Packet
 from tracetui.session.recording import report
 from tracetui.session.state.session import Session
 from tracetui.session.text.width import padded, shown, wrapped
-from tracetui.session.view.path_groups import parting
+from tracetui.session.view.path_groups import first_difference
 from tracetui.ui.commands import bindings
 
-_GAP = " │ "
-RULE_LINES = 4
-"""How many a rule takes at most."""
+_COLUMN_GAP = " │ "
+COMPARED_RULE_LINES = 4
+"""Lines of a rule at most."""
 
 
 class CompareScreen(ModalScreen[None]):
@@ -34,10 +34,10 @@ class CompareScreen(ModalScreen[None]):
         Binding("escape,q,c,enter", "dismiss", "close"),
     ]
 
-    def __init__(self, session: Session, one: Packet, other: Packet) -> None:
+    def __init__(self, session: Session, first: Packet, second: Packet) -> None:
         super().__init__()
         self._session = session
-        self._pair = (one, other)
+        self._pair = (first, second)
 
     def compose(self) -> ComposeResult:
         """Lay out the two columns."""
@@ -58,48 +58,53 @@ class CompareScreen(ModalScreen[None]):
         self.call_after_refresh(self._show)
 
     def _show(self) -> None:
-        both = [self._session.explain(packet) for packet in self._pair]
+        explanations = [self._session.explain(packet) for packet in self._pair]
         scroll = self.query_one("#columns", VerticalScroll)
-        width = max(10, (scroll.scrollable_content_region.width - len(_GAP)) // 2)
+        width = max(10, (scroll.scrollable_content_region.width - len(_COLUMN_GAP)) // 2)
         # Our own rules say nothing about the node's.
-        one, other = (
-            [index for index, here in enumerate(explanation.hops) if not here.is_own]
-            for explanation in both
+        left_kept, right_kept = (
+            [index for index, explained in enumerate(explanation.hops) if not explained.is_own]
+            for explanation in explanations
         )
         left_hops, right_hops = (
-            [packet.hops[index] for index in kept] for packet, kept in zip(self._pair, (one, other))
+            [packet.hops[index] for index in kept]
+            for packet, kept in zip(self._pair, (left_kept, right_kept))
         )
-        at = parting(left_hops, right_hops)
-        self.query_one("#ends", Static).update(_ends(self._pair, both, at, width))
+        parting = first_difference(left_hops, right_hops)
+        self.query_one("#ends", Static).update(_ends(self._pair, explanations, parting, width))
         text, lines, at_line = Text(), 0, 0
-        for index, (left, right) in enumerate(zip_longest(one, other)):
-            if index == at:
-                text.append("they part here".center(2 * width + len(_GAP), "─") + "\n", "bold")
+        for index, (left, right) in enumerate(zip_longest(left_kept, right_kept)):
+            if index == parting:
+                text.append(
+                    "the paths differ here".center(2 * width + len(_COLUMN_GAP), "─") + "\n", "bold"
+                )
                 at_line, lines = lines, lines + 1
             cells = (
                 _cells(packet, explanation, hop, width)
-                for packet, explanation, hop in zip(self._pair, both, (left, right))
+                for packet, explanation, hop in zip(self._pair, explanations, (left, right))
             )
-            style = "bold" if index == at else "" if index > at else "dim"
+            style = "bold" if index == parting else "" if index > parting else "dim"
             for a, b in zip_longest(*cells, fillvalue=" " * width):
-                text.append(f"{a}{_GAP}{b}\n", style)
+                text.append(f"{a}{_COLUMN_GAP}{b}\n", style)
                 lines += 1
-        if at == len(one) == len(other):
-            text.append("the same way to the end\n", "bold")
+        if parting == len(left_kept) == len(right_kept):
+            text.append("the same path to the end\n", "bold")
         self.query_one("#hops", Static).update(text)
         scroll.scroll_to(y=max(0, at_line - scroll.size.height // 2), animate=False)
 
 
-def _ends(pair: tuple[Packet, Packet], both: list[PacketExplanation], at: int, width: int) -> Text:
+def _ends(
+    pair: tuple[Packet, Packet], explanations: list[PacketExplanation], parting: int, width: int
+) -> Text:
     text = Text()
-    for what in (
+    for texts in (
         [report.endpoints(packet.header) for packet in pair],
         [f"{moments.clock(p.stamped)} {report.protocol(p.header)} {p.iif or '·'}" for p in pair],
-        [f"{explanation.verdict} {explanation.why}" for explanation in both],
+        [f"{explanation.verdict} {explanation.why}" for explanation in explanations],
     ):
-        cells = [padded(shown(one, width), width) for one in what]
-        text.append(f"{cells[0]}{_GAP}{cells[1]}\n", "bold")
-    count = "1 hop" if at == 1 else f"{at} hops"
+        cells = [padded(shown(text_of_packet, width), width) for text_of_packet in texts]
+        text.append(f"{cells[0]}{_COLUMN_GAP}{cells[1]}\n", "bold")
+    count = "1 hop" if parting == 1 else f"{parting} hops"
     return text.append(f"{count} in common")
 
 
@@ -109,12 +114,12 @@ def _cells(
     """A hop on a line, and its rule on those below."""
     if index is None:
         return [" " * width]
-    hop, here = packet.hops[index], explanation.hops[index]
-    verdict = "" if here.verdict in (None, "continue") else f"  {here.verdict}"
-    lines = [f"{report.place_text(hop, here)}{verdict}"]
-    rule = report.rule_text(here)
+    hop, explained = packet.hops[index], explanation.hops[index]
+    verdict = "" if explained.verdict in (None, "continue") else f"  {explained.verdict}"
+    lines = [f"{report.point_text(hop, explained)}{verdict}"]
+    rule = report.rule_text(explained)
     if rule:
-        lines += [f"  {part}" for part in wrapped(rule, width - 2, RULE_LINES)]
+        lines += [f"  {part}" for part in wrapped(rule, width - 2, COMPARED_RULE_LINES)]
     if change := report.changes_text(explanation, index):
         lines.append(f"  {change}")
     return [padded(shown(line, width), width) for line in lines]

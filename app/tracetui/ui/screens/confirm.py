@@ -10,12 +10,12 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tracetui.session.text.sanitize import inert
+from tracetui.session.text.sanitize import sanitize
 from tracetui.ui.commands import bindings
 
 
 class ConfirmScreen(ModalScreen[bool]):
-    """What will be done, line by line; only ``y`` does it."""
+    """Lists what will be done; only ``y`` does it."""
 
     BINDINGS = [  # noqa: RUF012 - as Textual has it
         *bindings("anywhere"),
@@ -32,6 +32,6 @@ class ConfirmScreen(ModalScreen[bool]):
         """Lay out the question."""
         with Vertical(id="confirm") as box:
             box.border_title = self._title
-            box.border_subtitle = "y does it · n or Esc does not"
+            box.border_subtitle = "y yes · n or Esc no"
             with VerticalScroll(id="confirm-lines"):
-                yield Static("\n".join(inert(line) for line in self._lines), markup=False)
+                yield Static("\n".join(sanitize(line) for line in self._lines), markup=False)

@@ -19,18 +19,18 @@ from tracetui.ui.widgets.choice import Choice
 from tracetui.ui.widgets.field import Field
 
 
-class Export(NamedTuple):
-    """What is to be written."""
+class ExportRequest(NamedTuple):
+    """The packets to write, and where to."""
 
     packets: tuple[Packet, ...]
     form: str
-    """One of FORMATS."""
+    """Format, one of FORMATS."""
     file: Optional[str]
-    """Its name; None for the clipboard."""
+    """Name of the file; None for the clipboard."""
 
 
-class ExportScreen(ModalScreen[Optional[Export]]):
-    """Which packets, in which form, to a file or to the clipboard."""
+class ExportScreen(ModalScreen[Optional[ExportRequest]]):
+    """Form for the packets, the format, and the file or the clipboard."""
 
     BINDINGS = [  # noqa: RUF012 - as Textual has it
         *bindings("anywhere"),
@@ -43,7 +43,9 @@ class ExportScreen(ModalScreen[Optional[Export]]):
     def __init__(self, sets: dict[str, Sequence[Packet]], name: str) -> None:
         """``sets`` are the packets to choose from, by what they are; ``name`` begins the file's."""
         super().__init__()
-        self._sets = {what: tuple(packets) for what, packets in sets.items() if packets}
+        self._sets = {
+            description: tuple(packets) for description, packets in sets.items() if packets
+        }
         self._stem = name
 
     def compose(self) -> ComposeResult:
@@ -66,9 +68,9 @@ class ExportScreen(ModalScreen[Optional[Export]]):
                 yield Button("Copy to the clipboard", id="copy", compact=True)
                 yield Button("Cancel", id="cancel", compact=True)
 
-    @on(Choice.Changed)
+    @on(Choice.ValueChosen)
     def rename(self) -> None:
-        """Have a name that was not typed end as the form has it."""
+        """Give a file name that was not typed the suffix of the format."""
         field = self.query_one("#file", Input)
         if field.value in map(self._file, FORMATS):
             field.value = self._file(self._form)
@@ -79,11 +81,11 @@ class ExportScreen(ModalScreen[Optional[Export]]):
         """Leave with the file's name."""
         name = self.query_one("#file", Input).value.strip()
         if name:
-            self.dismiss(Export(self._packets, self._form, name))
+            self.dismiss(ExportRequest(self._packets, self._form, name))
 
     @on(Button.Pressed, "#copy")
     def _copy(self) -> None:
-        self.dismiss(Export(self._packets, self._form, None))
+        self.dismiss(ExportRequest(self._packets, self._form, None))
 
     @on(Button.Pressed, "#cancel")
     def _cancel(self) -> None:
@@ -99,8 +101,8 @@ class ExportScreen(ModalScreen[Optional[Export]]):
 
     def _labels(self) -> dict[str, tuple[Packet, ...]]:
         return {
-            what if len(packets) == 1 else f"{what} {len(packets):,}": packets
-            for what, packets in self._sets.items()
+            description if len(packets) == 1 else f"{description} {len(packets):,}": packets
+            for description, packets in self._sets.items()
         }
 
     def _file(self, form: str) -> str:

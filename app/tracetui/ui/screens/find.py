@@ -16,7 +16,7 @@ from tracetui.ui.widgets.field import Field
 
 
 class FindScreen(ModalScreen[Optional[str]]):
-    """One line: an address, a chain, a word of a rule or of its comment."""
+    """A field for an address, a chain, a word of a rule or of its comment."""
 
     BINDINGS = [  # noqa: RUF012 - as Textual has it
         *bindings("anywhere"),
@@ -31,7 +31,7 @@ class FindScreen(ModalScreen[Optional[str]]):
         """Lay out the question."""
         with Vertical(id="find-text") as box:
             box.border_title = "Find in packets, hops and rules"
-            box.border_subtitle = self._keymap.told(
+            box.border_subtitle = self._keymap.with_keys(
                 "Enter finds · then {timeline.next-found} next, {timeline.found-before} previous"
             )
             yield Field(max_length=200)

@@ -1,4 +1,4 @@
-"""The guard: why it tripped, who flooded, what to try instead, and every trip before."""
+"""The guard: its last trip, the busiest flows before it, narrower rules, earlier trips."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from tracetui.session.state import suggestions
 from tracetui.session.state.guard_state import BusyRule, GuardState, Trip, removal_text
 from tracetui.session.state.session import Session
 from tracetui.session.state.suggestions import Suggestion
-from tracetui.session.text.sanitize import inert
+from tracetui.session.text.sanitize import sanitize
 from tracetui.ui.commands import bindings
 from tracetui.ui.keymap import Keymap
 
-REFRESH_SECONDS = 0.5
+GUARD_REFRESH_SECONDS = 0.5
 
 
 class FlushForeign(NamedTuple):
-    """The user wants TRACE rules of others removed too."""
+    """The choice to remove foreign TRACE rules too."""
 
     rules: tuple[InstalledRule, ...]
 
 
-Choice = Union[Suggestion, FlushForeign]
+GuardChoice = Union[Suggestion, FlushForeign]
 
 
-class GuardScreen(ModalScreen[Optional[Choice]]):
-    """What is known of the last trip, with what can be done about it to choose from."""
+class GuardScreen(ModalScreen[Optional[GuardChoice]]):
+    """The last trip, the busiest flows before it, and rules to choose instead."""
 
     BINDINGS = [  # noqa: RUF012 - as Textual has it
         *bindings("anywhere"),
@@ -48,10 +48,10 @@ class GuardScreen(ModalScreen[Optional[Choice]]):
         super().__init__()
         self._session = session
         self._keymap = keymap
-        self._choices: list[Choice] = []
+        self._choices: list[GuardChoice] = []
 
     def compose(self) -> ComposeResult:
-        """Lay out what is known above what can be done."""
+        """Lay out the report above the choices."""
         with Vertical(id="guard") as box:
             box.border_title = "Guard"
             box.border_subtitle = "Enter chooses · Esc closes"
@@ -60,16 +60,16 @@ class GuardScreen(ModalScreen[Optional[Choice]]):
             yield OptionList(id="guard-choices", markup=False)
 
     def on_mount(self) -> None:
-        """Show it, and follow what comes to be known."""
+        """Show the report and keep it up to date."""
         self.show()
         self.query_one(OptionList).focus()
-        self.set_interval(REFRESH_SECONDS, self.show)
+        self.set_interval(GUARD_REFRESH_SECONDS, self.show)
 
     def show(self) -> None:
         """Show what is known now; the cursor stays where it is."""
         status = self._session.status
-        lines = _lines(status.guard, self._session.aftermath.seen)
-        text = "\n".join(inert(self._keymap.told(line)) for line in lines)
+        lines = _lines(status.guard, self._session.trip_report.talkers)
+        text = "\n".join(sanitize(self._keymap.with_keys(line)) for line in lines)
         self.query_one("#guard-state", Static).update(text)
         choices = self._find_choices(status.guard)
         if choices != self._choices or not choices:
@@ -80,45 +80,47 @@ class GuardScreen(ModalScreen[Optional[Choice]]):
         """Leave with what was chosen."""
         self.dismiss(self._choices[event.option_index])
 
-    def _find_choices(self, guard: GuardState) -> list[Choice]:
-        choices: list[Choice] = []
+    def _find_choices(self, guard: GuardState) -> list[GuardChoice]:
+        choices: list[GuardChoice] = []
         if guard.trips:
-            choices += self._session.aftermath.proposals(guard.threshold)
-        busy = tuple(one.rule for one in _foreign(guard.trip) if not one.rule.is_ours)
+            choices += self._session.trip_report.suggestions(guard.threshold)
+        busy = tuple(
+            busy_rule.rule for busy_rule in _foreign(guard.trip) if not busy_rule.rule.is_ours
+        )
         return [*choices, FlushForeign(busy)] if busy else choices
 
-    def _list(self, choices: Sequence[Choice]) -> None:
+    def _list(self, choices: Sequence[GuardChoice]) -> None:
         options = self.query_one(OptionList)
-        at = options.highlighted or 0
+        cursor = options.highlighted or 0
         options.clear_options()
-        options.add_options(Option(_prompt(one)) for one in choices)
+        options.add_options(Option(_prompt(choice)) for choice in choices)
         options.display = bool(choices)
         if choices:
-            options.highlighted = min(at, len(choices) - 1)
+            options.highlighted = min(cursor, len(choices) - 1)
 
 
-def _prompt(choice: Choice) -> Text:
+def _prompt(choice: GuardChoice) -> Text:
     if isinstance(choice, FlushForeign):
         count = len(choice.rules)
-        what = "that foreign rule" if count == 1 else f"those {count} foreign rules"
-        return Text(f"remove {what} too, as `tracetui flush --all` does …")
-    return Text(inert(f"add {suggestions.text(choice.rule)}")).append(
-        f"\n    {inert(choice.why)}", style="italic"
+        rules_text = "that foreign rule" if count == 1 else f"those {count} foreign rules"
+        return Text(f"remove {rules_text} too, as `tracetui flush --all` does …")
+    return Text(sanitize(f"add {suggestions.text(choice.rule)}")).append(
+        f"\n    {sanitize(choice.why)}", style="italic"
     )
 
 
-def _lines(guard: GuardState, seen: Talkers) -> Iterator[str]:
+def _lines(guard: GuardState, talkers: Talkers) -> Iterator[str]:
     if guard.trip is None:
         yield f"Armed: above {guard.threshold:,} hops/s, or on any loss, our rules are removed."
     else:
         yield from _trip_lines(guard.trip)
-        if guard.is_deaf:
-            yield "The flood went on without our rules, so nothing is listened to."
+        if guard.is_muted:
+            yield "The flood went on without our rules, so the sources were closed."
         else:
             yield "No rule can be added."
         yield "{main.arm} arms it again."
     if guard.trips:
-        yield from _seen_lines(seen)
+        yield from _seen_lines(talkers)
     earlier = guard.trips[:-1] if guard.trip else guard.trips
     if earlier:
         yield ""
@@ -135,23 +137,23 @@ def _trip_lines(trip: Trip) -> Iterator[str]:
     for rate, rule in _foreign(trip):
         whose = "another tracetui's" if rule.is_ours else "a foreign"
         where = f"{rule.backend} IPv{rule.family} {rule.chain}"
-        yield f"  {whose} rule goes on, {rate:,} packets/s: {where} {rule.text}"
+        yield f"  {whose} rule still traces {rate:,} packets/s: {where} {rule.text}"
 
 
-def _seen_lines(seen: Talkers) -> Iterator[str]:
-    if not seen.packets:
+def _seen_lines(talkers: Talkers) -> Iterator[str]:
+    if not talkers.packets:
         return
     yield ""
-    yield f"Traced before: {seen.packets:,} packets, {seen.hops_per_packet:.1f} hops each"
-    for target, packets in seen.targets:
-        yield f"  {packets / seen.packets:4.0%}  to {suggestions.name(target)}"
-    for source, packets in seen.sources:
-        yield f"  {packets / seen.packets:4.0%}  from {source}"
+    yield f"Traced before: {talkers.packets:,} packets, {talkers.hops_per_packet:.1f} hops each"
+    for target, packets in talkers.targets:
+        yield f"  {packets / talkers.packets:4.0%}  to {suggestions.name(target)}"
+    for source, packets in talkers.sources:
+        yield f"  {packets / talkers.packets:4.0%}  from {source}"
 
 
 def _foreign(trip: Optional[Trip]) -> tuple[BusyRule, ...]:
     return trip.foreign if trip else ()
 
 
-def _clock(at: float) -> str:
-    return f"{datetime.fromtimestamp(at, timezone.utc):%H:%M:%S}"
+def _clock(time: float) -> str:
+    return f"{datetime.fromtimestamp(time, timezone.utc):%H:%M:%S}"

@@ -41,5 +41,5 @@ def _text(keymap: Keymap) -> Text:
         for command in COMMANDS:
             if command.scope == scope:
                 text.append(f"  {keymap.written(command):<12} {command.help}\n")
-    text.append("\nA click moves the cursor too; the edge between the panes can be drawn.")
+    text.append("\nA click moves the cursor too; the edge between the panes can be dragged.")
     return text

@@ -1,4 +1,4 @@
-"""Everything the user was told, to be read in peace."""
+"""The log: all notices with their times."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from textual.widgets import Static
 
 from tracetui.model.trace import moments
 from tracetui.session.state.session import Notice
-from tracetui.session.text.sanitize import inert
+from tracetui.session.text.sanitize import sanitize
 from tracetui.ui.commands import bindings
+from tracetui.ui.widgets.notice_lines import SEVERITY_MARKS
 
-MARKS = {"error": "✗", "warning": "!", "information": "·"}
-REFRESH_SECONDS = 0.5
-SHOWN = 1000
+LOG_REFRESH_SECONDS = 0.5
+NOTICES_LISTED = 1000
 """The newest notices that are listed."""
 
 
@@ -39,14 +39,14 @@ class LogScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Lay out the list."""
         with VerticalScroll(id="log") as box:
-            box.border_title = "What was told"
+            box.border_title = "Notices"
             box.border_subtitle = "UTC · Esc closes"
             yield Static("", id="log-text", markup=False)
 
     def on_mount(self) -> None:
         """Show them, and what is told meanwhile."""
         self._show()
-        self.set_interval(REFRESH_SECONDS, self._show)
+        self.set_interval(LOG_REFRESH_SECONDS, self._show)
 
     def _show(self) -> None:
         if len(self._notices) == self._count:
@@ -59,9 +59,9 @@ class LogScreen(ModalScreen[None]):
 def _lines(notices: Sequence[Notice]) -> Iterator[Text]:
     if not notices:
         yield Text("nothing yet", "dim")
-    if len(notices) > SHOWN:
-        yield Text(f"{len(notices) - SHOWN:,} older ones", "dim")
-    for notice in notices[-SHOWN:]:
-        mark = MARKS.get(notice.severity, "·")
+    if len(notices) > NOTICES_LISTED:
+        yield Text(f"{len(notices) - NOTICES_LISTED:,} older ones", "dim")
+    for notice in notices[-NOTICES_LISTED:]:
+        mark = SEVERITY_MARKS.get(notice.severity, "·")
         style = "bold" if notice.severity == "error" else ""
-        yield Text(f"{moments.clock(notice.time)[:8]} {mark} {inert(notice.text)}", style)
+        yield Text(f"{moments.clock(notice.time)[:8]} {mark} {sanitize(notice.text)}", style)

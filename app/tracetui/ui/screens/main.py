@@ -1,4 +1,4 @@
-"""The one screen: status, modules, TRACE rules, packets, and what was told."""
+"""The main screen: status, modules, TRACE rules, packets and notices."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ from tracetui.ui.widgets.status_bar import StatusBar
 if TYPE_CHECKING:
     from tracetui.ui.dialogs import Dialogs
 
-SECOND = 1.0
-BETWEEN_SECONDS = 0.04
-"""Between two pictures of packets."""
+TICK_SECONDS = 1.0
+STATUS_DELAY_SECONDS = 0.04
+"""Seconds between the pictures of packets and of the status."""
 WIDTHS = ((110, "-wide"), (0, "-narrow"))
 """The cells from which the panes stand side by side, and one above the other."""
 HEIGHTS = ((17, "-high"), (13, "-low"), (0, "-lowest"))
@@ -56,8 +56,8 @@ class MainScreen(Screen[None]):
     BINDINGS = bindings("main")
     AUTO_FOCUS = "Timeline"
 
-    class Chosen(Message):
-        """The user wants something to be so the next time too."""
+    class SettingChanged(Message):
+        """The user changed a setting that is to be remembered."""
 
         def __init__(self, **chosen: object) -> None:
             super().__init__()
@@ -104,12 +104,12 @@ class MainScreen(Screen[None]):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Show what there is, and what changes by the second."""
+        """Draw the first picture and start the clock."""
         self._packets.timeline.post_message(Focus())
         self._lay_out()
         self.update()
         self._each_second()
-        self.set_interval(SECOND, self._each_second)
+        self.set_interval(TICK_SECONDS, self._each_second)
 
     def on_resize(self, event: Resize) -> None:
         """Arrange the panes anew."""
@@ -129,8 +129,8 @@ class MainScreen(Screen[None]):
         if self._session.status is not self._bar.status:
             # A picture is drawn of all that is between what changed: the status at the top and
             # packets further down would make it one of the whole screen.
-            later(self, BETWEEN_SECONDS, self._show_status)
-        return self._packets.update(self._none)
+            later(self, STATUS_DELAY_SECONDS, self._show_status)
+        return self._packets.update(self._empty_text)
 
     def _show_status(self) -> None:
         self._bar.status = self._session.status
@@ -198,7 +198,7 @@ class MainScreen(Screen[None]):
             self.action_pane("timeline" if self._modules.has_focus_within else "modules")
             return
         self.toggle_class("-modules")
-        self.post_message(self.Chosen(modules=self.has_class("-modules")))
+        self.post_message(self.SettingChanged(modules=self.has_class("-modules")))
         if self.query_one("#tree").display and self.has_class("-modules"):
             self.set_focus(self.query_one("#tree"))
         else:
@@ -227,8 +227,8 @@ class MainScreen(Screen[None]):
         """Give the left side so many cells more."""
         self._set_width(self._width + cells)
 
-    @on(Side.Drawn)
-    def _draw_edge(self, event: Side.Drawn) -> None:
+    @on(Side.EdgeDragged)
+    def _draw_edge(self, event: Side.EdgeDragged) -> None:
         self._set_width(event.cells)
 
     @on(ChainRequested)
@@ -237,42 +237,42 @@ class MainScreen(Screen[None]):
 
     @on(CompareRequested)
     def _compare(self, event: CompareRequested) -> None:
-        self._dialogs().compare(event.one, event.other)
+        self._dialogs().compare(event.first, event.second)
 
     @on(FindRequested)
     def _ask_for_text(self) -> None:
         self._dialogs().find(self._packets.timeline.seeker.find)
 
     @on(NoticeRequested)
-    def _say(self, event: NoticeRequested) -> None:
+    def _show_notice(self, event: NoticeRequested) -> None:
         self._dialogs().say(event.text, event.severity)
 
     @on(PacketAction)
-    def _do_with_packet(self, event: PacketAction) -> None:
+    def _act_on_packet(self, event: PacketAction) -> None:
         dialogs = self._dialogs()
         do = {"about": dialogs.packet, "copy": dialogs.copy, "trace": dialogs.trace}
-        do[event.what](event.packet)
+        do[event.action](event.packet)
 
-    @on(ModulesPane.Asked)
-    def _show_module(self, event: ModulesPane.Asked) -> None:
+    @on(ModulesPane.ModuleRequested)
+    def _show_module(self, event: ModulesPane.ModuleRequested) -> None:
         self._dialogs().module(self._module_reader, event.tree, event.module)
 
-    @on(ModulesPane.LoadAsked)
-    def _load_module(self, event: ModulesPane.LoadAsked) -> None:
+    @on(ModulesPane.LoadRequested)
+    def _load_module(self, event: ModulesPane.LoadRequested) -> None:
         self._dialogs().load_module(event.need)
 
-    @on(RulesPane.Delete)
-    def _delete(self, event: RulesPane.Delete) -> None:
+    @on(RulesPane.DeleteRequested)
+    def _delete(self, event: RulesPane.DeleteRequested) -> None:
         self._session.delete_rule(event.rule.id)
 
-    @on(RulesPane.Extend)
-    def _extend(self, event: RulesPane.Extend) -> None:
+    @on(RulesPane.ExtendRequested)
+    def _extend(self, event: RulesPane.ExtendRequested) -> None:
         self._session.extend_rules([event.rule.id])
 
-    def _none(self) -> str:
-        """What to do while there is no packet to see."""
+    def _empty_text(self) -> str:
+        """The text in place of packets while there are none."""
         text = empty_text(self._session, self._modules.needs, self._clock())
-        return self._keymap.told(text)
+        return self._keymap.with_keys(text)
 
     @property
     def _is_wide(self) -> bool:
@@ -289,13 +289,13 @@ class MainScreen(Screen[None]):
     def _show_only(self, pane: Optional[Widget]) -> None:
         """Show one pane of the three, or all; the status stays, and so do the notices."""
         self._maximised = pane is not None
-        for one in (self._modules, self._rules, self._packets):
-            self.set_class(one is pane, f"-only-{one.id}")
+        for other in (self._modules, self._rules, self._packets):
+            self.set_class(other is pane, f"-only-{other.id}")
 
     def _set_width(self, cells: int) -> None:
         self._width = max(SIDE_LEAST, min(SIDE_MOST, cells))
         self._lay_out()
-        self.post_message(self.Chosen(side=self._width))
+        self.post_message(self.SettingChanged(side=self._width))
 
     def _lay_out(self) -> None:
         """Beside the packets the left side has its width; above them, the whole of the screen's."""
@@ -307,7 +307,7 @@ class MainScreen(Screen[None]):
         self._bar.sample()
         ends = [rule.expires for rule in self._session.rules if rule.mine and rule.expires]
         self._bar.left = min(ends) - self._clock() if ends else None
-        none = self._session.status.why_not or self._keymap.told(
+        empty_text = self._session.status.why_not or self._keymap.with_keys(
             "none yet: {main.add-rule} adds one"
         )
-        self._rules.show(self._session.rules, none)
+        self._rules.show(self._session.rules, empty_text)

@@ -13,12 +13,12 @@ from textual.widgets import Static
 from tracetui.model.node.module import Module, ModuleTree
 from tracetui.session.node import modules
 from tracetui.session.node.module_reader import ModuleReader
-from tracetui.session.text.sanitize import inert
+from tracetui.session.text.sanitize import sanitize
 from tracetui.ui.commands import bindings
 
 
 class ModuleScreen(ModalScreen[None]):
-    """Who uses a module and what it depends on, its state, version and parameters."""
+    """A module's users and dependencies, its state, version and parameters."""
 
     BINDINGS = [  # noqa: RUF012 - as Textual has it
         *bindings("anywhere"),
@@ -34,7 +34,7 @@ class ModuleScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Lay out the lines; they come when modinfo has answered."""
         with Vertical(id="module") as box:
-            box.border_title = inert(self._module.name)
+            box.border_title = sanitize(self._module.name)
             box.border_subtitle = "Esc closes"
             with VerticalScroll(id="module-lines"):
                 yield Static("asking modinfo…", id="module-text", markup=False)
@@ -46,4 +46,4 @@ class ModuleScreen(ModalScreen[None]):
     async def _fill(self) -> None:
         facts = await asyncio.to_thread(self._reader.facts, self._module)
         lines = modules.about(self._tree, self._module, facts)
-        self.query_one("#module-text", Static).update("\n".join(map(inert, lines)))
+        self.query_one("#module-text", Static).update("\n".join(map(sanitize, lines)))

@@ -11,13 +11,13 @@ from textual.widgets import Static
 from tracetui.model.trace.packet import Packet
 from tracetui.session.recording import report
 from tracetui.session.state.session import Session
-from tracetui.session.text.sanitize import inert
+from tracetui.session.text.sanitize import sanitize
 from tracetui.session.view.about import about
 from tracetui.ui.commands import bindings
 
 
 class PacketScreen(ModalScreen[None]):
-    """One page about a packet, as it is when the page is opened."""
+    """A page about a packet, as it is when the page is opened."""
 
     BINDINGS = [  # noqa: RUF012 - as Textual has it
         *bindings("anywhere"),
@@ -33,7 +33,7 @@ class PacketScreen(ModalScreen[None]):
         """Lay out the page."""
         header = self._packet.header
         with Vertical(id="packet") as box:
-            box.border_title = inert(f"{report.protocol(header)} {report.endpoints(header)}")
+            box.border_title = sanitize(f"{report.protocol(header)} {report.endpoints(header)}")
             box.border_subtitle = "Esc closes"
             with VerticalScroll(id="packet-lines"):
-                yield Static("\n".join(map(inert, self._lines)), id="packet-text", markup=False)
+                yield Static("\n".join(map(sanitize, self._lines)), id="packet-text", markup=False)

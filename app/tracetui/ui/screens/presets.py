@@ -1,4 +1,4 @@
-"""What of a packet is to be traced: a list that leads to the form."""
+"""A list of what to trace of a packet, which leads to the form."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from tracetui.session.state import suggestions
-from tracetui.session.text.sanitize import inert
+from tracetui.session.text.sanitize import sanitize
 from tracetui.session.view.presets import Preset
 from tracetui.ui.commands import bindings
 
 
 class PresetsScreen(ModalScreen[Optional[Preset]]):
-    """One row for each rule that a packet suggests; nothing is added before the form is left."""
+    """A row for each rule suggested by a packet; nothing is added before the form is submitted."""
 
     BINDINGS = [  # noqa: RUF012 - as Textual has it
         *bindings("anywhere"),
@@ -36,7 +36,7 @@ class PresetsScreen(ModalScreen[Optional[Preset]]):
         with Vertical(id="presets") as box:
             box.border_title = "Trace more of this packet"
             box.border_subtitle = "Enter fills the form · Esc closes"
-            yield OptionList(*(Option(_prompt(one)) for one in self._presets), markup=False)
+            yield OptionList(*(Option(_prompt(preset)) for preset in self._presets), markup=False)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Leave with what was chosen."""
@@ -44,5 +44,5 @@ class PresetsScreen(ModalScreen[Optional[Preset]]):
 
 
 def _prompt(preset: Preset) -> Text:
-    words = inert(suggestions.words(preset.rule))
-    return Text(inert(preset.what), "bold").append(f"\n    {words}", "not bold dim")
+    words = sanitize(suggestions.words(preset.rule))
+    return Text(sanitize(preset.description), "bold").append(f"\n    {words}", "not bold dim")

@@ -15,7 +15,7 @@ from tracetui.ui.widgets.field import Field
 
 
 class ThresholdScreen(ModalScreen[Optional[int]]):
-    """One number: hops per second above which our rules are removed."""
+    """A field for the hops per second above which our rules are removed."""
 
     BINDINGS = [  # noqa: RUF012 - as Textual has it
         *bindings("anywhere"),

@@ -15,8 +15,8 @@ from tracetui.ui.commands import bindings
 from tracetui.ui.widgets.line_list import LineList
 from tracetui.ui.widgets.text_parts import Line, TextPart
 
-LONGEST = 2000
-"""Cells of a rule that are read: more than any line has."""
+RULE_CELLS = 2000
+"""Cells of a rule that are drawn: more than any line has."""
 
 
 class ChainList(LineList):
@@ -28,8 +28,8 @@ class ChainList(LineList):
     PREFIX = "chain"
     BINDINGS = bindings("chain")
 
-    class Follow(Message):
-        """The user wants to see the chain that a rule leads to."""
+    class JumpRequested(Message):
+        """The user wants to see the chain that the rule jumps to."""
 
         def __init__(self, target: str) -> None:
             super().__init__()
@@ -69,7 +69,7 @@ class ChainList(LineList):
         packets = self._packets.get(number)
         count = "" if packets is None else f"{packets:,}"
         text = rule.text or f"handle {rule.handle}: its text can't be read"
-        return f"{mark}{number:>6}  {count:>10}  {shown(text, LONGEST)}"
+        return f"{mark}{number:>6}  {count:>10}  {shown(text, RULE_CELLS)}"
 
     def on_mount(self) -> None:
         """Bring the rule into sight once the size is known."""
@@ -85,9 +85,9 @@ class ChainList(LineList):
         """The line of the rule the cursor is on."""
         return self.cursor - 1
 
-    def line(self, at: int, width: int) -> Optional[Line]:
-        """One rule, or the chain's end."""
-        number = at + 1
+    def line(self, index: int, width: int) -> Optional[Line]:
+        """The line of a rule, or of the chain's end."""
+        number = index + 1
         if number > self.line_count:
             return None
         role = "hit" if number == self._hit else "rule"
@@ -97,7 +97,7 @@ class ChainList(LineList):
         """Move the cursor by so many rules."""
         self.cursor = max(1, min(self.cursor + lines, self.line_count))
         self._see_cursor()
-        self.post_message(self.Moved())
+        self.post_message(self.RuleSelected())
 
     def action_page(self, pages: int) -> None:
         """Move the cursor by so many screenfuls."""
@@ -117,15 +117,15 @@ class ChainList(LineList):
             text = self._chain.rules[self.cursor - 1].text
             target = parse_rule(text).target if text else None
             if target is not None:
-                self.post_message(self.Follow(target))
+                self.post_message(self.JumpRequested(target))
 
     def on_click(self, event: Click) -> None:
         """Put the cursor where the mouse is."""
         if not self.is_on_bar(event.x):
             self.action_move(self.top + event.y + 1 - self.cursor)
 
-    class Moved(Message):
-        """The cursor is on another rule."""
+    class RuleSelected(Message):
+        """The cursor moved to another rule."""
 
     def _see_cursor(self, centre: bool = False) -> None:
         self.see(self.cursor - 1, centre=centre)

@@ -23,8 +23,8 @@ class Choice(Widget, can_focus=True):
 
     value: reactive[str] = reactive("")
 
-    class Changed(Message):
-        """Another value was chosen."""
+    class ValueChosen(Message):
+        """The user chose another value."""
 
     def __init__(
         self, values: tuple[str, ...], widget_id: str, chosen: Optional[str] = None
@@ -36,9 +36,9 @@ class Choice(Widget, can_focus=True):
 
     def action_step(self, step: int) -> None:
         """Choose the value so many places further."""
-        at = (self._values.index(self.value) + step) % len(self._values)
-        self.value = self._values[at]
-        self.post_message(self.Changed())
+        index = (self._values.index(self.value) + step) % len(self._values)
+        self.value = self._values[index]
+        self.post_message(self.ValueChosen())
 
     def on_click(self) -> None:
         """Choose the next value."""

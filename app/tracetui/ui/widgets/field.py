@@ -7,27 +7,27 @@ from typing import Any, Optional
 from textual.reactive import reactive
 from textual.widgets import Input
 
-from tracetui.session.text.sanitize import inert
+from tracetui.session.text.sanitize import sanitize
 
 
 class Field(Input):
     """Textual's, with what is pasted into it inert: it would be drawn as it is."""
 
     compact = reactive(True)
-    """Always; with its class there from the start the styles are worked out once, not thrice."""
+    """Compact from the start, so that the styles are worked out once, not three times."""
 
     def __init__(self, value: str = "", **options: Any) -> None:
         """``options`` are those of Textual's."""
         super().__init__(value, compact=True, classes="-textual-compact", **options)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> Optional[bool]:
-        """A line has nothing to scroll: up and down are for what it is in, and told there."""
+        """Leave up and down to the container: a line has nothing to scroll."""
         return action not in ("scroll_up", "scroll_down")
 
     def on_mount(self) -> None:
-        """Nothing on the screen blinks."""
+        """Turn the blinking off."""
         self.cursor_blink = False
 
     def replace(self, text: str, start: int, end: int) -> None:
         """Put a text in the place of another."""
-        super().replace(inert(text), start, end)
+        super().replace(sanitize(text), start, end)

@@ -17,41 +17,43 @@ from tracetui.ui.commands import bindings
 from tracetui.ui.widgets.expression_field import ExpressionField
 from tracetui.ui.widgets.field import Field
 
-LABEL = len("filter  ")
+EXPRESSION_COLUMN = len("filter  ")
 """Cells before the expression."""
 
 
 class FilterBar(Vertical):
     """Source, destination, port, protocol, and a line in tcpdump's words; all of it must hold.
 
-    What can't be meant is marked, with the reason, and changes nothing.
+    A field that can't be parsed is marked, with the reason, and changes nothing.
     """
 
     BINDINGS = bindings("filter")
 
-    class Changed(Message):
-        """Another filter is in force."""
+    class FilterChanged(Message):
+        """The filter changed."""
 
         def __init__(self, view_filter: ViewFilter) -> None:
             super().__init__()
             self.view_filter = view_filter
 
-    class Left(Message):
-        """The user is done with the fields."""
+    class FilterLeft(Message):
+        """The user left the filter."""
 
-    def __init__(self, seen: Completions, history: FilterHistory, expression: str = "") -> None:
-        """Begin with ``expression`` in force; ``seen`` completes what is typed."""
+    def __init__(
+        self, completions: Completions, history: FilterHistory, expression: str = ""
+    ) -> None:
+        """Begin with ``expression`` in force; ``completions`` completes what is typed."""
         super().__init__()
         # Kept, not looked up: while the program ends, a timer may still find them gone.
-        self._expression = ExpressionField(seen, history)
+        self._expression = ExpressionField(completions, history)
         self._quick = [Field(id=name, select_on_focus=False, max_length=43) for name in FIELDS]
         self._fields = [*self._quick, self._expression]
         self._reason_line = Static("", id="reason", markup=False)
-        self._at_first = expression
+        self._first_expression = expression
 
     @property
     def expression(self) -> str:
-        """What stands in the line."""
+        """The expression as typed."""
         return self._expression.value
 
     def compose(self) -> ComposeResult:
@@ -67,7 +69,7 @@ class FilterBar(Vertical):
 
     def on_mount(self) -> None:
         """Have the expression in force that it began with."""
-        self._expression.value = self._at_first
+        self._expression.value = self._first_expression
 
     def focus_first(self) -> None:
         """Go to the first field, or to the expression if there is one."""
@@ -99,7 +101,7 @@ class FilterBar(Vertical):
         except InvalidFilter as error:
             wrong[error.field] = self._reason(error)
         else:
-            self.post_message(self.Changed(view_filter))
+            self.post_message(self.FilterChanged(view_filter))
         for field in self._fields:
             field.set_class(field.id in wrong, "-wrong")
         self._reason_line.update(next(iter(wrong.values()), ""))
@@ -114,15 +116,15 @@ class FilterBar(Vertical):
     def action_leave(self) -> None:
         """Go back to the packets; the filter stays."""
         self._expression.remember()
-        self.post_message(self.Left())
+        self.post_message(self.FilterLeft())
 
     def _reason(self, error: InvalidFilter) -> Text:
-        """What is wrong; for an expression below the place where it went wrong."""
+        """The error; for an expression, below the position where it is."""
         if error.position is None:
             return Text(f"✗ {error.field}: {shown(error.reason, 200)}")
-        at = LABEL + error.position - self._expression.scroll_offset.x
+        column = EXPRESSION_COLUMN + error.position - self._expression.scroll_offset.x
         reason = shown(error.reason, 200)
-        if at + 2 + len(reason) <= self.size.width:
-            return Text(f"{' ' * at}^ {reason}")
+        if column + 2 + len(reason) <= self.size.width:
+            return Text(f"{' ' * column}^ {reason}")
         # Where there is no room behind the place, there is some before it.
-        return Text(f"{reason} ^".rjust(at + 1) if len(reason) + 1 <= at else f"✗ {reason}")
+        return Text(f"{reason} ^".rjust(column + 1) if len(reason) + 1 <= column else f"✗ {reason}")

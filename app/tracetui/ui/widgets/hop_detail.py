@@ -1,4 +1,4 @@
-"""What is under the cursor, in full: the rule as its tool prints it, and why."""
+"""Details of the hop or packet under the cursor: the full rule, the changes, the verdict."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tracetui.model.trace.packet import Packet
 from tracetui.session.recording import report
 from tracetui.session.text.width import shown, wrapped
 
-LINES = 4
-"""As screens.tcss has it."""
+DETAIL_LINES = 4
+"""Lines of the widget, as in screens.tcss."""
 
 
 class HopDetail(Static):
@@ -58,69 +58,75 @@ def _of_packet(packet: Packet, explanation: PacketExplanation, width: int) -> Te
     source = _source_of(packet, explanation)
     if decided is None:
         return _page(Text(), f"{verdict}: {why}" if why else verdict, "", source, width)
-    here = explanation.hops[decided]
+    explained = explanation.hops[decided]
     head = Text(f"{verdict} at ", style="bold")
-    head.append(shown(report.place_text(packet.hops[decided], here), width))
-    if here.comment:
-        head.append(f"  {shown(here.comment, width)}", style="not bold")
-    changes = [one for one in explanation.changes if one.field in ("src", "dst", "mark")]
+    head.append(shown(report.point_text(packet.hops[decided], explained), width))
+    if explained.comment:
+        head.append(f"  {shown(explained.comment, width)}", style="not bold")
+    changes = [change for change in explanation.changes if change.field in ("src", "dst", "mark")]
     return _page(
         head,
-        why if here.rule is None else report.rule_text(here),
-        ", ".join(report.change_text(one) for one in changes),
+        why if explained.rule is None else report.rule_text(explained),
+        ", ".join(report.change_text(change) for change in changes),
         source,
         width,
     )
 
 
 def _of_hop(packet: Packet, explanation: PacketExplanation, index: int, width: int) -> Text:
-    hop, here = packet.hops[index], explanation.hops[index]
-    place = report.place_text(hop, here) if hop.backend == "legacy" else f"{hop.table}:{hop.chain}"
-    head = Text(shown(f"{hop.backend} {hop.family} {place}", width), style="bold")
-    told = ""
+    hop, explained = packet.hops[index], explanation.hops[index]
+    point = (
+        report.point_text(hop, explained) if hop.backend == "legacy" else f"{hop.table}:{hop.chain}"
+    )
+    head = Text(shown(f"{hop.backend} {hop.family} {point}", width), style="bold")
+    position = ""
     handle = "" if hop.handle is None else f"  handle {hop.handle}"
-    if here.number is not None and here.chain is not None:
-        told = f"  rule {here.number:,} of {len(here.chain.rules):,}{handle}"
-    elif here.chain is not None:
-        count = len(here.chain.rules)
-        told = f"  end of the chain, after {count:,} rule{'' if count == 1 else 's'}"
+    if explained.number is not None and explained.chain is not None:
+        position = f"  rule {explained.number:,} of {len(explained.chain.rules):,}{handle}"
+    elif explained.chain is not None:
+        count = len(explained.chain.rules)
+        position = f"  end of the chain, after {count:,} rule{'' if count == 1 else 's'}"
     else:
-        told = handle
+        position = handle
     comment = explanation.hops[index - 1].comment if index else None
-    if name := chain_names.chain_label(hop.chain, here.chain, comment, table=hop.table):
-        told += f"  {name}"
-    head.append(shown(told, width), style="not bold")
-    parts = (_verdict(here.verdict, hop.backend), report.changes_text(explanation, index))
-    source = report.SOURCE_TEXTS.get(report.source_of(hop, here) or "", "")
-    what = "  ".join(part for part in parts if part)
-    return _page(head, report.rule_text(here), what, source, width)
+    if name := chain_names.chain_label(hop.chain, explained.chain, comment, table=hop.table):
+        position += f"  {name}"
+    head.append(shown(position, width), style="not bold")
+    parts = (_verdict(explained.verdict, hop.backend), report.changes_text(explanation, index))
+    source = report.SOURCE_TEXTS.get(report.source_of(hop, explained) or "", "")
+    outcome = "  ".join(part for part in parts if part)
+    return _page(head, report.rule_text(explained), outcome, source, width)
 
 
-def _page(head: Text, rule: str, what: str, source: str, width: int) -> Text:
+def _page(head: Text, rule: str, outcome: str, source: str, width: int) -> Text:
     """The head on a line, the rule on as many as the others leave, what happened, the source."""
     head.truncate(max(0, width), overflow="ellipsis")
     lines = [head] if head else []
-    room = LINES - len(lines) - bool(source)
-    told = wrapped(what, width, room - bool(rule))
-    lines += [Text(line) for line in (*wrapped(rule, width, room - len(told)), *told)]
+    room = DETAIL_LINES - len(lines) - bool(source)
+    outcome_lines = wrapped(outcome, width, room - bool(rule))
+    lines += [
+        Text(line) for line in (*wrapped(rule, width, room - len(outcome_lines)), *outcome_lines)
+    ]
     if source:
         lines.append(Text(shown(source, width), style="dim"))
     return Text("\n").join(lines)
 
 
 def _source_of(packet: Packet, explanation: PacketExplanation) -> str:
-    """What is to be known of a packet's hops: whose they may be, and whose word they are."""
+    """The caveat of a packet's hops: ambiguous, or from a source that can be forged."""
     if packet.ambiguous:
         return report.AMBIGUOUS
-    each = zip(packet.hops, explanation.hops)
-    found = [source for one in each if (source := report.source_of(*one)) is not None]
-    if not found:
+    pairs = zip(packet.hops, explanation.hops)
+    sources = [source for pair in pairs if (source := report.source_of(*pair)) is not None]
+    if not sources:
         return ""
-    count = "" if len(found) == len(packet.hops) else f"{len(found)} of {len(packet.hops)} hops "
-    return count + report.SOURCE_TEXTS.get(found[0], "")
+    count = (
+        "" if len(sources) == len(packet.hops) else f"{len(sources)} of {len(packet.hops)} hops "
+    )
+    return count + report.SOURCE_TEXTS.get(sources[0], "")
 
 
 def _verdict(verdict: Optional[str], backend: str) -> str:
     if verdict is None:
         return ""
-    return f"{verdict}, {'said the kernel' if backend == 'nft' else 'by the ruleset'}"
+    return f"{verdict}, {'by the kernel' if backend == 'nft' else 'by the ruleset'}"

@@ -14,16 +14,16 @@ from textual.widget import Widget
 
 from tracetui.session.text.width import cells_of
 
-GAP = 1
+KEY_GAP = 1
 """Cells between two keys."""
 _LAST_TO_GO = ("FLUSH", "keys", "quit", "add rule", "filter")
-"""The labels of those that stay longest on a narrow screen."""
+"""Labels of the keys that stay longest on a narrow screen."""
 
 
 class _Item(NamedTuple):
     binding: Binding
     key: str
-    """As people write it."""
+    """The key as people write it."""
     begin: int
     end: int
     """The cells it takes."""
@@ -43,7 +43,7 @@ class KeyBar(Widget):
     }
 
     under: reactive[Optional[int]] = reactive(None)
-    """Which item is under the mouse."""
+    """Index of the item under the mouse."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,12 +62,12 @@ class KeyBar(Widget):
         line = Text(no_wrap=True)
         for index, item in enumerate(self._items):
             line.pad_right(item.begin - line.cell_len)
-            one = Text.assemble(
+            label = Text.assemble(
                 (item.key, key_style), (f" {item.binding.description}", label_style)
             )
             if index == self.under:
-                one.stylize(self.get_component_rich_style("key-bar--under"))
-            line.append_text(one)
+                label.stylize(self.get_component_rich_style("key-bar--under"))
+            line.append_text(label)
         return line
 
     def on_mouse_move(self, event: MouseMove) -> None:
@@ -76,14 +76,14 @@ class KeyBar(Widget):
         self.tooltip = None if self.under is None else self._items[self.under].binding.tooltip
 
     def on_leave(self) -> None:
-        """Nothing is under the mouse any more."""
+        """Note that the mouse left."""
         self.under = None
 
     def on_mouse_down(self, event: MouseDown) -> None:
         """Press the key that is under the mouse."""
-        at = self._at(event.x)
-        if at is not None:
-            self.app.simulate_key(self._items[at].binding.key)
+        index = self._at(event.x)
+        if index is not None:
+            self.app.simulate_key(self._items[index].binding.key)
 
     def _change(self, screen: Screen[object]) -> None:
         # Of one action only the first key is shown.
@@ -92,37 +92,39 @@ class KeyBar(Widget):
             for active in reversed(screen.active_bindings.values())
             if active.binding.show and active.enabled
         }
-        found = [*reversed(shown.values())]
-        if found != self._bindings_shown:
-            self._bindings_shown, self.under = found, None
+        bindings_shown = [*reversed(shown.values())]
+        if bindings_shown != self._bindings_shown:
+            self._bindings_shown, self.under = bindings_shown, None
             self.refresh()
 
     def _laid_out(self, width: int) -> list[_Item]:
         """The keys from left to right, without those that there is no room for."""
-        left = list(self._bindings_shown)
-        while left and self._width(left) > width:
+        bindings = list(self._bindings_shown)
+        while bindings and self._width(bindings) > width:
             # Of equals the last goes first.
-            del left[max(range(len(left)), key=lambda at: (_rank(left[at]), at))]
+            del bindings[
+                max(range(len(bindings)), key=lambda index: (_rank(bindings[index]), index))
+            ]
         items: list[_Item] = []
         begin = 0
-        for binding in left:
+        for binding in bindings:
             end = begin + self._cells(binding)
             items.append(_Item(binding, self.app.get_key_display(binding), begin, end))
-            begin = end + GAP
+            begin = end + KEY_GAP
         return items
 
     def _width(self, bindings: list[Binding]) -> int:
-        return sum(self._cells(one) + GAP for one in bindings) - GAP
+        return sum(self._cells(binding) + KEY_GAP for binding in bindings) - KEY_GAP
 
     def _cells(self, binding: Binding) -> int:
         return cells_of(f"{self.app.get_key_display(binding)} {binding.description}")
 
     def _at(self, x: int) -> Optional[int]:
-        found = (at for at, item in enumerate(self._items) if item.begin <= x < item.end)
-        return next(found, None)
+        hits = (index for index, item in enumerate(self._items) if item.begin <= x < item.end)
+        return next(hits, None)
 
 
 def _rank(binding: Binding) -> int:
-    """How early a key goes where there is no room; the highest first."""
+    """The rank of a key when room runs out; the highest is left out first."""
     label = binding.description
     return _LAST_TO_GO.index(label) if label in _LAST_TO_GO else len(_LAST_TO_GO)

@@ -23,7 +23,7 @@ from tracetui.ui.widgets.text_parts import Line
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-WHEEL = 3
+WHEEL_LINES = 3
 """Lines that a notch of the mouse's wheel is."""
 _TRACK, _THUMB = " ", "█"
 
@@ -33,22 +33,22 @@ class LineList(Widget, can_focus=True):
 
     ALLOW_SELECT = False
     PREFIX: ClassVar[str] = "lines"
-    """Of the component classes: a piece's is ``PREFIX--ROLE``, the cursor's ``PREFIX--cursor``."""
+    """Prefix of the component classes: ``PREFIX--ROLE`` for a piece, ``PREFIX--cursor``."""
 
     def __init__(self, widget_id: str) -> None:
         super().__init__(id=widget_id)
         self._top = 0
         self._strips: dict[int, Strip] = {}
-        """What was drawn, by the line of the screen."""
+        """Drawn lines, by line of the screen."""
         self._inks: dict[tuple[str, bool], Style] = {}
         self._is_bar_held = False
 
     @property
     def line_count(self) -> int:
-        """All lines there are."""
+        """The number of lines."""
         raise NotImplementedError
 
-    def line(self, at: int, width: int) -> Optional[Line]:
+    def line(self, index: int, width: int) -> Optional[Line]:
         """The pieces of a line, counted from the first, for so many cells; None beyond the last."""
         raise NotImplementedError
 
@@ -58,7 +58,7 @@ class LineList(Widget, can_focus=True):
         raise NotImplementedError
 
     def user_scrolled(self) -> None:
-        """Do what is to be done when the user looks elsewhere by the mouse."""
+        """React to a scroll by the mouse."""
 
     def has_in_sight(self, line: Optional[int]) -> bool:
         """Whether a line is on the screen."""
@@ -94,10 +94,10 @@ class LineList(Widget, can_focus=True):
 
     def move_cursor_mark(self, before: Optional[int], now: Optional[int]) -> None:
         """Draw the two lines anew between which the cursor moved."""
-        for at in (before, now):
-            if at is not None and self.has_in_sight(at):
-                self._strips.pop(at - self._top, None)
-                self.refresh(Region(0, at - self._top, self.size.width, 1))
+        for index in (before, now):
+            if index is not None and self.has_in_sight(index):
+                self._strips.pop(index - self._top, None)
+                self.refresh(Region(0, index - self._top, self.size.width, 1))
 
     def refresh(
         self,
@@ -125,8 +125,8 @@ class LineList(Widget, can_focus=True):
         cursor = self.cursor_line if missing else None
         for y in missing:
             bar = "" if not thumb else _THUMB if y in thumb else _TRACK
-            at = self._top + y
-            drawn[y] = self._strip(self.line(at, width), at == cursor, width, bar)
+            index = self._top + y
+            drawn[y] = self._strip(self.line(index, width), index == cursor, width, bar)
         strips = [drawn[y] for y in crop.line_range]
         if crop.column_span != (0, width + 1):
             return [strip.crop(*crop.column_span) for strip in strips]
@@ -135,12 +135,12 @@ class LineList(Widget, can_focus=True):
     def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
         """Look further down."""
         event.stop()
-        self._scroll_by_user(self._top + WHEEL)
+        self._scroll_by_user(self._top + WHEEL_LINES)
 
     def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
         """Look further up."""
         event.stop()
-        self._scroll_by_user(self._top - WHEEL)
+        self._scroll_by_user(self._top - WHEEL_LINES)
 
     def on_mouse_down(self, event: MouseDown) -> None:
         """Take the scrollbar, where it is that."""
@@ -207,11 +207,11 @@ class LineList(Widget, can_focus=True):
         return Strip(pieces, width + 1)
 
     def _ink(self, role: str, is_cursor: bool) -> Style:
-        """The look of a piece as it is written, NO_COLOR and the like applied."""
-        found = self._inks.get((role, is_cursor))
-        if found is None:
-            found = self._inks[role, is_cursor] = self._mixed(role, is_cursor)
-        return found
+        """The style of a piece, with NO_COLOR and the like applied."""
+        style = self._inks.get((role, is_cursor))
+        if style is None:
+            style = self._inks[role, is_cursor] = self._mixed(role, is_cursor)
+        return style
 
     def _mixed(self, role: str, is_cursor: bool) -> Style:
         under, over = self.background_colors
@@ -223,6 +223,6 @@ class LineList(Widget, can_focus=True):
         if is_cursor:
             style += self.get_component_rich_style(f"{self.PREFIX}--cursor")
         strip = Strip([Segment(" ", style)])
-        for one in self.get_line_filters():
-            strip = strip.apply_filter(one, over)
+        for line_filter in self.get_line_filters():
+            strip = strip.apply_filter(line_filter, over)
         return next(iter(strip)).style or style

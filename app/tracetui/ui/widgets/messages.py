@@ -1,4 +1,4 @@
-"""What a user wants of a packet: messages to those who can do it."""
+"""Messages: what the user asks for with the packet under the cursor."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ class ChainRequested(Message):
         self.packet = packet
         self.hop = hop
         self.number = number
-        """Of the rule meant; None for the hop's own place."""
+        """Rule number; None for the hop's own rule."""
 
 
 class PacketAction(Message):
-    """Something is to be done with the packet under the cursor."""
+    """The user chose an action for the packet under the cursor."""
 
-    def __init__(self, what: str, packet: Packet) -> None:
+    def __init__(self, action: str, packet: Packet) -> None:
         super().__init__()
-        self.what = what
+        self.action = action
         """``about``, ``copy`` or ``trace``."""
         self.packet = packet
 
 
 class FilterRequested(Message):
-    """Only what is like the packet under the cursor is to be shown, or anything but that."""
+    """The user wants to filter by the packet under the cursor."""
 
-    def __init__(self, how: str, packet: Packet) -> None:
+    def __init__(self, scope: str, packet: Packet) -> None:
         super().__init__()
-        self.how = how
+        self.scope = scope
         """``flow``, ``host`` or ``hide``."""
         self.packet = packet
 
 
 class FindRequested(Message):
-    """The user wants to look for a text."""
+    """The user wants to search for a text."""
 
 
 class NoticeRequested(Message):
-    """The user is to be told something."""
+    """A notice is to be shown."""
 
     def __init__(self, text: str, severity: str = "information") -> None:
         super().__init__()
@@ -56,6 +56,6 @@ class NoticeRequested(Message):
 class CompareRequested(Message):
     """The user wants to see two packets side by side."""
 
-    def __init__(self, one: Packet, other: Packet) -> None:
+    def __init__(self, first: Packet, second: Packet) -> None:
         super().__init__()
-        self.one, self.other = one, other
+        self.first, self.second = first, second

@@ -18,17 +18,17 @@ from tracetui.model.node.module_order import MODULE_ORDERS
 from tracetui.model.node.needs import MISSING, ON_DISK, Need
 from tracetui.session.node import modules
 from tracetui.session.node.module_reader import ModuleListing, ModuleReader
-from tracetui.session.text.sanitize import inert
+from tracetui.session.text.sanitize import sanitize
 from tracetui.session.text.width import padded, shown
 from tracetui.ui.commands import bindings
 from tracetui.ui.keymap import Keymap
 from tracetui.ui.widgets.field import Field
 
-REFRESH_SECONDS = 5.0
-DEPTH = 12
+MODULES_REFRESH_SECONDS = 5.0
+UNFOLDED_LEVELS = 12
 """Levels that unfold: Used-by can't be circular in a sound kernel, but a file may lie."""
 NEEDS = "needs"
-"""What stands for the checklist in the tree."""
+"""Data of the tree node of the checklist."""
 
 Entry = Union[Module, Need, str]
 
@@ -38,16 +38,16 @@ class ModulesPane(Vertical):
 
     BINDINGS = bindings("modules")
 
-    class Asked(Message):
-        """Everything that is known of a module is wanted."""
+    class ModuleRequested(Message):
+        """The user wants to see everything known of a module."""
 
         def __init__(self, tree: ModuleTree, module: Module) -> None:
             super().__init__()
             self.tree = tree
             self.module = module
 
-    class LoadAsked(Message):
-        """A part of what tracing needs is to be loaded."""
+    class LoadRequested(Message):
+        """The user wants a module that tracing needs loaded."""
 
         def __init__(self, need: Need) -> None:
             super().__init__()
@@ -60,8 +60,8 @@ class ModulesPane(Vertical):
         self._reader = reader
         self._order = MODULE_ORDERS[0]
         self._is_reversed = False
-        self._wanted = ""
-        self._said = ""
+        self._name_part = ""
+        self._sentence_text = ""
         self._is_read = False
         self._shown: object = None
         self._listing = ModuleListing(ModuleTree(()), True, 0, ())
@@ -85,7 +85,7 @@ class ModulesPane(Vertical):
         tree.guide_depth = 2
         if self._is_read:
             self._show()
-        self.set_interval(REFRESH_SECONDS, self.look)
+        self.set_interval(MODULES_REFRESH_SECONDS, self.look)
 
     def look(self) -> None:
         """Read the modules again and show them if anything is new."""
@@ -105,7 +105,7 @@ class ModulesPane(Vertical):
 
     @property
     def needs(self) -> tuple[Need, ...]:
-        """What tracing needs of this kernel, as last read."""
+        """The parts that tracing needs of this kernel, as last read."""
         return self._listing.needs
 
     def action_sort(self) -> None:
@@ -127,7 +127,7 @@ class ModulesPane(Vertical):
         """Show everything that is known of what is under the cursor."""
         node = self._tree.cursor_node
         if node is not None and isinstance(node.data, Module):
-            self.post_message(self.Asked(self._listing.tree, node.data))
+            self.post_message(self.ModuleRequested(self._listing.tree, node.data))
         elif node is not None and isinstance(node.data, Need):
             need = node.data
             self.notify(
@@ -138,19 +138,19 @@ class ModulesPane(Vertical):
         """Ask for the part of what tracing needs under the cursor."""
         node = self._tree.cursor_node
         if node is not None and isinstance(node.data, Need):
-            self.post_message(self.LoadAsked(node.data))
+            self.post_message(self.LoadRequested(node.data))
 
     @on(Input.Changed, "#find")
     def _narrow(self, event: Input.Changed) -> None:
         event.stop()
-        self._wanted = event.value.strip().lower()
+        self._name_part = event.value.strip().lower()
         self._show()
 
     @on(Input.Submitted, "#find")
     def leave_find(self) -> None:
         """Go from the name that is looked for to what was found."""
         self._tree.focus()
-        self.set_class(bool(self._wanted), "-finding")
+        self.set_class(bool(self._name_part), "-finding")
 
     def clear_find(self) -> bool:
         """Show all modules again; False if they are shown."""
@@ -168,9 +168,9 @@ class ModulesPane(Vertical):
             self._add_modules(node, self._below(node.data))
 
     def _say(self, sentence: str) -> None:
-        if sentence != self._said:
-            self._said = sentence
-            self._sentence.update(inert(sentence))
+        if sentence != self._sentence_text:
+            self._sentence_text = sentence
+            self._sentence.update(sanitize(sentence))
         self.set_class(True, "-no-modules")
 
     def _show(self) -> None:
@@ -179,7 +179,7 @@ class ModulesPane(Vertical):
         chosen = [
             module
             for module in listing.tree.sorted_by(self._order)
-            if self._wanted in module.name.lower()
+            if self._name_part in module.name.lower()
         ]
         now = (chosen, listing.needs, self._is_reversed)
         if now == self._shown:
@@ -190,7 +190,7 @@ class ModulesPane(Vertical):
         unfolded = {_name(node) for node in tree.root.children if node.is_expanded}
         line = tree.cursor_line
         tree.clear()
-        if listing.needs and not self._wanted:
+        if listing.needs and not self._name_part:
             self._add_needs(tree.root, listing.needs)
         self._add_modules(tree.root, chosen)
         for node in tree.root.children:
@@ -203,10 +203,10 @@ class ModulesPane(Vertical):
         """Say how many there are: folded to a strip only the title is in sight."""
         total = len(self._listing.tree)
         loaded = "loaded" if self._listing.is_loadable else "built in"
-        count = f"{chosen} of {total}" if self._wanted else f"{total}"
+        count = f"{chosen} of {total}" if self._name_part else f"{total}"
         lacking = sum(need.state in (MISSING, ON_DISK) for need in self._listing.needs)
         self.border_title = (
-            f"Modules · {count} {loaded}{f' · {lacking} lacking' if lacking else ''}"
+            f"Modules · {count} {loaded}{f' · {lacking} not loaded' if lacking else ''}"
         )
         order = "" if self._order == MODULE_ORDERS[0] else f"by {self._order} · "
         self.border_subtitle = f"{order}{'depends on' if self._is_reversed else 'used by'}"
@@ -224,15 +224,15 @@ class ModulesPane(Vertical):
         for need in needs:
             text = Text(f"{modules.mark_of(need)} {padded(need.part.name, 15)} ")
             state = "not loaded · {modules.load} loads" if need.state == ON_DISK else need.state
-            state = self._keymap.told(state)
+            state = self._keymap.with_keys(state)
             node.add_leaf(text.append(state, style="dim"), data=need)
 
-    def _add_modules(self, parent: TreeNode[Entry], found: list[Module]) -> None:
+    def _add_modules(self, parent: TreeNode[Entry], children: list[Module]) -> None:
         depth, above = 0, parent
         while above.parent is not None:
             depth, above = depth + 1, above.parent
-        for module in found:
-            unfolds = bool(self._below(module)) and depth < DEPTH
+        for module in children:
+            unfolds = bool(self._below(module)) and depth < UNFOLDED_LEVELS
             # The tree draws a mark of two cells before what unfolds, and nothing before a leaf.
             label = Text("" if unfolds else "  ") + self._label(module, depth)
             parent.add(label, data=module, allow_expand=unfolds)

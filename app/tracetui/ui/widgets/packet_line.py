@@ -10,15 +10,15 @@ from tracetui.model.explain.explanation import PacketExplanation
 from tracetui.model.trace import moments
 from tracetui.model.trace.packet import Packet
 from tracetui.session.recording import report
-from tracetui.session.text.sanitize import inert
+from tracetui.session.text.sanitize import sanitize
 from tracetui.session.text.width import cells_of, shown, tail
-from tracetui.ui.widgets.text_parts import MARKS, Line, TextPart, cell
+from tracetui.ui.widgets.text_parts import VERDICT_MARKS, Line, TextPart, cell
 
-_NAT = " ⇒ "
+_NAT_ARROW = " ⇒ "
 
 
 class Columns(NamedTuple):
-    """Which columns a width has room for; they give way from the least needed one."""
+    """Widths of the columns in cells; 0 for one without room, the least needed first."""
 
     time: int
     proto: int
@@ -36,8 +36,8 @@ class Columns(NamedTuple):
         devices = 23 if width >= 132 else 0
         hops = 8 if width >= 96 else 3
         verdict = 9 if width >= 56 else 1
-        taken = 2 + sum(part + 1 for part in (time, proto, devices, hops, verdict) if part)
-        return cls(time, proto, max(10, width - taken), devices, hops, verdict)
+        used = 2 + sum(part + 1 for part in (time, proto, devices, hops, verdict) if part)
+        return cls(time, proto, max(10, width - used), devices, hops, verdict)
 
 
 def packet_line(
@@ -51,22 +51,26 @@ def packet_line(
     pieces.append(TextPart(cell(report.protocol(packet.header), columns.proto), "proto"))
     pieces += _endpoints(packet, columns.endpoints)
     if columns.devices:
-        way = f"{packet.iif or '·'} → {packet.oif or '·'}"
-        pieces.append(TextPart(cell(way, columns.devices), "device"))
+        devices = f"{packet.iif or '·'} → {packet.oif or '·'}"
+        pieces.append(TextPart(cell(devices, columns.devices), "device"))
     count = f"{packet.length} hops" if columns.hops >= 8 else str(packet.length)
     pieces.append(TextPart(count.rjust(columns.hops) + " ", "hops"))
-    said = "… reading" if verdict == "unknown" and explanation.is_pending else MARKS[verdict]
-    pieces.append(TextPart(said[: columns.verdict].ljust(columns.verdict), verdict))
+    verdict_text = (
+        "… reading" if verdict == "unknown" and explanation.is_pending else VERDICT_MARKS[verdict]
+    )
+    pieces.append(TextPart(verdict_text[: columns.verdict].ljust(columns.verdict), verdict))
     return tuple(pieces)
 
 
 def _endpoints(packet: Packet, width: int) -> Iterator[TextPart]:
     """Source, destination and, after NAT, where the packet really goes."""
     rewritten = _rewritten(packet)
-    least = len(_NAT) + 1 if rewritten else 0
+    least = len(_NAT_ARROW) + 1 if rewritten else 0
     plain = shown(report.endpoints(packet.header), max(0, width - least))
     yield TextPart(plain, "endpoints")
-    mark = _NAT + tail(rewritten, width - cells_of(plain) - len(_NAT)) if rewritten else ""
+    mark = (
+        _NAT_ARROW + tail(rewritten, width - cells_of(plain) - len(_NAT_ARROW)) if rewritten else ""
+    )
     yield TextPart(mark, "nat")
     yield TextPart(" " * max(0, width - cells_of(plain + mark)) + " ", "endpoints")
 
@@ -76,5 +80,5 @@ def _rewritten(packet: Packet) -> Optional[str]:
     if not nat:
         return None
     if "dst" in nat or "dport" in nat:
-        return inert(report.destination(packet))
-    return inert(f"from {nat.get('src', '')}")
+        return sanitize(report.destination(packet))
+    return sanitize(f"from {nat.get('src', '')}")

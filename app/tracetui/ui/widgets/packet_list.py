@@ -14,15 +14,15 @@ from tracetui.session.state.explanations import Explanations
 from tracetui.session.text.width import cells_of, shown
 from tracetui.session.view.filtered import FilteredView
 from tracetui.session.view.seek import SeekTarget
-from tracetui.ui.widgets.hop_lines import Detail
+from tracetui.ui.widgets.hop_lines import DetailLine
 from tracetui.ui.widgets.line_list import LineList
 from tracetui.ui.widgets.packet_line import Columns, packet_line
 from tracetui.ui.widgets.text_parts import Line, TextPart
-from tracetui.ui.widgets.timeline_layout import Layout, Spot
+from tracetui.ui.widgets.timeline_layout import LineKey, TimelineLayout
 
-KNOWN_LINES = 1024
+LINES_KEPT = 1024
 """Packets whose lines are remembered: a few screenfuls."""
-_MadeOf = tuple[PacketExplanation, int, int, str]
+_LineInputs = tuple[PacketExplanation, int, int, str]
 
 
 class PacketList(LineList):
@@ -33,7 +33,7 @@ class PacketList(LineList):
         for role in (
             *("fold", "time", "proto", "endpoints", "nat", "device", "hops", "accept", "drop"),
             *("reject", "unknown", "hook", "table", "hop", "jump", "change", "us", "slowest"),
-            *("comment", "name", "rule", "unread", "tested", "cursor", "empty", "bar"),
+            *("comment", "name", "rule", "unread", "unmatched", "cursor", "empty", "bar"),
         )
     }
     PREFIX = "timeline"
@@ -43,25 +43,25 @@ class PacketList(LineList):
     paused = reactive(False, repaint=False)
     """Whether the picture is held; the session goes on."""
     empty_text = reactive("")
-    """What is said while there is no row."""
+    """Text shown while there is no row."""
 
     class StateChanged(Message):
-        """What the title tells has changed: following, paused, or the number of rows."""
+        """The list follows, pauses or counts otherwise than before."""
 
     class CursorMoved(Message):
-        """The cursor is on another line, or what is known of it has changed."""
+        """The cursor moved, or the explanation under it changed."""
 
     def __init__(self, view: FilteredView, explanations: Explanations) -> None:
         super().__init__("timeline")
         self._view = view
         self._explanations = explanations
         self._version = 0
-        self._known: Memo[int, tuple[_MadeOf, Line]] = Memo(KNOWN_LINES)
-        self._anchor: Optional[Spot] = None
-        """What the first line in sight shows."""
+        self._known: Memo[int, tuple[_LineInputs, Line]] = Memo(LINES_KEPT)
+        self._anchor: Optional[LineKey] = None
+        """Key of the first line in sight."""
         self._sees_cursor = True
-        self._lines = Layout(view, explanations)
-        self._cursor: Optional[Spot] = None
+        self._lines = TimelineLayout(view, explanations)
+        self._cursor: Optional[LineKey] = None
         self.marked: dict[int, Packet] = {}
         """Packets marked by hand, in the order they were marked; by their ids."""
 
@@ -73,8 +73,8 @@ class PacketList(LineList):
     @property
     def selected(self) -> Optional[Packet]:
         """The packet the cursor is on."""
-        at = self._view.index_of(self._cursor.packet_id) if self._cursor else None
-        return None if at is None else self.rows[at]
+        row = self._view.index_of(self._cursor.packet_id) if self._cursor else None
+        return None if row is None else self.rows[row]
 
     @property
     def selected_hop(self) -> Optional[int]:
@@ -84,8 +84,8 @@ class PacketList(LineList):
 
     def text_of(self, y: int) -> str:
         """The text of one line, counted from the first one of the list."""
-        found = self.line(y, self.width)
-        return "" if found is None else "".join(piece.text for piece in found)
+        line = self.line(y, self.width)
+        return "" if line is None else "".join(piece.text for piece in line)
 
     @property
     def line_count(self) -> int:
@@ -97,19 +97,19 @@ class PacketList(LineList):
         """The line of the cursor, where this is what keys go to."""
         return self._lines.line_of(self._cursor) if self.has_focus else None
 
-    def line(self, at: int, width: int) -> Optional[Line]:
+    def line(self, index: int, width: int) -> Optional[Line]:
         """A packet, one of its hops, or a line of what is said where there is none."""
         if not self.rows:
-            return self._empty_line(at, width)
-        spot = self._lines.spot_at(at)
-        row = self._view.index_of(spot.packet_id) if spot is not None else None
-        if spot is None or row is None:
+            return self._empty_line(index, width)
+        key = self._lines.key_at(index)
+        row = self._view.index_of(key.packet_id) if key is not None else None
+        if key is None or row is None:
             return None
         packet = self.rows[row]
-        if spot.line == 0:
+        if key.line == 0:
             return self._packet_line(packet, width)
-        found = self._under(packet)
-        return found[spot.line - 1].line if spot.line <= len(found) else None
+        lines = self._under(packet)
+        return lines[key.line - 1].line if key.line <= len(lines) else None
 
     def _packet_line(self, packet: Packet, width: int) -> Line:
         """The line of a packet, made again only if anything in it can be other than it was."""
@@ -117,12 +117,12 @@ class PacketList(LineList):
         mark = "◆" if packet.id in self.marked else "?" if packet.ambiguous else " "
         explanation = self._explanations.of(packet)
         made_of = (explanation, packet.length, width, fold + mark)
-        known = self._known.get(packet.id)
+        drawn = self._known.get(packet.id)
         # The explanation is kept with it: no other one can have its identity meanwhile.
-        if known is None or known[0][0] is not explanation or known[0][1:] != made_of[1:]:
+        if drawn is None or drawn[0][0] is not explanation or drawn[0][1:] != made_of[1:]:
             line = packet_line(packet, explanation, Columns.fitting(width), fold + mark)
-            known = self._known.learn(packet.id, (made_of, line))
-        return known[1]
+            drawn = self._known.learn(packet.id, (made_of, line))
+        return drawn[1]
 
     def user_scrolled(self) -> None:
         """Stop following: the user looks at something."""
@@ -165,29 +165,29 @@ class PacketList(LineList):
         """Put the cursor on a packet and show its hops, where the filter lets it through."""
         if self._view.index_of(packet.id) is None:
             return
-        self._cursor = Spot(packet.id, 0)
+        self._cursor = LineKey(packet.id, 0)
         self._unfold(packet)
 
     @property
-    def place(self) -> Optional[SeekTarget]:
+    def cursor_target(self) -> Optional[SeekTarget]:
         """The packet, or the hop, that the cursor is on."""
         packet = self.selected
         return None if packet is None else SeekTarget(packet, self.selected_hop)
 
-    def go_to_place(self, place: SeekTarget) -> None:
+    def go_to_target(self, target: SeekTarget) -> None:
         """Put the cursor on a packet, or on a hop of it."""
-        packet, hop = place
+        packet, hop = target
         if self._view.index_of(packet.id) is None:
             return
-        spot = Spot(packet.id, 0)
+        key = LineKey(packet.id, 0)
         if hop is not None:
             if not self._lines.is_unfolded(packet.id):
                 self._unfold(packet)
-            spot = self._lines.spot_of(packet.id, hop)
-            if spot.line and (detail := self._under(packet)[spot.line - 1]).is_folded:
+            key = self._lines.key_of(packet.id, hop)
+            if key.line and (detail := self._under(packet)[key.line - 1]).is_folded:
                 self._turn_hook(packet, detail)
-                spot = self._lines.spot_of(packet.id, hop)
-        self._go_to(self._lines.line_of(spot) or 0)
+                key = self._lines.key_of(packet.id, hop)
+        self._go_to(self._lines.line_of(key) or 0)
 
     def watch_empty_text(self) -> None:
         """Draw the new text."""
@@ -198,36 +198,36 @@ class PacketList(LineList):
         super().watch_has_focus(has_focus)
         self.refresh()
 
-    def _selected_detail(self) -> Optional[Detail]:
+    def _selected_detail(self) -> Optional[DetailLine]:
         packet, cursor = self.selected, self._cursor
         if packet is None or cursor is None or not cursor.line:
             return None
-        found = self._under(packet)
-        return found[cursor.line - 1] if cursor.line <= len(found) else None
+        lines = self._under(packet)
+        return lines[cursor.line - 1] if cursor.line <= len(lines) else None
 
-    def _under(self, packet: Packet) -> list[Detail]:
+    def _under(self, packet: Packet) -> list[DetailLine]:
         return self._lines.details_of(packet.id)
 
-    def _turn_hook(self, packet: Packet, detail: Detail) -> None:
+    def _turn_hook(self, packet: Packet, detail: DetailLine) -> None:
         self._cursor = self._lines.turn_hook(packet, detail.hook)
         self._stay()
         self._sees_cursor = True
         self._relayout()
-        hook = [one for one in self._under(packet) if one.hook == detail.hook]
-        self.see(self._lines.line_of(self._cursor) or 0, below=len(hook) - 1)
+        hook_lines = [line for line in self._under(packet) if line.hook == detail.hook]
+        self.see(self._lines.line_of(self._cursor) or 0, below=len(hook_lines) - 1)
         self._note_sight()
 
     def _unfold(self, packet: Packet) -> None:
         self._lines.unfold(packet)
         self._stay()
         self._relayout()
-        top = self._lines.line_of(Spot(packet.id, 0)) or 0
+        top = self._lines.line_of(LineKey(packet.id, 0)) or 0
         self.see(top, below=len(self._under(packet)))
         self._note_sight()
 
     def _fold(self, packet: Packet) -> None:
         self._lines.fold(packet.id)
-        self._cursor = Spot(packet.id, 0)
+        self._cursor = LineKey(packet.id, 0)
         self._stay()
         self._relayout()
 
@@ -244,7 +244,7 @@ class PacketList(LineList):
         last = self.line_count - 1
         y = max(0, min(y, last))
         before = self.cursor_line
-        self._cursor = self._lines.spot_at(y)
+        self._cursor = self._lines.key_at(y)
         if y < last:
             self._stay()
         self.move_cursor_mark(before, y)
@@ -266,11 +266,11 @@ class PacketList(LineList):
         cursor, detail = self._cursor, self._selected_detail()
         self._lines.fit(self.width)
         if self.following and self.rows:
-            self._cursor = Spot(self.rows[-1].id, 0)
+            self._cursor = LineKey(self.rows[-1].id, 0)
             self.go_to_top(self.line_count)
         else:
             if cursor is not None and detail is not None:
-                self._cursor = self._lines.spot_of(cursor.packet_id, detail.hop, detail.tested)
+                self._cursor = self._lines.key_of(cursor.packet_id, detail.hop, detail.unmatched)
             self._cursor = self._near(self._cursor)
             self.go_to_top(self._lines.line_of(self._near(self._anchor)) or 0)
             if self._sees_cursor:
@@ -278,21 +278,21 @@ class PacketList(LineList):
         self._note_sight()
         self.refresh()
 
-    def _near(self, spot: Optional[Spot]) -> Optional[Spot]:
+    def _near(self, key: Optional[LineKey]) -> Optional[LineKey]:
         """A spot, or the row that is now where it was."""
-        if spot is None or not self.rows or self._lines.line_of(spot) is not None:
-            return spot
-        near = min(self._view.place_of(spot.packet_id), len(self.rows) - 1)
-        return Spot(self.rows[near].id, 0)
+        if key is None or not self.rows or self._lines.line_of(key) is not None:
+            return key
+        near = min(self._view.row_for(key.packet_id), len(self.rows) - 1)
+        return LineKey(self.rows[near].id, 0)
 
     def _note_sight(self) -> None:
         """Remember what is in sight, for when rows come and go."""
-        self._anchor = self._lines.spot_at(self.top)
+        self._anchor = self._lines.key_at(self.top)
         self._sees_cursor = self.has_in_sight(self._lines.line_of(self._cursor))
 
-    def _empty_line(self, at: int, width: int) -> Optional[Line]:
+    def _empty_line(self, index: int, width: int) -> Optional[Line]:
         lines = self.empty_text.splitlines()
-        y = at - max(0, (self.size.height - len(lines)) // 2)
+        y = index - max(0, (self.size.height - len(lines)) // 2)
         if not 0 <= y < len(lines):
             return None
         text = shown(lines[y], width)

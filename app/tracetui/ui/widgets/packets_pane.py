@@ -26,14 +26,14 @@ from tracetui.ui.widgets.timeline import Timeline
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-SLICE_SECONDS, PAUSE_SECONDS = 0.02, 0.005
-"""How long a filter is tried before the screen has its turn, and how long that is."""
-READING_SECONDS = 0.4
-"""How long a count, and the detail of the newest packet, stay: what goes sooner nobody reads."""
+FILTER_SLICE_SECONDS, FILTER_PAUSE_SECONDS = 0.02, 0.005
+"""Seconds a filter is applied before the screen has its turn, and seconds of that turn."""
+READABLE_SECONDS = 0.4
+"""Seconds a count and the newest packet's detail stay: nobody reads them faster."""
 
 
 class PacketsPane(Vertical):
-    """One list of packets, narrowed by one filter."""
+    """A list of packets with a filter."""
 
     def __init__(
         self, session: Session, keymap: Keymap, history: FilterHistory, expression: str = ""
@@ -51,9 +51,9 @@ class PacketsPane(Vertical):
         self.timeline = Timeline(self.view, session.explanations, keymap)
         self._detail = HopDetail()
         self._is_behind = True
-        """Whether the detail is to tell something newer than it does."""
-        self._shown = 0.0
-        self._rests = False
+        """Whether the detail is out of date."""
+        self._shown_at = 0.0
+        self._skips_next = False
         """Whether the next update is left out."""
 
     def compose(self) -> ComposeResult:
@@ -62,33 +62,35 @@ class PacketsPane(Vertical):
         yield self.timeline
         yield self._detail
 
-    def update(self, none: Callable[[], str]) -> bool:
+    def update(self, no_packets: Callable[[], str]) -> bool:
         """Show what the session has now; False if something of it is left to the next call.
 
-        ``none`` tells what is said where there is no packet; it is asked only there.
+        ``no_packets`` tells what is said where there is no packet; it is asked only there.
         """
-        if self._rests:
-            self._rests = False
+        if self._skips_next:
+            self._skips_next = False
             return False
-        last = self._last_id()
-        came = self.timeline.refresh_rows()
+        last_before = self._last_id()
+        has_changed = self.timeline.refresh_rows()
         # Of what is gone at the next look nobody reads a line: half as many looks do.
-        self._rests = self.timeline.following and self._last_id() - last > self.timeline.size.height
-        self._is_behind |= came
+        self._skips_next = (
+            self.timeline.following and self._last_id() - last_before > self.timeline.size.height
+        )
+        self._is_behind |= has_changed
         if not self.view.rows:
-            self.timeline.empty_text = self._none_match() if self.view.total else none()
+            self.timeline.empty_text = self._none_match() if self.view.total else no_packets()
         now = time.monotonic()
-        if came and now - self._shown < READING_SECONDS:
+        if has_changed and now - self._shown_at < READABLE_SECONDS:
             return False
         # The title counts also what a filter hides, and what comes while the picture is held.
         self._show_title()
         if self._is_behind:
-            self._is_behind, self._shown = False, now
+            self._is_behind, self._shown_at = False, now
             self._show_detail()
         return True
 
     def _none_match(self) -> str:
-        clear = self._keymap.told("{main.clear} clears the filter")
+        clear = self._keymap.with_keys("{main.clear} clears the filter")
         return f"0 of {self.view.total:,} packets match\n\n{clear}"
 
     def _last_id(self) -> int:
@@ -101,8 +103,8 @@ class PacketsPane(Vertical):
         self.filter_bar.clear()
         self.screen.set_focus(self.timeline)
 
-    @on(FilterBar.Changed)
-    def _filter(self, event: FilterBar.Changed) -> None:
+    @on(FilterBar.FilterChanged)
+    def _filter(self, event: FilterBar.FilterChanged) -> None:
         event.stop()
         self.view.set_filter(event.view_filter)
         self.timeline.filter_changed()
@@ -114,27 +116,27 @@ class PacketsPane(Vertical):
     def _filter_on(self) -> None:
         """Try the filter on older packets, while the screen has its turn in between."""
         if self.view.untried:
-            self.view.work(time.monotonic() + SLICE_SECONDS)
+            self.view.work(time.monotonic() + FILTER_SLICE_SECONDS)
             self.timeline.rows_changed()
-            later(self, PAUSE_SECONDS, self._filter_on)
+            later(self, FILTER_PAUSE_SECONDS, self._filter_on)
 
-    @on(FilterBar.Left)
+    @on(FilterBar.FilterLeft)
     def _leave_filter(self) -> None:
         self.screen.set_focus(self.timeline)
 
     @on(FilterRequested)
-    def _narrow(self, event: FilterRequested) -> None:
-        packet, present = event.packet, self.filter_bar.expression
-        found = {
+    def _apply_shortcut(self, event: FilterRequested) -> None:
+        packet, expression = event.packet, self.filter_bar.expression
+        expressions = {
             "flow": filter_shortcuts.only_flow(packet),
             "host": filter_shortcuts.only_host(packet),
-            "hide": filter_shortcuts.hidden(packet, present),
-        }[event.how]
-        if found is None:
-            why = "no filter can name this packet: its header was not seen"
+            "hide": filter_shortcuts.hidden(packet, expression),
+        }[event.scope]
+        if expressions is None:
+            why = "no filter can match this packet: its header was not seen"
             self.post_message(NoticeRequested(why, "warning"))
         else:
-            self.filter_bar.set_expression(found)
+            self.filter_bar.set_expression(expressions)
 
     @on(Timeline.CursorMoved)
     def _show_detail(self) -> None:
@@ -161,8 +163,8 @@ class PacketsPane(Vertical):
         shown, total = len(self.view.rows), self.view.total
         count = f"{shown:,} of {total:,}" if self.view.is_filtered else f"{total:,}"
         evicted = self._session.packets.evicted
-        gone = f" · {evicted:,} dropped" if evicted else ""
-        subtitle = f"{count}{gone} · {self._keymap.told(self._state())}"
+        evicted_text = f" · {evicted:,} discarded" if evicted else ""
+        subtitle = f"{count}{evicted_text} · {self._keymap.with_keys(self._state())}"
         if self.border_subtitle != subtitle:
             self._is_only_titled = True
             self.border_subtitle = subtitle

@@ -12,16 +12,16 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from tracetui.model.tracing.installed_rule import InstalledRule
-from tracetui.session.text.sanitize import inert
+from tracetui.session.text.sanitize import sanitize
 from tracetui.session.text.width import wrapped
 from tracetui.ui.commands import bindings
 from tracetui.ui.keymap import Keymap
 
-WIDE = 70
+WIDE_CELLS = 70
 """Cells from which a rule takes two lines instead of up to four."""
-INDENTED = 4
+INDENT_CELLS = 4
 """Cells before the text of a rule, and behind it those of the scrollbar."""
-LAST_MINUTE = 60.0
+LAST_MINUTE_SECONDS = 60.0
 
 
 def countdown(seconds: float) -> str:
@@ -31,8 +31,8 @@ def countdown(seconds: float) -> str:
 
 
 def _about(seconds: float) -> str:
-    """The same, to the minute where there is time: the pane need not be drawn each second."""
-    return countdown(seconds) if seconds <= 2 * LAST_MINUTE else f"{seconds / 60:.0f}m"
+    """A countdown, to the minute while there is time: the pane need not be drawn each second."""
+    return countdown(seconds) if seconds <= 2 * LAST_MINUTE_SECONDS else f"{seconds / 60:.0f}m"
 
 
 class RulesPane(OptionList):
@@ -40,14 +40,14 @@ class RulesPane(OptionList):
 
     BINDINGS = bindings("rules")
 
-    class Delete(Message):
+    class DeleteRequested(Message):
         """The user wants a rule removed."""
 
         def __init__(self, rule: InstalledRule) -> None:
             super().__init__()
             self.rule = rule
 
-    class Extend(Message):
+    class ExtendRequested(Message):
         """The user wants a rule to end later."""
 
         def __init__(self, rule: InstalledRule) -> None:
@@ -60,8 +60,8 @@ class RulesPane(OptionList):
         self.border_title = "TRACE rules"
         self._clock = clock
         self._rules: dict[str, InstalledRule] = {}
-        self._none: Optional[str] = None
-        """What is said where there is no rule."""
+        self._empty_text: Optional[str] = None
+        """Text shown while there is no rule."""
 
     @property
     def selected(self) -> Optional[InstalledRule]:
@@ -70,8 +70,8 @@ class RulesPane(OptionList):
             return None
         return self._rules.get(self.get_option_at_index(self.highlighted).id or "")
 
-    def show(self, rules: Sequence[InstalledRule], none: str) -> None:
-        """List these rules, or say ``none``; the cursor stays on the rule it is on."""
+    def show(self, rules: Sequence[InstalledRule], empty_text: str) -> None:
+        """List these rules, or say ``empty_text``; the cursor stays on the rule it is on."""
         keyed = _keyed(rules)
         if keyed and list(keyed) == list(self._rules):
             self._rules = keyed
@@ -79,13 +79,13 @@ class RulesPane(OptionList):
                 prompt = self._prompt(rule)
                 if self.get_option(key).prompt != prompt:
                     self.replace_option_prompt(key, prompt)
-        elif keyed or self._rules or none != self._none:
-            self._none = none
-            self._relist(keyed, none)
+        elif keyed or self._rules or empty_text != self._empty_text:
+            self._empty_text = empty_text
+            self._relist(keyed, empty_text)
         ours = sum(rule.is_ours for rule in rules)
         foreign = len(rules) - ours
         ending = any(rule.mine and self._is_last_minute(rule) for rule in rules)
-        hint = self._keymap.told("{rules.extend} extends · ") if ending else ""
+        hint = self._keymap.with_keys("{rules.extend} extends · ") if ending else ""
         subtitle = f"{hint}{ours} ours" + (f" · {foreign} foreign" if foreign else "")
         # Setting it paints the pane anew, whether it says something new or not.
         if self.border_subtitle != subtitle:
@@ -94,31 +94,33 @@ class RulesPane(OptionList):
     def action_delete(self) -> None:
         """Ask for the rule under the cursor to be removed."""
         if self.selected is not None:
-            self.post_message(self.Delete(self.selected))
+            self.post_message(self.DeleteRequested(self.selected))
 
     def action_extend(self) -> None:
         """Ask for the rule under the cursor to end later."""
         if self.selected is not None:
-            self.post_message(self.Extend(self.selected))
+            self.post_message(self.ExtendRequested(self.selected))
 
-    def _relist(self, keyed: dict[str, InstalledRule], none: str) -> None:
-        kept = self.get_option_at_index(self.highlighted).id if self.highlighted is not None else ""
+    def _relist(self, keyed: dict[str, InstalledRule], empty_text: str) -> None:
+        key_before = (
+            self.get_option_at_index(self.highlighted).id if self.highlighted is not None else ""
+        )
         self.clear_options()
         self._rules = keyed
         if not keyed:
-            self.add_option(Option(inert(none), disabled=True))
+            self.add_option(Option(sanitize(empty_text), disabled=True))
             return
         self.add_options(Option(self._prompt(rule), id=key) for key, rule in keyed.items())
-        self.highlighted = list(keyed).index(kept) if kept in keyed else 0
+        self.highlighted = list(keyed).index(key_before) if key_before in keyed else 0
 
     def _prompt(self, rule: InstalledRule) -> Text:
         whose = "ours" if rule.mine else "other tracetui" if rule.is_ours else "FOREIGN"
-        head = inert(f"{whose} · {rule.backend} IPv{rule.family} {rule.chain}")
+        head = sanitize(f"{whose} · {rule.backend} IPv{rule.family} {rule.chain}")
         limit = rule.limit or "no limit"
-        tail = inert(f"{rule.packets:,} packets · {limit} · ")
+        tail = sanitize(f"{rule.packets:,} packets · {limit} · ")
         ends = Text(self._expiry(rule), style="bold reverse" if self._is_last_minute(rule) else "")
-        is_wide, match = self.size.width >= WIDE, rule.text or "every packet"
-        lines = wrapped(match, max(10, self.size.width - INDENTED), 1 if is_wide else 2)
+        is_wide, match = self.size.width >= WIDE_CELLS, rule.text or "every packet"
+        lines = wrapped(match, max(10, self.size.width - INDENT_CELLS), 1 if is_wide else 2)
         match = "\n".join(f"  {line}" for line in lines)
         if is_wide:
             text = Text(f"{head} · {tail}").append_text(ends)
@@ -133,14 +135,14 @@ class RulesPane(OptionList):
         return f"ends in {left}{' by tracetui' if rule.is_watched else ''}"
 
     def _is_last_minute(self, rule: InstalledRule) -> bool:
-        return rule.expires is not None and rule.expires - self._clock() <= LAST_MINUTE
+        return rule.expires is not None and rule.expires - self._clock() <= LAST_MINUTE_SECONDS
 
 
 def _keyed(rules: Sequence[InstalledRule]) -> dict[str, InstalledRule]:
     """Rules by a key of their own: a foreign one may stand twice, word for word."""
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     keyed: dict[str, InstalledRule] = {}
     for rule in rules:
-        keyed[f"{rule.id}-{seen[rule.id]}"] = rule
-        seen[rule.id] += 1
+        keyed[f"{rule.id}-{counts[rule.id]}"] = rule
+        counts[rule.id] += 1
     return keyed

@@ -1,4 +1,4 @@
-"""Goes to the next dropped packet, or to the next place of a text, while the screen goes on."""
+"""Search for dropped packets or a text, while the screen stays responsive."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tracetui.session.state.explanations import Explanations
 from tracetui.session.view.seek import PacketTest, Seek, SeekTarget, dropped, mentions
 from tracetui.ui.keymap import Keymap
 
-SLICE_SECONDS = 0.03
-"""How long one look may take before the screen is drawn again."""
-PAUSE_SECONDS = 0.003
+SEARCH_SLICE_SECONDS = 0.03
+"""Seconds of search before the screen is drawn again."""
+SEARCH_PAUSE_SECONDS = 0.003
 
 
 class Rows(Protocol):
-    """What is looked through: the list with the cursor."""
+    """The list that is searched, with its cursor."""
 
     @property
     def rows(self) -> Sequence[Packet]:
@@ -25,11 +25,11 @@ class Rows(Protocol):
         ...
 
     @property
-    def place(self) -> Optional[SeekTarget]:
-        """Where the cursor is."""
+    def cursor_target(self) -> Optional[SeekTarget]:
+        """The packet or hop under the cursor."""
         ...
 
-    def go_to_place(self, place: SeekTarget) -> None:
+    def go_to_target(self, target: SeekTarget) -> None:
         """Put the cursor there."""
         ...
 
@@ -39,7 +39,7 @@ class Rows(Protocol):
 
 
 class Seeker:
-    """One search at a time: a new one takes the place of that which goes on."""
+    """Runs one search at a time: a new one replaces the present one."""
 
     def __init__(
         self,
@@ -60,33 +60,33 @@ class Seeker:
         """Go to the first line from the cursor on that has this text in it."""
         self._sought = text
         if text:
-            self.again(1)
+            self.find_next(1)
 
-    def again(self, step: int) -> None:
+    def find_next(self, step: int) -> None:
         """Go to the next place of the text looked for, or to the one before."""
         if not self._sought:
-            hint = self._keymap.told("nothing was looked for yet: {timeline.find} looks for a text")
+            hint = self._keymap.with_keys("no search yet: {timeline.find} searches for a text")
             self._rows.say_not_found(hint)
             return
         test = mentions(self._sought, self._explanations)
         self._begin(test, step, f"not found: {self._sought}")
 
-    def next_drop(self, step: int) -> None:
+    def find_drop(self, step: int) -> None:
         """Go to the next packet that was dropped, or to the one before."""
         self._begin(dropped(self._explanations), step, "no packet here was dropped")
 
     def _begin(self, test: PacketTest, step: int, otherwise: str) -> None:
-        self._seek = Seek(self._rows.rows, self._rows.place, step, test)
+        self._seek = Seek(self._rows.rows, self._rows.cursor_target, step, test)
         self._go_on(self._seek, otherwise)
 
     def _go_on(self, seek: Seek, otherwise: str) -> None:
         if seek is not self._seek:
             return
-        if not seek.work(time.monotonic() + SLICE_SECONDS):
-            self._later(PAUSE_SECONDS, lambda: self._go_on(seek, otherwise))
+        if not seek.work(time.monotonic() + SEARCH_SLICE_SECONDS):
+            self._later(SEARCH_PAUSE_SECONDS, lambda: self._go_on(seek, otherwise))
             return
         self._seek = None
-        if seek.found is None:
+        if seek.target is None:
             self._rows.say_not_found(otherwise)
         else:
-            self._rows.go_to_place(seek.found)
+            self._rows.go_to_target(seek.target)

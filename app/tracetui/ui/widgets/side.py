@@ -11,7 +11,7 @@ from textual.widget import Widget
 class Side(Vertical):
     """Panes one above the other."""
 
-    class Drawn(Message):
+    class EdgeDragged(Message):
         """The user wants the side to be so wide."""
 
         def __init__(self, cells: int) -> None:
@@ -35,7 +35,7 @@ class Side(Vertical):
     def on_mouse_move(self, event: MouseMove) -> None:
         """Be as wide as the mouse is far."""
         if self._is_held:
-            self.post_message(self.Drawn(int(event.screen_x) + 1 - self.region.x))
+            self.post_message(self.EdgeDragged(int(event.screen_x) + 1 - self.region.x))
 
     def on_mouse_up(self, event: MouseUp) -> None:
         """Let the edge go."""

@@ -14,21 +14,21 @@ from textual.widget import Widget
 from tracetui.model.trace.hop import KMSG
 from tracetui.session.state.guard_state import removal_text
 from tracetui.session.state.session import SourceState, Status
-from tracetui.session.text.sanitize import inert
+from tracetui.session.text.sanitize import sanitize
 from tracetui.ui.keymap import Keymap
-from tracetui.ui.widgets.rules_pane import LAST_MINUTE, countdown
+from tracetui.ui.widgets.rules_pane import LAST_MINUTE_SECONDS, countdown
 
-SAMPLES = 20
+RATE_SAMPLES = 20
 """Rates in the sparkline, one a second."""
-ROOMY = 73
+SPARKLINE_CELLS = 73
 """Cells at the right from which the sparkline has its place."""
-BAR = 10
+PROGRESS_CELLS = 10
 """Cells of the bar that shows how much was read."""
 _BARS = "▁▂▃▄▅▆▇█"
 
 
 class StatusBar(Widget):
-    """Where, from what sources, how fast, what was lost, the guard; a trip takes one line more."""
+    """Namespace, backend, sources, rate, losses and guard; a trip takes a line more."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "status-bar--name",
@@ -43,7 +43,7 @@ class StatusBar(Widget):
     def __init__(self, keymap: Keymap) -> None:
         super().__init__()
         self._keymap = keymap
-        self._rates: deque[int] = deque([0] * SAMPLES, maxlen=SAMPLES)
+        self._rates: deque[int] = deque([0] * RATE_SAMPLES, maxlen=RATE_SAMPLES)
 
     def sample(self) -> None:
         """Take the present rate into the sparkline; to be called once a second."""
@@ -80,7 +80,7 @@ class StatusBar(Widget):
         text = Text()
         text.append(" tracetui", style=self.get_component_rich_style("status-bar--name"))
         where = f"  {status.host} · " if status.host else "  "
-        return text.append(inert(where + " · ".join(parts)))
+        return text.append(sanitize(where + " · ".join(parts)))
 
     def _right(self, room: int) -> Text:
         status, guard = self.status, self.status.guard
@@ -90,7 +90,7 @@ class StatusBar(Widget):
             read = f"{_bar(status.progress)}{status.hops:,} hops  {status.skipped:,} lines skipped "
             read += f" {status.lost:,} lost " if status.lost else ""
             return Text(read if status.sources else "")
-        text = Text(f"{self._sparkline()} " if room >= ROOMY else "")
+        text = Text(f"{self._sparkline()} " if room >= SPARKLINE_CELLS else "")
         text.append(f"{status.rate:,}/{guard.threshold:,} hops/s  ")
         text.append(f"lost {status.lost:,}", style=bad if status.lost else "")
         if status.unshown:
@@ -98,7 +98,8 @@ class StatusBar(Widget):
         if self.left is not None:
             text.append("  ")
             text.append(
-                f"ends {countdown(self.left)}", style=bad if self.left <= LAST_MINUTE else ""
+                f"ends {countdown(self.left)}",
+                style=bad if self.left <= LAST_MINUTE_SECONDS else "",
             )
         if guard.tripped:
             text.append("  guard TRIPPED ", style=bad)
@@ -116,13 +117,13 @@ class StatusBar(Widget):
         trip = self.status.guard.trip
         if trip is None:
             return Text()
-        at = datetime.fromtimestamp(trip.at, timezone.utc)
-        key = self._keymap.told("{main.guard}")
-        words = f" ✗ GUARD TRIPPED ({key}: what now): {trip.reason}; {removal_text(trip)}"
+        tripped_at = datetime.fromtimestamp(trip.at, timezone.utc)
+        key = self._keymap.with_keys("{main.guard}")
+        sentence = f" ✗ GUARD TRIPPED ({key}: what now): {trip.reason}; {removal_text(trip)}"
         if trip.foreign:
-            words += ", foreign rules trace on"
-        words += f" · {at:%H:%M:%S} UTC"
-        text = Text(inert(words), style=self.get_component_rich_style("status-bar--bad"))
+            sentence += ", foreign rules still trace"
+        sentence += f" · {tripped_at:%H:%M:%S} UTC"
+        text = Text(sanitize(sentence), style=self.get_component_rich_style("status-bar--bad"))
         text.truncate(width, overflow="ellipsis", pad=True)
         return text
 
@@ -132,15 +133,15 @@ class StatusBar(Widget):
 
 
 def _bar(progress: Optional[float]) -> str:
-    """How much of the files was read; empty where that is not known, and at the end."""
+    """The progress bar of the files; empty if that is not known, and at the end."""
     if progress is None:
         return ""
-    done = int(progress * BAR)
-    return f"{'█' * done}{'░' * (BAR - done)} {progress:4.0%}  "
+    done = int(progress * PROGRESS_CELLS)
+    return f"{'█' * done}{'░' * (PROGRESS_CELLS - done)} {progress:4.0%}  "
 
 
 def _named(source: SourceState) -> str:
-    """A source with what is to be known of it."""
+    """A source with its caveat."""
     if source.state == "failed":
         return f"{source.name}!"
     return f"{source.name} (forgeable)" if source.name == KMSG else source.name

@@ -1,4 +1,4 @@
-"""What the lines of the timeline are made of: texts, each with what it is."""
+"""Parts of the lines of lists: texts, each with its role."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from typing import NamedTuple
 
 from tracetui.session.text.width import cells_of, fitted, padded, shown
 
-MARKS = {"accept": "✓ accept", "drop": "✗ drop", "reject": "✗ reject", "unknown": "· unknown"}
+VERDICT_MARKS = {
+    "accept": "✓ accept",
+    "drop": "✗ drop",
+    "reject": "✗ reject",
+    "unknown": "· unknown",
+}
 """Verdicts are told apart without colour."""
 
 

@@ -1,4 +1,4 @@
-"""What keys and the mouse do in the list of packets."""
+"""The list of packets with its keys and the mouse."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Timeline(PacketList):
         self.refresh_rows()
         self.post_message(self.StateChanged())
 
-    def action_turn(self) -> None:
+    def action_open(self) -> None:
         """Show or hide the hops of a packet, or of a hook; of a hop, open the chain."""
         packet, detail = self.selected, self._selected_detail()
         if packet is None:
@@ -62,22 +62,22 @@ class Timeline(PacketList):
         if detail is not None and detail.is_folded:
             self._turn_hook(packet, detail)
         elif detail is not None:
-            self.post_message(ChainRequested(packet, detail.hop, detail.tested))
+            self.post_message(ChainRequested(packet, detail.hop, detail.unmatched))
         else:
             self._fold(packet) if self._lines.is_unfolded(packet.id) else self._unfold(packet)
 
     def action_own(self) -> None:
         """Show the hops of TRACE rules of ours, or hide them again."""
-        self._ask(own=not self._lines.asked.own)
+        self._change_display(own=not self._lines.display.own)
 
     def action_tested(self) -> None:
         """Show the rules that were passed by, or hide them again."""
-        self._ask(tested=not self._lines.asked.tested)
+        self._change_display(unmatched=not self._lines.display.unmatched)
 
     def action_outline(self) -> None:
         """Show a line for each hook under every unfolded packet, or one for each hop again."""
         self._lines.turn_none()
-        self._ask(outline=not self._lines.asked.outline)
+        self._change_display(outline=not self._lines.display.outline)
 
     def action_mark(self) -> None:
         """Mark the packet under the cursor, or take its mark away."""
@@ -89,7 +89,11 @@ class Timeline(PacketList):
     def action_compare(self) -> None:
         """Compare the packet under the cursor with the one marked last, or mark it for that."""
         packet = self.selected
-        others = [one for one in self.marked.values() if packet is None or one.id != packet.id]
+        others = [
+            packet_before
+            for packet_before in self.marked.values()
+            if packet is None or packet_before.id != packet.id
+        ]
         if packet is None:
             return
         if not others:
@@ -107,23 +111,23 @@ class Timeline(PacketList):
         self._show_marks()
         return had
 
-    def action_next_drop(self, step: int) -> None:
+    def action_find_drop(self, step: int) -> None:
         """Go to the next packet that was dropped, or to the one before."""
-        self.seeker.next_drop(step)
+        self.seeker.find_drop(step)
 
-    def action_again(self, step: int) -> None:
+    def action_find_next(self, step: int) -> None:
         """Go to the next place of the text looked for, or to the one before."""
-        self.seeker.again(step)
+        self.seeker.find_next(step)
 
-    def action_want(self, what: str) -> None:
+    def action_packet(self, action: str) -> None:
         """Have something done with the packet under the cursor."""
         if self.selected is not None:
-            self.post_message(PacketAction(what, self.selected))
+            self.post_message(PacketAction(action, self.selected))
 
-    def action_narrow(self, how: str) -> None:
+    def action_filter_by(self, scope: str) -> None:
         """Filter by the packet under the cursor."""
         if self.selected is not None:
-            self.post_message(FilterRequested(how, self.selected))
+            self.post_message(FilterRequested(scope, self.selected))
 
     def action_find(self) -> None:
         """Ask for a text to look for."""
@@ -146,26 +150,26 @@ class Timeline(PacketList):
         packet, detail = self.selected, self._selected_detail()
         if packet is None:
             return
-        if detail is not None and sum(one.hook == detail.hook for one in self._under(packet)) > 1:
+        if detail is not None and sum(line.hook == detail.hook for line in self._under(packet)) > 1:
             self._turn_hook(packet, detail)
         else:
             self._fold(packet)
 
     def on_click(self, event: Click) -> None:
         """Put the cursor where the mouse is; on a packet that has it, show or hide the hops."""
-        at = self.top + event.y
-        spot = self._lines.spot_at(at)
-        if spot is None or self.is_on_bar(event.x):
+        line = self.top + event.y
+        key = self._lines.key_at(line)
+        if key is None or self.is_on_bar(event.x):
             return
         detail = self._selected_detail()
-        if spot == self._cursor and (detail is None or detail.is_folded):
-            self.action_turn()
+        if key == self._cursor and (detail is None or detail.is_folded):
+            self.action_open()
         else:
-            self._go_to(at)
+            self._go_to(line)
 
-    def _ask(self, **asked: bool) -> None:
+    def _change_display(self, **changes: bool) -> None:
         """Show hops another way; the cursor stays on its hop, in sight."""
-        self._lines.asked = self._lines.asked._replace(**asked)
+        self._lines.display = self._lines.display._replace(**changes)
         self._sees_cursor = True
         self._relayout()
 

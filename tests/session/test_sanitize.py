@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from tracetui.session.text.sanitize import MARKS, REPLACEMENT, inert, inert_json, is_mark, is_plain
+from tracetui.session.text.sanitize import (
+    COMBINING_MARKS,
+    REPLACEMENT,
+    is_mark,
+    is_plain,
+    sanitize,
+    sanitize_json,
+)
 from tracetui.session.text.width import cells_of, fitted, padded, shown, tail, wrapped
 
 ANY_TEXT = st.text(st.characters(), max_size=60) | st.text(
@@ -22,7 +29,7 @@ ANY_TEXT = st.text(st.characters(), max_size=60) | st.text(
 @cache
 def let_through() -> frozenset[str]:
     """Every character that comes through as it is."""
-    return frozenset(inert("".join(map(chr, range(0x110000)))))
+    return frozenset(sanitize("".join(map(chr, range(0x110000)))))
 
 
 def test_nothing_inert_is_a_control_a_direction_a_blank_or_half_a_character():
@@ -56,30 +63,30 @@ def test_what_looks_plain_at_once_is_so_looked_at_closely():
     ],
 )
 def test_what_is_not_plainly_visible_is_replaced(text, expected):
-    assert inert(text) == expected
+    assert sanitize(text) == expected
 
 
 @pytest.mark.parametrize("text", ["plain", "é → ü", "宽 한 ไทย", "हिन्दी", "e\u0301", "[bold]x[/]"])
 def test_writing_stays_as_it_is(text):
-    assert inert(text) == text
+    assert sanitize(text) == text
 
 
 def test_marks_are_not_piled_up_over_the_lines_around():
-    assert inert("z" + "\u0336" * 40 + "y") == f"z{chr(0x336) * MARKS}{REPLACEMENT}y"
-    assert inert("\u0336first") == f"{REPLACEMENT}first"
+    assert sanitize("z" + "\u0336" * 40 + "y") == f"z{chr(0x336) * COMBINING_MARKS}{REPLACEMENT}y"
+    assert sanitize("\u0336first") == f"{REPLACEMENT}first"
 
 
 @given(ANY_TEXT)
 def test_json_is_written_inert_and_read_back_as_it_was(text):
-    written = inert_json(json.dumps({text: [text]}, ensure_ascii=False))
+    written = sanitize_json(json.dumps({text: [text]}, ensure_ascii=False))
     assert written.isprintable()
     assert json.loads(written) == {text: [text]}
     written.encode()
 
 
 def test_json_keeps_every_letter_readable():
-    assert inert_json('{"é": "宽 →"}') == '{"é": "宽 →"}'
-    assert inert_json('"\x7f\x9b\u202e\ud800\U000e0001"') == (
+    assert sanitize_json('{"é": "宽 →"}') == '{"é": "宽 →"}'
+    assert sanitize_json('"\x7f\x9b\u202e\ud800\U000e0001"') == (
         r'"\u007f\u009b\u202e\ud800\udb40\udc01"'
     )
 
@@ -94,8 +101,8 @@ def test_cells_are_counted_as_the_screen_counts_them():
 @given(ANY_TEXT, st.integers(0, 40))
 def test_what_is_shown_takes_no_more_cells_than_it_is_given(text, cells):
     assert cells_of(shown(text, cells)) <= cells
-    assert cells_of(padded(inert(text), cells)) == cells
-    assert cells_of(tail(inert(text), cells)) <= cells
+    assert cells_of(padded(sanitize(text), cells)) == cells
+    assert cells_of(tail(sanitize(text), cells)) <= cells
     lines = wrapped(text, cells, 3)
     assert len(lines) <= 3
     assert all(cells_of(line) <= cells or len(line) == 1 for line in lines)
@@ -103,7 +110,7 @@ def test_what_is_shown_takes_no_more_cells_than_it_is_given(text, cells):
 
 @given(ANY_TEXT)
 def test_what_fits_is_shown_whole(text):
-    plain = inert(text)
+    plain = sanitize(text)
     assert fitted(plain, cells_of(plain)) == plain
     assert shown(text, 1000) == plain
 

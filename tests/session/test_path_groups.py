@@ -6,7 +6,7 @@ from tests.recorded import SEED_HOPS, assembled, hops_of, lines
 
 from tracetui.model.trace.hop import Hop
 from tracetui.model.trace.packet import Packet
-from tracetui.session.view.path_groups import PathGroups, parting
+from tracetui.session.view.path_groups import PathGroups, first_difference
 
 
 def native(number: int, verdict: str) -> Packet:
@@ -21,7 +21,7 @@ def paths_of(packets: list[Packet]) -> list[tuple[int, int]]:
     while paths.work(0.0):
         pass
     assert paths.done == paths.total == len(packets)
-    return [(path.count, path.newest.id) for path in paths.found]
+    return [(path.count, path.newest.id) for path in paths.groups]
 
 
 def test_packets_with_the_same_hops_are_one_path():
@@ -37,7 +37,7 @@ def test_one_rule_that_accepts_and_drops_makes_two_paths():
 
 def test_two_ways_part_at_the_first_hop_that_differs():
     first, second, *_ = assembled(hops_of(lines("seed-eks-forward.log")))
-    at = parting(first.hops, second.hops)
+    at = first_difference(first.hops, second.hops)
     assert [hop.place for hop in first.hops[:at]] == [hop.place for hop in second.hops[:at]]
     assert first.hops[at].place != second.hops[at].place
-    assert parting(first.hops, first.hops) == len(first.hops)
+    assert first_difference(first.hops, first.hops) == len(first.hops)

@@ -1,17 +1,13 @@
-"""Filters that a packet suggests, and words that complete what is typed."""
+"""Filters that a packet suggests: its flow, its host, anything but its flow."""
 
 from __future__ import annotations
 
-import io
-
 import pytest
-from tests.recorded import RECORDINGS
 
 from tracetui.lab import recording
 from tracetui.model.filter.view_filter import ViewFilter
 from tracetui.model.trace.packet import Packet
 from tracetui.session.replay.replay import ReplaySession
-from tracetui.session.view.completions import Completions
 from tracetui.session.view.filter_shortcuts import hidden, only_flow, only_host
 
 
@@ -58,28 +54,3 @@ def test_a_host_is_what_it_sends_and_gets(lab):
 
 def test_a_packet_without_a_header_suggests_nothing():
     assert [only_flow(Packet(1)), only_host(Packet(1)), hidden(Packet(1), "nat")] == [None] * 3
-
-
-@pytest.mark.parametrize(
-    ("typed", "whole"),
-    [
-        ("ver", "verdict"),
-        ("verdict d", "verdict drop"),
-        ("nat and chain KUBE-S", "nat and chain KUBE-SERVICES"),
-        ("chain kube-s", "chain KUBE-SERVICES"),
-        ("(host 172.31.47", "(host 172.31.47.174"),
-        ("iface eni", "iface eni7b7c562198a"),
-        ("table man", "table mangle"),
-        ("nat ", None),
-        ("", None),
-        ("chain nosuch", None),
-        ("verdict drop", None),
-    ],
-)
-def test_what_is_typed_is_completed_with_words_seen(typed, whole):
-    text = (RECORDINGS / "seed-eks-forward.log").read_bytes()
-    session = ReplaySession([("seed", io.BytesIO(text))])
-    session.read_all()
-    seen = Completions(session.packets)
-    seen.look()
-    assert seen.completion(typed) == whole

@@ -8,7 +8,7 @@ import pytest
 from tests.recorded import RECORDINGS, assembled, hops_of
 
 from tracetui.session.recording import export, report
-from tracetui.session.recording.recording import read_packet
+from tracetui.session.recording.recording_reader import read_packet
 from tracetui.session.rulesets.rulesets import Rulesets
 from tracetui.session.state.explanations import Explanations
 from tracetui.session.state.session import Status

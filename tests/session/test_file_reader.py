@@ -58,7 +58,7 @@ def test_of_a_cut_one_what_is_there_is_read_and_the_cut_is_said(kind):
     session = replayed(io.BytesIO(packed[: len(packed) - 40]), io.BytesIO(SEED))
     (notice,) = session.take_notices()
     assert notice.severity == "error"
-    assert notice.text.startswith("file 0: it is cut off")
+    assert notice.text.startswith("file 0: it ends in the middle")
     assert hops(session)[-6:] == SEED_HOPS
 
 

@@ -24,18 +24,18 @@ async def test_a_text_is_found_in_hops_that_are_folded_and_again(shown, seed):
         await screen.press("home", "f")
         await screen.write("nat:postrouting")
         await screen.press("enter")
-        first = screen.timeline.place
+        first = screen.timeline.cursor_target
         assert first.packet.hops[first.hop].place == "nat:POSTROUTING:rule:1"
         await screen.press("n")
-        assert screen.timeline.place != first
+        assert screen.timeline.cursor_target != first
         await screen.press("N")
-        assert screen.timeline.place == first
+        assert screen.timeline.cursor_target == first
 
 
 async def test_a_text_that_is_nowhere_is_said_and_the_cursor_stays(shown, seed):
     async with shown(seed) as screen:
         await screen.press("home", "n")
-        assert "f looks for a text" in screen.app.notices[-1].text
+        assert "f searches for a text" in screen.app.notices[-1].text
         await screen.press("f")
         await screen.write("nowhere")
         await screen.press("enter")
@@ -132,7 +132,7 @@ async def test_too_much_for_a_clipboard_is_refused(shown, copied):
         desk.feed(line.replace("ID=26039 ", f"ID={number} ") for line in SEED[:22])
     async with shown(desk, size=(100, 30)) as screen:
         await screen.press("ctrl+s", "right", "tab", "tab", "tab", "tab", "enter")
-        assert "too much for the clipboard" in screen.app.notices[-1].text
+        assert "too large for the clipboard" in screen.app.notices[-1].text
         assert not copied
 
 
@@ -144,13 +144,13 @@ async def test_all_of_a_packet_is_shown_in_fields(shown, seed):
             assert word in whole
         assert whole.count("tcp seq") == 1
         assert whole.count("ttl ") >= 2
-        assert "it came as text" in whole
+        assert "the source is text" in whole
 
 
 async def test_a_packet_fills_the_form_of_a_rule(shown, seed):
     async with shown(seed, size=(120, 50)) as screen:
         await screen.press("home", "t")
-        assert "this flow and its answers" in screen.whole()
+        assert "this flow and its replies" in screen.whole()
         await screen.press("down", "enter")
         assert screen.app.screen.query_one("#src").value == "172.31.47.174"
         assert screen.app.screen.query_one("#dport").value == "8090"

@@ -11,8 +11,8 @@ import pytest
 
 from tracetui.ui import app as app_module
 from tracetui.ui import garbage
-from tracetui.ui.app import ANSWER_SECONDS, HELD_SECONDS
-from tracetui.ui.garbage import LOOKS, QUIET_SECONDS, Garbage
+from tracetui.ui.app import KEY_ANSWER_SECONDS, KEYS_HELD_SECONDS
+from tracetui.ui.garbage import QUIET_SCREEN_SECONDS, YOUNG_COLLECTIONS, Garbage
 from tracetui.ui.widgets.status_bar import StatusBar
 
 from .conftest import Desk
@@ -45,7 +45,7 @@ async def test_after_a_key_nothing_is_taken_in_until_what_it_does_can_be_seen(sh
         for _ in range(3):
             screen.app._take()
         assert session.asked == 0
-        clock.now += ANSWER_SECONDS * 1.01
+        clock.now += KEY_ANSWER_SECONDS * 1.01
         screen.app._take()
         assert session.asked == 1
 
@@ -56,12 +56,12 @@ async def test_a_key_that_is_held_down_does_not_stop_the_intake(shown, clock):
         screen.app._take()
         session.asked = 0
         for _ in range(16):
-            clock.now += ANSWER_SECONDS * 0.8
+            clock.now += KEY_ANSWER_SECONDS * 0.8
             screen.app.simulate_key("j")
             # So long that the key has come.
             await asyncio.sleep(0.02)
             screen.app._take()
-        assert 2 <= session.asked <= 16 * ANSWER_SECONDS * 0.8 / HELD_SECONDS
+        assert 2 <= session.asked <= 16 * KEY_ANSWER_SECONDS * 0.8 / KEYS_HELD_SECONDS
 
 
 async def test_what_has_changed_of_the_status_is_drawn_apart_from_the_packets(shown, seed):
@@ -82,21 +82,21 @@ def looked(monkeypatch):
     """How thoroughly it was looked for cycles, each time; much has been left to look at."""
     found: list[int] = []
     state = SimpleNamespace(rounds=0)
-    monkeypatch.setattr(gc, "get_count", lambda: (0, LOOKS, state.rounds))
+    monkeypatch.setattr(gc, "get_count", lambda: (0, YOUNG_COLLECTIONS, state.rounds))
     monkeypatch.setattr(garbage.gc, "collect", found.append)
     return SimpleNamespace(found=found, state=state)
 
 
 def test_cycles_are_looked_for_when_nothing_has_come_for_a_while(looked):
     one = Garbage()
-    one.look(True, 100.0)
-    one.look(False, 100.0 + QUIET_SECONDS / 2)
+    one.collect_if_quiet(True, 100.0)
+    one.collect_if_quiet(False, 100.0 + QUIET_SCREEN_SECONDS / 2)
     assert looked.found == []
-    one.look(False, 100.0 + QUIET_SECONDS)
+    one.collect_if_quiet(False, 100.0 + QUIET_SCREEN_SECONDS)
     assert looked.found == [1]
 
 
 def test_now_and_then_they_are_looked_for_everywhere(looked):
-    looked.state.rounds = garbage.ROUNDS
-    Garbage().look(False, 100.0)
+    looked.state.rounds = garbage.MIDDLE_COLLECTIONS
+    Garbage().collect_if_quiet(False, 100.0)
     assert looked.found == [2]

@@ -126,7 +126,7 @@ def test_a_new_filter_is_tried_on_the_newest_first_and_goes_on_piece_by_piece():
     view.set_filter(chosen)
     whole = list(view.rows)
     assert view.untried == 0
-    view._rest, view._tried, view.rows = reversed(list(store)), 301, []
+    view._rest, view._oldest_tried, view.rows = reversed(list(store)), 301, []
     rounds = 0
     while view.work(0.0):
         rounds += 1
@@ -145,7 +145,7 @@ def test_packets_that_go_while_a_filter_is_tried_are_not_shown():
         begin(store, number, dport=1)
     view, chosen = FilteredView(store), ViewFilter.parse(port="1")
     view.set_filter(chosen)
-    view._rest, view._tried, view.rows = reversed(list(store)), 101, []
+    view._rest, view._oldest_tried, view.rows = reversed(list(store)), 101, []
     view.work(0.0)
     for number in range(101, 151):
         begin(store, number, dport=1)
