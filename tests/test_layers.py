@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 APP = Path(__file__).parents[1] / "app"
-PURE = ("collector", "kernel", "parse", "model")
+PURE = ("collector", "kernel", "protocol", "parse", "model")
 
 
 def modules_of(layer: str) -> list[str]:

@@ -30,6 +30,7 @@ from tracetui.lab.network import SERVER, Lab
 from tracetui.lab.ruleset import LabRuleset
 from tracetui.model.tracing.trace_rule import TraceRule
 from tracetui.protocol import frames
+from tracetui.protocol.commands import AddRules, ReadRulesets, Request
 from tracetui.session.live.client import CollectorClient
 
 THRESHOLD = 5_000
@@ -127,7 +128,7 @@ def one_run(
         stack.callback(client.close, lambda _: None)
         rule = TraceRule("OUTPUT", 4, "udp", limit=None)
         rule = rule._replace(expires=int(time.time()) + 300)
-        client.send("add", rule=rule.to_json(), backend=backend, override=True)
+        client.send(Request(1, AddRules((rule,), backend, True)))
         tables = inside(lab, RawTables)
         stack.callback(tables.close)
         inside(lab, lambda: until(lambda: stands(tables, backend), 60))
@@ -138,7 +139,7 @@ def one_run(
 
         def gone() -> bool:
             if services:
-                client.send("read")
+                client.send(Request(2, ReadRulesets()))
             return not stands(tables, backend)
 
         inside(lab, lambda: until(gone, 20))

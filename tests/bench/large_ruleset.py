@@ -21,6 +21,7 @@ from tracetui.lab.ruleset import LAB_KINDS, LabRuleset
 from tracetui.lab.traffic import Traffic
 from tracetui.model.tracing.trace_rule import TraceRule
 from tracetui.protocol import frames
+from tracetui.protocol.commands import ReadRulesets, Request, SetThreshold
 from tracetui.session.live.client import CollectorClient
 from tracetui.session.live.live import LiveSession
 
@@ -65,7 +66,7 @@ def explanation(lab: Lab, traffic: Traffic, backend: str) -> None:
     print(f"  start to the first reading taken in  {wait(lambda: history.latest):6.2f} s")
     rule = TraceRule("PREROUTING", iif="eth0", proto="tcp", dport="80", family=4)
     asked = time.monotonic()
-    session.add_rule(rule._replace(expires=int(time.time()) + 120), backend, override=True)
+    session.add_rules([rule._replace(expires=int(time.time()) + 120)], backend, override=True)
     wait(lambda: session.rules)
     print(f"  a rule asked for to in place         {time.monotonic() - asked:6.2f} s")
     sent = time.monotonic()
@@ -99,7 +100,7 @@ def stalls(lab: Lab, backend: str) -> None:
         nonlocal value, readings
         value += 1
         sent = time.monotonic()
-        client.send("threshold", value=value)
+        client.send(Request(value, SetThreshold(value)))
         while True:
             frame = client.take()
             if frame is None:
@@ -121,7 +122,7 @@ def stalls(lab: Lab, backend: str) -> None:
     def change() -> None:
         # Another generation, and a reading that is wanted at once.
         on_node(lab, f"iptables-{backend}", "-t", "raw", "-A", "PROBE", "-j", "RETURN")
-        client.send("read")
+        client.send(Request(1, ReadRulesets()))
 
     busy = measure(probe, change)
     client.close(lambda _: None)

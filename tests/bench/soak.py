@@ -58,7 +58,7 @@ def main() -> None:
         wait(session, lambda: session.is_ready)
         rule = TraceRule("PREROUTING", 4, "udp", iif=CLIENT_SIDE, dport=str(DNS), limit=None)
         rule = rule._replace(expires=int(time.time()) + 600)
-        session.add_rule(rule, "nft", override=True)
+        session.add_rules([rule], "nft", override=True)
         wait(session, lambda: session.rules)
         options = ("--netns", lab.node, "--guard", "50000", "-i", CLIENT_SIDE, "--expire", "2h")
         screen = stack.enter_context(

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 import pytest
 
 from tracetui.collector.sources.nf_log_binding import NfLogBinding
-from tracetui.collector.sources.nf_log_claims import TURN_SECONDS, turn
+from tracetui.collector.sources.nf_log_claims import CLAIM_TURN_SECONDS, turn
 from tracetui.errors import Failure
 from tracetui.kernel import netns, nf_log, process
 from tracetui.kernel.netlink import LogGroup, NfLog
@@ -46,7 +46,7 @@ binding = NfLogBinding(str(Owner.this_process()), Path(sys.argv[2]))
 for _ in range(int(sys.argv[3])):
     binding.take(receives=False)
     for _ in range(random.randrange(4)):
-        found = [nf_log.read(family) for family in nf_log.FAMILIES]
+        found = [nf_log.read(family) for family in nf_log.SYSCTL_FAMILIES]
         assert found == [nf_log.NETLINK_LOGGER] * 2, found
         time.sleep(random.random() / 200)
     binding.give_back()
@@ -162,7 +162,7 @@ def test_what_was_bound_first_goes_from_one_to_the_next(namespace, tmp_path, ori
 def test_what_nobody_listens_to_is_left_behind_and_what_somebody_does_is_not(namespace, state):
     def look():
         binding = NfLogBinding("me", state)
-        for family in nf_log.FAMILIES:
+        for family in nf_log.SYSCTL_FAMILIES:
             nf_log.write(family, nf_log.NETLINK_LOGGER)
         program = LogGroup(5)
         try:
@@ -237,7 +237,7 @@ def test_a_turn_that_does_not_end_keeps_nobody_for_long(namespace, state):
         with turn():
             start = time.monotonic()
             binding.take()
-            assert time.monotonic() - start >= TURN_SECONDS
+            assert time.monotonic() - start >= CLAIM_TURN_SECONDS
             assert namespace.loggers() == BOUND
             binding.give_back()
         return namespace.loggers()

@@ -130,7 +130,7 @@ def found(same: bool = False) -> ReadOutcome:
 def test_hops_of_before_the_end_of_a_reading_come_before_its_end(bench):
     bench.script.before_end = lambda: bench.hops.waiting.append(b"hop")
     bench.run(found())
-    assert bench.sent() == [("begin", 1), frames.NFTRACE, frames.RULESET, ("end", 1)]
+    assert bench.sent() == [("begin", 1), frames.NFTRACE_RECORDS, frames.RULESET, ("end", 1)]
 
 
 def test_what_is_as_before_is_not_sent_again(bench):
@@ -157,7 +157,7 @@ def test_a_ruleset_that_finds_no_room_is_read_again(bench, monkeypatch):
     bench.run(found())
     bench.sent()
     # Room for the mark and the text, and none for the end.
-    monkeypatch.setattr(outbox, "BOUND", 100)
+    monkeypatch.setattr(outbox, "FRAMES_BOUND", 100)
     bench.run(found())
     assert bench.script.forgotten == 1
     monkeypatch.undo()
@@ -167,7 +167,7 @@ def test_a_ruleset_that_finds_no_room_is_read_again(bench, monkeypatch):
 
 
 def test_without_room_to_mark_its_begin_no_reading_begins(bench, monkeypatch):
-    monkeypatch.setattr(outbox, "BOUND", -1)
+    monkeypatch.setattr(outbox, "FRAMES_BOUND", -1)
     bench.snapshots.want()
     bench.snapshots.tick(time.monotonic())
     assert not bench.snapshots._states["nft"].busy

@@ -29,9 +29,11 @@ with atheris.instrument_imports(include=["tracetui"]):
 
     from tracetui.errors import Failure
     from tracetui.model.trace import hop as hop_model
+    from tracetui.model.tracing.trace_rule import TraceRule
     from tracetui.parse.headers import ethernet, ip
     from tracetui.parse.netlink import attributes, nflog, nftrace
-    from tracetui.protocol import frames
+from tracetui.protocol import commands, frames
+from tracetui.protocol.commands import AddRules, CommandReader, Flush, Request
 
 RECORDED = (
     "2cpu-interleaved-nflog.bin.gz",
@@ -93,10 +95,10 @@ def decode_frames(data: bytes) -> object:
 
 
 def decode_commands(data: bytes) -> None:
-    reader = frames.CommandReader()
+    reader = CommandReader()
     for at in range(0, len(data), 1000):
         for command in reader.feed(data[at : at + 1000]):
-            assert isinstance(command["do"], str)
+            assert 0 <= command.id < commands.MAX_ID
 
 
 def decode_places(data: bytes) -> object:
@@ -182,11 +184,11 @@ def _packets(datagram: bytes) -> Iterator[bytes]:
 def _streams() -> Iterator[bytes]:
     stream = frames.encode_json(frames.HELLO, 1.0, {"host": "node-7"})
     stream += frames.encode(frames.RULESET, 2.0, b'{"what": "save"}\n*raw\nCOMMIT\n')
-    stream += frames.encode(frames.NFLOG, 3.0, bytes(40))
+    stream += frames.encode(frames.NFLOG_RECORDS, 3.0, bytes(40))
     for step in (b"\0", b"\7", b"\xff"):
         yield bytes([DECODERS.index(decode_frames)]) + step + stream
-    commands = frames.encode_command("add", rule={"dport": "80"}, backend="auto")
-    yield bytes([DECODERS.index(decode_commands)]) + commands + frames.encode_command("flush")
+    add = commands.encode(Request(1, AddRules((TraceRule(proto="udp"),), "auto", False)))
+    yield bytes([DECODERS.index(decode_commands)]) + add + commands.encode(Request(2, Flush(())))
 
 
 def main() -> None:

@@ -49,7 +49,7 @@ def wait_for(session: LiveSession, is_true: Callable[[], object], seconds: float
 
 def add(session: LiveSession, rule: TraceRule, backend: str, override: bool = False) -> None:
     before = len(session.rules)
-    session.add_rule(rule, backend, override)
+    session.add_rules([rule], backend, override)
     wait_for(session, lambda: len(session.rules) > before)
 
 
@@ -114,7 +114,7 @@ def test_legacy_hops_print_nothing_to_the_kernel_log(namespace):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_both_families_of_a_rule_are_installed(namespace, backend):
     with live(namespace) as session:
-        session.add_rule(expiring()._replace(family=None), backend)
+        session.add_rules([expiring()._replace(family=None)], backend)
         wait_for(session, lambda: len(session.rules) == 2)
         assert sorted(rule.family for rule in session.rules) == [4, 6]
         assert len(namespace.trace_rules()) == 2
@@ -157,7 +157,7 @@ from tracetui.session.live.live import LiveSession
 from tracetui.model.tracing.trace_rule import TraceRule
 session = LiveSession(netns={namespace.name!r})
 rule = TraceRule(chain="OUTPUT", family=4, proto="icmp", expires=int(time.time()) + {{seconds}})
-session.add_rule(rule, {backend!r})
+session.add_rules([rule], {backend!r})
 while not session.rules:
     session.poll(); time.sleep(0.01)
 print(session.collector_pid, flush=True)
@@ -242,7 +242,7 @@ def test_a_flood_trips_the_guard_while_it_still_runs(namespace, backend):
             assert flooding(namespace)
             assert namespace.trace_rules() == ["-A OUTPUT -p dccp -j TRACE"]
         assert ", over 1,000" in session.status.guard.reason
-        session.add_rule(rule, backend, override=True)
+        session.add_rules([rule], backend, override=True)
         wait_for(session, lambda: any("arm it first" in n.text for n in session.take_notices()))
         session.arm()
         wait_for(session, lambda: not session.status.guard.tripped)
@@ -290,7 +290,7 @@ def flooding(namespace) -> bool:
 
 def test_an_unlimited_legacy_rule_is_refused_without_an_override(namespace):
     with live(namespace) as session:
-        session.add_rule(expiring()._replace(limit=None), "legacy")
+        session.add_rules([expiring()._replace(limit=None)], "legacy")
         wait_for(session, lambda: any("override" in n.text for n in session.take_notices()))
         assert namespace.trace_rules() == []
 

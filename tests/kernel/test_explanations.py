@@ -278,7 +278,7 @@ def test_our_own_hop_is_known_as_such(backend):
         with traced(lab, backend, iif="eth0", proto="tcp", family=4) as session:
             # The second rule stands first and begins the trace, so the first one shows as a hop.
             rule = TraceRule("PREROUTING", iif="eth0", proto="tcp", dport="80", family=4)
-            session.add_rule(rule._replace(expires=int(time.time()) + 60), backend)
+            session.add_rules([rule._replace(expires=int(time.time()) + 60)], backend)
             wait_for(session, lambda: len(session.rules) == 2)
             # A hop between snapshots that differ has no rule: both rules have to be in the newest.
             history = session.rulesets.histories[backend]

@@ -25,7 +25,7 @@ def traced_inside(namespace, backend="nft", chain="OUTPUT", family=4, **fields):
     try:
         wait_for(session, lambda: session.is_ready)
         rule = TraceRule(chain=chain, family=family, limit=None, expires=int(time.time()) + 120)
-        session.add_rule(rule._replace(**fields), backend, override=True)
+        session.add_rules([rule._replace(**fields)], backend, override=True)
         wait_for(session, lambda: session.rules)
         history = session.rulesets.histories[backend]
         latest = history.latest
@@ -138,7 +138,7 @@ def test_what_came_while_a_big_set_was_being_listed_is_explained_in_the_end(name
     try:
         wait_for(session, lambda: session.is_ready)
         rule = TraceRule(chain="OUTPUT", family=4, proto="udp", expires=int(time.time()) + 120)
-        session.add_rule(rule, "nft", override=True)
+        session.add_rules([rule], "nft", override=True)
         wait_for(session, lambda: session.rulesets.histories["nft"].latest)
         udp_to(namespace, 9998)
         packet, explanation = explained(session, is_to(9998))

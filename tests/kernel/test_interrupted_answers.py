@@ -62,7 +62,7 @@ def test_the_kernel_s_mark_is_read():
             return len(request)
 
         def recvfrom(self, size: int) -> tuple[bytes, tuple[int, int]]:
-            head = nft_socket._HEAD
+            head = nft_socket._MESSAGE_HEAD
             return head.pack(20, 0x0A06, 0x12, 1, 0, 2, 0, 0) + head.pack(
                 20, 3, 2, 1, 0, 0, 0, 0
             ), (0, 0)

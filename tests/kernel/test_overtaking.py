@@ -1,4 +1,4 @@
-"""Orders and changes of others that come between: a flush wins, and a rule is what it was."""
+"""Commands and changes of others that come between: a flush wins, and a rule is what it was."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.safety.live import send
 
-from tracetui.collector.reactor.worker import BOUND
-from tracetui.collector.rules.removal import TOLD
+from tracetui.collector.reactor.worker import WAITING_JOBS
+from tracetui.collector.rules.removal import NAMED_FAILURES
 from tracetui.kernel.nft_raw_tables import NftRawTables
 from tracetui.model.tracing.trace_rule import TraceRule
+from tracetui.protocol.replies import ErrorKind
 from tracetui.session.live.live import LiveSession
 
 from .test_collector_safety import BACKENDS, add, expiring, live, wait_for
@@ -47,22 +49,49 @@ def test_a_rule_that_is_extended_as_it_is_flushed_does_not_come_back(namespace, 
 def test_rules_that_were_asked_for_before_a_flush_are_not_added_after_it(
     namespace, lock_held, backend
 ):
-    told: list[str] = []
     with live(namespace) as session:
         with lock_held():
-            for port in range(1000, 1008):
-                session.add_rule(TraceRule(proto="udp", family=4, dport=str(port))._replace(
-                    expires=int(time.time()) + 60), backend)  # fmt: skip
-            session.flush()
-            time.sleep(0.3)  # in which the orders come to the collector, which says nothing of it
-
-        def are_told() -> bool:
-            told.extend(notice.text for notice in session.take_notices())
-            return sum("flushed meanwhile" in text for text in told) >= 7
-
-        wait_for(session, are_told, 20)
+            waiting = [
+                session.add_rules([expiring(TraceRule(proto="udp", family=4, dport=port))], backend)
+                for port in map(str, range(1000, 1008))
+            ]
+            flush = session.flush()
+            time.sleep(0.3)  # in which the commands come to the collector
+        wait_for(session, lambda: all(sent.outcome for sent in (*waiting, flush)), 20)
+        kinds = [sent.outcome.error for sent in waiting]
+        # What was done before the flush came is no more than the first of them.
+        done = kinds.count(None)
+        assert kinds == [None] * done + [ErrorKind.OVERTAKEN] * (8 - done)
+        assert done < 8
+        assert {sent.outcome.text for sent in waiting if sent.is_refused} == {"flushed meanwhile"}
+        assert flush.outcome.error is None
         assert namespace.trace_rules() == []
+        texts = [notice.text for notice in session.take_notices()]
+        assert texts.count("no rule added: flushed meanwhile") == kinds.count(ErrorKind.OVERTAKEN)
         add(session, expiring(), backend)
+
+
+def test_a_rule_that_was_asked_for_before_a_trip_is_not_added_after_it(namespace, lock_held):
+    with live(namespace, threshold=50) as session:
+        add(session, expiring(TraceRule(chain="OUTPUT", family=4, proto="udp", limit=None)), "nft")
+        with lock_held():
+            waiting = session.add_rules([expiring()], "legacy")
+            send(namespace, 500)
+            wait_for(session, lambda: session.status.guard.trip)
+            # It needs no lock to go.
+            wait_for(session, lambda: namespace.trace_rules() == [] == list(session.rules))
+        wait_for(session, lambda: waiting.outcome, 20)
+        assert waiting.outcome.error is ErrorKind.OVERTAKEN
+        assert "the guard tripped" in waiting.outcome.text
+        later = session.add_rules([expiring()], "nft")
+        wait_for(session, lambda: later.outcome)
+        assert (later.outcome.error, later.outcome.remedy) == (ErrorKind.REFUSED, "arm it first")
+        assert namespace.trace_rules() == []
+        armed, again = session.arm(), session.add_rules([expiring()], "nft")
+        wait_for(session, lambda: armed.outcome and again.outcome)
+        assert not armed.is_refused
+        assert not again.is_refused
+        assert len(namespace.trace_rules()) == 1
 
 
 @contextmanager
@@ -118,7 +147,7 @@ def test_a_foreign_rule_that_got_the_handle_of_another_is_another(namespace):
 def test_one_rule_of_a_pair_is_extended_alone(namespace):
     """Both families' rules bear one comment."""
     with live(namespace) as session:
-        session.add_rule(expiring(seconds=60)._replace(family=None, proto="tcp"), "nft")
+        session.add_rules([expiring(seconds=60)._replace(family=None, proto="tcp")], "nft")
         wait_for(session, lambda: len(session.rules) == 2)
         ends = {rule.family: rule.expires for rule in session.rules}
         six = next(rule for rule in session.rules if rule.family == 6)
@@ -131,11 +160,11 @@ def said(session) -> str:
     return " ".join(notice.text for notice in session.take_notices())
 
 
-def test_rules_are_listed_again_after_too_many_orders(namespace, lock_held):
+def test_rules_are_listed_again_after_too_many_commands(namespace, lock_held):
     with live(namespace) as session:
         with lock_held():
-            for _ in range(2 * BOUND):
-                session.add_rule(expiring(), "legacy")
+            for _ in range(2 * WAITING_JOBS):
+                session.add_rules([expiring()], "legacy")
             wait_for(session, lambda: "more are left out" in said(session), 20)
         session.flush()
         # As long as the others wait, this one is left out too.
@@ -168,7 +197,7 @@ def test_many_rules_of_dead_owners_are_swept_in_bounded_time(namespace, tmp_path
         wait_for(session, lambda: session.is_ready, 40)
         add(session, expiring(), "nft")
         texts = [notice.text for notice in session.take_notices()]
-        assert len([text for text in texts if "NOT removed" in text]) <= TOLD + 1
+        assert len([text for text in texts if "NOT removed" in text]) <= NAMED_FAILURES + 1
     finally:
         session.close()
 

@@ -246,7 +246,7 @@ def test_a_command_that_could_not_be_started_did_nothing(namespace, backend):
     with live(namespace) as session:
         pid = session.collector_pid
         pid_limits(pid, resource.RLIMIT_NOFILE, len(list(Path(f"/proc/{pid}/fd").iterdir())))
-        session.add_rule(expiring(), backend)
+        session.add_rules([expiring()], backend)
         texts: list[str] = []
 
         def told() -> bool:
@@ -327,7 +327,7 @@ def test_orders_that_come_faster_than_they_are_done_are_bounded(namespace, lock_
     with live(namespace) as session:
         with lock_held():
             for _ in range(3_000):
-                session.add_rule(expiring(), "legacy")
+                session.add_rules([expiring()], "legacy")
             texts: list[str] = []
 
             def told() -> bool:
@@ -378,7 +378,7 @@ def test_the_cost_is_that_of_the_tables_now(namespace, tmp_path):
         saved = tmp_path / "saved"
         saved.write_text("\n".join(["*filter", ":FORWARD ACCEPT [0:0]", *rules, "COMMIT", ""]))
         namespace.run("iptables-legacy-restore", str(saved))
-        session.add_rule(expiring()._replace(limit=1000), "legacy")
+        session.add_rules([expiring()._replace(limit=1000)], "legacy")
         texts: list[str] = []
 
         def told() -> bool:
@@ -386,14 +386,14 @@ def test_the_cost_is_that_of_the_tables_now(namespace, tmp_path):
             return any("of one core" in text for text in texts)
 
         wait_for(session, told)
-        session.add_rule(ICMP._replace(expires=int(time.time()) + 60), "auto")
+        session.add_rules([ICMP._replace(expires=int(time.time()) + 60)], "auto")
         wait_for(session, lambda: session.rules)
         assert session.rules[0].backend == "legacy"
         assert session.status.node.rules["legacy"] > 40_000
 
 
 @pytest.mark.parametrize(
-    "order",
+    "values",
     [
         {"proto": "tcp --marker"},
         {"src": "10.0.0.1 -j MARKER"},
@@ -405,11 +405,11 @@ def test_the_cost_is_that_of_the_tables_now(namespace, tmp_path):
         {"limit": 0},
     ],
 )
-def test_the_collector_checks_each_rule_itself(namespace, order):
+def test_the_collector_checks_each_rule_itself(namespace, values):
     """Its pipe is not trusted to bring rules that were checked."""
     with live(namespace) as session:
-        wanted = {**expiring().to_json(), **order}
-        session._order("add", rule=wanted, backend="nft", override=True)
+        wanted = TraceRule(**{**expiring().to_json(), **values})
+        session.add_rules([wanted], "nft", override=True)
         texts: list[str] = []
 
         def told() -> bool:

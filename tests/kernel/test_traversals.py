@@ -185,7 +185,7 @@ def test_a_packet_that_comes_right_after_the_trace_rule_brought_its_chain_is_acc
         wait_for(session, lambda: session.is_ready)
         wait_for(session, lambda: session.rulesets.histories["nft"].latest)
         rule = TraceRule(chain="PREROUTING", proto="udp", dport="9", family=4)
-        session.add_rule(rule._replace(expires=int(time.time()) + 120), "nft")
+        session.add_rules([rule._replace(expires=int(time.time()) + 120)], "nft")
         wait_for(session, lambda: session.rules)
         send(lab, SERVER[4])
         packet, explanation = the_packet(session, SERVER[4])

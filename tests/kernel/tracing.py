@@ -19,7 +19,7 @@ def traced(lab: Lab, backend: str, chain: str = "PREROUTING", limit=None, **fiel
         rule = TraceRule(chain=chain, **fields)._replace(
             limit=limit, expires=int(time.time()) + 120
         )
-        session.add_rule(rule, backend, override=True)
+        session.add_rules([rule], backend, override=True)
         wait_for(session, lambda: session.rules)
         history = session.rulesets.histories[backend]
         latest = history.latest

@@ -117,8 +117,8 @@ class Attacker:
         rule = TraceRule(**fields)._replace(expires=int(time.time()) + 300)
         backend = self._random.choice(("legacy", "nft", "auto"))
         orders: tuple[Callable[[], object], ...] = (
-            lambda: session.add_rule(rule, backend, override=True),
-            lambda: session.add_rule(rule, backend, override=True),
+            lambda: session.add_rules([rule], backend, override=True),
+            lambda: session.add_rules([rule], backend, override=True),
             lambda: session.delete_rule(session.rules[0].id) if session.rules else None,
             session.extend_rules,
             session.flush,

@@ -31,7 +31,7 @@ def rule(seconds: int = 600, **fields) -> TraceRule:
 def add(session: LiveSession, wanted: TraceRule, backend: str) -> None:
     """Add a rule and wait for it, whatever it costs."""
     mine = sum(one.mine for one in session.rules)
-    session.add_rule(wanted, backend, override=True)
+    session.add_rules([wanted], backend, override=True)
     poll_until(session, lambda: sum(one.mine for one in session.rules) > mine)
 
 

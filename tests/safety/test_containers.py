@@ -234,7 +234,7 @@ def inside(namespace, function):
 
 
 def bind(namespace, logger: str) -> None:
-    for family in nf_log.FAMILIES:
+    for family in nf_log.SYSCTL_FAMILIES:
         inside(namespace, lambda family=family: nf_log.write(family, logger))
 
 

@@ -137,7 +137,7 @@ def test_without_xt_time_the_collector_ends_the_rule_and_says_so(faults, lacking
 def test_without_limit_a_rule_on_nft_is_added_and_that_is_said(faults, lacking):
     with live(faults.namespace, launcher=lacking("limit")) as session:
         told = Told(session)
-        session.add_rule(rule(limit=20), "nft")
+        session.add_rules([rule(limit=20)], "nft")
         poll_until(session, lambda: session.rules)
         assert "only the guard bounds it" in told
         (text,) = faults.namespace.trace_rules()
@@ -149,10 +149,10 @@ def test_without_limit_a_rule_on_nft_is_added_and_that_is_said(faults, lacking):
 def test_without_limit_a_rule_on_legacy_needs_an_override(faults, lacking):
     with live(faults.namespace, launcher=lacking("limit", "time")) as session:
         told = Told(session)
-        session.add_rule(rule(limit=20), "legacy")
+        session.add_rules([rule(limit=20)], "legacy")
         poll_until(session, lambda: "no rule added" in told)
         faults.leaves_no_rules("the kernel has no limit match")
-        session.add_rule(rule(limit=20), "legacy", override=True)
+        session.add_rules([rule(limit=20)], "legacy", override=True)
         poll_until(session, lambda: session.rules)
         assert "only the guard bounds it" in told
         assert "only tracetui ends it" in told

@@ -33,7 +33,7 @@ def test_a_flood_is_ended_and_narrower_rules_are_proposed(faults, backend):
         assert (narrow.rule.dst, narrow.rule.dport) == ("127.0.0.1", "9")
         assert "100% of the packets went to udp 127.0.0.1:9" in narrow.why
         told = Told(session)
-        session.add_rule(narrow.rule, backend)
+        session.add_rules([narrow.rule], backend)
         poll_until(session, lambda: "arm it first" in told)
         session.arm()
         add(session, narrow.rule, narrow.backend)

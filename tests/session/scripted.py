@@ -28,8 +28,13 @@ BYE = {"hops": 0, "lost": 0, "removed": [], "why": None}
 READING = {"backend": "nft", "reading": 1, "at": "begin"}
 CHAIN = {"backend": "nft", "family": "ip", "table": "raw", "chain": "OUTPUT", "time": 1.0}
 NOTICE = {"severity": "error", "text": "something else went wrong"}
+REPLY = {
+    "id": 1, "error": None, "text": "", "remedy": "", "rules": [RULE], "undone": [], "left": [],
+}  # fmt: skip
+COMMAND = "sys.stdin.buffer.readline()"
+"""Python that waits for a command."""
 UNTIL_TOLD = "sys.stdin.buffer.read()"
-"""Python that waits for the order to end, as a collector does."""
+"""Python that waits until it is told to end, as a collector does."""
 
 
 def json_frame(kind: int, value: Mapping[str, Any], at: float = 1.0) -> bytes:
@@ -42,6 +47,11 @@ def hello() -> str:
         "from tracetui.protocol import frames; import os; "
         "write(frames.encode_json(frames.HELLO, 1.0, {'host': 'node-7', 'pid': os.getpid()}))"
     )
+
+
+def reply(**values: object) -> str:
+    """Python that answers the first command, and with what values."""
+    return f"write({json_frame(frames.REPLY, {**REPLY, **values})!r})"
 
 
 def launcher(*lines: str) -> tuple[str, ...]:

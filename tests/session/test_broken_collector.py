@@ -25,6 +25,7 @@ GOOD = {
     frames.READING: scripted.READING,
     frames.LINKS: {"1": "lo"},
     frames.CHAIN: scripted.CHAIN,
+    frames.REPLY: scripted.REPLY,
 }
 AT_ONCE = 10.0
 """Seconds: a loaded machine is slow."""
@@ -45,7 +46,7 @@ MALFORMED = [
     if kind != frames.LINKS
     for what, bad in spoilt(good)
     if not (kind == frames.BYE and what == "why='x'")
-    and not (kind == frames.CHAIN and what in ("time=1.5", "time='x'"))
+    and not (kind == frames.REPLY and what == "error='x'")
 ]
 BROKEN = [
     pytest.param(frames.encode(frames.STATUS, 1.0, b"\xff\x00no object"), id="no JSON"),
@@ -53,12 +54,18 @@ BROKEN = [
     pytest.param(frames.encode(frames.STATUS, 1.0, b"[" * 100_000), id="deeper than Python goes"),
     pytest.param(json_frame(frames.LINKS, {"no number": "lo"}), id="no number"),
     pytest.param(json_frame(frames.LINKS, {"1": 2}), id="no name"),
-    pytest.param(frames.encode(frames.NFLOG, 1.0, b""), id="no count"),
-    pytest.param(frames.encode(frames.NFTRACE, 1.0, struct.pack("<I", 1 << 31)), id="huge count"),
-    pytest.param(frames.encode(frames.KMSG, 1.0, b"\x01\0\0\0" + b"\xff" * 12), id="no time"),
+    pytest.param(frames.encode(frames.NFLOG_RECORDS, 1.0, b""), id="no count"),
+    pytest.param(
+        frames.encode(frames.NFTRACE_RECORDS, 1.0, struct.pack("<I", 1 << 31)), id="huge count"
+    ),
+    pytest.param(
+        frames.encode(frames.KMSG_RECORDS, 1.0, b"\x01\0\0\0" + b"\xff" * 12), id="no time"
+    ),
     pytest.param(frames.encode(frames.RULESET, 1.0, b"no head"), id="no head"),
-    pytest.param(struct.pack("<IBd", (16 << 20) + 1, frames.KMSG, 1.0), id="larger than any"),
-    pytest.param(struct.pack("<IBd", 5, frames.KMSG, float("nan")), id="no moment"),
+    pytest.param(
+        struct.pack("<IBd", (16 << 20) + 1, frames.KMSG_RECORDS, 1.0), id="larger than any"
+    ),
+    pytest.param(struct.pack("<IBd", 5, frames.KMSG_RECORDS, float("nan")), id="no moment"),
     pytest.param(b"\xff" * 4096, id="no frame at all"),
 ]
 
@@ -134,7 +141,7 @@ def test_notices_without_end_are_counted_and_not_kept():
         one.close()
 
 
-@pytest.mark.parametrize("kind", [frames.STATUS, frames.KMSG])
+@pytest.mark.parametrize("kind", [frames.STATUS, frames.KMSG_RECORDS])
 def test_frames_without_end_wait_in_bounded_room(kind, monkeypatch):
     """Empty ones too: each costs more than its payload."""
     monkeypatch.setattr(frame_queue, "BACKLOG", 1 << 20)
@@ -147,7 +154,7 @@ def test_frames_without_end_wait_in_bounded_room(kind, monkeypatch):
         while (before != sum(held.values()) or not before) and time.monotonic() < end:
             before = sum(held.values())
             time.sleep(0.3)  # in which more would have been taken
-        assert 0 < before <= (1 << 20) + frame_queue.FRAME_BYTES
+        assert 0 < before <= (1 << 20) + frame_queue.FRAME_OVERHEAD_BYTES
     finally:
         one._process.kill()
         one.close(lambda _: None)
@@ -206,7 +213,7 @@ def test_commands_that_nobody_takes_do_not_block(monkeypatch):
 
 
 def test_what_a_dead_collector_left_is_seen_to_once():
-    """By the session that mourns it, and not again when that is closed."""
+    """By the session that it ended under, and not again when that is closed."""
     one = session(hello(), "sys.exit(3)")
     poll_until(one, lambda: one.ended)
     one.close()
@@ -237,8 +244,8 @@ def test_its_words_are_kept_in_memory_and_read_from_their_end():
     lines = "sys.stderr.write('x' * 200_000 + chr(10) + 'the last word'); sys.stderr.flush()"
     one = client.CollectorClient([], scripted.launcher(lines))
     end = time.monotonic() + 20
-    while not one.gone and time.monotonic() < end:
+    while not one.has_ended and time.monotonic() < end:
         time.sleep(0.01)
-    assert one.last_words() == "the last word"
+    assert one.last_error_line() == "the last word"
     one.close(lambda _: None)
-    assert json.dumps(one.said_bye) == "false"
+    assert json.dumps(one.received_bye) == "false"

@@ -1,4 +1,4 @@
-"""A screen over packets that the test hands out, and orders that the test reads."""
+"""A screen over packets that the test hands out, and commands that the test reads."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Optional
 
@@ -10,8 +10,18 @@ from tests.recorded import hop_of, put
 
 from tracetui.kernel.module_files import ModuleDetails, ModuleFiles
 from tracetui.model.trace.assembler import Assembler
-from tracetui.model.tracing.trace_rule import TraceRule
+from tracetui.protocol.commands import (
+    AddRules,
+    ArmGuard,
+    Command,
+    DeleteRule,
+    ExtendRules,
+    Flush,
+    LoadModule,
+    SetThreshold,
+)
 from tracetui.session.replay.replay import ReplaySession
+from tracetui.session.state.sent_command import SentCommand
 from tracetui.session.state.session import POLL_SECONDS, Node, Session, Status
 
 NODE = Node(
@@ -28,8 +38,15 @@ NODE = Node(
 )
 
 
+NAMES: dict[type[Command], str] = {
+    AddRules: "add", DeleteRule: "delete", ExtendRules: "extend", Flush: "flush",
+    ArmGuard: "arm", SetThreshold: "threshold", LoadModule: "load",
+}  # fmt: skip
+"""Of commands, as tests write them."""
+
+
 class Desk(ReplaySession):
-    """A session that looks live: the test feeds it lines, and every order is written down."""
+    """A session that looks live: the test feeds it lines, and every command is written down."""
 
     def __init__(self) -> None:
         super().__init__([])
@@ -49,33 +66,11 @@ class Desk(ReplaySession):
         """Tell that something changed."""
         return True
 
-    def add_rule(self, rule: TraceRule, backend: str, override: bool = False) -> None:
-        """Write the order down."""
-        self.orders.append(("add", rule, backend, override))
-
-    def delete_rule(self, rule_id: str) -> None:
-        """Write the order down."""
-        self.orders.append(("delete", rule_id))
-
-    def extend_rules(self, rule_ids: Sequence[str] = ()) -> None:
-        """Write the order down."""
-        self.orders.append(("extend", *rule_ids))
-
-    def flush(self, foreign_ids: Sequence[str] = ()) -> None:
-        """Write the order down, with the foreign rules that are named."""
-        self.orders.append(("flush", *foreign_ids))
-
-    def arm(self) -> None:
-        """Write the order down."""
-        self.orders.append(("arm",))
-
-    def set_threshold(self, hops_per_second: int) -> None:
-        """Write the order down."""
-        self.orders.append(("threshold", hops_per_second))
-
-    def load_module(self, name: str) -> None:
-        """Write the order down."""
-        self.orders.append(("load", name))
+    def _refused(self, command: Command) -> SentCommand:
+        """Write the command down in place of refusing it."""
+        values = command[0] if isinstance(command, (ExtendRules, Flush)) else command
+        self.orders.append((NAMES[type(command)], *values))
+        return SentCommand(len(self.orders), command)
 
 
 def as_session(desk: Desk) -> Session:

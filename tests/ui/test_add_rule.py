@@ -41,17 +41,19 @@ async def test_enter_adds_what_is_shown(shown):
         await screen.press("enter")
         (order,) = screen.session.orders
         assert order[0] == "add"
-        assert (order[1].proto, order[1].dst, order[1].dport) == ("tcp", "10.96.0.80", "80")
-        assert order[1].limit == 20
-        assert order[1].expires == NOW + 600
+        (rule,) = order[1]
+        assert (rule.proto, rule.dst, rule.dport) == ("tcp", "10.96.0.80", "80")
+        assert rule.limit == 20
+        assert rule.expires == NOW + 600
         assert order[2:] == ("nft", False)
 
 
-async def test_answers_too_adds_the_mirrored_rules(shown):
+async def test_answers_too_adds_the_mirrored_rules_with_one_command(shown):
     async with shown() as screen:
         await fill(screen, proto="tcp", dst="10.96.0.80", dport="80", both="→")
         await screen.press("enter")
-        first, *mirrored = (order[1] for order in screen.session.orders)
+        (order,) = screen.session.orders
+        first, *mirrored = order[1]
         assert mirrored
         assert {(rule.src, rule.sport) for rule in mirrored} == {("10.96.0.80", "80")}
         assert first.dst == "10.96.0.80"

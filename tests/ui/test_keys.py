@@ -57,6 +57,35 @@ async def test_every_binding_of_the_panes_is_in_the_table(shown, seed):
         }
 
 
+NAMES = {
+    "anywhere": "flush flush-now next palette previous quit",
+    "chain-screen": "back",
+    "chain": "down first follow last page-down page-up up",
+    "expression": "after before",
+    "filter": "clear packets",
+    "main": (
+        "add-rule arm clear colours export extend filter guard keys log maximise modules "
+        "narrower paths quit threshold to-modules to-packets to-rules wider "
+    ),
+    "modules": "about find load reverse sort",
+    "rules": "delete extend",
+    "timeline": (
+        "about compare copy down drop-before find first fold follow found-before hide "
+        "hops mark next-drop next-found outline own-hops page-down page-up pause tested "
+        "this-flow this-host trace unfold up "
+    ),
+}
+"""Names of commands by scope, as settings files in the field may have them."""
+
+
+def test_a_name_in_a_settings_file_stays_known_whatever_the_label():
+    names = [command.name for command in COMMANDS]
+    kept = {f"{scope}.{word}" for scope, words in NAMES.items() for word in words.split()}
+    assert kept <= set(names)
+    assert len(set(names)) == len(names)
+    assert {command.scope for command in COMMANDS} == set(SCOPES)
+
+
 async def test_another_key_takes_the_place_of_the_usual_one(shown, seed):
     settings = Settings(keys={"timeline.pause": "z", "main.export": "ctrl+e"})
     async with shown(seed, settings=settings, size=(120, 40)) as screen:

@@ -97,6 +97,17 @@ async def test_rules_show_their_packets_their_expiry_and_whose_they_are(shown):
         assert "1 ours · 1 foreign" in whole
 
 
+async def test_rules_are_shown_when_they_come_and_not_when_the_second_is_over(shown):
+    desk = Desk()
+    async with shown(desk, size=(120, 40)) as screen:
+        assert "none yet" in screen.whole()
+        for seen, wanted in (("1 ours · 1 foreign", rules()), ("none yet", ())):
+            desk.rules = wanted
+            screen.app._look()
+            await screen.pilot.pause()
+            assert seen in screen.whole()
+
+
 async def test_the_rule_under_the_cursor_is_deleted(shown):
     desk = Desk()
     desk.rules = rules()

@@ -155,8 +155,8 @@ async def test_a_packet_fills_the_form_of_a_rule(shown, seed):
         assert screen.app.screen.query_one("#src").value == "172.31.47.174"
         assert screen.app.screen.query_one("#dport").value == "8090"
         await screen.press("enter")
-        orders = [order[1] for order in seed.orders if order[0] == "add"]
-        assert [(rule.chain, rule.src, rule.sport) for rule in orders] == [
+        (rules,) = (order[1] for order in seed.orders if order[0] == "add")
+        assert [(rule.chain, rule.src, rule.sport) for rule in rules] == [
             ("PREROUTING", "172.31.47.174", "22896"),
             ("PREROUTING", "172.31.55.27", "8090"),
             ("OUTPUT", "172.31.55.27", "8090"),

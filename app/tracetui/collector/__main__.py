@@ -25,7 +25,7 @@ def main() -> int:
     """Run until standard input ends and nothing of ours is left; the exit status."""
     parser = argparse.ArgumentParser(prog="tracetui.collector")
     parser.add_argument("--netns")
-    parser.add_argument("--source", choices=sources.CHOICES, default="auto")
+    parser.add_argument("--source", choices=sources.SOURCE_CHOICES, default="auto")
     parser.add_argument("--guard", type=int, default=DEFAULT_THRESHOLD)
     parser.add_argument(
         "--sweep", action="store_true", help="remove what dead owners left, and end"

@@ -1,104 +1,184 @@
-"""What the session can ask of the collector, and who does it."""
+"""Commands of the session: each is given to the part that does it, and answered once."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+import itertools
+import logging
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Optional, Protocol
+from typing import Any
 
 from tracetui.collector.guard.alarm import Alarm
-from tracetui.collector.reactor.worker import BOUND, Worker
+from tracetui.collector.reactor.mailbox import Mailbox
+from tracetui.collector.reactor.outbox import Outbox
+from tracetui.collector.reactor.reactor import Reactor
+from tracetui.collector.reactor.worker import WAITING_JOBS, Job, Worker, failure_text
 from tracetui.collector.rules.node_changes import NodeChanges
 from tracetui.collector.snapshots.snapshots import Snapshots
-from tracetui.errors import Failure
+from tracetui.errors import Failure, UsageError
 from tracetui.kernel import modprobe
 from tracetui.model.node.needs import LOADABLE
+from tracetui.protocol import frames
+from tracetui.protocol.commands import (
+    AddRules,
+    ArmGuard,
+    DeleteRule,
+    ExtendRules,
+    Flush,
+    ListChain,
+    LoadModule,
+    ReadRulesets,
+    Request,
+    SetThreshold,
+)
+from tracetui.protocol.replies import (
+    COMMAND_DONE,
+    CommandRefused,
+    ErrorKind,
+    Outcome,
+    Reply,
+    refused,
+)
 
-QUIET_SECONDS = 10.0
+_GONE = Outcome(ErrorKind.GONE, "the collector ended before it was done")
+Submit = Callable[[Job], bool]
+"""Gives a job to a worker; False if too many wait already."""
 
 
-class Asked(Protocol):
-    """The receive loop, as far as orders are for it; safe from every thread."""
-
-    def leave(self) -> None:
-        """Have everything of ours removed, and end."""
-        ...
-
-    def say(self, severity: str, text: str) -> None:
-        """Tell the user one sentence."""
-        ...
-
-    def relist_soon(self) -> None:
-        """Have the rules listed soon."""
-        ...
-
-
-class Orders:
-    """Gives each command to who does it; what is no order is left out."""
+class CommandHandler:
+    """The commands that wait for their reply; used by the receive loop's thread only."""
 
     def __init__(
         self,
-        keeper: NodeChanges,
+        node: NodeChanges,
         worker: Worker,
         remover: Worker,
         snapshots: Snapshots,
         alarm: Alarm,
-        loop: Asked,
+        mailbox: Mailbox,
+        outbox: Outbox,
+        reactor: Reactor[Any],
     ) -> None:
         """``remover`` runs nothing but removals, so that they never wait."""
-        self._keeper = keeper
-        self._loop = loop
-        self._quiet_until = 0.0
-        """Monotonic seconds before which it is not said again that orders are left out."""
-        # Each command by its name.
-        self._orders: dict[str, Callable[[Mapping[str, Any]], Optional[bool]]] = {
-            "add": lambda c: worker.submit(partial(keeper.add, c, keeper.removals)),
-            "delete": lambda c: worker.submit(partial(keeper.delete, str(c.get("id")))),
-            "extend": lambda c: worker.submit(partial(keeper.extend, _ids(c), keeper.removals)),
-            "flush": lambda c: self._have_flushed(remover, _ids(c)),
-            "count": lambda _: worker.submit(keeper.count),
-            "read": lambda _: snapshots.want(),
-            "chain": snapshots.list_chain,
-            "modprobe": lambda c: worker.submit(partial(self._load, c.get("module"))),
-            "arm": lambda _: alarm.arm(),
-            "threshold": lambda c: alarm.set_threshold(c.get("value")),
-            "quit": lambda _: loop.leave(),
+        self._node = node
+        self._worker = worker
+        self._remover = remover
+        self._snapshots = snapshots
+        self._alarm = alarm
+        self._mailbox = mailbox
+        self._outbox = outbox
+        self._reactor = reactor
+        self._numbers = itertools.count()
+        self._unanswered: dict[int, int] = {}
+        """Ids by numbers of our own: a session may give one id to two commands."""
+        self._do: dict[type, Callable[[int, Any], None]] = {
+            AddRules: self._add_rules,
+            DeleteRule: self._delete_rule,
+            ExtendRules: self._extend_rules,
+            Flush: self._flush,
+            ReadRulesets: self._read_rulesets,
+            ListChain: self._list_chain,
+            LoadModule: self._load_module,
+            ArmGuard: self._arm_guard,
+            SetThreshold: self._set_threshold,
         }
 
-    def obey(self, command: Mapping[str, Any]) -> None:
-        """Do what a command says, or have it done, unless too many wait to be done."""
-        order = self._orders.get(str(command.get("do")))
-        if order is None:
-            return
-        now = time.monotonic()
-        if order(command) is False and now > self._quiet_until:
-            self._quiet_until = now + QUIET_SECONDS
-            self._loop.say("error", f"{BOUND} orders wait to be done already; more are left out")
-
-    def _have_flushed(self, remover: Worker, foreign_ids: tuple[str, ...]) -> bool:
-        self._keeper.note_removal()
-        return remover.submit(partial(self._flush, foreign_ids))
-
-    def _flush(self, foreign_ids: tuple[str, ...]) -> None:
-        self._keeper.flush(foreign_ids)
-        self._loop.relist_soon()
-
-    def _load(self, name: object) -> None:
-        """Load a module, if it is one that tracing needs; the outcome is a notice."""
-        if name not in LOADABLE:
-            self._loop.say("error", "no module that tracing needs")
-            return
+    def obey(self, request: Request) -> None:
+        """Do a command, or have it done; its reply follows."""
+        number = next(self._numbers)
+        self._unanswered[number] = request.id
         try:
-            modprobe.load(str(name))
+            self._do[type(request.command)](number, request.command)
+        except CommandRefused as error:
+            self._answer(number, error.outcome)
+
+    def refuse(self, request: Request) -> None:
+        """Answer a command that came when the collector was ending already."""
+        self.send_reply(Reply(request.id, _GONE))
+
+    def send_reply(self, reply: Reply) -> None:
+        """Send the reply to what can't be done at all."""
+        self._outbox.put(frames.REPLY, reply.to_json())
+
+    def answer_rest(self) -> None:
+        """Answer what will not be done any more, before the end."""
+        for number in list(self._unanswered):
+            self._answer(number, _GONE)
+
+    def _answer(self, number: int, outcome: Outcome) -> None:
+        command_id = self._unanswered.pop(number, None)
+        if command_id is not None:
+            self.send_reply(Reply(command_id, outcome))
+
+    def _submit(self, number: int, submit: Submit, job: Callable[[], Outcome]) -> None:
+        """Have a job done by a worker, and answered after it."""
+        if not submit(partial(self._run, number, job)):
+            why = f"{WAITING_JOBS} commands wait to be done already; more are left out"
+            raise refused(ErrorKind.BUSY, why)
+
+    def _run(self, number: int, job: Callable[[], Outcome]) -> None:
+        """Do a command in a worker's thread."""
+        try:
+            outcome = job()
+        except CommandRefused as error:
+            outcome = error.outcome
+        except UsageError as error:
+            outcome = Outcome(ErrorKind.INVALID, str(error))
         except Failure as error:
-            self._loop.say("error", str(error))
-        else:
-            self._loop.say("information", f"loaded {name}")
-        self._keeper.count()
+            outcome = Outcome(ErrorKind.FAILED, str(error))
+        except Exception as error:
+            logging.getLogger(__name__).exception("command failed")
+            outcome = Outcome(ErrorKind.INTERNAL, failure_text(error))
+        self._mailbox.post(partial(self._answer, number, outcome))
 
+    def _add_rules(self, number: int, command: AddRules) -> None:
+        job = partial(self._node.add, command, self._node.removals)
+        self._submit(number, self._worker.submit, job)
 
-def _ids(command: Mapping[str, Any]) -> tuple[str, ...]:
-    """The ids of rules that a command names."""
-    ids = command.get("ids")
-    return tuple(map(str, ids)) if isinstance(ids, list) else ()
+    def _delete_rule(self, number: int, command: DeleteRule) -> None:
+        self._submit(number, self._worker.submit, partial(self._node.delete, command.rule_id))
+
+    def _extend_rules(self, number: int, command: ExtendRules) -> None:
+        job = partial(self._node.extend, command.rule_ids, self._node.removals)
+        self._submit(number, self._worker.submit, job)
+
+    def _flush(self, number: int, command: Flush) -> None:
+        self._node.note_removal()
+        self._submit(number, self._remover.submit, partial(self._flushed, command.foreign_ids))
+
+    def _flushed(self, foreign_ids: tuple[str, ...]) -> Outcome:
+        try:
+            return self._node.flush(foreign_ids)
+        finally:
+            self._reactor.relist()
+
+    def _read_rulesets(self, number: int, command: ReadRulesets) -> None:
+        self._snapshots.want()
+        self._answer(number, COMMAND_DONE)
+
+    def _list_chain(self, number: int, command: ListChain) -> None:
+        submit = partial(self._snapshots.submit, command.backend)
+        self._submit(number, submit, partial(self._snapshots.list_chain, command))
+
+    def _load_module(self, number: int, command: LoadModule) -> None:
+        if command.module not in LOADABLE:
+            raise refused(ErrorKind.REFUSED, "no module that tracing needs")
+        self._submit(number, self._worker.submit, partial(self._loaded, command.module))
+
+    def _loaded(self, module: str) -> Outcome:
+        try:
+            modprobe.load(module)
+        finally:
+            try:
+                self._node.count()
+            except Failure as error:
+                self._reactor.say("error", str(error))
+        return COMMAND_DONE
+
+    def _arm_guard(self, number: int, command: ArmGuard) -> None:
+        self._alarm.arm()
+        self._answer(number, COMMAND_DONE)
+
+    def _set_threshold(self, number: int, command: SetThreshold) -> None:
+        self._alarm.set_threshold(command.hops_per_second)
+        self._answer(number, COMMAND_DONE)

@@ -80,11 +80,11 @@ def _pass_on(child: int, number: int) -> None:
 
 def _end_orphans() -> bool:
     """Kill what the collector left running, and what that leaves; whether there was anything."""
-    found = False
+    had_orphans = False
     with contextlib.suppress(ChildProcessError):
         while True:
             for pid in process.children(os.getpid()):
-                found = True
+                had_orphans = True
                 _pass_on(pid, signal.SIGKILL)
             os.waitpid(-1, 0)
-    return found
+    return had_orphans

@@ -16,15 +16,15 @@ from typing import Optional
 
 from tracetui.errors import CommandFailed, NotStarted
 
-PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
-"""Where programs are looked for first: folders that only root can write to."""
+PROGRAM_PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
+"""Folders where programs are looked for first: those that only root can write to."""
 _KEPT = ("XTABLES_LOCKFILE",)
-"""What a program of ours gets of our environment, beside :data:`PATH`."""
+"""Variables that a program of ours gets of our environment, beside :data:`PROGRAM_PATH`."""
 
 
 def find(name: str) -> Optional[str]:
-    """Where a program is: in :data:`PATH`, else where the environment's PATH has it."""
-    return shutil.which(name, path=PATH) or shutil.which(name)
+    """Find a program: in :data:`PROGRAM_PATH`, else where the environment's PATH has it."""
+    return shutil.which(name, path=PROGRAM_PATH) or shutil.which(name)
 
 
 def run(
@@ -92,7 +92,7 @@ def _start(
             encoding="utf-8",
             errors=errors,
             # A library path of the user's must not reach what runs as root.
-            env={"PATH": PATH, "LC_ALL": "C.UTF-8", **_kept(), **settings},
+            env={"PROGRAM_PATH": PROGRAM_PATH, "LC_ALL": "C.UTF-8", **_kept(), **settings},
             cwd="/",
             # A group of its own: a wrapper script is killed with the program it waits for.
             start_new_session=True,

@@ -33,7 +33,7 @@ class KernelLog:
         return self._fd
 
     def receive(self, limit: int) -> tuple[list[bytes], list[float], bool]:
-        """Of at most ``limit`` records those that can hold a hop, their times, whether that is all.
+        """Take up to ``limit`` records: those that can hold a hop, their times, whether it is all.
 
         Times are those of reading, in seconds since the epoch.
 

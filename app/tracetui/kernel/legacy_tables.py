@@ -17,14 +17,15 @@ from typing import NamedTuple, Optional
 
 from tracetui.errors import Failure, NotPermitted
 from tracetui.kernel import xt_time
+from tracetui.model.trace.trace_point import HOOKS
 from tracetui.model.tracing.digest import digest
 from tracetui.model.tracing.installed_rule import TAG, InstalledRule
 
 READING_TRIES = 5
-"""How often a table is read anew that was replaced between two questions."""
+"""Readings of a table that was replaced between two questions, at most."""
 MOST_COUNTED = 100_000
 """Entries of a table up to which its chains are counted: they are gone through one by one."""
-LARGEST = 1 << 30
+LARGEST_TABLE = 1 << 30
 """Bytes of a table that is read; some three million rules."""
 _GET_INFO, _GET_ENTRIES = 64, 65
 """IPT_SO_GET_INFO and IPT_SO_GET_ENTRIES, the same numbers for IPv6."""
@@ -33,16 +34,16 @@ _TABLE_NAMES = {
     4: "/proc/thread-self/net/ip_tables_names",
     6: "/proc/thread-self/net/ip6_tables_names",
 }
-_INFO = struct.Struct("=32sI5I5III")
-_NAME = struct.Struct("=32sI")
+_TABLE_INFO = struct.Struct("=32sI5I5III")
+_TABLE_REQUEST = struct.Struct("=32sI")
 _COUNTERS_AT = {4: 96, 6: 152}
-"""Where packets and bytes stand in an entry; what is before them but two offsets is its match."""
+"""Offsets of packets and bytes in an entry; what is before them but two offsets is its match."""
 _OFFSETS_AT = {4: 88, 6: 140}
 _OFFSETS = struct.Struct("=HH")
-_COUNTERS = struct.Struct("=QQ")
+_COUNTER_PAIR = struct.Struct("=QQ")
 _ENTRY_SIZE = {4: 112, 6: 168}
 _XT_HEAD = struct.Struct("=H29sB")
-"""Of a match or a target: its size, name and revision."""
+"""The head of a match or a target: its size, name and revision."""
 _XT_SIZE = 32
 _ERROR_NAME = 30
 """Bytes of a chain's name in the entry before its first rule (XT_FUNCTION_MAXNAMELEN)."""
@@ -51,7 +52,7 @@ KUBELET_CHAINS = (b"KUBE-IPTABLES-HINT\0", b"KUBE-KUBELET-CANARY\0")
 
 
 class TableSize(NamedTuple):
-    """How much a table holds."""
+    """The size of a table."""
 
     entries: int
     """Rules, and the ends and beginnings of chains."""
@@ -61,10 +62,7 @@ class TableSize(NamedTuple):
 class _Info(NamedTuple):
     size: TableSize
     base_chains: dict[int, str]
-    """Where the first entry of each base chain is, and its name."""
-
-
-_HOOKS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
+    """The offset of the first entry of each base chain, and its name."""
 
 
 class LegacyTables:
@@ -90,13 +88,13 @@ class LegacyTables:
         return () if fd is None else _read_names(fd)
 
     def size(self, family: int, table: str) -> TableSize:
-        """How much a table holds, nothing if it is not registered; raises Failure."""
+        """Ask for the size of a table, nothing if it is not registered; raises Failure."""
         if table not in self.registered(family):
             return TableSize(0, 0)
         return self._info(family, table).size
 
     def rules(self, family: int, table: str) -> int:
-        """How many rules a table has; of very many, with two for each user chain. Raises Failure.
+        """Count the rules of a table; of very many, with two for each user chain. Raises Failure.
 
         Each base chain has an entry for its policy, each user chain one before its first rule and
         one behind its last, and the table one at its end (libiptc, iptcc_compile_table).
@@ -119,7 +117,7 @@ class LegacyTables:
         return any(name in entries for name in KUBELET_CHAINS)
 
     def trace_rules(self, family: int) -> list[InstalledRule]:
-        """Every TRACE rule of the raw table, without its words; raises Failure.
+        """List every TRACE rule of the raw table, without its words; raises Failure.
 
         A table that is not registered is not asked for: asking would register it.
         """
@@ -152,8 +150,8 @@ class LegacyTables:
             info = self._info(family, table)
             # The entries are aligned as 64-bit numbers are (struct ipt_get_entries).
             step = ctypes.alignment(ctypes.c_uint64)
-            start = (_NAME.size + step - 1) // step * step
-            wanted = _NAME.pack(table.encode(), info.size.bytes)
+            start = (_TABLE_REQUEST.size + step - 1) // step * step
+            wanted = _TABLE_REQUEST.pack(table.encode(), info.size.bytes)
             try:
                 answer = self._ask(family, _GET_ENTRIES, wanted, start + info.size.bytes)
                 return info, ctypes.string_at(ctypes.addressof(answer) + start, info.size.bytes)
@@ -165,20 +163,20 @@ class LegacyTables:
 
     def _info(self, family: int, table: str) -> _Info:
         try:
-            data = self._ask(family, _GET_INFO, table.encode().ljust(32, b"\0"), _INFO.size)
+            data = self._ask(family, _GET_INFO, table.encode().ljust(32, b"\0"), _TABLE_INFO.size)
         except OSError as error:
             raise _failure(family, table, error) from None
-        _, hooks, *numbers = _INFO.unpack(data.raw)
+        _, hooks, *numbers = _TABLE_INFO.unpack(data.raw)
         starts, entries, size = numbers[:5], numbers[10], numbers[11]
-        if size > LARGEST:
+        if size > LARGEST_TABLE:
             raise Failure(f"the legacy {table} table of IPv{family} has {size >> 20:,} MB")
-        named = {start: _HOOKS[at] for at, start in enumerate(starts) if hooks >> at & 1}
+        named = {start: HOOKS[at] for at, start in enumerate(starts) if hooks >> at & 1}
         return _Info(TableSize(entries, size), named)
 
     def _ask(
         self, family: int, option: int, question: bytes, size: int
     ) -> ctypes.Array[ctypes.c_char]:
-        """One socket option of ``size`` bytes, which begin with the question; raises OSError.
+        """Read a socket option of ``size`` bytes, which begin with the question; raises OSError.
 
         Python's own getsockopt stops at 1,024 bytes.
         """
@@ -258,7 +256,7 @@ def _trace_rules(
 
 
 def _targets(family: int, entries: bytes, end: int) -> Iterator[tuple[int, str, int]]:
-    """Where each entry is, the chain that begins there ("" if none does), where its target is.
+    """Yield each entry's offset, the chain that begins there (or ""), and its target's offset.
 
     Raises Failure where entries are not what was expected.
     """
@@ -279,7 +277,7 @@ def _targets(family: int, entries: bytes, end: int) -> Iterator[tuple[int, str, 
 def _rule(family: int, chain: str, position: int, entries: bytes, at: int) -> InstalledRule:
     target_at, next_at = _OFFSETS.unpack_from(entries, at + _OFFSETS_AT[family])
     entry = entries[at : at + next_at]
-    packets, size = _COUNTERS.unpack_from(entry, _COUNTERS_AT[family])
+    packets, size = _COUNTER_PAIR.unpack_from(entry, _COUNTERS_AT[family])
     matches = dict(_matches(entry, _ENTRY_SIZE[family], target_at))
     comment = matches.get(b"comment", b"").partition(b"\0")[0].decode(errors="surrogateescape")
     return InstalledRule(

@@ -11,17 +11,18 @@ from tracetui.errors import Failure
 from tracetui.kernel.names import text_of
 from tracetui.kernel.netlink import close_to_others
 from tracetui.kernel.nft_socket import attributes_of
+from tracetui.kernel.uapi import NLMSG_DONE, NLMSG_ERROR
 
 TUNNELS = frozenset((
     "vxlan", "geneve", "gre", "gretap", "ip6gre", "ip6gretap", "erspan", "ip6erspan", "ipip",
     "ip6tnl", "sit", "vti", "vti6", "xfrm", "wireguard", "tun", "bareudp", "gtp", "ovpn",
 ))  # fmt: skip
 """Kinds (IFLA_INFO_KIND) whose devices send what they are given inside a packet of their own."""
-_GET_LINK, _DUMP_REQUEST, _DONE, _ERROR = 18, 0x301, 3, 2
-_NAME, _INFO, _KIND = 3, 18, 1
-_HEAD, _LINK = 16, 32
+_GET_LINK, _DUMP_REQUEST = 18, 0x301
+_LINK_NAME, _LINK_INFO, _LINK_KIND = 3, 18, 1
+_NLMSG_SIZE, _NLMSG_LINK_SIZE = 16, 32
 """Bytes of struct nlmsghdr, and of that with struct ifinfomsg behind it."""
-_MOST_BYTES, _SECONDS, _MOST_TUNNELS = 1 << 20, 0.5, 256
+_MOST_BYTES, _LINKS_SECONDS, _MOST_TUNNELS = 1 << 20, 0.5, 256
 
 
 def tunnels() -> Mapping[str, str]:
@@ -39,11 +40,11 @@ def name_and_kind(attributes: bytes) -> tuple[str, str]:
     """A device's name and kind, given its attributes (IFLA_*); empty where they do not tell."""
     try:
         parts = attributes_of(attributes)
-        info = attributes_of(parts.get(_INFO, b""))
+        info = attributes_of(parts.get(_LINK_INFO, b""))
     except Failure:
         return "", ""
-    name = parts.get(_NAME, b"").rstrip(b"\0").decode(errors="surrogateescape")
-    return text_of(name), info.get(_KIND, b"").rstrip(b"\0").decode(errors="replace")
+    name = parts.get(_LINK_NAME, b"").rstrip(b"\0").decode(errors="surrogateescape")
+    return text_of(name), info.get(_LINK_KIND, b"").rstrip(b"\0").decode(errors="replace")
 
 
 def _links() -> Iterator[bytes]:
@@ -51,15 +52,17 @@ def _links() -> Iterator[bytes]:
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as asked:
         asked.bind((0, 0))
         close_to_others(asked)
-        asked.settimeout(_SECONDS)
-        asked.send(struct.pack("=IHHII", _LINK, _GET_LINK, _DUMP_REQUEST, 1, 0) + bytes(16))
+        asked.settimeout(_LINKS_SECONDS)
+        asked.send(
+            struct.pack("=IHHII", _NLMSG_LINK_SIZE, _GET_LINK, _DUMP_REQUEST, 1, 0) + bytes(16)
+        )
         taken = 0
         while taken < _MOST_BYTES:
             data = asked.recv(1 << 16)
             taken += len(data)
-            while len(data) >= _HEAD:
+            while len(data) >= _NLMSG_SIZE:
                 length, kind = struct.unpack_from("=IH", data)
-                if kind in (_DONE, _ERROR) or not _HEAD <= length <= len(data):
+                if kind in (NLMSG_DONE, NLMSG_ERROR) or not _NLMSG_SIZE <= length <= len(data):
                     return
-                yield data[_LINK:length]
+                yield data[_NLMSG_LINK_SIZE:length]
                 data = data[(length + 3) & ~3 :]

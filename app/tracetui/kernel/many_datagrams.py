@@ -9,12 +9,12 @@ import struct
 
 DATAGRAM = 8192
 """Bytes; a longer datagram is cut, and no TRACE record is (payload is cut to COPY_RANGE)."""
-MOST = 64
+DATAGRAMS_AT_ONCE = 64
 """Datagrams of one call."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_NAME = struct.calcsize("HHII")
-"""Of a netlink address: family, padding, port, groups (netlink(7))."""
+_ADDRESS_SIZE = struct.calcsize("HHII")
+"""Bytes of a netlink address: family, padding, port, groups (netlink(7))."""
 
 
 class _Vector(ctypes.Structure):
@@ -46,26 +46,26 @@ class ManyDatagrams:
 
     def __init__(self, opened: socket.socket) -> None:
         self._socket = opened
-        self._data = ctypes.create_string_buffer(MOST * DATAGRAM)
-        self._names = ctypes.create_string_buffer(MOST * _NAME)
-        self._vectors = (_Vector * MOST)()
-        self._headers = (_Header * MOST)()
+        self._data = ctypes.create_string_buffer(DATAGRAMS_AT_ONCE * DATAGRAM)
+        self._names = ctypes.create_string_buffer(DATAGRAMS_AT_ONCE * _ADDRESS_SIZE)
+        self._vectors = (_Vector * DATAGRAMS_AT_ONCE)()
+        self._headers = (_Header * DATAGRAMS_AT_ONCE)()
         data, names = ctypes.addressof(self._data), ctypes.addressof(self._names)
-        for at in range(MOST):
+        for at in range(DATAGRAMS_AT_ONCE):
             self._vectors[at] = _Vector(data + at * DATAGRAM, DATAGRAM)
             message = self._headers[at].message
-            message.name, message.name_length = names + at * _NAME, _NAME
+            message.name, message.name_length = names + at * _ADDRESS_SIZE, _ADDRESS_SIZE
             message.vectors, message.vector_count = ctypes.pointer(self._vectors[at]), 1
         self._view = memoryview(self._data)
         self._ports = memoryview(self._names).cast("B").cast("I")
         self._numbers = memoryview(self._headers).cast("B").cast("I")
 
     def receive(self, most: int, sender: int) -> tuple[list[bytes], int]:
-        """Those of at most ``most`` datagrams that came from a port, and how many came at all.
+        """Receive at most ``most`` datagrams: those that came from a port, and the number of all.
 
         Raises OSError, as recvmmsg(2) does; ENOBUFS tells of an overrun, once.
         """
-        asked = min(most, MOST)
+        asked = min(most, DATAGRAMS_AT_ONCE)
         count = _libc.recvmmsg(
             self._socket.fileno(), self._headers, asked, socket.MSG_DONTWAIT, None
         )
@@ -82,4 +82,4 @@ class ManyDatagrams:
 
 _STRIDE = ctypes.sizeof(_Header) // 4
 _LENGTH_AT = _Header.length.offset // 4
-_PORT_STRIDE = _NAME // 4
+_PORT_STRIDE = _ADDRESS_SIZE // 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tracetui.errors import CommandFailed, Failure
 from tracetui.kernel import command_line
 
-_SECONDS = 20.0
+_MODPROBE_SECONDS = 20.0
 
 
 def load(name: str) -> None:
@@ -14,6 +14,6 @@ def load(name: str) -> None:
     if command is None:
         raise Failure(f"no module loaded: modprobe (kmod) is not installed; {name} may be built in")
     try:
-        command_line.run([command, "--", name], _SECONDS)
+        command_line.run([command, "--", name], _MODPROBE_SECONDS)
     except CommandFailed as error:
         raise Failure(f"no module loaded: {error}") from None

@@ -1,4 +1,4 @@
-"""What the kernel and kmod tell of modules, as text.
+"""Texts of the kernel and kmod about modules.
 
 TRACETUI_ROOT in the environment puts another directory in the place of ``/``, for looking at files
 that were copied from another node.
@@ -17,7 +17,7 @@ from typing import NamedTuple, Optional
 
 from tracetui.errors import Failure
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_MODULE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LONGEST_VALUE = 4096
 """Bytes: a sysfs file is one page at most."""
 _GZIP = 31
@@ -26,14 +26,14 @@ _MODINFO_SECONDS = 3.0
 
 
 class ModuleDetails(NamedTuple):
-    """What is told of one module."""
+    """The texts about one module."""
 
     modinfo: Optional[str]
-    """What modinfo(8) prints; None where there is no such command, or it knows no such module."""
+    """The output of modinfo(8); None where there is no such command, or it knows no such module."""
     sysfs: dict[str, str]
     """The values of /sys/module/NAME: version, srcversion, taint, initstate (where loaded)."""
     parameters: dict[str, Optional[str]]
-    """Those of /sys/module/NAME/parameters; None for one that only root may read."""
+    """The values of /sys/module/NAME/parameters; None for one that only root may read."""
 
 
 class ModuleFiles:
@@ -85,8 +85,8 @@ class ModuleFiles:
         return self._text("proc/net/ip_tables_targets")
 
     def details(self, name: str) -> ModuleDetails:
-        """What is told of one module; nothing where the name can't be one."""
-        if not _NAME.fullmatch(name):
+        """Read the texts about one module; none where the name can't be one."""
+        if not _MODULE_NAME.fullmatch(name):
             return ModuleDetails(None, {}, {})
         here = self._root / "sys/module" / name
         sysfs = {}

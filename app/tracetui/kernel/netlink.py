@@ -17,6 +17,7 @@ import time
 from tracetui.errors import Failure, NotPermitted
 from tracetui.kernel.many_datagrams import DATAGRAM, ManyDatagrams
 from tracetui.kernel.names import text_of
+from tracetui.kernel.uapi import NETLINK_NETFILTER, NLMSG_ERROR
 
 RECEIVE_BUFFER = 64 << 20
 """Bytes asked of the kernel: room for about 160,000 nflog or 104,000 nft records."""
@@ -25,7 +26,6 @@ COPY_RANGE = 128
 KERNEL = 0
 """The kernel's own port, on every netlink protocol."""
 
-_NETLINK_NETFILTER = 12
 _SOL_NETLINK = 270
 _ADD_MEMBERSHIP = 1
 _NFNLGRP_NFTRACE = 9
@@ -36,7 +36,6 @@ _MEMINFO_DROPS = 8
 
 _NFULNL_MSG_CONFIG = 0x401
 _NLM_REQUEST_ACK = 5
-_NLMSG_ERROR = 2
 _CFG_CMD, _CFG_MODE, _CFG_QTHRESH, _CFG_FLAGS = 1, 2, 5, 6
 _CMD_BIND = 1
 _COPY_PACKET = 2
@@ -53,7 +52,7 @@ class NetlinkSource:
     it was connected. That is told by its sender.
     """
 
-    def __init__(self, protocol: int = _NETLINK_NETFILTER, groups: int = 0) -> None:
+    def __init__(self, protocol: int = NETLINK_NETFILTER, groups: int = 0) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
         self._socket.setblocking(False)
         self._seen_drops = 0
@@ -75,7 +74,7 @@ class NetlinkSource:
         return self._socket.fileno()
 
     def receive(self, limit: int) -> tuple[list[bytes], list[float], bool]:
-        """Of at most ``limit`` datagrams the kernel's, when they were read, whether none is left.
+        """Take up to ``limit`` datagrams: the kernel's, when they were read, whether none is left.
 
         Times are seconds since the epoch. ENOBUFS only reports an overrun, which :meth:`lost`
         counts exactly; reading goes on.
@@ -184,7 +183,7 @@ class LogGroup(NetlinkSource):
         while select.select([self._socket], [], [], _ACK_SECONDS)[0]:
             answer, (sender, _) = self._socket.recvfrom(DATAGRAM)
             is_whole = sender == KERNEL and len(answer) >= 20
-            if is_whole and struct.unpack_from("=H", answer, 4)[0] == _NLMSG_ERROR:
+            if is_whole and struct.unpack_from("=H", answer, 4)[0] == NLMSG_ERROR:
                 code = -struct.unpack_from("=i", answer, 16)[0]
                 if code:
                     raise OSError(code, os.strerror(code))

@@ -14,12 +14,12 @@ from typing import TypeVar
 from tracetui.errors import Failure, NotPermitted
 
 NAMED = Path("/run/netns")
-"""Where ``ip netns add`` keeps them (ip-netns(8))."""
+"""The folder in which ``ip netns add`` keeps them (ip-netns(8))."""
 _CLONE_NEWNET = 0x40000000
 _SO_NETNS_COOKIE = 71
 """include/uapi/asm-generic/socket.h; since Linux 5.14."""
 
-Result = TypeVar("Result")
+CallResult = TypeVar("CallResult")
 
 
 def resolve(name: str) -> Path:
@@ -84,10 +84,10 @@ def name_for_ever() -> str:
     return f"cookie-{int.from_bytes(cookie, sys.byteorder)}"
 
 
-def call_inside(path: Path, function: Callable[[], Result]) -> Result:
-    """What ``function`` gives, or raises, when it runs in the namespace; this thread stays here."""
+def call_inside(path: Path, function: Callable[[], CallResult]) -> CallResult:
+    """Return, or raise, what ``function`` does in the namespace; this thread stays here."""
 
-    def inside() -> Result:
+    def inside() -> CallResult:
         enter(path)
         return function()
 

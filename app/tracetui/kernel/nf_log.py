@@ -1,4 +1,4 @@
-"""Which logger the kernel gives TRACE records of legacy tables to, by family and namespace.
+"""Loggers to which the kernel gives TRACE records of legacy tables, by family and namespace.
 
 The sysctl net.netfilter.nf_log.N (net/netfilter/nf_log.c) names it; writing binds another one.
 """
@@ -13,16 +13,16 @@ from typing import Optional
 from tracetui.errors import Failure
 from tracetui.kernel import writing
 
-FAMILIES = (2, 10)
+SYSCTL_FAMILIES = (2, 10)
 """AF_INET and AF_INET6, as the sysctl numbers them."""
 NETLINK_LOGGER = "nfnetlink_log"
-"""It hands what it gets to whoever holds its group 0, and drops it where nobody does."""
+"""The logger that hands records to whoever holds its group 0, and drops them where nobody does."""
 NO_LOGGER = "NONE"
 
 _SYSCTL = Path("/proc/sys/net/netfilter/nf_log")
 _ALL_NETNS = Path("/proc/sys/net/netfilter/nf_log_all_netns")
-_NETFILTER = Path("/proc/thread-self/net/netfilter")
-"""Of this thread's namespace: /proc/net is that of the process's first thread (proc(5))."""
+_PROC_NETFILTER = Path("/proc/thread-self/net/netfilter")
+"""This thread's namespace: /proc/net is that of the process's first thread (proc(5))."""
 _LOGGERS = re.compile(r"^\s*([0-9]{1,3}) \S+ \(([^()\n]*)\)$", re.MULTILINE)
 _HOLDER = re.compile(r"^\s*([0-9]{1,5})\s+([0-9]{1,10})\s", re.MULTILINE)
 
@@ -47,8 +47,8 @@ def write(family: int, logger: str) -> None:
 
 
 def why_not_writable() -> str:
-    """Why no logger can be bound here; empty where one can. Nothing is changed."""
-    known = [path for family in FAMILIES if (path := _SYSCTL / str(family)).exists()]
+    """Tell why no logger can be bound here; empty where one can. Nothing is changed."""
+    known = [path for family in SYSCTL_FAMILIES if (path := _SYSCTL / str(family)).exists()]
     if not known:
         return "this kernel has no net.netfilter.nf_log"
     return next((why for path in known if (why := writing.why_not(path))), "")
@@ -73,7 +73,7 @@ def own_logger(family: int) -> str:
     (nf_log.c, ``loggers``).
     """
     try:
-        text = (_NETFILTER / "nf_log").read_text()
+        text = (_PROC_NETFILTER / "nf_log").read_text()
     except OSError:
         return NO_LOGGER
     names = {int(found[0]): found[1].split(",") for found in _LOGGERS.findall(text)}
@@ -88,9 +88,9 @@ def holders() -> dict[int, int] | None:
     there are none.
     """
     try:
-        text = (_NETFILTER / "nfnetlink_log").read_text()
+        text = (_PROC_NETFILTER / "nfnetlink_log").read_text()
     except FileNotFoundError:
-        return {} if _NETFILTER.exists() else None
+        return {} if _PROC_NETFILTER.exists() else None
     except OSError:
         return None
     return {int(group): int(port) for group, port in _HOLDER.findall(text)}

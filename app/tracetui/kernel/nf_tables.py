@@ -23,34 +23,43 @@ from tracetui.kernel.nft_socket import (
     required_number,
     required_value,
 )
+from tracetui.kernel.uapi import (
+    NFT_MSG_GETCHAIN,
+    NFT_MSG_GETRULE,
+    NFTA_CHAIN_NAME,
+    NFTA_CHAIN_TABLE,
+    NFTA_RULE_CHAIN,
+    NFTA_RULE_EXPRESSIONS,
+    NFTA_RULE_HANDLE,
+    NFTA_RULE_TABLE,
+)
+from tracetui.model.trace.trace_point import HOOKS
 
-_GET_TABLE, _GET_CHAIN, _GET_RULE = 1, 4, 7
+_GET_TABLE = 1
 FEW_CHAINS = 256
 FEW_RULES = 20_000
 """Rules of one chain up to which they are counted one by one: the kernel tells them in a time that
 grows with the square of their number, 27 seconds for 250,000."""
 _TABLE_NAME, _TABLE_FLAGS, _TABLE_HANDLE = 1, 2, 4
 _TABLE_DORMANT = 1
-_CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_USE, _CHAIN_TYPE = 1, 3, 4, 5, 6, 7
+_CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_USE, _CHAIN_TYPE = 4, 5, 6, 7
 _HOOK_NUMBER, _HOOK_PRIORITY = 1, 2
-_RULE_TABLE, _RULE_CHAIN, _RULE_HANDLE, _RULE_EXPRESSIONS = 1, 2, 3, 4
-_OF_IPTABLES = frozenset(
+_IPTABLES_EXPRESSIONS = frozenset(
     (b"match", b"target", b"payload", b"meta", b"cmp", b"bitwise", b"range", b"counter",
      b"immediate", b"limit", b"log")
 )  # fmt: skip
 """Expressions that iptables-nft makes (iptables/nft-shared.c, nft.c)."""
-_HOOKS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
 
 
-_Key = tuple[str, bytes, bytes]
+_ChainName = tuple[str, bytes, bytes]
 """Family, table and name of a chain."""
 
 
 class TableOutline(NamedTuple):
-    """One table."""
+    """A table."""
 
     family: str
-    """In nft's words: ip, ip6, inet, bridge, netdev or arp."""
+    """The family in nft's words: ip, ip6, inet, bridge, netdev or arp."""
     name: str
     handle: int
     """Never given twice in a namespace: a table made anew has another one."""
@@ -58,33 +67,33 @@ class TableOutline(NamedTuple):
 
 
 class ChainOutline(NamedTuple):
-    """One chain, base or user."""
+    """A chain, base or user."""
 
     family: str
     table: str
     name: str
     hook: Optional[str]
-    """Of a base chain, where it is one of IP's; else None."""
+    """The hook of a base chain, where it is one of IP's; else None."""
     priority: Optional[int]
     policy: Optional[str]
     """``accept`` or ``drop`` of a base chain."""
     type: Optional[str]
-    """Of a base chain: ``filter``, ``nat`` or ``route``; None for a user chain."""
+    """The type of a base chain: ``filter``, ``nat`` or ``route``; None for a user chain."""
     handles: tuple[int, ...]
     """The rules' handles in their order. A handle is never given twice in one table."""
     native: tuple[int, ...]
-    """Those of them that iptables can't have made: they use what it does not."""
+    """Rules among them that iptables can't have made: they use what it does not."""
 
 
 class RulesetOutline(NamedTuple):
-    """What one pass over the ruleset found."""
+    """The result of one pass over the ruleset."""
 
     tables: tuple[TableOutline, ...]
     chains: tuple[ChainOutline, ...]
     is_whole: bool
     """Whether nothing changed meanwhile; else parts may be of different moments."""
     tests: Mapping[tuple[str, str, int], frozenset[str]] = {}
-    """What rules test that iptables-save may leave out, by family, table and handle."""
+    """Tests of rules that iptables-save may leave out, by family, table and handle."""
 
 
 class NfTables:
@@ -99,7 +108,7 @@ class NfTables:
         return self._socket.generation()
 
     def outline(self) -> RulesetOutline:
-        """Every table, chain and rule handle; raises Failure."""
+        """List every table, chain and rule handle; raises Failure."""
         before = self.generation()
         tables = self.tables()
         # Packets enter no chain of a dormant table.
@@ -109,15 +118,15 @@ class NfTables:
         return RulesetOutline(tables, chains, self.generation() == before, tests)
 
     def tables(self) -> tuple[TableOutline, ...]:
-        """Every table; raises Failure."""
+        """List every table; raises Failure."""
         return tuple(_table(*message) for message in self._socket.ask(_GET_TABLE, DUMP))
 
     def sizes(self) -> dict[tuple[str, str, str], int]:
-        """How many rules each chain has, by family, table and name; raises Failure.
+        """Count the rules of each chain, by family, table and name; raises Failure.
 
         Where a chain has very many, jumps to chains are counted as rules of theirs.
         """
-        chains = list(self._socket.ask(_GET_CHAIN, DUMP))
+        chains = list(self._socket.ask(NFT_MSG_GETCHAIN, DUMP))
         count = _uses(chains)
         if max(count.values(), default=0) <= FEW_RULES:
             count = Counter(_of_rule(*rule) for rule in self._rules(chains))
@@ -127,11 +136,11 @@ class NfTables:
         }
 
     def most_rules(self) -> tuple[int, int]:
-        """How many rules there are at most, in all and in one chain; raises Failure.
+        """Count the rules there are at most, in all and in one chain; raises Failure.
 
         It takes no longer for many.
         """
-        uses = _uses(list(self._socket.ask(_GET_CHAIN, DUMP)))
+        uses = _uses(list(self._socket.ask(NFT_MSG_GETCHAIN, DUMP)))
         return sum(uses.values()), max(uses.values(), default=0)
 
     def close(self) -> None:
@@ -143,14 +152,14 @@ class NfTables:
         dormant: Collection[tuple[str, str]],
         tests: dict[tuple[str, str, int], frozenset[str]],
     ) -> Iterator[ChainOutline]:
-        chains = list(self._socket.ask(_GET_CHAIN, DUMP))
-        handles: dict[_Key, list[int]] = {}
-        native: dict[_Key, list[int]] = {}
+        chains = list(self._socket.ask(NFT_MSG_GETCHAIN, DUMP))
+        handles: dict[_ChainName, list[int]] = {}
+        native: dict[_ChainName, list[int]] = {}
         for family, found in self._rules(chains):
             key = _of_rule(family, found)
-            handle = required_number(found, _RULE_HANDLE)
+            handle = required_number(found, NFTA_RULE_HANDLE)
             handles.setdefault(key, []).append(handle)
-            expressions = found.get(_RULE_EXPRESSIONS, b"")
+            expressions = found.get(NFTA_RULE_EXPRESSIONS, b"")
             if _is_native(expressions):
                 native.setdefault(key, []).append(handle)
             elif asked := rule_tests.asked(expressions):
@@ -175,25 +184,25 @@ class NfTables:
             )
 
     def _rules(self, chains: Sequence[Message]) -> Iterator[Message]:
-        """Every rule; raises Failure.
+        """List every rule; raises Failure.
 
         Asked for all of them, the kernel goes through those it told already for each datagram: of
         40,000 rules that takes a second, of half of them a fifth. Where there are more than a few
         chains it is asked for one after the other.
         """
         if len(chains) <= FEW_CHAINS:
-            yield from self._socket.ask(_GET_RULE, DUMP)
+            yield from self._socket.ask(NFT_MSG_GETRULE, DUMP)
             return
         for family, found in chains:
             key = _key(family, found)
-            of_chain = attribute(_RULE_TABLE, key[1]) + attribute(_RULE_CHAIN, key[2])
-            for rule in self._socket.ask(_GET_RULE, DUMP, NUMBERS.get(family, 0), of_chain):
+            of_chain = attribute(NFTA_RULE_TABLE, key[1]) + attribute(NFTA_RULE_CHAIN, key[2])
+            for rule in self._socket.ask(NFT_MSG_GETRULE, DUMP, NUMBERS.get(family, 0), of_chain):
                 if _of_rule(*rule) != key:
                     raise Failure("nf_tables told a rule of another chain than was asked for")
                 yield rule
 
 
-def _uses(chains: Sequence[Message]) -> Counter[_Key]:
+def _uses(chains: Sequence[Message]) -> Counter[_ChainName]:
     """The rules of each chain and the jumps to it, which the kernel counts together."""
     return Counter({_key(*chain): required_number(chain[1], _CHAIN_USE) for chain in chains})
 
@@ -205,12 +214,12 @@ def _table(family: str, found: Mapping[int, bytes]) -> TableOutline:
     return TableOutline(family, name, handle, bool(flags & _TABLE_DORMANT))
 
 
-def _key(family: str, chain: Mapping[int, bytes]) -> _Key:
-    return family, required_value(chain, _CHAIN_TABLE), required_value(chain, _CHAIN_NAME)
+def _key(family: str, chain: Mapping[int, bytes]) -> _ChainName:
+    return family, required_value(chain, NFTA_CHAIN_TABLE), required_value(chain, NFTA_CHAIN_NAME)
 
 
-def _of_rule(family: str, rule: Mapping[int, bytes]) -> _Key:
-    return family, required_value(rule, _RULE_TABLE), required_value(rule, _RULE_CHAIN)
+def _of_rule(family: str, rule: Mapping[int, bytes]) -> _ChainName:
+    return family, required_value(rule, NFTA_RULE_TABLE), required_value(rule, NFTA_RULE_CHAIN)
 
 
 def _hook(family: str, found: Mapping[int, bytes]) -> tuple[Optional[str], Optional[int]]:
@@ -219,12 +228,12 @@ def _hook(family: str, found: Mapping[int, bytes]) -> tuple[Optional[str], Optio
         return None, None
     parts = attributes_of(found[_CHAIN_HOOK])
     number, priority = required_number(parts, _HOOK_NUMBER), required_number(parts, _HOOK_PRIORITY)
-    is_ip = family in ("ip", "ip6", "inet", "bridge") and number < len(_HOOKS)
-    return _HOOKS[number] if is_ip else None, priority - ((priority & 1 << 31) << 1)
+    is_ip = family in ("ip", "ip6", "inet", "bridge") and number < len(HOOKS)
+    return HOOKS[number] if is_ip else None, priority - ((priority & 1 << 31) << 1)
 
 
 def _is_native(expressions: bytes) -> bool:
-    return any(name not in _OF_IPTABLES for name in _names(expressions))
+    return any(name not in _IPTABLES_EXPRESSIONS for name in _names(expressions))
 
 
 def _names(expressions: bytes) -> Iterator[bytes]:

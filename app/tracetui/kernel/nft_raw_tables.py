@@ -23,21 +23,29 @@ from tracetui.kernel.nft_socket import (
     attribute,
     required_value,
 )
-from tracetui.kernel.nft_trace_rule import RULE_CHAIN, RULE_HANDLE, RULE_TABLE, text_of, trace_rule
+from tracetui.kernel.nft_trace_rule import text_of, trace_rule
+from tracetui.kernel.uapi import (
+    NFT_MSG_GETCHAIN,
+    NFT_MSG_GETRULE,
+    NFTA_CHAIN_NAME,
+    NFTA_CHAIN_TABLE,
+    NFTA_RULE_CHAIN,
+    NFTA_RULE_HANDLE,
+    NFTA_RULE_TABLE,
+)
 from tracetui.model.tracing.installed_rule import InstalledRule
 
 DELETION_TRIES = 200
-"""How often a removal is begun anew because somebody else's change came between."""
+"""Times that a removal is begun anew because somebody else's change came between."""
 READINGS = 20
-"""How often rules are read anew because somebody else's change came between."""
+"""Times that rules are read anew because somebody else's change came between."""
 ANEW_SECONDS = 60.0
-"""After so long it is not begun anew any more."""
+"""Seconds after which it is not begun anew any more."""
 _MANY = 1_000
 _FEW = 64
 """TRACE rules for which it is worth while to note that one of them is gone."""
-_GET_CHAIN, _GET_RULE, _DELETE_RULE = 4, 7, 8
-_CHAIN_TABLE, _CHAIN_NAME = 1, 3
-_TABLE = b"raw\0"
+_DELETE_RULE = 8
+_RAW_TABLE = b"raw\0"
 
 
 class PartlyRead(Failure):
@@ -46,7 +54,7 @@ class PartlyRead(Failure):
     def __init__(self, text: str, rules: list[InstalledRule]) -> None:
         super().__init__(text)
         self.rules = rules
-        """What was found before."""
+        """The rules found before the reading was interrupted."""
 
 
 class NftRawTables:
@@ -64,7 +72,7 @@ class NftRawTables:
         self._listed: dict[int, _Listed] = {}
 
     def rules(self, family: int, seconds: float = float("inf")) -> list[InstalledRule]:
-        """Every TRACE rule of one family's raw table, without its words; raises Failure.
+        """List every TRACE rule of one family's raw table, without its words; raises Failure.
 
         PartlyRead, where reading them took longer than so many seconds. Where nothing changed since
         the last look only the counters are asked for: the kernel tells the rules of a chain in a
@@ -163,7 +171,7 @@ class NftRawTables:
         raise Failure("others change the rules of nf_tables all the time")
 
     def size(self, family: int) -> int:
-        """How many rules the raw table has, whatever their target; raises Failure."""
+        """Count the rules of the raw table, whatever their target; raises Failure."""
         self.rules(family)
         known = self._listed.get(family)
         return 0 if known is None else known.size
@@ -171,11 +179,11 @@ class NftRawTables:
     def chain_names(self, family: int) -> list[str]:
         """The chains of the raw table; raises Failure."""
         with self._asking:
-            answers = list(self._socket.ask(_GET_CHAIN, DUMP, _number(family)))
+            answers = list(self._socket.ask(NFT_MSG_GETCHAIN, DUMP, _number(family)))
         return [
-            text_of(required_value(found, _CHAIN_NAME))
+            text_of(required_value(found, NFTA_CHAIN_NAME))
             for _, found in answers
-            if found.get(_CHAIN_TABLE) == _TABLE
+            if found.get(NFTA_CHAIN_TABLE) == _RAW_TABLE
         ]
 
     def close(self) -> None:
@@ -205,7 +213,7 @@ class NftRawTables:
     def _rule(self, family: int, chain: str, handle: int) -> Optional[InstalledRule]:
         where = _of_rule(chain, handle)
         try:
-            answers = list(self._socket.ask(_GET_RULE, 0, _number(family), where))
+            answers = list(self._socket.ask(NFT_MSG_GETRULE, 0, _number(family), where))
         except KernelRefused as error:
             if error.number == errno.ENOENT:
                 return None
@@ -219,15 +227,15 @@ class NftRawTables:
 
         ``positions`` takes how many rules of each chain there are.
         """
-        where = attribute(RULE_TABLE, _TABLE)
+        where = attribute(NFTA_RULE_TABLE, _RAW_TABLE)
         if chain:
-            where += attribute(RULE_CHAIN, _bytes(chain))
+            where += attribute(NFTA_RULE_CHAIN, _bytes(chain))
         asker = self._one_to_read()
         try:
-            for _, found in asker.ask(_GET_RULE, DUMP, _number(family), where):
-                if found.get(RULE_TABLE) != _TABLE:
+            for _, found in asker.ask(NFT_MSG_GETRULE, DUMP, _number(family), where):
+                if found.get(NFTA_RULE_TABLE) != _RAW_TABLE:
                     continue
-                name = required_value(found, RULE_CHAIN)
+                name = required_value(found, NFTA_RULE_CHAIN)
                 positions[name] += 1
                 rule = trace_rule(family, found, positions[name])
                 if rule is not None or positions[name] % _MANY == 0:
@@ -298,7 +306,7 @@ def _bytes(name: str) -> bytes:
 
 def _of_rule(chain: str, handle: int) -> bytes:
     return (
-        attribute(RULE_TABLE, _TABLE)
-        + attribute(RULE_CHAIN, _bytes(chain))
-        + attribute(RULE_HANDLE, struct.pack(">Q", handle))
+        attribute(NFTA_RULE_TABLE, _RAW_TABLE)
+        + attribute(NFTA_RULE_CHAIN, _bytes(chain))
+        + attribute(NFTA_RULE_HANDLE, struct.pack(">Q", handle))
     )

@@ -15,17 +15,17 @@ from typing import Optional, Protocol
 
 from tracetui.errors import Failure, KernelRefused, NotPermitted
 from tracetui.kernel.netlink import KERNEL, close_to_others
+from tracetui.kernel.uapi import NETLINK_NETFILTER, NLMSG_DONE, NLMSG_ERROR
 
 DUMP = 0x300
-"""Ask for all of a kind (NLM_F_DUMP)."""
-FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
+"""The flag that asks for all of a kind (NLM_F_DUMP)."""
+NFT_FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 """nf_tables' families by number, in nft's words."""
-NUMBERS = {name: number for number, name in FAMILIES.items()}
+NUMBERS = {name: number for number, name in NFT_FAMILIES.items()}
 
 Message = tuple[str, dict[int, bytes]]
 """Family in nft's words, and attributes by type."""
 
-_NETLINK_NETFILTER = 12
 _NFTABLES = 10
 _SUBSYSTEM = _NFTABLES << 8
 _BATCH_BEGIN, _BATCH_END = 16, 17
@@ -33,18 +33,17 @@ _BATCH_GENERATION = 1
 _GET_GENERATION = 16
 _GENERATION_ID = 1
 _REQUEST, _ACKNOWLEDGE = 1, 4
-_ERROR, _DONE = 2, 3
 _INTERRUPTED = 0x10
 """NLM_F_DUMP_INTR: something changed while a dump was told (netlink_dump)."""
 _RECEIVE = 1 << 18
 """Bytes; the kernel fills a dump's datagrams up to 32 KiB (netlink_dump)."""
-_SECONDS = 5.0
-_HEAD = struct.Struct("=IHHIIBBH")
-_ATTRIBUTE = struct.Struct("=HH")
+_ANSWER_SECONDS = 5.0
+_MESSAGE_HEAD = struct.Struct("=IHHIIBBH")
+_ATTRIBUTE_HEAD = struct.Struct("=HH")
 
 
 class Wire(Protocol):
-    """What carries questions to the kernel and its answers back, a datagram at a time."""
+    """A socket that carries questions to the kernel and its answers back, a datagram at a time."""
 
     def send(self, request: bytes, /) -> int:
         """Hand over a question."""
@@ -60,7 +59,7 @@ class Wire(Protocol):
 
 
 class NftSocket:
-    """One socket, used by one thread at a time, in the namespace it was opened in."""
+    """A socket, used by one thread at a time, in the namespace it was opened in."""
 
     def __init__(self, wire: Optional[Wire] = None) -> None:
         """Ask over ``wire``, or a socket of its own; raises Failure where there is no nf_tables."""
@@ -88,9 +87,9 @@ class NftSocket:
         try:
             self._wire.send(request)
             for found, name, data, start, end in self._answers():
-                if found == _DONE:
+                if found == NLMSG_DONE:
                     return
-                if found == _ERROR:
+                if found == NLMSG_ERROR:
                     raise _refusal(data[start - 4 : start])
                 yield name, attributes_of(data, start, end)
                 if not flags & DUMP:
@@ -115,7 +114,7 @@ class NftSocket:
         try:
             self._wire.send(batch)
             for found, _, data, start, _ in self._answers():
-                if found == _ERROR:
+                if found == NLMSG_ERROR:
                     code = data[start - 4 : start]
                     if any(code):
                         raise _refusal(code)
@@ -136,19 +135,19 @@ class NftSocket:
             data, (sender, _) = self._wire.recvfrom(_RECEIVE)
             at = 0 if sender == KERNEL else len(data)
             while at + 16 <= len(data):
-                size, found, flags, sequence, _, family, _, _ = _HEAD.unpack_from(
-                    data.ljust(at + _HEAD.size, b"\0"), at
+                size, found, flags, sequence, _, family, _, _ = _MESSAGE_HEAD.unpack_from(
+                    data.ljust(at + _MESSAGE_HEAD.size, b"\0"), at
                 )
                 if sequence == self._sequence:
                     self.was_interrupted |= bool(flags & _INTERRUPTED)
-                    name = FAMILIES.get(family, str(family))
-                    yield found, name, data, at + _HEAD.size, at + size
+                    name = NFT_FAMILIES.get(family, str(family))
+                    yield found, name, data, at + _MESSAGE_HEAD.size, at + size
                 at += (size + 3) & ~3 or len(data)
 
 
 def attribute(kind: int, value: bytes) -> bytes:
-    """One attribute as bytes."""
-    return _ATTRIBUTE.pack(4 + len(value), kind) + value + bytes(-len(value) % 4)
+    """Encode an attribute."""
+    return _ATTRIBUTE_HEAD.pack(4 + len(value), kind) + value + bytes(-len(value) % 4)
 
 
 def attributes_of(data: bytes, at: int = 0, end: int | None = None) -> dict[int, bytes]:
@@ -160,7 +159,7 @@ def each_attribute(data: bytes, at: int = 0, end: int | None = None) -> Iterator
     """Type and value of each attribute in order, up to one that is not whole."""
     end = len(data) if end is None else min(end, len(data))
     while end - at >= 4:
-        size, kind = _ATTRIBUTE.unpack_from(data, at)
+        size, kind = _ATTRIBUTE_HEAD.unpack_from(data, at)
         if size < 4 or at + size > end:
             return
         yield kind & 0x3FFF, data[at + 4 : at + size]
@@ -185,20 +184,20 @@ def required_number(found: Mapping[int, bytes], kind: int) -> int:
 def _message(
     kind: int, flags: int, sequence: int, family: int, attributes: bytes, resource: int = 0
 ) -> bytes:
-    size = _HEAD.size + len(attributes)
+    size = _MESSAGE_HEAD.size + len(attributes)
     # The resource id is in network order (struct nfgenmsg).
     resource = int.from_bytes(resource.to_bytes(2, "big"), sys.byteorder)
-    return _HEAD.pack(size, kind, flags, sequence, 0, family, 0, resource) + attributes
+    return _MESSAGE_HEAD.pack(size, kind, flags, sequence, 0, family, 0, resource) + attributes
 
 
 def _netlink_socket() -> socket.socket:
     try:
-        opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
+        opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
         opened.bind((0, 0))
         close_to_others(opened)
     except OSError as error:
         raise Failure(f"no nf_tables: {os.strerror(error.errno or 0)}") from None
-    opened.settimeout(_SECONDS)
+    opened.settimeout(_ANSWER_SECONDS)
     return opened
 
 

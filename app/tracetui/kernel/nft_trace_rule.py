@@ -17,12 +17,11 @@ from tracetui.kernel.nft_socket import (
     required_number,
     required_value,
 )
+from tracetui.kernel.uapi import NFTA_RULE_CHAIN, NFTA_RULE_EXPRESSIONS, NFTA_RULE_HANDLE
 from tracetui.model.tracing.digest import digest
 from tracetui.model.tracing.installed_rule import TAG, InstalledRule
 
-RULE_TABLE, RULE_CHAIN, RULE_HANDLE = 1, 2, 3
-"""Attributes by which a rule is asked for."""
-_RULE_EXPRESSIONS, _RULE_USERDATA = 4, 7
+_RULE_USERDATA = 7
 _EXPRESSION_NAME, _EXPRESSION_DATA = 1, 2
 _DATA_VALUE = 1
 _IMMEDIATE_REGISTER, _IMMEDIATE_DATA = 1, 2
@@ -30,13 +29,13 @@ _META_KEY, _META_SOURCE = 2, 3
 _META_NFTRACE = struct.pack(">I", 12)
 _COUNTER_BYTES, _COUNTER_PACKETS = 1, 2
 _XT_NAME, _XT_INFO = 1, 3
-"""Of a match or target of x_tables (nf_tables_compat.h)."""
+"""Attributes of a match or target of x_tables (nf_tables_compat.h)."""
 _USERDATA_COMMENT = 0
 
 
 def trace_rule(family: int, found: Mapping[int, bytes], position: int) -> Optional[InstalledRule]:
     """A rule as the kernel tells it; None for one whose target is not TRACE."""
-    expressions = found.get(_RULE_EXPRESSIONS, b"")
+    expressions = found.get(NFTA_RULE_EXPRESSIONS, b"")
     if _META_NFTRACE not in expressions and b"TRACE\0" not in expressions:
         return None
     parts = [_expression(element) for _, element in each_attribute(expressions)]
@@ -44,11 +43,11 @@ def trace_rule(family: int, found: Mapping[int, bytes], position: int) -> Option
         return None
     counts = next((data for name, data in parts if name == b"counter"), {})
     comment = _comment(parts, found.get(_RULE_USERDATA, b""))
-    handle = required_number(found, RULE_HANDLE)
+    handle = required_number(found, NFTA_RULE_HANDLE)
     return InstalledRule(
         backend="nft",
         family=family,
-        chain=text_of(required_value(found, RULE_CHAIN)),
+        chain=text_of(required_value(found, NFTA_RULE_CHAIN)),
         words=(),
         packets=int.from_bytes(counts.get(_COUNTER_PACKETS, b""), "big"),
         bytes=int.from_bytes(counts.get(_COUNTER_BYTES, b""), "big"),

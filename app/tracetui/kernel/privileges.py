@@ -1,4 +1,4 @@
-"""What this process may do, and giving that up."""
+"""The privileges of this process, and giving them up."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CAP_NET_ADMIN = 12
 _NO_ID = 0xFFFFFFFF
 """(uid_t)-1, which means no user (setuid(2)); no number above it fits."""
 _VARIABLES = ("DOAS_USER", "SUDO_UID", "PKEXEC_UID")
-"""By which they are told, the first one counts (doas(1), sudo(8), pkexec(1))."""
+"""Variables that name the invoker; the first one counts (doas(1), sudo(8), pkexec(1))."""
 
 
 class Invoker(NamedTuple):
@@ -27,7 +27,7 @@ class Invoker(NamedTuple):
     uid: int
     gid: int
     name: Optional[str]
-    """None for a user that /etc/passwd does not know."""
+    """The user's name; None for one that /etc/passwd does not know."""
     home: Optional[str]
 
 
@@ -44,7 +44,7 @@ def may_trace() -> bool:
 
 
 def invoker() -> Optional[Invoker]:
-    """Who started this root process through sudo, doas or pkexec; None if nobody, or root did.
+    """Find who started this root process through sudo, doas or pkexec; None if nobody, or root did.
 
     Raises NotPermitted where that is told by words that name no user: nobody then knows whose
     files are touched, and root's are not to be.

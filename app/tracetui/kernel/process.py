@@ -1,4 +1,4 @@
-"""What tells one process from every other that ever had its pid."""
+"""The identity of a process: its pid, and what no other process with that pid ever had."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def start_time(pid: int) -> int | None:
 
 
 def start_time_in(pid_namespace: int, pid: int) -> int | None:
-    """The same for a process by its pid in another pid namespace, named by its inode.
+    """Read the start time of a process by its pid in another pid namespace, named by its inode.
 
     None if it is gone, or if that namespace is not below this process's own. Raises OSError too.
     """

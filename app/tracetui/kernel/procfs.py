@@ -10,15 +10,15 @@ from pathlib import Path
 from tracetui.kernel.links import tunnels
 from tracetui.kernel.names import text_of
 
-_ROUTING = Path("/proc/sys/net")
+_SYSCTLS = Path("/proc/sys/net")
 _LOCAL_V4 = Path("/proc/thread-self/net/fib_trie")
 _LOCAL_V6 = Path("/proc/thread-self/net/if_inet6")
 _ROUTES_V6 = Path("/proc/thread-self/net/ipv6_route")
-ROUTES = "routes"
+ROUTES_SETTING = "routes"
 """The name of :func:`routes` among the settings."""
-TUNNEL = "tunnel."
-"""Before the name of a tunnel's device among the settings; its value is the kind."""
-LOCAL = "local"
+TUNNEL_SETTING = "tunnel."
+"""The prefix of a tunnel device's name among the settings; its value is the kind."""
+LOCAL_SETTING = "local"
 """The name of :func:`local_addresses` among the settings."""
 MOST_ADDRESSES = 512
 _MOST_TEXT = 1 << 18
@@ -27,27 +27,27 @@ _ROUTE = re.compile(
     r"^ +\|-- ([0-9.]+)$|^ +/([0-9]{1,2}) \w+ ([A-Z]+)|^(?:Id ([0-9]+)|Main|Local):", re.M
 )
 _OF_ROUTING = frozenset(("UNICAST", "BLACKHOLE", "UNREACHABLE", "PROHIBIT", "THROW"))
-_REJECTS, _IS_LOCAL, _NULL_ENTRY = 0x0200, 0x8000_0000, "ffffffff"
-"""Of /proc/net/ipv6_route: flags, and the metric of the entry that stands for no route."""
+_REJECTS, _RTF_LOCAL, _NULL_ENTRY = 0x0200, 0x8000_0000, "ffffffff"
+"""Parts of /proc/net/ipv6_route: flags, and the metric of the entry that stands for no route."""
 _HOST = re.compile(r"\|-- ([0-9.]+)\n(?: +/[0-9]+ (?!host).*\n)* +/([0-9]+) host LOCAL")
 
 
 def routing_sysctls() -> dict[str, str]:
-    """What decides in this thread's namespace whether routing lets a packet pass.
+    """Read the settings of this thread's namespace that decide whether routing lets a packet pass.
 
     ``ipv4.ip_forward``, ``ipv6.forwarding``, and ``rp_filter.IFACE`` of each interface and ``all``
     (Documentation/networking/ip-sysctl.rst); what can't be read is left out.
     """
-    found = {"ipv4.ip_forward": _ROUTING / "ipv4/ip_forward"}
-    found["ipv6.forwarding"] = _ROUTING / "ipv6/conf/all/forwarding"
-    for path in _ROUTING.glob("ipv4/conf/*/rp_filter"):
+    found = {"ipv4.ip_forward": _SYSCTLS / "ipv4/ip_forward"}
+    found["ipv6.forwarding"] = _SYSCTLS / "ipv6/conf/all/forwarding"
+    for path in _SYSCTLS.glob("ipv4/conf/*/rp_filter"):
         found[f"rp_filter.{text_of(path.parent.name)}"] = path
     values: dict[str, str] = {}
     for name, path in found.items():
         with contextlib.suppress(OSError):
             values[name] = path.read_text().strip()
-    told = {LOCAL: local_addresses(), ROUTES: routes()}
-    told.update((f"{TUNNEL}{name}", kind) for name, kind in tunnels().items())
+    told = {LOCAL_SETTING: local_addresses(), ROUTES_SETTING: routes()}
+    told.update((f"{TUNNEL_SETTING}{name}", kind) for name, kind in tunnels().items())
     return {**values, **{name: text for name, text in told.items() if text}}
 
 
@@ -100,7 +100,7 @@ def routes() -> str:
         for line in text.splitlines():
             words = line.split()
             flags = int(words[8], 16)
-            if flags & _IS_LOCAL or words[5] == _NULL_ENTRY:
+            if flags & _RTF_LOCAL or words[5] == _NULL_ENTRY:
                 continue
             kind = "=refused" if flags & _REJECTS else ""
             found[f"{ipaddress.IPv6Address(int(words[0], 16))}/{int(words[1], 16)}{kind}"] = None

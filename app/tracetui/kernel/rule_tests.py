@@ -1,4 +1,4 @@
-"""What a rule of nf_tables tests, as far as an older iptables can leave it out of its text.
+"""Tests of a rule of nf_tables, as far as an older iptables can leave them out of its text.
 
 From 1.8.8 on iptables makes expressions of nf_tables for ports, TCP flags and marks, of which
 iptables before shows nothing, and says nothing (iptables/nft-shared.c, nft_parse_payload). The
@@ -26,10 +26,10 @@ def _expression(name: bytes, padding: int, behind: bytes) -> re.Pattern[bytes]:
 
 
 _OF_TRANSPORT = re.escape(struct.pack(">I", _TRANSPORT_HEADER))
-_TRANSPORT = _expression(
+_TRANSPORT_TEST = _expression(
     b"payload", 0, _attribute(1, 8) + rb".{4}" + _attribute(2, 8) + _OF_TRANSPORT
 )
-_MARK = _expression(
+_MARK_TEST = _expression(
     b"meta", 3, _attribute(2, 8) + re.escape(struct.pack(">I", _META_MARK)) + _attribute(1, 8)
 )
 _MATCH = _expression(b"match", 2, rb"..(?:\x01\x00|\x00\x01)(\w{1,28})\x00")
@@ -45,14 +45,14 @@ _SHOWN = {
 
 
 def asked(expressions: bytes) -> frozenset[str]:
-    """What a rule tests that an older iptables may not show: words of :func:`is_told`."""
+    """Name the tests of a rule that an older iptables may not show: words of :func:`is_told`."""
     return frozenset(_asked(expressions))
 
 
 def _asked(expressions: bytes) -> Iterator[str]:
-    if _TRANSPORT.search(expressions):
+    if _TRANSPORT_TEST.search(expressions):
         yield "transport"
-    if _MARK.search(expressions):
+    if _MARK_TEST.search(expressions):
         yield "mark"
     for found in _MATCH.finditer(expressions):
         yield found[1].decode(errors="replace")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def why_not(path: Path) -> str:
-    """Why a file can't be written, or nothing be made in a folder; empty where it can.
+    """Tell why a file can't be written, or nothing be made in a folder; empty where it can.
 
     On a read-only file system root is refused too (access(2), EROFS).
     """

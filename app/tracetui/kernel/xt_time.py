@@ -8,7 +8,7 @@ from typing import Optional
 _DATES = struct.Struct("=II")
 """The first fields of struct xt_time_info: first and last second since the epoch."""
 _NO_STOP = 0x7FFFFFFF
-"""What iptables writes for a time without an end (extensions/libxt_time.c)."""
+"""The value that iptables writes for a time without an end (extensions/libxt_time.c)."""
 
 
 def end_of(info: bytes) -> Optional[float]:

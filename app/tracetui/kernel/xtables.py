@@ -14,20 +14,20 @@ from tracetui.model.tracing.rule_fields import BACKENDS
 from tracetui.model.tracing.trace_rule import LOCK_SECONDS
 
 CALL_SECONDS = 15.0
-"""After this a call is stopped; more than the lock's wait and a slow listing together."""
+"""Seconds after which a call is stopped; more than the lock's wait and a slow listing together."""
 ENTRIES_A_SECOND = 10_000
-"""What iptables-legacy changes of a table in a second at least, on a slow node: it reads and
+"""Entries that iptables-legacy rewrites in a second at least, on a slow node: it reads and
 writes it whole. Here 250,000 rules took 1.4 to 1.6 seconds (1.8.9)."""
 LOCKED = 4
 """The commands' exit status when the lock was not to be had (RESOURCE_PROBLEM, xtables.h)."""
 
 _FAMILY_NAMES = {4: "iptables", 6: "ip6tables"}
-_NAME = re.compile(r"[A-Za-z0-9_.:][A-Za-z0-9_.:/+-]*", re.ASCII)
+_SAFE_NAME = re.compile(r"[A-Za-z0-9_.:][A-Za-z0-9_.:/+-]*", re.ASCII)
 """Names that a program is told; other ones could be read as something else than a name."""
 _NFT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*", re.ASCII)
 _OWN_LOCK = "XTABLES_LOCKFILE"
 """The variable that gives a command another lock file (iptables 1.8.4, iptables/xshared.c)."""
-_TABLES = frozenset(("raw", "mangle", "nat", "filter", "security"))
+_BUILT_IN_TABLES = frozenset(("raw", "mangle", "nat", "filter", "security"))
 
 
 class XtablesCommand(NamedTuple):
@@ -40,7 +40,7 @@ class XtablesCommand(NamedTuple):
     path: str
     save_path: str
     restore_path: Optional[str]
-    """None where the package lacks it; rules can't be replaced there."""
+    """The restore command; None where the package lacks it: rules can't be replaced there."""
 
 
 class Xtables:
@@ -54,7 +54,7 @@ class Xtables:
             if (command := _find(backend, family)) is not None
         }
         self.locks_taken = 0
-        """How often a command of ours was let take the xtables lock; counted before it runs."""
+        """Commands of ours that may have taken the xtables lock; counted before they run."""
         self._counting = threading.Lock()
 
     @property
@@ -113,7 +113,7 @@ class Xtables:
         run(argv, "\n".join(lines))
 
     def lack(self, backend: str, family: int) -> str:
-        """Why rules that stand here can't be listed, in a sentence; empty where nothing is missing.
+        """Tell in a sentence why rules here can't be listed; empty where nothing is missing.
 
         Legacy tables stand without the commands where a container brought its own.
         """
@@ -143,7 +143,7 @@ class Xtables:
         return run([command.save_path, "-c", "-t", "raw"], errors="surrogateescape")
 
     def save(self, backend: str, family: int) -> str:
-        """Every table as iptables-save prints it; empty if there is none. Raises Failure.
+        """Print every table as iptables-save does; empty if there is none. Raises Failure.
 
         Empty too where there is no command: :meth:`lack` tells the two apart.
         """
@@ -153,7 +153,7 @@ class Xtables:
         return run([command.save_path])
 
     def chain(self, backend: str, family: int, table: str, chain: str) -> str:
-        """One chain as ``iptables -S CHAIN -v`` prints it, with counters; raises Failure."""
+        """Print one chain as ``iptables -S CHAIN -v`` does, with counters; raises Failure."""
         if backend == "legacy" and table not in registered_tables(family):
             raise Failure(f"no {backend} table {table} here")
         command = self._command(backend, family)
@@ -185,7 +185,7 @@ class Xtables:
 
 def is_built_in(family: str, table: str) -> bool:
     """Whether iptables lists a table of this name; ``family`` is in nft's words."""
-    return family in ("ip", "ip6") and table in _TABLES
+    return family in ("ip", "ip6") and table in _BUILT_IN_TABLES
 
 
 def is_chain_name(text: str) -> bool:
@@ -193,7 +193,7 @@ def is_chain_name(text: str) -> bool:
 
     Names that begin like an option, or hold what could end a line, are told to none.
     """
-    return len(text) < 29 and _NAME.fullmatch(text) is not None
+    return len(text) < 29 and _SAFE_NAME.fullmatch(text) is not None
 
 
 def nft_table(family: str, name: str) -> str:
@@ -205,7 +205,7 @@ def nft_table(family: str, name: str) -> str:
 
 
 def nft_chain(family: str, table: str, name: str) -> str:
-    """One chain as ``nft`` prints it, with handles and counters; raises Failure."""
+    """Print one chain as ``nft`` does, with handles and counters; raises Failure."""
     return _nft(["-a", "-t"], "chain", family, table, name)
 
 
@@ -215,7 +215,7 @@ def run(argv: Sequence[str], text: str = "", errors: str = "backslashreplace") -
 
 
 def _nft(options: list[str], *words: str) -> str:
-    """What nft lists; it is asked through standard input, so that no name is an argument of its."""
+    """List with nft; it is asked through standard input, so that no name is an argument of its."""
     # It is a language, in which a name could say anything.
     if not all(_NFT_NAME.fullmatch(word) for word in words):
         raise Failure(f"nft can't be asked for {' '.join(words[1:])!r}")
@@ -243,7 +243,7 @@ def _find(backend: str, family: int) -> XtablesCommand | None:
 
 
 def _backend_of(path: str) -> str | None:
-    """What ``iptables --version`` says; versions before 1.8 say nothing and are legacy."""
+    """Read ``iptables --version``; versions before 1.8 name no backend and are legacy."""
     try:
         return "nft" if "nf_tables" in run([path, "--version"]) else "legacy"
     except Failure:

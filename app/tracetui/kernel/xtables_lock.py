@@ -1,4 +1,4 @@
-"""Who takes the xtables lock: every legacy iptables command that can change a table does.
+"""The xtables lock and who takes it: every legacy iptables command that can change a table does.
 
 There is no event for a change of legacy tables, and no number that counts them. But the lock file
 is opened before each change (iptables, iptables/xshared.c). fanotify(7) tells of that, and who it
@@ -22,18 +22,18 @@ from typing import Optional
 from tracetui.errors import Failure
 from tracetui.kernel import netns, writing
 
-PATH = Path("/run/xtables.lock")
-"""Or what XTABLES_LOCKFILE names in our environment (iptables, iptables/xshared.c); one in that of
-another command is not seen by anybody."""
-FAMILIES = (4, 6)
-_STEP_SECONDS = 0.02
-_OPEN = 0x20
-"""The same number in both (FAN_OPEN, IN_OPEN)."""
+LOCK_PATH = Path("/run/xtables.lock")
+"""The lock's file, unless XTABLES_LOCKFILE names another in our environment (iptables,
+iptables/xshared.c); one in that of another command is not seen by anybody."""
+IP_FAMILIES = (4, 6)
+_LOCK_STEP_SECONDS = 0.02
+_ON_OPEN = 0x20
+"""FAN_OPEN and IN_OPEN, which have one number."""
 _FAN_CLOEXEC, _FAN_NONBLOCK, _FAN_MARK_ADD = 0x1, 0x2, 0x1
 _AT_FDCWD = -100
 _FANOTIFY = struct.Struct("=IBBHQii")
 _INOTIFY = struct.Struct("=iIII")
-_CHANGES = frozenset((
+_CHANGING_OPTIONS = frozenset((
     "-A", "-I", "-D", "-R", "-F", "-P", "-N", "-X", "-E", "-Z", "--append", "--insert", "--delete",
     "--replace", "--flush", "--policy", "--new-chain", "--delete-chain", "--rename-chain", "--zero",
     "--new", "--rename",
@@ -47,16 +47,16 @@ class XtablesLock:
     """
 
     def __init__(self) -> None:
-        self._counts = dict.fromkeys(FAMILIES, 0)
+        self._counts = dict.fromkeys(IP_FAMILIES, 0)
         self._guard = threading.Lock()
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._netns = netns.inode()
         self._watched: Optional[int] = None
         flags = _FAN_CLOEXEC | _FAN_NONBLOCK
         self.own = 0
-        """How often it was a command of this process; those are not counted, where known."""
+        """Times that a command of this process took it; those are not counted, where known."""
         self.knows_who = hasattr(self._libc, "fanotify_init")
-        """Whether it can tell who took the lock."""
+        """Whether the watch tells who took the lock."""
         self._fd = int(self._libc.fanotify_init(flags, os.O_RDONLY)) if self.knows_who else -1
         if self._fd < 0:
             self.knows_who = False
@@ -72,7 +72,7 @@ class XtablesLock:
         with self._guard:
             if self._fd < 0 or (self._watched != _inode() and self._watch()):
                 # It may have been taken more than once before it could be watched.
-                self._count(FAMILIES, 2)
+                self._count(IP_FAMILIES, 2)
             self._read()
             return dict(self._counts)
 
@@ -90,9 +90,9 @@ class XtablesLock:
             mark.argtypes = (
                 ctypes.c_int, ctypes.c_uint, ctypes.c_uint64, ctypes.c_int, ctypes.c_char_p,
             )  # fmt: skip
-            done = int(mark(self._fd, _FAN_MARK_ADD, _OPEN, _AT_FDCWD, path)) == 0
+            done = int(mark(self._fd, _FAN_MARK_ADD, _ON_OPEN, _AT_FDCWD, path)) == 0
         else:
-            done = int(self._libc.inotify_add_watch(self._fd, path, _OPEN)) >= 0
+            done = int(self._libc.inotify_add_watch(self._fd, path, _ON_OPEN)) >= 0
         self._watched = _inode() if done else None
         return done
 
@@ -103,13 +103,13 @@ class XtablesLock:
             except BlockingIOError:
                 return
             except OSError:
-                self._count(FAMILIES, 2)
+                self._count(IP_FAMILIES, 2)
                 return
             if self.knows_who:
                 for pid in _openers(data):
                     if not pid:
                         # The queue ran over, or a process that can't be seen from here.
-                        self._count(FAMILIES, 2)
+                        self._count(IP_FAMILIES, 2)
                         continue
                     # Our own are one rule of raw more or less, which the next reading finds.
                     if pid == os.getpid() or _is_child_of_ours(pid):
@@ -118,7 +118,7 @@ class XtablesLock:
                         self._count(_changes_of(pid, self._netns), 1)
             else:
                 # inotify tells of two that come close to each other but once.
-                self._count(FAMILIES, 2 * (len(data) // _INOTIFY.size))
+                self._count(IP_FAMILIES, 2 * (len(data) // _INOTIFY.size))
 
     def _count(self, families: tuple[int, ...], times: int) -> None:
         for family in families:
@@ -158,13 +158,13 @@ def _take(fd: int, end: float) -> None:
             if time.monotonic() > end:
                 who = holder()
                 raise Failure(f"the xtables lock is held{f' by {who}' if who else ''}") from None
-            time.sleep(_STEP_SECONDS)
+            time.sleep(_LOCK_STEP_SECONDS)
         else:
             return
 
 
 def why_not() -> str:
-    """Why no command of iptables-legacy can take the lock here; empty where it can.
+    """Tell why no command of iptables-legacy can take the lock here; empty where it can.
 
     Reading is enough where the file is there already (iptables, iptables/xshared.c).
     """
@@ -173,7 +173,7 @@ def why_not() -> str:
 
 
 def holder() -> Optional[str]:
-    """Who holds the xtables lock now, as ``NAME (pid N)``; None if nobody, or it can't be seen.
+    """Name the holder of the xtables lock as ``NAME (pid N)``; None if nobody, or it can't be seen.
 
     iptables takes it with flock(2), which /proc/locks lists (proc_locks(5)).
     """
@@ -206,7 +206,7 @@ def _openers(data: bytes) -> Iterator[int]:
 
 
 def _path() -> Path:
-    return Path(os.environ.get("XTABLES_LOCKFILE", PATH))
+    return Path(os.environ.get("XTABLES_LOCKFILE", LOCK_PATH))
 
 
 def _inode() -> Optional[int]:
@@ -221,7 +221,7 @@ def _changes_of(pid: int, here: int) -> tuple[int, ...]:
     """The families whose tables in namespace ``here`` a process can be about to change."""
     words = _words(pid)
     if words is None:
-        return FAMILIES
+        return IP_FAMILIES
     with contextlib.suppress(OSError):
         if os.stat(f"/proc/{pid}/ns/net").st_ino != here:  # noqa: PTH116 - a magic link, no path
             return ()
@@ -229,12 +229,12 @@ def _changes_of(pid: int, here: int) -> tuple[int, ...]:
     is_restore = "-restore" in program
     if "tables" in program and not is_restore and not _is_change(words):
         return ()
-    return (6,) if "ip6tables" in program else (4,) if "iptables" in program else FAMILIES
+    return (6,) if "ip6tables" in program else (4,) if "iptables" in program else IP_FAMILIES
 
 
 def _is_change(words: list[str]) -> bool:
     """Whether a command line has a command that changes: bundled short options count as such."""
-    return any(word in _CHANGES or word[:2] in _CHANGES for word in words[1:])
+    return any(word in _CHANGING_OPTIONS or word[:2] in _CHANGING_OPTIONS for word in words[1:])
 
 
 def _words(pid: int) -> Optional[list[str]]:

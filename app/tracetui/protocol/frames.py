@@ -1,7 +1,8 @@
-"""What runs through the two pipes: frames up from the collector, commands down to it.
+"""Frames: the collector's messages to the session, on the pipe upwards.
 
 A frame is 13 bytes (payload length, kind, seconds since the epoch) and its payload: raw records of
-one source, a JSON object, or a text with one before it. A command is one JSON object on a line.
+one source, a JSON object, or a text with one before it. Objects are events (``protocol.events``) or
+replies to commands (``protocol.replies``).
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from typing import Any, NamedTuple
 from tracetui.errors import Failure
 from tracetui.model.trace.hop import END_OF_CALENDAR
 
-NFLOG, NFTRACE, KMSG = 1, 2, 3
+NFLOG_RECORDS, NFTRACE_RECORDS, KMSG_RECORDS = 1, 2, 3
 """Payload: datagrams of the source, or /dev/kmsg records: see :func:`encode_records`."""
 HELLO, STATUS, RULES, NOTICE, LINKS, NODE, BYE = 16, 17, 18, 19, 20, 21, 22
-READING, CHAIN = 24, 25
+READING, CHAIN, REPLY = 24, 25, 26
 """Payload: a JSON object."""
 RULESET = 23
 """Payload: a JSON object that says what it is, a line end, and a text."""
@@ -26,14 +27,14 @@ RULESET = 23
 MAX_PAYLOAD = 16 << 20
 """Bytes; a longer one means that the stream is not ours."""
 
-_HEAD = struct.Struct("<IBd")
-_BROKEN = "the collector's stream is broken"
-_COUNT = struct.Struct("<I")
+_FRAME_HEAD = struct.Struct("<IBd")
+_BROKEN_STREAM = "the collector's stream is broken"
+_RECORD_COUNT = struct.Struct("<I")
 _TIME_SIZE, _LENGTH_SIZE = 8, 4
 
 
 class Frame(NamedTuple):
-    """One message from the collector."""
+    """A message from the collector."""
 
     kind: int
     time: float
@@ -43,35 +44,35 @@ class Frame(NamedTuple):
     @property
     def record_count(self) -> int:
         """The number of records of a NFLOG, NFTRACE or KMSG frame; raises Failure."""
-        if len(self.payload) < _COUNT.size:
-            raise Failure(_BROKEN)
-        (count,) = _COUNT.unpack_from(self.payload)
+        if len(self.payload) < _RECORD_COUNT.size:
+            raise Failure(_BROKEN_STREAM)
+        (count,) = _RECORD_COUNT.unpack_from(self.payload)
         return int(count)
 
     def records(self) -> Iterator[tuple[bytes, float]]:
-        """Each record of such a frame with its time; raises Failure."""
+        """Yield each record of such a frame with its time; raises Failure."""
         payload, count = self.payload, self.record_count
-        lengths_at = _COUNT.size + count * _TIME_SIZE
+        lengths_at = _RECORD_COUNT.size + count * _TIME_SIZE
         at = lengths_at + count * _LENGTH_SIZE
         if at > len(payload):
-            raise Failure(_BROKEN)
+            raise Failure(_BROKEN_STREAM)
         times, lengths = array("d"), array("I")
-        times.frombytes(payload[_COUNT.size : lengths_at])
+        times.frombytes(payload[_RECORD_COUNT.size : lengths_at])
         lengths.frombytes(payload[lengths_at:at])
         if at + sum(lengths) != len(payload) or not all(
-            0 <= one < END_OF_CALENDAR for one in times
+            0 <= time < END_OF_CALENDAR for time in times
         ):
-            raise Failure(_BROKEN)
+            raise Failure(_BROKEN_STREAM)
         for time, length in zip(times, lengths):
             yield payload[at : at + length], time
             at += length
 
     def json(self) -> dict[str, Any]:
-        """The payload as the object it holds; raises Failure if it holds none."""
+        """Read the payload as the object it holds; raises Failure if it holds none."""
         return _object(self.payload)
 
     def text(self) -> tuple[dict[str, Any], str]:
-        """What the payload of a RULESET frame says it is, and its text; raises Failure."""
+        """Read the object and the text of a RULESET frame; raises Failure."""
         head, _, text = self.payload.partition(b"\n")
         return _object(head), text.decode(errors="backslashreplace")
 
@@ -87,19 +88,19 @@ def _object(text: bytes) -> dict[str, Any]:
 
 
 def encode(kind: int, time: float, payload: bytes) -> bytes:
-    """One frame as bytes."""
-    return _HEAD.pack(len(payload), kind, time) + payload
+    """Encode a frame."""
+    return _FRAME_HEAD.pack(len(payload), kind, time) + payload
 
 
 def encode_records(kind: int, records: Sequence[bytes], times: Sequence[float]) -> bytes:
-    """Records as one frame, at least one: their number, times and lengths go before them."""
+    """Encode records, at least one, as a frame: number, times and lengths go before them."""
     lengths = array("I", map(len, records))
-    head = _COUNT.pack(len(records)) + array("d", times).tobytes() + lengths.tobytes()
+    head = _RECORD_COUNT.pack(len(records)) + array("d", times).tobytes() + lengths.tobytes()
     return encode(kind, times[-1], head + b"".join(records))
 
 
 def encode_json(kind: int, time: float, value: Mapping[str, Any]) -> bytes:
-    """One frame whose payload is a JSON object."""
+    """Encode a frame whose payload is a JSON object."""
     return encode(kind, time, json.dumps(value, separators=(",", ":")).encode())
 
 
@@ -108,7 +109,7 @@ class FrameReader:
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
-        self._missing = _HEAD.size
+        self._missing = _FRAME_HEAD.size
         """Bytes without which no frame is whole."""
 
     def feed(self, data: bytes) -> list[Frame]:
@@ -120,12 +121,12 @@ class FrameReader:
             return []
         buffer = b"".join(self._pieces) if len(self._pieces) > 1 else data
         frames: list[Frame] = []
-        at, end, whole = 0, len(buffer), _HEAD.size
-        while end - at >= _HEAD.size:
-            length, kind, time = _HEAD.unpack_from(buffer, at)
+        at, end, whole = 0, len(buffer), _FRAME_HEAD.size
+        while end - at >= _FRAME_HEAD.size:
+            length, kind, time = _FRAME_HEAD.unpack_from(buffer, at)
             if length > MAX_PAYLOAD or not 0 <= time < END_OF_CALENDAR:
-                raise Failure(_BROKEN)
-            start = at + _HEAD.size
+                raise Failure(_BROKEN_STREAM)
+            start = at + _FRAME_HEAD.size
             if end - start < length:
                 whole += length
                 break
@@ -134,31 +135,3 @@ class FrameReader:
         self._pieces = [buffer[at:]] if at < end else []
         self._missing = whole - (end - at)
         return frames
-
-
-def encode_command(name: str, **values: Any) -> bytes:
-    """One command as a line."""
-    return json.dumps({"do": name, **values}).encode() + b"\n"
-
-
-class CommandReader:
-    """Cuts a byte stream into commands; what is no command is left out."""
-
-    MAX_LINE = 64 << 10
-    """Bytes of an unfinished line after which it is thrown away."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def feed(self, data: bytes) -> Iterator[dict[str, Any]]:
-        """The commands that ``data`` completes."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > self.MAX_LINE:
-            self._rest = b""
-        for line in lines:
-            try:
-                value = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(value, dict) and isinstance(value.get("do"), str):
-                yield value

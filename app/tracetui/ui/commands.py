@@ -9,11 +9,13 @@ if TYPE_CHECKING:
 
 
 class Command(NamedTuple):
-    """A command that a key runs."""
+    """Something a user can do with a key."""
 
-    scope: str
-    """``anywhere``, ``main`` (no dialog open), ``timeline``, ``filter``, ``expression``,
-    ``rules``, ``modules``, ``chain`` or ``chain-screen``."""
+    name: str
+    """Its id: scope and word, a dot between, as ``timeline.pause``.
+
+    Settings and texts name a command by it, so it stays when its label changes.
+    """
     keys: str
     """Textual's names of the keys, comma between."""
     action: str
@@ -22,7 +24,7 @@ class Command(NamedTuple):
     help: str
     """For the list of keys."""
     shown: str = ""
-    """The keys as people write them; empty if as they are."""
+    """How the keys are written for people; empty if as they are."""
     footer: bool = False
     priority: bool = False
     """Whether it comes before what the widget with the cursor does with the key.
@@ -31,26 +33,30 @@ class Command(NamedTuple):
     """
 
     @property
-    def name(self) -> str:
-        """The name under which a user binds another key: ``timeline.pause``."""
-        return f"{self.scope}.{self.label.lower().replace(' ', '-')}"
+    def scope(self) -> str:
+        """Where its keys work: ``anywhere``, ``main`` (no dialog open), or with the cursor there.
+
+        Those places are ``timeline``, ``filter``, ``expression``, ``rules``, ``modules``, ``chain``
+        and ``chain-screen``.
+        """
+        return self.name.partition(".")[0]
 
     @property
     def is_fixed(self) -> bool:
-        """Whether its key can't be changed: keys that end a trace stay where they are known."""
+        """Whether its key can't be bound otherwise: what ends a trace must be where it is known."""
         return self.scope == "anywhere"
 
 
 COMMANDS = (
-    Command("main", "a", "add_rule", "add rule", "add a TRACE rule", footer=True),
+    Command("main.add-rule", "a", "add_rule", "add rule", "add a TRACE rule", footer=True),
     Command(
-        *("main", "slash", "filter", "filter", "filter packets as you type", "/"),
+        *("main.filter", "slash", "filter", "filter", "filter packets as you type", "/"),
         footer=True,
         priority=True,
     ),
-    Command("anywhere", "F", "app.flush", "FLUSH", "remove our rules at once", footer=True),
+    Command("anywhere.flush", "F", "app.flush", "FLUSH", "remove our rules at once", footer=True),
     Command(
-        "anywhere",
+        "anywhere.flush-now",
         "ctrl+f",
         "app.flush",
         "flush now",
@@ -58,21 +64,41 @@ COMMANDS = (
         priority=True,
     ),
     Command(
-        "main", "g", "guard", "guard", "the guard: busiest flows, narrower rules, earlier trips"
+        "main.guard",
+        "g",
+        "guard",
+        "guard",
+        "the guard: busiest flows, narrower rules, earlier trips",
     ),
-    Command("main", "A", "arm", "arm", "arm the guard again after it tripped"),
-    Command("main", "T", "threshold", "threshold", "set the guard's threshold"),
-    Command("main", "e", "extend", "extend", "extend our rules by 10 minutes"),
-    Command("main", "m", "modules", "modules", "show or fold the modules", footer=True),
-    Command("main", "1", "pane('modules')", "to modules", "go to the modules"),
-    Command("main", "2", "pane('rules')", "to rules", "go to the TRACE rules"),
-    Command("main", "3", "pane('timeline')", "to packets", "go to the packets"),
-    Command("main", "less_than_sign", "resize(-4)", "narrower", "make the left side narrower", "<"),
-    Command("main", "greater_than_sign", "resize(4)", "wider", "make the left side wider", ">"),
-    Command("main", "C", "app.change_theme", "colours", "choose colours"),
-    Command("main", "backslash", "maximise", "maximise", "show one pane on the whole screen", "\\"),
+    Command("main.arm", "A", "arm", "arm", "arm the guard again after it tripped"),
+    Command("main.threshold", "T", "threshold", "threshold", "set the guard's threshold"),
+    Command("main.extend", "e", "extend", "extend", "extend our rules by 10 minutes"),
+    Command("main.modules", "m", "modules", "modules", "show or fold the modules", footer=True),
+    Command("main.to-modules", "1", "pane('modules')", "to modules", "go to the modules"),
+    Command("main.to-rules", "2", "pane('rules')", "to rules", "go to the TRACE rules"),
+    Command("main.to-packets", "3", "pane('timeline')", "to packets", "go to the packets"),
     Command(
-        "timeline",
+        "main.narrower",
+        "less_than_sign",
+        "resize(-4)",
+        "narrower",
+        "make the left side narrower",
+        "<",
+    ),
+    Command(
+        "main.wider", "greater_than_sign", "resize(4)", "wider", "make the left side wider", ">"
+    ),
+    Command("main.colours", "C", "app.change_theme", "colours", "choose colours"),
+    Command(
+        "main.maximise",
+        "backslash",
+        "maximise",
+        "maximise",
+        "show one pane on the whole screen",
+        "\\",
+    ),
+    Command(
+        "timeline.hops",
         "enter",
         "open",
         "hops",
@@ -80,16 +106,26 @@ COMMANDS = (
         footer=True,
     ),
     Command(
-        "timeline", "u", "tested", "tested", "show the rules that were evaluated but did not match"
+        "timeline.tested",
+        "u",
+        "tested",
+        "tested",
+        "show the rules that were evaluated but did not match",
     ),
-    Command("timeline", "v", "outline", "outline", "a line for each hook, or one for each hop"),
-    Command("timeline", "o", "own", "own hops", "show the hops of our own TRACE rules"),
     Command(
-        "timeline", "c", "compare", "compare", "compare with the packet marked last, or mark it"
+        "timeline.outline", "v", "outline", "outline", "a line for each hook, or one for each hop"
     ),
-    Command("main", "p", "paths", "paths", "group the packets by path"),
+    Command("timeline.own-hops", "o", "own", "own hops", "show the hops of our own TRACE rules"),
     Command(
-        "timeline",
+        "timeline.compare",
+        "c",
+        "compare",
+        "compare",
+        "compare with the packet marked last, or mark it",
+    ),
+    Command("main.paths", "p", "paths", "paths", "group the packets by path"),
+    Command(
+        "timeline.this-flow",
         "equals_sign",
         "filter_by('flow')",
         "this flow",
@@ -97,51 +133,79 @@ COMMANDS = (
         "=",
     ),
     Command(
-        "timeline",
+        "timeline.this-host",
         "at",
         "filter_by('host')",
         "this host",
         "show only packets from and to this packet's source",
         "@",
     ),
-    Command("timeline", "minus", "filter_by('hide')", "hide", "hide this flow", "-"),
-    Command("timeline", "x", "mark", "mark", "mark a packet, or take the mark away"),
-    Command("timeline", "i", "packet('about')", "about", "all header fields, and their bytes"),
+    Command("timeline.hide", "minus", "filter_by('hide')", "hide", "hide this flow", "-"),
+    Command("timeline.mark", "x", "mark", "mark", "mark a packet, or take the mark away"),
     Command(
-        "timeline",
+        "timeline.about", "i", "packet('about')", "about", "all header fields, and their bytes"
+    ),
+    Command(
+        "timeline.trace",
         "t",
         "packet('trace')",
         "trace",
         "trace this flow, or more like it",
         footer=True,
     ),
-    Command("timeline", "y", "packet('copy')", "copy", "copy a packet as text to the clipboard"),
-    Command("timeline", "d", "find_drop(1)", "next drop", "the next packet that was dropped"),
     Command(
-        "timeline", "D", "find_drop(-1)", "drop before", "the previous packet that was dropped"
+        "timeline.copy", "y", "packet('copy')", "copy", "copy a packet as text to the clipboard"
     ),
-    Command("timeline", "f", "find", "find", "find a text in packets, hops and rules"),
-    Command("timeline", "n", "find_next(1)", "next found", "the next match of that text"),
-    Command("timeline", "N", "find_next(-1)", "found before", "the previous match"),
     Command(
-        "timeline", "right,l", "unfold", "unfold", "show the hops of a packet, of a hook", "→ l"
+        "timeline.next-drop", "d", "find_drop(1)", "next drop", "the next packet that was dropped"
     ),
-    Command("timeline", "left,h", "fold", "fold", "hide the hops of a hook, of a packet", "← h"),
-    Command("timeline", "up,k", "move(-1)", "up", "up; stops following", "↑ k"),
-    Command("timeline", "down,j", "move(1)", "down", "down", "↓ j"),
-    Command("timeline", "pageup", "page(-1)", "page up", "a page up", "PgUp"),
-    Command("timeline", "pagedown", "page(1)", "page down", "a page down", "PgDn"),
-    Command("timeline", "home", "first", "first", "the oldest packet", "Home"),
-    Command("timeline", "end,G", "follow", "follow", "the newest packet, and follow", "End G"),
-    Command("timeline", "space", "pause", "pause", "freeze the list; nothing is lost", footer=True),
-    Command("chain", "up,k", "move(-1)", "up", "up", "↑ k"),
-    Command("chain", "down,j", "move(1)", "down", "down", "↓ j"),
-    Command("chain", "pageup", "page(-1)", "page up", "a page up", "PgUp"),
-    Command("chain", "pagedown", "page(1)", "page down", "a page down", "PgDn"),
-    Command("chain", "home", "first", "first", "the first rule", "Home"),
-    Command("chain", "end,G", "last", "last", "the end of the chain", "End G"),
     Command(
-        "chain",
+        "timeline.drop-before",
+        "D",
+        "find_drop(-1)",
+        "drop before",
+        "the previous packet that was dropped",
+    ),
+    Command("timeline.find", "f", "find", "find", "find a text in packets, hops and rules"),
+    Command(
+        "timeline.next-found", "n", "find_next(1)", "next found", "the next match of that text"
+    ),
+    Command("timeline.found-before", "N", "find_next(-1)", "found before", "the previous match"),
+    Command(
+        "timeline.unfold",
+        "right,l",
+        "unfold",
+        "unfold",
+        "show the hops of a packet, of a hook",
+        "→ l",
+    ),
+    Command(
+        "timeline.fold", "left,h", "fold", "fold", "hide the hops of a hook, of a packet", "← h"
+    ),
+    Command("timeline.up", "up,k", "move(-1)", "up", "up; stops following", "↑ k"),
+    Command("timeline.down", "down,j", "move(1)", "down", "down", "↓ j"),
+    Command("timeline.page-up", "pageup", "page(-1)", "page up", "a page up", "PgUp"),
+    Command("timeline.page-down", "pagedown", "page(1)", "page down", "a page down", "PgDn"),
+    Command("timeline.first", "home", "first", "first", "the oldest packet", "Home"),
+    Command(
+        "timeline.follow", "end,G", "follow", "follow", "the newest packet, and follow", "End G"
+    ),
+    Command(
+        "timeline.pause",
+        "space",
+        "pause",
+        "pause",
+        "freeze the list; nothing is lost",
+        footer=True,
+    ),
+    Command("chain.up", "up,k", "move(-1)", "up", "up", "↑ k"),
+    Command("chain.down", "down,j", "move(1)", "down", "down", "↓ j"),
+    Command("chain.page-up", "pageup", "page(-1)", "page up", "a page up", "PgUp"),
+    Command("chain.page-down", "pagedown", "page(1)", "page down", "a page down", "PgDn"),
+    Command("chain.first", "home", "first", "first", "the first rule", "Home"),
+    Command("chain.last", "end,G", "last", "last", "the end of the chain", "End G"),
+    Command(
+        "chain.follow",
         "enter,right,l",
         "follow",
         "follow",
@@ -149,39 +213,64 @@ COMMANDS = (
         "Enter → l",
     ),
     Command(
-        "chain-screen",
+        "chain-screen.back",
         "backspace,left,h,escape,q",
         "back",
         "back",
         "go back to the previous chain",
         "← Esc",
     ),
-    Command("modules", "i", "about", "about", "all details of the module", footer=True),
-    Command("modules", "s", "sort", "sort", "sort by name, size or references", footer=True),
+    Command("modules.about", "i", "about", "about", "all details of the module", footer=True),
+    Command("modules.sort", "s", "sort", "sort", "sort by name, size or references", footer=True),
     Command(
-        "modules", "r", "reverse", "reverse", "what uses it, or what it depends on", footer=True
+        "modules.reverse",
+        "r",
+        "reverse",
+        "reverse",
+        "what uses it, or what it depends on",
+        footer=True,
     ),
-    Command("modules", "slash", "find", "find", "find modules by a part of their name", "/"),
-    Command("modules", "l", "load", "load", "load a module that tracing needs (asks first)"),
-    Command("filter", "down", "leave", "packets", "to the packets", "↓ Enter", footer=True),
-    Command("expression", "up", "earlier", "before", "the previous expression", "↑", footer=True),
-    Command("expression", "down", "later", "after", "the next expression, then the packets", "↓"),
-    Command("filter", "escape", "screen.clear", "clear", "clear and leave", "Esc", footer=True),
-    Command("rules", "e", "extend", "extend", "extend this rule by 10 minutes", footer=True),
-    Command("rules", "d,delete", "delete", "delete", "delete the rule", "d Del", footer=True),
-    Command("main", "ctrl+s", "export", "export", "write packets to a file or the clipboard"),
-    Command("main", "L", "app.log", "log", "all notices"),
-    Command("main", "escape", "clear", "clear", "clear the filter, then the marks", "Esc"),
-    Command("main", "question_mark", "app.keys", "keys", "this list", "?", footer=True),
-    Command("main", "q", "app.quit", "quit", "remove our rules and quit", footer=True),
-    Command("anywhere", "tab", "app.focus_next", "next", "next pane or field", priority=True),
+    Command("modules.find", "slash", "find", "find", "find modules by a part of their name", "/"),
+    Command("modules.load", "l", "load", "load", "load a module that tracing needs (asks first)"),
+    Command("filter.packets", "down", "leave", "packets", "to the packets", "↓ Enter", footer=True),
     Command(
-        *("anywhere", "shift+tab", "app.focus_previous", "previous", "previous pane or field"),
+        "expression.before", "up", "earlier", "before", "the previous expression", "↑", footer=True
+    ),
+    Command(
+        "expression.after", "down", "later", "after", "the next expression, then the packets", "↓"
+    ),
+    Command(
+        "filter.clear", "escape", "screen.clear", "clear", "clear and leave", "Esc", footer=True
+    ),
+    Command("rules.extend", "e", "extend", "extend", "extend this rule by 10 minutes", footer=True),
+    Command(
+        "rules.delete", "d,delete", "delete", "delete", "delete the rule", "d Del", footer=True
+    ),
+    Command(
+        "main.export", "ctrl+s", "export", "export", "write packets to a file or the clipboard"
+    ),
+    Command("main.log", "L", "app.log", "log", "all notices"),
+    Command("main.clear", "escape", "clear", "clear", "clear the filter, then the marks", "Esc"),
+    Command("main.keys", "question_mark", "app.keys", "keys", "this list", "?", footer=True),
+    Command("main.quit", "q", "app.quit", "quit", "remove our rules and quit", footer=True),
+    Command("anywhere.next", "tab", "app.focus_next", "next", "next pane or field", priority=True),
+    Command(
+        *(
+            "anywhere.previous",
+            "shift+tab",
+            "app.focus_previous",
+            "previous",
+            "previous pane or field",
+        ),
         shown="Shift+Tab",
         priority=True,
     ),
-    Command("anywhere", "ctrl+p", "app.command_palette", "palette", "every command, by its name"),
-    Command("anywhere", "ctrl+c", "app.quit", "quit", "remove our rules and quit", priority=True),
+    Command(
+        "anywhere.palette", "ctrl+p", "app.command_palette", "palette", "every command, by its name"
+    ),
+    Command(
+        "anywhere.quit", "ctrl+c", "app.quit", "quit", "remove our rules and quit", priority=True
+    ),
 )
 
 SCOPES = {

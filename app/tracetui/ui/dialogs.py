@@ -97,11 +97,13 @@ class Dialogs:
 
     def threshold(self) -> None:
         """Ask for the guard's threshold."""
+
+        def set_threshold(hops_per_second: Optional[int]) -> None:
+            if hops_per_second:
+                self._session.set_threshold(hops_per_second)
+
         present = self._session.status.guard.threshold
-        self._app.push_screen(
-            ThresholdScreen(present),
-            lambda value: self._session.set_threshold(value) if value else None,
-        )
+        self._app.push_screen(ThresholdScreen(present), set_threshold)
 
     def paths(self, packets: Sequence[Packet], go: Callable[[Packet], None]) -> None:
         """Show the packets grouped by path; ``go`` gets the packet chosen."""
@@ -143,10 +145,12 @@ class Dialogs:
             self.say(f"{need.part.name} is there: {need_state(need)}")
             return
         lines = [f"modprobe {need.module}", "", need.part.what_for]
-        ask = ConfirmScreen("Load a kernel module?", lines)
-        self._app.push_screen(
-            ask, lambda yes: self._session.load_module(need.module) if yes else None
-        )
+
+        def load(is_confirmed: Optional[bool]) -> None:
+            if is_confirmed:
+                self._session.load_module(need.module)
+
+        self._app.push_screen(ConfirmScreen("Load a kernel module?", lines), load)
 
     def keys(self) -> None:
         """Show every key."""
@@ -177,8 +181,7 @@ class Dialogs:
 
     def _add(self, request: Optional[RuleRequest]) -> None:
         if request is not None:
-            for rule in request.rules:
-                self._session.add_rule(rule, request.backend, request.override)
+            self._session.add_rules(request.rules, request.backend, request.override)
 
     def _after_guard(self, choice: Optional[GuardChoice]) -> None:
         if isinstance(choice, FlushForeign):
@@ -186,8 +189,14 @@ class Dialogs:
                 f"{rule.backend} IPv{rule.family} {rule.chain} {rule.text}" for rule in choice.rules
             ]
             ids = [rule.id for rule in choice.rules]
-            ask = ConfirmScreen("Remove TRACE rules that are not ours?", lines)
-            self._app.push_screen(ask, lambda yes: self._session.flush(ids) if yes else None)
+
+            def flush(is_confirmed: Optional[bool]) -> None:
+                if is_confirmed:
+                    self._session.flush(ids)
+
+            self._app.push_screen(
+                ConfirmScreen("Remove TRACE rules that are not ours?", lines), flush
+            )
         elif choice is not None:
             self._add_suggested(choice)
 

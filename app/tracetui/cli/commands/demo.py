@@ -55,9 +55,11 @@ def _live(options: argparse.Namespace, stack: ExitStack) -> LiveSession:
     options.netns = lab.node
     session = tracing.start(options, called="lab", meanwhile=late.load_screen)
     expires = int(time.time()) + DEFAULT_EXPIRY
-    for device in (CLIENT_SIDE, SERVER_SIDE):
-        rule = TraceRule(chain="PREROUTING", iif=device)._replace(expires=expires)
-        session.add_rule(rule, session.status.node.backend)
+    rules = [
+        TraceRule(chain="PREROUTING", iif=device)._replace(expires=expires)
+        for device in (CLIENT_SIDE, SERVER_SIDE)
+    ]
+    session.add_rules(rules, session.status.node.backend)
     return session
 
 

@@ -61,7 +61,9 @@ def _facts(is_root: bool, has_every_namespace: Optional[bool]) -> NodeFacts:
         lock_refusal=xtables_lock.why_not(),
         needs=needs,
         sources=sources,
-        loggers={f: logger for f in nf_log.FAMILIES if (logger := nf_log.read(f)) is not None},
+        loggers={
+            f: logger for f in nf_log.SYSCTL_FAMILIES if (logger := nf_log.read(f)) is not None
+        },
         nflog=nflog_use._replace(is_log_enough=is_log_enough),
         rules=rules,
         doubts=listing.doubts,
@@ -72,7 +74,7 @@ def _facts(is_root: bool, has_every_namespace: Optional[bool]) -> NodeFacts:
 def _nflog_use() -> NflogUse:
     """The programs that receive nflog in this namespace, besides this process."""
     claims, groups = Claims().others(), nf_log.holders()
-    own = {family: nf_log.own_logger(family) for family in nf_log.FAMILIES}
+    own = {family: nf_log.own_logger(family) for family in nf_log.SYSCTL_FAMILIES}
     is_received = any(claim.receives for claim in claims)
     refusal = NfLogBinding("").why_not()
     return NflogUse(groups, len(claims), is_received, own, refusal)

@@ -23,15 +23,10 @@ from tracetui.session.recording import output
 from tracetui.session.recording.outlet import outlet_of
 from tracetui.session.recording.recording import RecordingWriter
 from tracetui.session.recording.rotation import RotatingWriter
+from tracetui.session.state.sent_command import SentCommand
 
 ADD_SECONDS = 30.0
 """Seconds that adding the rules may take: iptables may have to wait for its lock."""
-FAULT_PREFIX = "internal: "
-"""Beginning of the collector's notice of a failed job, perhaps the one that adds the rule."""
-FAULT_SECONDS = 3.0
-"""Seconds the rule is waited for after such a notice."""
-REFUSED_PREFIX = "no rule added: "
-"""Beginning of the collector's notice where a rule could not be installed."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -70,8 +65,7 @@ def _record(
 
     try:
         _refuse_without_source(session, options)
-        tracing.add_rules(session, rules, options)
-        _wait_until_added(session, len(rules), stop)
+        _wait_until_added(session, tracing.add_rules(session, rules, options), stop)
         writer.hello(session.status)
         recorder.run(options.seconds, options.packets, stop, tell)
     finally:
@@ -147,29 +141,28 @@ def _refuse_without_source(session: LiveSession, options: argparse.Namespace) ->
         )
 
 
-def _wait_until_added(session: LiveSession, rules: int, stopped: Callable[[], bool]) -> None:
-    """Wait for the outcome of each rule; raises Failure with the first that was refused.
+def _wait_until_added(session: LiveSession, sent: SentCommand, stopped: Callable[[], bool]) -> None:
+    """Wait for the reply to the command that adds the rules; raises Failure where none was added.
 
     What else went wrong is told, and what works goes on.
     """
     end = time.monotonic() + ADD_SECONDS
-    outcomes, why = 0, "iptables is busy"
-    while outcomes < rules and not stopped():
+    why = "iptables is busy"
+    while sent.outcome is None and not stopped():
         session.poll()
         for notice in session.take_notices():
-            if notice.text.startswith(REFUSED_PREFIX):
+            if notice.command_id == sent.id and sent.is_refused:
                 raise Failure(notice.text)
             if notice.severity == "error":
                 why = notice.text
-            if notice.text.startswith(FAULT_PREFIX):
-                end = min(end, time.monotonic() + FAULT_SECONDS)
-            outcomes += notice.text.startswith("added ")
             say(notice.text)
         if session.ended:
             raise Failure(session.status.why_not or "the collector ended")
         if time.monotonic() > end:
             raise Failure(f"the rule was not added in time: {why}; try again")
         time.sleep(0.01)
+    if sent.outcome is not None and sent.is_refused and not stopped():
+        raise Failure(f"no rule added: {sent.outcome.why}")
 
 
 def _say_totals(session: LiveSession, packets: int) -> None:

@@ -20,6 +20,7 @@ from tracetui.errors import Failure
 from tracetui.kernel import netns, privileges
 from tracetui.model.tracing.trace_rule import TraceRule
 from tracetui.session.live.live import LiveSession
+from tracetui.session.state.sent_command import SentCommand
 
 COLLECTOR = "tracetui-collector"
 """The command of ``collector.command``."""
@@ -145,14 +146,15 @@ def backend_of(session: LiveSession, options: argparse.Namespace) -> str:
     return session.status.node.backend if requested == "auto" else requested
 
 
-def add_rules(session: LiveSession, rules: list[TraceRule], options: argparse.Namespace) -> None:
-    """Have the rules of RULE installed, on the backend that was asked for.
+def add_rules(
+    session: LiveSession, rules: list[TraceRule], options: argparse.Namespace
+) -> SentCommand:
+    """Have the rules of RULE installed, on the backend that was asked for: all of them, or none.
 
-    For ``auto`` the collector chooses, by what the tables hold when it adds the rule.
+    For ``auto`` the collector chooses, by what the tables hold when it adds them.
     """
-    for rule in rules:
-        backend = getattr(options, "backend", "auto")
-        session.add_rule(rule, backend, getattr(options, "force", False))
+    backend = getattr(options, "backend", "auto")
+    return session.add_rules(rules, backend, getattr(options, "force", False))
 
 
 def print_notices(session: LiveSession) -> None:

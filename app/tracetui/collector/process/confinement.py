@@ -8,9 +8,9 @@ import resource
 import stat
 from pathlib import Path
 
-from tracetui.kernel.command_line import PATH
+from tracetui.kernel.command_line import PROGRAM_PATH
 
-FILES = 65_536
+DESCRIPTORS = 65_536
 """Descriptors, where the kernel lets root have so many."""
 _UNLIMITED = (
     resource.RLIMIT_FSIZE,
@@ -43,7 +43,7 @@ def take_limits() -> None:
     """Lift what could stop this process or its commands (setrlimit(2)), and dump no core."""
     for kind in _UNLIMITED:
         _limit(kind, resource.RLIM_INFINITY)
-    _limit(resource.RLIMIT_NOFILE, FILES)
+    _limit(resource.RLIMIT_NOFILE, DESCRIPTORS)
     _limit(resource.RLIMIT_CORE, 0)
 
 
@@ -51,7 +51,7 @@ def keep_little_of_the_environment() -> None:
     """Forget every variable but one, and look for programs in root's own folders."""
     lock = os.environ.get(_LOCK_FILE)
     os.environ.clear()
-    os.environ["PATH"] = PATH
+    os.environ["PATH"] = PROGRAM_PATH
     if lock is not None and _is_roots_own(lock):
         os.environ[_LOCK_FILE] = lock
 
@@ -76,7 +76,7 @@ def _limit(kind: int, wanted: int) -> None:
 
 def _is_roots_own(name: str) -> bool:
     try:
-        found = Path(name).lstat()
+        status = Path(name).lstat()
     except OSError:
         return False
-    return found.st_uid == 0 and stat.S_ISREG(found.st_mode) and not found.st_mode & 0o022
+    return status.st_uid == 0 and stat.S_ISREG(status.st_mode) and not status.st_mode & 0o022

@@ -1,4 +1,4 @@
-"""Whose a rule is: the tag in its comment names one process for ever."""
+"""Owners of rules: the tag in a rule's comment names one process for ever."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Owner(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Owner | None:
         """The owner a tag names; None for one that names no process."""
-        found = re.fullmatch(r"([0-9]{1,20})\.([0-9]{1,20})\.([0-9]{1,20})", text)
-        return cls(*(int(part) for part in found.groups())) if found else None
+        matched = re.fullmatch(r"([0-9]{1,20})\.([0-9]{1,20})\.([0-9]{1,20})", text)
+        return cls(*(int(part) for part in matched.groups())) if matched else None
 
     def __str__(self) -> str:
         return f"{self.pid}.{self.start}.{self.pid_namespace}"

@@ -17,12 +17,14 @@ HOP_BOUND = 64 << 20
 flood. The collector goes before the session where they have one core, so that the kernel drops
 nothing; then the session takes in what waits here.
 """
-FRAME_BYTES = 1 << 18
+RECORDS_FRAME_BYTES = 1 << 18
 """Bytes of records after which their frame ends: the session takes one in at a time."""
 HOLD_SECONDS = 0.02
-"""How long records wait for others, to wake the session once for many: no screen is that fast."""
-BOUND = HOP_BOUND + (16 << 20)
-"""Bytes waiting beyond which nothing is taken in."""
+"""Seconds that records wait for others, to wake the session once: no screen is that fast."""
+FRAMES_BOUND = HOP_BOUND + (16 << 20)
+"""Bytes waiting beyond which nothing is taken in but replies."""
+REPLY_BOUND = FRAMES_BOUND + (16 << 20)
+"""Bytes waiting beyond which no reply is taken in either: a session that reads nothing asks on."""
 
 
 class Outbox:
@@ -55,7 +57,7 @@ class Outbox:
         if self._bytes > HOP_BOUND or self.broken:
             self.dropped += len(records)
             return
-        if kind != self._kind or self._held >= FRAME_BYTES:
+        if kind != self._kind or self._held >= RECORDS_FRAME_BYTES:
             self._end_hops()
         if not self._records:
             self._kind, self.due = kind, time.monotonic() + HOLD_SECONDS
@@ -65,7 +67,7 @@ class Outbox:
 
     def put(self, kind: int, value: Mapping[str, Any]) -> bool:
         """Queue a JSON frame; False if there is no room for it."""
-        if self._bytes > BOUND or self.broken:
+        if self._bytes > (REPLY_BOUND if kind == frames.REPLY else FRAMES_BOUND) or self.broken:
             return False
         self._end_hops()
         self._put(frames.encode_json(kind, time.time(), value))
@@ -74,7 +76,7 @@ class Outbox:
     def put_text(self, head: Mapping[str, Any], text: str) -> bool:
         """Queue a text and what it is; False if there is no room for it."""
         payload = json.dumps(head).encode() + b"\n" + text.encode(errors="backslashreplace")
-        if self._bytes > BOUND or self.broken or len(payload) > frames.MAX_PAYLOAD:
+        if self._bytes > FRAMES_BOUND or self.broken or len(payload) > frames.MAX_PAYLOAD:
             return False
         self._end_hops()
         self._put(frames.encode(frames.RULESET, time.time(), payload))

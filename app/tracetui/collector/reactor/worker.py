@@ -10,11 +10,13 @@ import threading
 from collections.abc import Callable
 from typing import Optional
 
+from tracetui.errors import TracetuiError
+
 Job = Callable[[], None]
 
 
-BOUND = 64
-"""Jobs that wait at most; beyond, orders come faster than they are done."""
+WAITING_JOBS = 64
+"""Jobs that wait at most; beyond, commands come faster than they are done."""
 PRIORITY = -10
 """Nice value of what goes before the node's own work; it wants little."""
 
@@ -23,6 +25,11 @@ def go_before_others() -> None:
     """Have this thread, and the processes it starts, go before others (setpriority(2))."""
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
+
+
+def failure_text(error: Exception) -> str:
+    """Return the sentence about a job that failed; a fault of our own begins with ``internal``."""
+    return str(error) if isinstance(error, TracetuiError) else f"internal: {error!r}"
 
 
 class Worker:
@@ -45,7 +52,7 @@ class Worker:
 
     def submit(self, job: Job) -> bool:
         """Have ``job`` run after those already given; False if too many wait already."""
-        if self._jobs.qsize() >= BOUND:
+        if self._jobs.qsize() >= WAITING_JOBS:
             return False
         self._jobs.put(job)
         return True

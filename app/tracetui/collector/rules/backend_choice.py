@@ -1,4 +1,4 @@
-"""Which of the two backends a node uses."""
+"""The choice between the two backends: the one that holds the node's rules."""
 
 from __future__ import annotations
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tracetui.collector.process.owner import Owner
+from tracetui.collector.reactor.reactor import Say
 from tracetui.collector.rules.removal import RemovalOutcome
-from tracetui.collector.rules.trace_rules import PATIENCE, Say, TraceRules, tag_of
+from tracetui.collector.rules.trace_rules import PATIENCE, TraceRules, tag_of
 from tracetui.collector.sources.nf_log_binding import NfLogBinding
 from tracetui.errors import Failure
 
@@ -27,14 +28,14 @@ def sweep(say: Say = print, patience: float = PATIENCE) -> Flushed:
 
     What can't be removed is tried for so many seconds in all. Raises Failure.
     """
-    book = TraceRules(tag_of(str(Owner.this_process())), say)
+    trace_rules = TraceRules(tag_of(str(Owner.this_process())), say)
     try:
-        outcome = book.swept(time.time(), patience)
+        outcome = trace_rules.swept(time.time(), patience)
     except Failure:
         # Whatever becomes of the rules: the log of the node is not ours to keep.
         restore()
         raise
-    return _with_log(_flushed(outcome, book), say, restore)
+    return _with_log(_flushed(outcome, trace_rules), say, restore)
 
 
 def restore() -> list[str]:
@@ -54,15 +55,17 @@ def flush(everything: bool, say: Say) -> Flushed:
 
     Rules of a tracetui that is still running go too: that is what the command is for.
     """
-    book = TraceRules(tag_of(str(Owner.this_process())), say)
-    found = book.listing()
-    doomed = [rule for rule in found.rules if everything or rule.is_ours]
-    return _with_log(_flushed(book.remove_listed(doomed), book), say, restore_all)
+    trace_rules = TraceRules(tag_of(str(Owner.this_process())), say)
+    listing = trace_rules.listing()
+    doomed = [rule for rule in listing.rules if everything or rule.is_ours]
+    return _with_log(_flushed(trace_rules.remove_listed(doomed), trace_rules), say, restore_all)
 
 
-def _flushed(outcome: RemovalOutcome, book: TraceRules) -> Flushed:
-    lines = [f"removed {'' if one.comment else 'foreign '}{one.text}" for one in outcome.removed]
-    return Flushed(lines, [f"NOT removed: {one.text}" for one in outcome.left] + book.doubts)
+def _flushed(outcome: RemovalOutcome, trace_rules: TraceRules) -> Flushed:
+    lines = [f"removed {'' if rule.comment else 'foreign '}{rule.text}" for rule in outcome.removed]
+    return Flushed(
+        lines, [f"NOT removed: {rule.text}" for rule in outcome.left] + trace_rules.doubts
+    )
 
 
 def _with_log(flushed: Flushed, say: Say, restoring: Callable[[], list[str]]) -> Flushed:

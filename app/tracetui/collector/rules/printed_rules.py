@@ -10,13 +10,13 @@ from tracetui.errors import Failure
 from tracetui.model.rules import rule_words, saved_lines
 
 _COUNTED = re.compile(r"\[([0-9]{1,20}):([0-9]{1,20})\] -A (\S+) (.*)", re.ASCII | re.DOTALL)
-_COUNTER = re.compile(r"[0-9]{1,20}")
+_PRINTED_COUNTER = re.compile(r"[0-9]{1,20}")
 _LISTED = ("-P ", "-N ", "-A ", "-E ")
-"""How the lines of ``iptables -S`` begin."""
+"""The beginnings of the lines of ``iptables -S``."""
 
 
 class PrintedRule(NamedTuple):
-    """One rule as it is printed."""
+    """A rule as iptables prints it."""
 
     chain: str
     words: tuple[str, ...]
@@ -24,7 +24,7 @@ class PrintedRule(NamedTuple):
 
     @property
     def target(self) -> Optional[str]:
-        """Where its last ``-j`` leads; None for a rule without a target."""
+        """The target of its last ``-j``; None for a rule without a target."""
         return _after(self.words, "-j")
 
     @property
@@ -34,7 +34,7 @@ class PrintedRule(NamedTuple):
 
 
 class PrintedTable(NamedTuple):
-    """One raw table as it is printed."""
+    """A raw table as iptables prints it."""
 
     rules: tuple[PrintedRule, ...]
     base_chains: int
@@ -74,15 +74,15 @@ def _is_base_chain(line: str) -> bool:
 
 def _rule(line: str) -> Optional[PrintedRule]:
     """A rule in either of the two forms; None for a line that is none."""
-    if found := _COUNTED.match(line):
-        return PrintedRule(found[3], tuple(rule_words.iptables_words(found[4])))
+    if matched := _COUNTED.match(line):
+        return PrintedRule(matched[3], tuple(rule_words.iptables_words(matched[4])))
     words = rule_words.iptables_words(line) if line.startswith("-A ") else []
     # The counters stand before the target; a comment that looks like them is one word.
     at = len(words) - 3
     while at > 1 and words[at] != "-c":
         at -= 1
     numbers = words[at + 1 : at + 3]
-    if at < 2 or not all(_COUNTER.fullmatch(number) for number in numbers):
+    if at < 2 or not all(_PRINTED_COUNTER.fullmatch(number) for number in numbers):
         return None
     return PrintedRule(words[1], (*words[2:at], *words[at + 3 :]))
 

@@ -12,11 +12,11 @@ from tracetui.kernel.nft_raw_tables import NftRawTables
 from tracetui.model.tracing.installed_rule import InstalledRule
 
 _NO_NF_TABLES = (errno.EINVAL, errno.EPROTONOSUPPORT, errno.EOPNOTSUPP)
-"""How a kernel without nf_tables answers (nfnetlink_rcv_msg)."""
+"""The answer of a kernel without nf_tables (nfnetlink_rcv_msg)."""
 
 
 class RawTable(NamedTuple):
-    """One raw table."""
+    """A raw table of one backend and family."""
 
     backend: str
     family: int
@@ -27,8 +27,8 @@ class RawTable(NamedTuple):
         return f"the {self.backend} raw table of IPv{self.family}"
 
 
-TABLES = tuple(RawTable(backend, family) for backend in ("nft", "legacy") for family in (4, 6))
-"""Those of nf_tables first: their rules are removed at once, whatever keeps the others."""
+RAW_TABLES = tuple(RawTable(backend, family) for backend in ("nft", "legacy") for family in (4, 6))
+"""Tables of nf_tables come first: their rules are removed at once, whatever keeps the others."""
 
 
 class RawTables:
@@ -49,7 +49,7 @@ class RawTables:
                 continue
 
     def rules(self, table: RawTable, seconds: float = float("inf")) -> list[InstalledRule]:
-        """Every TRACE rule of a table, without its words; raises Failure.
+        """List every TRACE rule of a table, without its words; raises Failure.
 
         PartlyRead, where nf_tables takes longer than so many seconds.
         """
@@ -66,15 +66,15 @@ class RawTables:
         """The first rule of a chain that bears this comment; None for none. Raises Failure."""
         if table.backend == "nft":
             return self._nft_tables().find(table.family, chain, comment)
-        found = self.legacy_tables().trace_rules(table.family)
-        return next((r for r in found if (r.chain, r.comment) == (chain, comment)), None)
+        rules = self.legacy_tables().trace_rules(table.family)
+        return next((r for r in rules if (r.chain, r.comment) == (chain, comment)), None)
 
-    def delete_by_handle(self, one: InstalledRule) -> bool:
+    def delete_by_handle(self, rule: InstalledRule) -> bool:
         """Remove a rule of nf_tables; False if it was not there. Raises Failure."""
-        return self._nft_tables().delete(one)
+        return self._nft_tables().delete(rule)
 
     def size(self, table: RawTable) -> int:
-        """How many rules a table has, and chains where it is a legacy one; raises Failure."""
+        """Count the rules of a table, and its chains where it is a legacy one; raises Failure."""
         if table.backend == "nft":
             return self._nft_tables().size(table.family)
         return self.legacy_tables().size(table.family, "raw").entries
@@ -94,9 +94,9 @@ class RawTables:
 
     def close(self) -> None:
         """Give the sockets back."""
-        for one in (self._nft, self._legacy):
-            if one is not None:
-                one.close()
+        for tables in (self._nft, self._legacy):
+            if tables is not None:
+                tables.close()
 
     def _nft_tables(self) -> NftRawTables:
         with self._opening:

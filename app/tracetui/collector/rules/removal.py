@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Optional
 
 from tracetui.collector.process import confinement
+from tracetui.collector.reactor.reactor import Say
 from tracetui.collector.rules.raw_tables import RawTable, RawTables
 from tracetui.errors import CommandFailed, Failure
 from tracetui.kernel import xtables_lock
@@ -22,16 +23,14 @@ from tracetui.kernel.xtables import CALL_SECONDS, ENTRIES_A_SECOND, LOCKED, Xtab
 from tracetui.model.tracing.inserted_rule import InsertedRule
 from tracetui.model.tracing.installed_rule import InstalledRule
 
-PAUSE_SECONDS = 0.5
-"""Before the second try; it grows with each."""
-LONGEST_PAUSE_SECONDS = 5.0
-_STEP_SECONDS = 0.05
-TOLD = 5
+RETRY_PAUSE_SECONDS = 0.5
+"""Seconds before the second try; they grow with each."""
+LONGEST_RETRY_PAUSE_SECONDS = 5.0
+_RETRY_STEP_SECONDS = 0.05
+NAMED_FAILURES = 5
 """Rules that are named when they can't be removed; of more the number is told."""
 XTABLES_LOCK_SECONDS = 5.0
-"""How long the xtables lock is waited for in one try."""
-
-Say = Callable[[str], None]
+"""Seconds that the xtables lock is waited for in one try."""
 
 
 class RemovalOutcome(NamedTuple):
@@ -39,9 +38,9 @@ class RemovalOutcome(NamedTuple):
 
     removed: tuple[InsertedRule, ...] = ()
     absent: tuple[InsertedRule, ...] = ()
-    """Those that were not there any more."""
+    """Rules that were not there any more."""
     left: tuple[InsertedRule, ...] = ()
-    """Those that may be there still."""
+    """Rules that may be there still."""
 
 
 class Removal:
@@ -57,7 +56,7 @@ class Removal:
         rules: Sequence[InsertedRule],
         patience: float = float("inf"),
         is_needed_elsewhere: Callable[[], bool] = lambda: False,
-        settled: Callable[[InsertedRule, bool], None] = lambda one, was_there: None,
+        settled: Callable[[InsertedRule, bool], None] = lambda inserted_rule, was_there: None,
     ) -> RemovalOutcome:
         """Remove rules, trying for at most so many seconds in all.
 
@@ -66,7 +65,9 @@ class Removal:
         soon as it is not there, and whether it was.
         """
         give_up = time.monotonic() + patience
-        outcome = RemovalOutcome(left=tuple(sorted(rules, key=lambda one: one.backend != "nft")))
+        outcome = RemovalOutcome(
+            left=tuple(sorted(rules, key=lambda inserted_rule: inserted_rule.backend != "nft"))
+        )
         for attempt in itertools.count(1):
             outcome, reasons = self._round(outcome, settled, give_up)
             is_late = time.monotonic() > give_up
@@ -77,20 +78,22 @@ class Removal:
                 return outcome
             # It may be for want of what a command needs, and somebody may have lowered that.
             confinement.take_limits()
-            resume = time.monotonic() + min(attempt * PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+            resume = time.monotonic() + min(
+                attempt * RETRY_PAUSE_SECONDS, LONGEST_RETRY_PAUSE_SECONDS
+            )
             while time.monotonic() < min(resume, give_up):
                 if is_needed_elsewhere():
                     return outcome
-                time.sleep(_STEP_SECONDS)
+                time.sleep(_RETRY_STEP_SECONDS)
         raise AssertionError("unreachable")
 
     def _tell(
         self, what: str, left: Sequence[InsertedRule], reasons: Mapping[InsertedRule, str]
     ) -> None:
-        for one in left[:TOLD]:
-            self._say(f"{what} {one.text} ({reasons[one]})")
-        if len(left) > TOLD:
-            self._say(f"{what} {len(left) - TOLD:,} more rules")
+        for inserted_rule in left[:NAMED_FAILURES]:
+            self._say(f"{what} {inserted_rule.text} ({reasons[inserted_rule]})")
+        if len(left) > NAMED_FAILURES:
+            self._say(f"{what} {len(left) - NAMED_FAILURES:,} more rules")
 
     def _round(
         self, outcome: RemovalOutcome, settled: Callable[[InsertedRule, bool], None], give_up: float
@@ -103,100 +106,120 @@ class Removal:
         left: list[InsertedRule] = []
         reasons: dict[InsertedRule, str] = {}
 
-        def settle(one: InsertedRule, was_there: bool) -> None:
-            (removed if was_there else absent).append(one)
-            settled(one, was_there)
+        def settle(inserted_rule: InsertedRule, was_there: bool) -> None:
+            (removed if was_there else absent).append(inserted_rule)
+            settled(inserted_rule, was_there)
 
-        others = [one for one in outcome.left if not self._is_removed_by_handle(one, settle)]
+        others = [
+            inserted_rule
+            for inserted_rule in outcome.left
+            if not self._is_removed_by_handle(inserted_rule, settle)
+        ]
         search = _Search(self._tables, others, give_up)
-        for at, one in enumerate(others):
+        for at, inserted_rule in enumerate(others):
             if at and time.monotonic() > give_up:
-                reasons[one] = "no time was left"
-                left.append(one)
+                reasons[inserted_rule] = "no time was left"
+                left.append(inserted_rule)
                 continue
             try:
-                settle(one, self._try(one, search))
+                settle(inserted_rule, self._try(inserted_rule, search))
             except Failure as error:
-                reasons[one] = self._why(one, error)
-                if is_over(one.expires, time.time()):
-                    self._say(f"NOT removed, but ended by the kernel: {one.text} ({reasons[one]})")
-                    settle(one, False)
+                reasons[inserted_rule] = self._why(inserted_rule, error)
+                if is_over(inserted_rule.expires, time.time()):
+                    why = f"{inserted_rule.text} ({reasons[inserted_rule]})"
+                    self._say(f"NOT removed, but ended by the kernel: {why}")
+                    settle(inserted_rule, False)
                 else:
-                    left.append(one)
+                    left.append(inserted_rule)
         return RemovalOutcome(tuple(removed), tuple(absent), tuple(left)), reasons
 
     def _is_removed_by_handle(
-        self, one: InsertedRule, settle: Callable[[InsertedRule, bool], None]
+        self, inserted_rule: InsertedRule, settle: Callable[[InsertedRule, bool], None]
     ) -> bool:
         """Remove a rule of nf_tables by the handle it had; False where it may still be there."""
-        if one.handle is None:
+        if inserted_rule.handle is None:
             return False
         try:
-            was_there = self._tables.delete_by_handle(_as_installed(one))
+            was_there = self._tables.delete_by_handle(as_installed(inserted_rule))
         except Failure:
             return False
         # One of ours may have another handle by now: the ruleset was restored with it.
-        is_settled = was_there or not one.comment
+        is_settled = was_there or not inserted_rule.comment
         if is_settled:
-            settle(one, was_there)
+            settle(inserted_rule, was_there)
         return is_settled
 
-    def _try(self, one: InsertedRule, search: _Search) -> bool:
+    def _try(self, inserted_rule: InsertedRule, search: _Search) -> bool:
         """Remove a rule now; False if it is not there. Raises Failure if it still may be."""
-        if one.backend == "nft":
-            found = search.find(one)
-            return found is not None and self._tables.delete_by_handle(found)
-        if self._stands(one) is None:
+        if inserted_rule.backend == "nft":
+            listed = search.find(inserted_rule)
+            return listed is not None and self._tables.delete_by_handle(listed)
+        if self._stands(inserted_rule) is None:
             return False
         try:
-            self._by_command(one)
+            self._by_command(inserted_rule)
         except CommandFailed:
-            if self._stands(one) is not None:
+            if self._stands(inserted_rule) is not None:
                 raise
             # Another removal, or somebody else, was faster.
             return False
-        if self._stands(one) is not None:
+        if self._stands(inserted_rule) is not None:
             raise Failure("iptables said that it removed it, and the kernel still has it")
         return True
 
-    def _stands(self, one: InsertedRule) -> Optional[InstalledRule]:
+    def _stands(self, inserted_rule: InsertedRule) -> Optional[InstalledRule]:
         """The rule as the kernel has it now; None if it has none. Raises Failure."""
-        table = _table(one)
-        if one.comment:
-            return self._tables.find(table, one.chain, one.comment)
+        table = _table(inserted_rule)
+        if inserted_rule.comment:
+            return self._tables.find(table, inserted_rule.chain, inserted_rule.comment)
         rules = self._tables.rules(table)
         return next(
-            (rule for rule in rules if (rule.chain, rule.key) == (one.chain, one.key)), None
+            (
+                rule
+                for rule in rules
+                if (rule.chain, rule.key) == (inserted_rule.chain, inserted_rule.key)
+            ),
+            None,
         )
 
-    def _by_command(self, one: InsertedRule) -> None:
+    def _by_command(self, inserted_rule: InsertedRule) -> None:
         """Have iptables-legacy remove a rule: by the words we made, or by where it stands now."""
-        entries = self._tables.legacy_entries(one.family)
-        if one.words:
-            self._xtables.delete(one.backend, one.family, one.chain, one.words, entries)
+        entries = self._tables.legacy_entries(inserted_rule.family)
+        if inserted_rule.words:
+            self._xtables.delete(
+                inserted_rule.backend,
+                inserted_rule.family,
+                inserted_rule.chain,
+                inserted_rule.words,
+                entries,
+            )
             return
         with xtables_lock.held(XTABLES_LOCK_SECONDS) as own_lock:
-            found = self._stands(one)
-            if found is None:
+            listed = self._stands(inserted_rule)
+            if listed is None:
                 return
             try:
                 self._xtables.delete_legacy_at(
-                    one.family, found.chain, found.position, entries, own_lock
+                    inserted_rule.family, listed.chain, listed.position, entries, own_lock
                 )
             except CommandFailed as error:
                 if error.status != LOCKED:
                     raise
                 raise Failure(
                     "iptables before 1.8.4 can't be given the lock; type "
-                    f"iptables-legacy -t raw -D {found.chain} {found.position}"
+                    f"iptables-legacy -t raw -D {listed.chain} {listed.position}"
                 ) from None
 
-    def _why(self, one: InsertedRule, error: Failure) -> str:
+    def _why(self, inserted_rule: InsertedRule, error: Failure) -> str:
         if isinstance(error, CommandFailed) and error.status == LOCKED:
             who = xtables_lock.holder()
             return f"the xtables lock is held by {who}" if who else "the xtables lock is held"
-        if isinstance(error, CommandFailed) and error.status is None and one.backend == "legacy":
-            entries = self._tables.legacy_entries(one.family)
+        if (
+            isinstance(error, CommandFailed)
+            and error.status is None
+            and inserted_rule.backend == "legacy"
+        ):
+            entries = self._tables.legacy_entries(inserted_rule.family)
             seconds = CALL_SECONDS + entries / ENTRIES_A_SECOND
             return f"{error}: {seconds:.0f} s for a table of {entries:,} entries"
         return str(error)
@@ -211,22 +234,22 @@ class _Search:
 
     def __init__(self, tables: RawTables, wanted: Sequence[InsertedRule], give_up: float) -> None:
         self._tables = tables
-        self._wanted = Counter(_table(one) for one in wanted)
+        self._wanted = Counter(_table(inserted_rule) for inserted_rule in wanted)
         self._give_up = give_up
         self._read: dict[RawTable, dict[tuple[str, Optional[str]], InstalledRule]] = {}
         self._partly: dict[RawTable, Failure] = {}
 
-    def find(self, one: InsertedRule) -> Optional[InstalledRule]:
+    def find(self, inserted_rule: InsertedRule) -> Optional[InstalledRule]:
         """The rule as it is in the kernel; None if it is not there. Raises Failure."""
-        table = _table(one)
+        table = _table(inserted_rule)
         if self._wanted[table] == 1:
-            return self._tables.find(table, one.chain, one.comment)
+            return self._tables.find(table, inserted_rule.chain, inserted_rule.comment)
         if table not in self._read:
             self._read[table] = {(rule.chain, rule.comment): rule for rule in self._rules(table)}
-        found = self._read[table].get((one.chain, one.comment))
-        if found is None and table in self._partly:
+        listed = self._read[table].get((inserted_rule.chain, inserted_rule.comment))
+        if listed is None and table in self._partly:
             raise self._partly[table]
-        return found
+        return listed
 
     def _rules(self, table: RawTable) -> list[InstalledRule]:
         try:
@@ -236,23 +259,24 @@ class _Search:
             return error.rules
 
 
-def _table(one: InsertedRule) -> RawTable:
-    return RawTable(one.backend, one.family)
+def _table(inserted_rule: InsertedRule) -> RawTable:
+    return RawTable(inserted_rule.backend, inserted_rule.family)
 
 
-def _as_installed(one: InsertedRule) -> InstalledRule:
-    """A rule of this process as it was found in the kernel."""
+def as_installed(inserted: InsertedRule) -> InstalledRule:
+    """Return a rule that this process inserted or found, as a listing would have it."""
     return InstalledRule(
-        one.backend,
-        one.family,
-        one.chain,
-        (),
+        inserted.backend,
+        inserted.family,
+        inserted.chain,
+        inserted.words or tuple(inserted.label.split()),
         0,
         0,
-        one.comment or None,
-        None,
-        handle=one.handle,
-        key=one.key,
+        inserted.comment or None,
+        inserted.expires,
+        mine=bool(inserted.words),
+        handle=inserted.handle,
+        key=inserted.key,
     )
 
 

@@ -6,18 +6,17 @@ on to a command.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
+from tracetui.collector.reactor.reactor import Say
 from tracetui.collector.rules.printed_rules import PrintedRule, PrintedTable, listing
 from tracetui.collector.rules.raw_tables import RawTable, RawTables
 from tracetui.errors import Failure
 from tracetui.kernel.xtables import Xtables, is_chain_name
 from tracetui.model.tracing.installed_rule import TAG, InstalledRule
 
-Say = Callable[[str], None]
-
-_Key = tuple[str, int, str, str]
-_NO_REFUSAL: tuple[str, frozenset[_Key]] = ("", frozenset())
+_ChainKey = tuple[str, int, str, str]
+_NO_REFUSAL: tuple[str, frozenset[_ChainKey]] = ("", frozenset())
 
 
 class RuleWords:
@@ -27,8 +26,8 @@ class RuleWords:
         self._tables = tables
         self._xtables = xtables
         self._say = say
-        self._known: dict[_Key, tuple[str, ...]] = {}
-        self._refusals: dict[RawTable, tuple[str, frozenset[_Key]]] = {}
+        self._known: dict[_ChainKey, tuple[str, ...]] = {}
+        self._refusals: dict[RawTable, tuple[str, frozenset[_ChainKey]]] = {}
 
     def named(
         self, table: RawTable, rules: list[InstalledRule], own: Mapping[str, tuple[str, ...]]
@@ -66,9 +65,9 @@ class RuleWords:
             self._refusals[table] = str(error), wanted
             return
         for rule in unnamed:
-            found = printed.at(rule.chain, rule.position)
-            if found is not None and _fits(rule, found):
-                self._known[_key(rule)] = found.words
+            printed_rule = printed.at(rule.chain, rule.position)
+            if printed_rule is not None and _fits(rule, printed_rule):
+                self._known[_key(rule)] = printed_rule.words
         self._refusals[table] = "", wanted - self._known.keys()
 
     def _trusted(self, table: RawTable) -> PrintedTable:
@@ -94,13 +93,13 @@ class RuleWords:
         return "it has other rules than the kernel"
 
 
-def _key(rule: InstalledRule) -> _Key:
+def _key(rule: InstalledRule) -> _ChainKey:
     name = f"{rule.handle or ''} {rule.comment or rule.key}"
     return rule.backend, rule.family, rule.chain, name
 
 
-def _fits(rule: InstalledRule, found: PrintedRule) -> bool:
+def _fits(rule: InstalledRule, printed_rule: PrintedRule) -> bool:
     """Whether what is printed can be the rule that the kernel told of."""
-    comment = found.comment
+    comment = printed_rule.comment
     ours = comment if comment is not None and comment.startswith(TAG) else None
-    return found.target == "TRACE" and ours == rule.comment
+    return printed_rule.target == "TRACE" and ours == rule.comment

@@ -1,4 +1,4 @@
-"""How many rules the node's tables hold, by backend: what a trace costs, and where rules go."""
+"""Counts of the node's rules by backend: for the cost of a trace, and the choice of a backend."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _KUBELET_NAMES = frozenset(name.rstrip(b"\0").decode() for name in KUBELET_CHAIN
 
 
 class TableCounts(NamedTuple):
-    """How many rules a backend holds, both families together."""
+    """Counts of the rules of a backend, both families together."""
 
     total: int
     largest: int
-    """Those that the kernel goes through for a hop at most: the entries of the largest table on
+    """Rules that the kernel goes through for a hop at most: the entries of the largest table on
     legacy, the rules of the largest chain on nft."""
     kubelet: bool
     """Whether kubelet keeps its marker chain there."""
@@ -26,14 +26,14 @@ class TableCounts(NamedTuple):
 
 def legacy(tables: LegacyTables) -> TableCounts:
     """Count the rules of the legacy tables; raises Failure."""
-    total = sum(tables.rules(*one) for one in _registered(tables))
+    total = sum(tables.rules(*table) for table in _registered(tables))
     kubelet = any(tables.is_of_kubelet(family) for family in (4, 6))
     return TableCounts(total, largest_table(tables), kubelet)
 
 
 def largest_table(tables: LegacyTables) -> int:
     """Entries of the largest legacy table; raises Failure. It takes no longer for many."""
-    return max((tables.size(*one).entries for one in _registered(tables)), default=0)
+    return max((tables.size(*table).entries for table in _registered(tables)), default=0)
 
 
 def _registered(tables: LegacyTables) -> list[tuple[int, str]]:
@@ -63,14 +63,14 @@ def largest_chain() -> int:
 
 def counts(legacy_tables: Callable[[], LegacyTables]) -> Mapping[str, TableCounts]:
     """Count each backend's rules; one that the kernel does not tell of has none."""
-    found = {}
+    counts_by_backend = {}
     counted: dict[str, Callable[[], TableCounts]] = {
         "legacy": lambda: legacy(legacy_tables()),
         "nft": nft,
     }
     for backend, count in counted.items():
         try:
-            found[backend] = count()
+            counts_by_backend[backend] = count()
         except Failure:
-            found[backend] = TableCounts(0, 0, False)
-    return found
+            counts_by_backend[backend] = TableCounts(0, 0, False)
+    return counts_by_backend

@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from tracetui.collector.process import owner
+from tracetui.collector.reactor.reactor import Say
 from tracetui.collector.rules import table_counts
-from tracetui.collector.rules.raw_tables import TABLES, RawTable, RawTables
+from tracetui.collector.rules.raw_tables import RAW_TABLES, RawTable, RawTables
 from tracetui.collector.rules.removal import Removal, RemovalOutcome, is_over
 from tracetui.collector.rules.rule_listing import RuleListing, not_known
 from tracetui.collector.rules.rule_texts import RuleWords
@@ -26,11 +27,9 @@ from tracetui.model.tracing.trace_rule import TraceRule
 PATIENCE = 20.0
 """Seconds for which removing rules that are not this process's own is tried, all of them."""
 
-Say = Callable[[str], None]
-
 
 class TraceRules:
-    """The rules of one namespace; safe to use from several threads."""
+    """The TRACE rules of one namespace; safe to use from several threads."""
 
     def __init__(
         self,
@@ -41,39 +40,43 @@ class TraceRules:
     ) -> None:
         """``reading_seconds`` is how long the kernel may take to tell the rules of a table."""
         self.tag = tag
-        """What the comments of this process's rules begin with."""
+        """The beginning of the comments of this process's rules."""
         self.xtables = xtables or Xtables()
         self._say = say
         self._reading_seconds = reading_seconds
         self._tables = RawTables()
         self._removal = Removal(self._tables, self.xtables, say)
         self._words = RuleWords(self._tables, self.xtables, say)
-        self._standing: list[InsertedRule] = []
+        self._inserted: list[InsertedRule] = []
         self._removing: set[tuple[str, int, str, str]] = set()
-        """What is being removed: that it is missing is no news."""
+        """Identities of the rules that are being removed: that they are missing is no news."""
         self._unknown: Mapping[RawTable, str] = {}
         self._lock = threading.Lock()
         self._listing = threading.Lock()
 
     @property
-    def standing(self) -> tuple[InsertedRule, ...]:
-        """What this process inserted and did not remove."""
+    def inserted(self) -> tuple[InsertedRule, ...]:
+        """The rules that this process inserted and did not remove."""
         with self._lock:
-            return tuple(self._standing)
+            return tuple(self._inserted)
 
     def listing(self, seconds: float | None = None) -> RuleListing:
-        """Every TRACE rule of every raw table; what can't be looked at is told, and said once.
+        """List every TRACE rule of every raw table; what can't be looked at is told once.
 
         The kernel may take so many ``seconds`` for a table, or as many as usual.
         """
-        most = self._reading_seconds if seconds is None else seconds
+        limit_seconds = self._reading_seconds if seconds is None else seconds
         rules: list[InstalledRule] = []
         unknown: dict[RawTable, str] = {}
         with self._listing:
-            own = {one.comment: one.words for one in self.standing if one.words}
-            for table in TABLES:
+            own = {
+                inserted_rule.comment: inserted_rule.words
+                for inserted_rule in self.inserted
+                if inserted_rule.words
+            }
+            for table in RAW_TABLES:
                 try:
-                    found = self._tables.rules(table, most)
+                    listed = self._tables.rules(table, limit_seconds)
                 except PartlyRead as error:
                     rules += [
                         rule._replace(words=own.get(rule.comment or "", ())) for rule in error.rules
@@ -82,12 +85,14 @@ class TraceRules:
                 except Failure as error:
                     unknown[table] = str(error)
                 else:
-                    rules += self._words.named(table, found, own)
-            news = [table for table, why in unknown.items() if self._unknown.get(table) != why]
+                    rules += self._words.named(table, listed, own)
+            newly_unknown = [
+                table for table, why in unknown.items() if self._unknown.get(table) != why
+            ]
             self._unknown = unknown
         tag = f"{self.tag}/"
         marked = tuple(rule._replace(mine=(rule.comment or "").startswith(tag)) for rule in rules)
-        for table in news:
+        for table in newly_unknown:
             self._say(f"{not_known(table)}: {unknown[table]}")
         return RuleListing(marked, unknown)
 
@@ -97,13 +102,15 @@ class TraceRules:
         return RuleListing((), self._unknown).doubts
 
     def counts(self) -> Mapping[str, TableCounts]:
-        """What the tables of each backend hold, where it has commands here."""
+        """Count the rules of each backend that has commands here."""
         backends = {backend for backend, _ in self.xtables.commands}
-        found = table_counts.counts(self._tables.legacy_tables)
-        return {backend: counts for backend, counts in found.items() if backend in backends}
+        counts_by_backend = table_counts.counts(self._tables.legacy_tables)
+        return {
+            backend: counts for backend, counts in counts_by_backend.items() if backend in backends
+        }
 
     def scanned(self, backend: str) -> int:
-        """How many rules the kernel goes through for a hop at most, now; raises Failure."""
+        """Count the rules that the kernel goes through for a hop at most, now; raises Failure."""
         if backend == "legacy":
             return table_counts.largest_table(self._tables.legacy_tables())
         return table_counts.largest_chain()
@@ -127,57 +134,65 @@ class TraceRules:
         ``may_lack`` names what the rule may go without where the kernel has no such match: its
         ``expiry``, its ``limit``. What it lacks is said.
         """
-        done: list[InsertedRule] = []
+        installed: list[InsertedRule] = []
         for family in families:
             try:
-                done.append(self._insert(rule, backend, family, frozenset(may_lack)))
+                installed.append(self._insert(rule, backend, family, frozenset(may_lack)))
             except BaseException:
-                self.remove(done)
+                self.remove(installed)
                 raise
-        return done
+        return installed
 
-    def extend(self, one: InsertedRule, expires: int) -> InsertedRule:
+    def extend(self, inserted_rule: InsertedRule, expires: int) -> InsertedRule:
         """Have a rule of this process end later; raises Failure, and then it stands as it was.
 
         The new rule goes in and the old one out in one commit: no packet is missed or met twice.
         Where iptables-nft can't read the table, the new one goes in first and the old one then out.
         """
-        if one.rule is None:
-            raise Failure(f"this rule was not made here: {one.text}")
+        if inserted_rule.rule is None:
+            raise Failure(f"this rule was not made here: {inserted_rule.text}")
         later = self._draft(
-            one.rule if one.rule.expires is None else one.rule._replace(expires=expires),
-            one.backend,
-            one.family,
+            inserted_rule.rule
+            if inserted_rule.rule.expires is None
+            else inserted_rule.rule._replace(expires=expires),
+            inserted_rule.backend,
+            inserted_rule.family,
             expires,
         )
-        if later.words == one.words:
-            self._exchange(one, later)
+        if later.words == inserted_rule.words:
+            self._exchange(inserted_rule, later)
             return later
         with self._lock:
-            self._standing.append(later)
+            self._inserted.append(later)
         try:
-            self.xtables.replace(one.backend, one.family, one.chain, one.words, later.words)
+            self.xtables.replace(
+                inserted_rule.backend,
+                inserted_rule.family,
+                inserted_rule.chain,
+                inserted_rule.words,
+                later.words,
+            )
         except Failure as error:
             # A command that was stopped may have done it all the same: then both stay noted.
             if self._may_stand(later):
                 raise
             self._exchange(later, None)
-            if one.backend == "legacy" or isinstance(error, NotStarted):
+            if inserted_rule.backend == "legacy" or isinstance(error, NotStarted):
                 raise
-            if one not in self.standing or not self._may_stand(one):
+            if inserted_rule not in self.inserted or not self._may_stand(inserted_rule):
                 raise Failure("it was removed meanwhile") from None
             # iptables-nft reads a whole table before it deletes a rule; it inserts without that.
             later = self._try(later)
-            self.remove([one])
+            self.remove([inserted_rule])
             return later
-        self._exchange(one, None)
+        self._exchange(inserted_rule, None)
         return self._found(later)
 
     def remove(
         self,
         rules: Iterable[InsertedRule],
         is_needed_elsewhere: Callable[[], bool] = lambda: False,
-        removed: Callable[[InsertedRule], None] = lambda one: None,
+        removed: Callable[[InsertedRule], None] = lambda inserted_rule: None,
     ) -> list[InsertedRule]:
         """Remove rules this process inserted, however long it takes; those that were there.
 
@@ -185,13 +200,13 @@ class TraceRules:
         told of each as soon as it is.
         """
 
-        def settle(one: InsertedRule, was_there: bool) -> None:
-            self._forget(one)
+        def settle(inserted_rule: InsertedRule, was_there: bool) -> None:
+            self._forget(inserted_rule)
             if was_there:
-                removed(one)
+                removed(inserted_rule)
 
         doomed = list(rules)
-        identities = {one.identity for one in doomed}
+        identities = {inserted_rule.identity for inserted_rule in doomed}
         with self._lock:
             self._removing |= identities
         try:
@@ -210,7 +225,7 @@ class TraceRules:
 
         It is looked for as :meth:`listing` does.
         """
-        noted = {one.identity for one in self.standing}
+        noted = {inserted_rule.identity for inserted_rule in self.inserted}
         leftover = [rule for rule in self.listing(seconds).rules if rule.mine]
         doomed = [InsertedRule.of(rule) for rule in leftover if rule.identity not in noted]
         return self.remove(doomed, is_needed_elsewhere)
@@ -222,34 +237,40 @@ class TraceRules:
         return self._removal.remove(
             [InsertedRule.of(rule) for rule in rules],
             patience,
-            settled=lambda one, was_there: self._forget(one),
+            settled=lambda inserted_rule, was_there: self._forget(inserted_rule),
         )
 
     def close(self) -> None:
         """Give the sockets back; nothing can be removed after it."""
         self._tables.close()
 
-    def _forget(self, gone: InsertedRule) -> None:
+    def _forget(self, missing: InsertedRule) -> None:
         with self._lock:
-            self._standing[:] = [one for one in self._standing if one.identity != gone.identity]
+            self._inserted[:] = [
+                inserted_rule
+                for inserted_rule in self._inserted
+                if inserted_rule.identity != missing.identity
+            ]
 
     def forget_missing(self, listed: Iterable[InstalledRule]) -> None:
         """Forget rules of this process that somebody else removed, and say so.
 
         Where the last look failed nothing is forgotten.
         """
-        there = {rule.identity for rule in listed}
+        identities = {rule.identity for rule in listed}
         with self._lock:
-            gone = [
-                one
-                for one in self._standing
-                if one.identity not in there
-                and one.identity not in self._removing
-                and _table(one) not in self._unknown
+            missing = [
+                inserted_rule
+                for inserted_rule in self._inserted
+                if inserted_rule.identity not in identities
+                and inserted_rule.identity not in self._removing
+                and _table(inserted_rule) not in self._unknown
             ]
-            self._standing[:] = [one for one in self._standing if one not in gone]
-        for one in gone:
-            self._say(f"somebody else removed our rule: {one.text}")
+            self._inserted[:] = [
+                inserted_rule for inserted_rule in self._inserted if inserted_rule not in missing
+            ]
+        for inserted_rule in missing:
+            self._say(f"somebody else removed our rule: {inserted_rule.text}")
 
     def swept(self, now: float, patience: float = PATIENCE) -> RemovalOutcome:
         """Remove rules of dead owners and expired ones; ``now`` is seconds since the epoch."""
@@ -264,58 +285,70 @@ class TraceRules:
     ) -> InsertedRule:
         """Insert for one family, with as much of its safety as the kernel can keep."""
         refusal: Failure | None = None
-        for draft, lacks in _drafts(rule, may_lack):
-            one = self._draft(draft, backend, family, rule.expires)
+        for draft, missing_matches in _drafts(rule, may_lack):
+            inserted_rule = self._draft(draft, backend, family, rule.expires)
             try:
-                inserted = self._try(one)
+                inserted = self._try(inserted_rule)
             except CommandFailed as error:
                 if error.status in (LOCKED, None):
                     raise
                 refusal = refusal or error
             else:
-                for what in lacks:
-                    self._say(f"{_LACKS[what]}: {one.text}")
+                for match in missing_matches:
+                    self._say(f"{_LACKS[match]}: {inserted_rule.text}")
                 return inserted
         raise refusal or Failure("nothing was inserted")
 
-    def _try(self, one: InsertedRule) -> InsertedRule:
+    def _try(self, inserted_rule: InsertedRule) -> InsertedRule:
         """Insert a rule; it is noted before its command runs, for a removal at any moment.
 
         As it is noted from then on. Raises Failure, after which it does not stand.
         """
         with self._lock:
-            if any(one.identity == other.identity for other in self._standing):
-                raise Failure(f"this rule is there already: {one.text}")
-            self._standing.append(one)
+            if any(inserted_rule.identity == other.identity for other in self._inserted):
+                raise Failure(f"this rule is there already: {inserted_rule.text}")
+            self._inserted.append(inserted_rule)
         try:
-            self.xtables.insert(one.backend, one.family, one.chain, one.words)
-            return self._found(one)
+            self.xtables.insert(
+                inserted_rule.backend,
+                inserted_rule.family,
+                inserted_rule.chain,
+                inserted_rule.words,
+            )
+            return self._found(inserted_rule)
         except BaseException as error:
             if isinstance(error, NotStarted) or (
                 isinstance(error, CommandFailed) and error.status == LOCKED
             ):
                 # What was never done is not undone.
-                self._exchange(one, None)
+                self._exchange(inserted_rule, None)
             else:
-                self.remove([one])
+                self.remove([inserted_rule])
             raise
 
-    def _found(self, one: InsertedRule) -> InsertedRule:
+    def _found(self, inserted_rule: InsertedRule) -> InsertedRule:
         """A rule that was inserted, as the kernel has it; raises Failure if it has not."""
         try:
-            found = self._tables.find(_table(one), one.chain, one.comment)
+            listed = self._tables.find(
+                _table(inserted_rule), inserted_rule.chain, inserted_rule.comment
+            )
         except Failure:
             # It can't be asked now; the rule is found by its comment when it is removed.
-            return one
-        if found is None:
-            raise Failure(f"iptables said that it inserted it, and the kernel has not: {one.text}")
-        known = one._replace(handle=found.handle, key=found.key)
-        self._exchange(one, known)
-        return known
+            return inserted_rule
+        if listed is None:
+            raise Failure(
+                f"iptables said that it inserted it, and the kernel has not: {inserted_rule.text}"
+            )
+        as_listed = inserted_rule._replace(handle=listed.handle, key=listed.key)
+        self._exchange(inserted_rule, as_listed)
+        return as_listed
 
-    def _may_stand(self, one: InsertedRule) -> bool:
+    def _may_stand(self, inserted_rule: InsertedRule) -> bool:
         try:
-            return self._tables.find(_table(one), one.chain, one.comment) is not None
+            return (
+                self._tables.find(_table(inserted_rule), inserted_rule.chain, inserted_rule.comment)
+                is not None
+            )
         except Failure:
             return True
 
@@ -330,14 +363,14 @@ class TraceRules:
 
     def _exchange(self, old: InsertedRule, new: InsertedRule | None) -> None:
         with self._lock:
-            if old in self._standing:
-                self._standing.remove(old)
+            if old in self._inserted:
+                self._inserted.remove(old)
             if new is not None:
-                self._standing.append(new)
+                self._inserted.append(new)
 
 
-def _table(one: InsertedRule) -> RawTable:
-    return RawTable(one.backend, one.family)
+def _table(inserted_rule: InsertedRule) -> RawTable:
+    return RawTable(inserted_rule.backend, inserted_rule.family)
 
 
 _LACKS = {

@@ -1,4 +1,4 @@
-"""What nft lists of rules that iptables-save can't print, kept while it is the same ruleset's.
+"""Listings by nft of rules that iptables-save can't print, kept while the ruleset is the same.
 
 nft up to 1.0 fetches every element of every set, wanted or not (``nft -t``): of 100,000 elements
 that takes 5 seconds. nf_tables never gives a handle twice within a table, nor a table's within a
@@ -18,11 +18,11 @@ from tracetui.kernel import xtables
 from tracetui.kernel.nf_tables import ChainOutline, RulesetOutline, TableOutline
 from tracetui.model.rules import unnamed_chains
 
-SHARE = 0.1
+READING_SHARE = 0.1
 """The part of one core that readings may take, and nft's listings once more."""
 NATIVE_RULES = 20_000
 """A table with more rules that are not iptables' is not read: nft takes 60 µs and 4 kB for each."""
-_HANDLE = re.compile(r" # handle ([0-9]{1,20})$", re.MULTILINE)
+_PRINTED_HANDLE = re.compile(r" # handle ([0-9]{1,20})$", re.MULTILINE)
 
 
 class _Wanted(NamedTuple):
@@ -30,11 +30,11 @@ class _Wanted(NamedTuple):
 
     table: TableOutline
     chain: Optional[str]
-    """None for the whole table."""
+    """The chain; None for the whole table."""
     handles: frozenset[int]
     """The rules whose texts are wanted."""
     names: frozenset[str]
-    """Of all chains of the table."""
+    """Names of all chains of the table."""
 
 
 class _Kept(NamedTuple):
@@ -45,25 +45,25 @@ class _Kept(NamedTuple):
     names: frozenset[str]
 
     def has(self, wanted: _Wanted) -> bool:
-        """Whether it tells everything that is wanted now."""
+        """Return whether it has every chain that is wanted now."""
         return wanted.handles <= self.handles and wanted.names == self.names
 
 
-_Key = tuple[str, str, int, Optional[str]]
+_TextKey = tuple[str, str, int, Optional[str]]
 
 
 class NativeTexts:
     """The listings of one namespace; used by one thread."""
 
     def __init__(self) -> None:
-        self._kept: dict[_Key, _Kept] = {}
-        self._failed: dict[_Key, tuple[_Wanted, str]] = {}
+        self._kept: dict[_TextKey, _Kept] = {}
+        self._failed: dict[_TextKey, tuple[_Wanted, str]] = {}
         self.missing: dict[tuple[str, str], str] = {}
-        """Why nothing lists a table, by its family and name."""
+        """Reasons why nothing lists a table, by its family and name."""
         self.due = 0.0
         """Monotonic seconds before which nft is not asked again."""
         self.seconds = 0.0
-        """What asking took the last time."""
+        """Seconds that the last listing took."""
         self.is_incomplete = False
         """Whether rules lack their text that nft was not asked for yet."""
 
@@ -80,8 +80,8 @@ class NativeTexts:
         """
         before = time.monotonic()
         may_ask = may_ask and before >= self.due
-        kept: dict[_Key, _Kept] = {}
-        failed: dict[_Key, tuple[_Wanted, str]] = {}
+        kept: dict[_TextKey, _Kept] = {}
+        failed: dict[_TextKey, tuple[_Wanted, str]] = {}
         self.is_incomplete, self.missing = False, {}
         for wanted in _wanted(places, frozenset(refused), self.missing):
             key = (*wanted.table[:3], wanted.chain)
@@ -106,14 +106,14 @@ class NativeTexts:
         warnings += self.missing.values()
         self.seconds = time.monotonic() - before
         if may_ask:
-            self.due = before + self.seconds / SHARE
-        return [one.text for one in kept.values()]
+            self.due = before + self.seconds / READING_SHARE
+        return [listing.text for listing in kept.values()]
 
 
 def _wanted(
     places: RulesetOutline, refused: frozenset[tuple[str, str]], missing: dict[tuple[str, str], str]
 ) -> Iterator[_Wanted]:
-    """What iptables does not print: the tables of nft's own, and single chains of the others.
+    """Rules that iptables does not print: the tables of nft's own, and single chains of the others.
 
     ``missing`` takes the tables that are too large to be asked for.
     """
@@ -146,5 +146,5 @@ def _listed(wanted: _Wanted) -> _Kept:
         text = xtables.nft_table(family, name)
     else:
         text = xtables.nft_chain(family, name, wanted.chain)
-    handles = frozenset(int(handle) for handle in _HANDLE.findall(text))
+    handles = frozenset(int(handle) for handle in _PRINTED_HANDLE.findall(text))
     return _Kept(text, handles, wanted.names)

@@ -1,4 +1,4 @@
-"""One reading of a backend's ruleset: what it found, and whether it is what was found before."""
+"""Readings of a backend's ruleset, and whether each is the same as the one before."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from tracetui.kernel.xtables_lock import XtablesLock
 MOST_RULES = 150_000
 """Rules and jumps of nf_tables. Of 250,000 in one chain the kernel tells in 27 seconds, and
 iptables-nft-save needs as long."""
-LARGEST = 12 << 20
+LARGEST_LISTING = 12 << 20
 """Bytes of one listing: about 90,000 rules, and less than a frame's payload may have."""
 _VOLATILE = re.compile(r"^#.*\n| \[\d+:\d+\]$", re.MULTILINE)
-"""What differs between two listings of the same rules: comments with the time, chain counters."""
+"""Text that differs between two listings of the same rules: comments with the time, counters."""
 
 
 _INCOMPATIBLE = re.compile(r"^# Table `?'?([^'`\s]+)['`]? .*incompatible", re.MULTILINE)
-"""What iptables-nft-save prints in the place of a table that nft changed (nft.c)."""
+"""The line of iptables-nft-save in the place of a table that nft changed (nft.c)."""
 
 
 class ReadOutcome(NamedTuple):
-    """What a reading found."""
+    """The result of one reading."""
 
     same: bool
-    """Whether it is what the reading before it found; then there are no parts."""
+    """Whether the ruleset is that of the reading before; then there are no parts."""
     continuous: bool
     """Whether nothing can have changed and changed back since the reading before this one."""
     parts: tuple[tuple[Mapping[str, Any], str], ...] = ()
     """Texts, each with what it is."""
     warning: str = ""
-    """What could not be read; empty if nothing."""
+    """A sentence about rules that could not be read; empty if all were."""
     listing: float = 0.0
     """Seconds of it that nft took for texts that are kept from now on."""
     again: float | None = None
@@ -105,7 +105,7 @@ class LegacyRulesetReader:
         self._known, self._changes = b"", self._changes_before
 
     def _foreign_changes(self) -> dict[int, int]:
-        """How many commands of others can have changed a table so far, by family."""
+        """Count the commands of others that can have changed a table so far, by family."""
         taken, seen = self._commands.locks_taken, self._lock.look()
         # A command of ours that ended before it could be seen as such was counted.
         unseen = taken - self._lock.own
@@ -166,7 +166,7 @@ class NftRulesetReader:
             self._nf_tables.close()
 
     def _nothing(self) -> ReadOutcome:
-        """What is found in a kernel without nf_tables: no table, and no hop that asks for one."""
+        """The outcome in a kernel without nf_tables: no table, and no hop that asks for one."""
         is_same, self._known = self._known == 0, 0
         nothing = ({"what": "places", "backend": "nft"}, _to_json(RulesetOutline((), (), True)))
         return ReadOutcome(is_same, True, () if is_same else (nothing,))
@@ -188,7 +188,7 @@ class NftRulesetReader:
         saves: list[tuple[Mapping[str, Any], str]],
         warnings: list[str],
     ) -> list[tuple[Mapping[str, Any], str]]:
-        """What nft lists of the tables, and single chains, that iptables can't list.
+        """List with nft the tables, and single chains, that iptables can't list.
 
         The first reading leaves out what may take long: hops stand behind it at once.
         Where iptables-nft is missing those are all.
@@ -230,12 +230,12 @@ def _check_count(rules: int) -> None:
 def _check_size(parts: list[tuple[Mapping[str, Any], str]]) -> None:
     """Raise Failure for a text that no frame can hold."""
     largest = max((len(text) for _, text in parts), default=0)
-    if largest > LARGEST:
+    if largest > LARGEST_LISTING:
         raise Failure(f"{largest >> 20} MB of rules are more than can be handed on")
 
 
 def _common(one: RulesetOutline, other: RulesetOutline) -> RulesetOutline:
-    """What both found: handles are never given twice, so it stood in between as well."""
+    """Return what both have: handles are never given twice, so it stood in between as well."""
     tables: tuple[TableOutline, ...] = tuple(set(one.tables) & set(other.tables))
     kept = {table[:2] for table in tables}
     chains: tuple[ChainOutline, ...] = tuple(

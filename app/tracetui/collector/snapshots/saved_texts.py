@@ -12,7 +12,7 @@ from typing import Any
 from tracetui.kernel.nf_tables import ChainOutline, RulesetOutline
 from tracetui.kernel.rule_tests import is_told
 
-_RULE = re.compile(r"(?:\[[0-9:]+\] )?(-A (\S+)(?: .*)?)$")
+_SAVED_RULE = re.compile(r"(?:\[[0-9:]+\] )?(-A (\S+)(?: .*)?)$")
 _Texts = dict[tuple[str, str, str], list[str]]
 
 
@@ -35,7 +35,7 @@ def _take(texts: _Texts, family: str, text: str) -> None:
     for line in text.split("\n"):
         if line.startswith("*"):
             table = line[1:].strip()
-        elif found := _RULE.match(line):
+        elif found := _SAVED_RULE.match(line):
             texts.setdefault((family, table, found[2]), []).append(found[1])
 
 

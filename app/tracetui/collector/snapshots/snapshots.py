@@ -13,35 +13,30 @@ import random
 import time
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from tracetui.collector.reactor.mailbox import Mailbox
 from tracetui.collector.reactor.outbox import Outbox
-from tracetui.collector.reactor.worker import Worker
-from tracetui.collector.snapshots.native_texts import SHARE
+from tracetui.collector.reactor.reactor import Reactor
+from tracetui.collector.reactor.worker import Job, Worker, failure_text
+from tracetui.collector.snapshots.native_texts import READING_SHARE
 from tracetui.collector.snapshots.ruleset_reader import ReadOutcome, RulesetReader
 from tracetui.collector.sources.receiver import HopReceiver
 from tracetui.errors import Failure
 from tracetui.kernel import xtables
 from tracetui.kernel.xtables import Xtables
 from tracetui.protocol import frames
+from tracetui.protocol.commands import ListChain
+from tracetui.protocol.replies import COMMAND_DONE, ErrorKind, Outcome, refused
 
-PAUSE = {"legacy": 1.0, "nft": 0.5}
+READING_PAUSE_SECONDS = {"legacy": 1.0, "nft": 0.5}
 """Seconds between two readings at least. On nft most of them only ask for the generation."""
-LONG_SECONDS = 2.0
+LONG_READING_SECONDS = 2.0
 """A reading that takes longer than this is told of: until it ends rules have no text."""
 
 
-class Teller(Protocol):
-    """Who hears what goes wrong."""
-
-    def say(self, severity: str, text: str) -> None:
-        """Tell the user one sentence; safe from every thread."""
-        ...
-
-
 class _State:
-    """One backend's readings; used by the receive loop's thread only."""
+    """The readings of one backend; used by the receive loop's thread only."""
 
     def __init__(self, reader: RulesetReader, worker: Worker) -> None:
         self.reader = reader
@@ -69,7 +64,7 @@ class Snapshots:
 
     def __init__(
         self,
-        teller: Teller,
+        reactor: Reactor[Any],
         mailbox: Mailbox,
         outbox: Outbox,
         reception: HopReceiver,
@@ -77,7 +72,7 @@ class Snapshots:
         commands: Xtables,
     ) -> None:
         """``readers`` by backend; ``commands`` list single chains."""
-        self._teller = teller
+        self._reactor = reactor
         self._mailbox = mailbox
         self._outbox = outbox
         self._reception = reception
@@ -99,9 +94,9 @@ class Snapshots:
                 state.wanted, state.again = True, float("inf")
             if not state.busy and now >= state.due and self._is_wanted(backend, state):
                 self._begin(backend, state)
-            if state.busy and not state.is_told and now >= state.began + LONG_SECONDS:
+            if state.busy and not state.is_told and now >= state.began + LONG_READING_SECONDS:
                 state.is_told = True
-                self._teller.say("information", f"{backend} rules are being read: it takes long")
+                self._reactor.say("information", f"{backend} rules are being read: it takes long")
 
     def next_due(self) -> float:
         """Monotonic seconds at which :meth:`tick` has something to do; infinite for never."""
@@ -109,14 +104,32 @@ class Snapshots:
 
     def _due(self, backend: str, state: _State) -> float:
         if state.busy:
-            return float("inf") if state.is_told else state.began + LONG_SECONDS
+            return float("inf") if state.is_told else state.began + LONG_READING_SECONDS
         return state.due if self._is_wanted(backend, state) else max(state.due, state.again)
 
-    def list_chain(self, order: Mapping[str, Any]) -> None:
-        """Send one chain with its counters as it is now; what is wrong with it is sent as well."""
-        backend = str(order.get("backend"))
-        if backend in self._states:
-            self._states[backend].worker.submit(partial(self._list_chain, backend, order))
+    def submit(self, backend: str, job: Job) -> bool:
+        """Have a listing run between two readings of a backend; False if too many wait already.
+
+        Raises CommandRefused for a backend that is none.
+        """
+        if backend not in self._states:
+            raise refused(ErrorKind.INVALID, f"no backend {backend!r}")
+        return self._states[backend].worker.submit(job)
+
+    def list_chain(self, command: ListChain) -> Outcome:
+        """Send one chain with its counters as it is now, or why it can't be listed.
+
+        Runs in a backend's worker.
+        """
+        value: dict[str, Any] = {**command._asdict()}
+        outcome = COMMAND_DONE
+        try:
+            value["text"] = self._chain_text(command)
+        except Failure as error:
+            value["error"] = str(error)
+            outcome = Outcome(ErrorKind.FAILED, str(error))
+        self._reactor.send(frames.CHAIN, {**value, "time": time.time()})
+        return outcome
 
     def stop(self, seconds: float) -> None:
         """Let readings under way end."""
@@ -129,11 +142,11 @@ class Snapshots:
     def _begin(self, backend: str, state: _State) -> None:
         if not self._mark(backend, state, "begin"):
             # A hop that nobody could place before or after it would follow.
-            state.due = time.monotonic() + PAUSE[backend]
+            state.due = time.monotonic() + READING_PAUSE_SECONDS[backend]
             return
         state.busy, state.wanted, state.began = True, False, time.monotonic()
         state.hops = self._reception.hops_of[backend]
-        # Never more than one: it need not stand back behind orders for single chains.
+        # Never more than one: it need not wait behind listings of single chains.
         state.worker.insist(partial(self._read, backend, state))
 
     def _read(self, backend: str, state: _State) -> None:
@@ -156,13 +169,15 @@ class Snapshots:
         # Never in step with what changes the rules at fixed times.
         jitter = random.uniform(1.0, 1.2)  # noqa: S311
         now = time.monotonic()
-        state.due = now + PAUSE[backend] * jitter
+        state.due = now + READING_PAUSE_SECONDS[backend] * jitter
         if outcome is None:
             state.wanted = True
         # A reading that found nothing new was cheap on nft, and whole on legacy.
         elif backend == "legacy" or isinstance(outcome, Failure) or not outcome.same:
             cost = seconds if isinstance(outcome, Failure) else seconds - outcome.listing
-            state.whole_due = now + max(PAUSE[backend], cost / SHARE) * jitter
+            state.whole_due = (
+                now + max(READING_PAUSE_SECONDS[backend], cost / READING_SHARE) * jitter
+            )
         if isinstance(outcome, ReadOutcome) and outcome.again is not None:
             state.again = outcome.again
             # What was left out the first time is not waited for.
@@ -197,26 +212,14 @@ class Snapshots:
     def _refuse(self, state: _State, why: str) -> None:
         """Say why rules have no text, once."""
         if why and why != state.refusal:
-            self._teller.say("warning", f"rules can't be read: {why}")
+            self._reactor.say("warning", f"rules can't be read: {why}")
         state.refusal = why
 
-    def _list_chain(self, backend: str, order: Mapping[str, Any]) -> None:
-        family, table, chain = (str(order.get(name)) for name in ("family", "table", "chain"))
-        value = {"backend": backend, "family": family, "table": table, "chain": chain}
-        try:
-            value["text"] = self._chain_text(backend, family, table, chain)
-        except Failure as error:
-            value["error"] = str(error)
-        value["time"] = str(time.time())
-        self._mailbox.post(partial(self._put, value))
-
-    def _put(self, chain: Mapping[str, Any]) -> None:
-        self._outbox.put(frames.CHAIN, chain)
-
-    def _chain_text(self, backend: str, family: str, table: str, chain: str) -> str:
+    def _chain_text(self, command: ListChain) -> str:
+        backend, family, table, chain = command
         if xtables.is_chain_name(chain) and xtables.is_built_in(family, table):
             return self._commands.chain(backend, 6 if family == "ip6" else 4, table, chain)
         return xtables.nft_chain(family, table, chain)
 
     def _job_failed(self, error: Exception) -> None:
-        self._teller.say("error", str(error) if isinstance(error, Failure) else f"{error!r}")
+        self._reactor.say("error", failure_text(error))

@@ -1,12 +1,13 @@
-"""Where hops of legacy tables reach us: nflog with the nf_log binding, else the kernel log."""
+"""The source of hops of legacy tables: nflog with the nf_log binding, else the kernel log."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple, Optional
 
+from tracetui.collector.reactor.reactor import Say
 from tracetui.collector.sources.nf_log_binding import NfLogBinding
 from tracetui.collector.sources.sources import Source
 from tracetui.errors import Failure
@@ -15,21 +16,19 @@ from tracetui.kernel.kmsg import KernelLog
 from tracetui.kernel.legacy_tables import registered_tables
 from tracetui.kernel.netlink import NfLog
 
-Say = Callable[[str], None]
-
 ANOTHER = "another tracetui receives this namespace's legacy hops"
-PATIENCE_SECONDS = 0.5
-"""For so long group 0 may be nobody's that can be named: between two of ours it changes hands."""
-_PAUSE_SECONDS = 0.02
+GROUP_PATIENCE_SECONDS = 0.5
+"""Seconds that group 0 may be nobody's that can be named: between two of ours it changes hands."""
+_GROUP_PAUSE_SECONDS = 0.02
 
 
 class SourceChange(NamedTuple):
-    """What the receive loop has to do when the route changed."""
+    """The sources that the receive loop has to open and close after a change."""
 
     opened: Optional[Source] = None
-    """To be listened to from now on."""
+    """The source to be listened to from now on."""
     closed: Optional[Source] = None
-    """To be drained and closed."""
+    """The source to be drained and closed."""
 
 
 class LegacySource:
@@ -40,7 +39,7 @@ class LegacySource:
 
     def __init__(self, choice: str, binding: NfLogBinding, say: Say) -> None:
         self.detail = ""
-        """Why hops do not come through nflog; empty while they do, or need not."""
+        """The reason why hops do not come through nflog; empty while they do, or need not."""
         self._wants_nflog = choice in ("auto", "nflog")
         self._may_fall_back = choice == "auto"
         self._binding = binding
@@ -60,7 +59,7 @@ class LegacySource:
             return True
 
     def open(self) -> SourceChange:
-        """Open the route, or take nflog now if it could not be had so far."""
+        """Open the source, or take nflog now if it could not be had so far."""
         with self._lock:
             if self._source is not None and self._source.name == "nflog":
                 return SourceChange()
@@ -84,7 +83,7 @@ class LegacySource:
             self._source, self.detail = None, ""
 
     def states(self) -> list[Mapping[str, str]]:
-        """What nflog is, while it is not an open source."""
+        """Name, state and detail of nflog, while it is not an open source."""
         source = self._source
         if not self._wants_nflog or (source is not None and source.name == "nflog"):
             return []
@@ -106,14 +105,14 @@ class LegacySource:
         """Nflog's group 0; raises Failure when it is clear that others have it."""
         # Who has fallen back waits for nothing: that would be at every refresh.
         has_fallen_back = bool(self.detail) and self.detail != ANOTHER
-        end = time.monotonic() + (0 if has_fallen_back else PATIENCE_SECONDS)
+        end = time.monotonic() + (0 if has_fallen_back else GROUP_PATIENCE_SECONDS)
         while True:
             try:
                 return NfLog()
             except Failure:
                 if time.monotonic() >= end or self._binding.is_received_by_another():
                     raise
-            time.sleep(_PAUSE_SECONDS)
+            time.sleep(_GROUP_PAUSE_SECONDS)
 
     def _do_without(self, why: str) -> SourceChange:
         """Nflog can't be had: leave it to another tracetui, or read the kernel log."""

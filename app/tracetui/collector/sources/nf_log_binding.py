@@ -24,8 +24,8 @@ from tracetui.errors import Failure
 from tracetui.kernel import netns, nf_log, writing
 
 STATE_LOCK_SECONDS = 3.0
-"""How long another one that looks at the loggers is waited for; it takes milliseconds."""
-_STEP_SECONDS = 0.01
+"""Seconds that another one that looks at the loggers is waited for; it takes milliseconds."""
+_BINDING_RETRY_SECONDS = 0.01
 _MAX_RECORD = 1 << 20
 """Characters of a record; a longer one is not ours."""
 _LOGGER = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -49,7 +49,7 @@ class NfLogBinding:
 
         ``receives`` says whether this process holds nflog's group 0, or waits for it.
         """
-        if all(nf_log.read(family) is None for family in nf_log.FAMILIES):
+        if all(nf_log.read(family) is None for family in nf_log.SYSCTL_FAMILIES):
             raise Failure("this kernel has no net.netfilter.nf_log to bind")
         self._claims.receives = receives
         with turn(), self._locked() as record:
@@ -71,7 +71,7 @@ class NfLogBinding:
                 raise
 
     def why_not(self) -> str:
-        """Why :meth:`take` would fail, as far as looking tells; empty if nothing does."""
+        """Tell why :meth:`take` would fail, as far as looking tells; empty if nothing does."""
         state = self._state if self._state.exists() else self._state.parent
         return nf_log.why_not_writable() or writing.why_not(state)
 
@@ -128,25 +128,29 @@ class NfLogBinding:
         """
         if self._claims.are_others_listening() is not False:
             return []
-        return [one for one in nf_log.FAMILIES if nf_log.read(one) == nf_log.NETLINK_LOGGER]
+        return [
+            family
+            for family in nf_log.SYSCTL_FAMILIES
+            if nf_log.read(family) == nf_log.NETLINK_LOGGER
+        ]
 
     def _forget(self) -> None:
         self._claims.withdraw()
         self._taken = {}
 
     def _found(self) -> dict[str, str | None]:
-        """What each family was bound to before the first tracetui came; None for not known."""
+        """Return the logger of each family before the first tracetui came; None for not known."""
         others = self._claims.others()
         is_anybody_there = self._claims.are_others_listening() is not False
-        found: dict[str, str | None] = {}
-        for family in nf_log.FAMILIES:
+        loggers: dict[str, str | None] = {}
+        for family in nf_log.SYSCTL_FAMILIES:
             logger = nf_log.read(family)
             if logger == nf_log.NETLINK_LOGGER and others:
                 logger = others[0].originals.get(family) or logger
             elif logger == nf_log.NETLINK_LOGGER and not is_anybody_there:
                 logger = nf_log.own_logger(family)
-            found[str(family)] = logger
-        return found
+            loggers[str(family)] = logger
+        return loggers
 
     def _leave(self, record: dict[str, Any]) -> bool:
         """Take this owner and dead ones off the record; the last one restores. Raises Failure."""
@@ -169,14 +173,14 @@ class NfLogBinding:
 
     def _live(self, record: dict[str, Any]) -> list[str]:
         """The other owners on a record that may be alive, by their pids and by what they hold."""
-        owners = [one for one in record.get("owners", ()) if one != self._owner]
-        live = [one for one in owners if owner.Owner.parse(one) and not owner.is_dead(one)]
+        owners = [name for name in record.get("owners", ()) if name != self._owner]
+        live = [name for name in owners if owner.Owner.parse(name) and not owner.is_dead(name)]
         # Of another pid namespace's the first tells nothing; but a live one has a group.
         return live if self._claims.are_others_listening() is not False else []
 
     def _is_of_another(self, record: dict[str, Any]) -> bool:
         """Whether a record was left about a namespace that is gone, whose inode this one got."""
-        bound = [nf_log.read(family) == nf_log.NETLINK_LOGGER for family in nf_log.FAMILIES]
+        bound = [nf_log.read(family) == nf_log.NETLINK_LOGGER for family in nf_log.SYSCTL_FAMILIES]
         return not self._live(record) and self._owner not in record["owners"] and not any(bound)
 
     @contextlib.contextmanager
@@ -188,8 +192,8 @@ class NfLogBinding:
         except OSError as error:
             raise Failure(f"{self._state}: {error.strerror}; remove it") from None
         try:
-            found = os.fstat(fd)
-            if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
+            status = os.fstat(fd)
+            if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
                 raise Failure(f"{self._state} is open to others; remove it")
             self._take(fd)
             yield self._load()
@@ -205,7 +209,7 @@ class NfLogBinding:
             except OSError:
                 if time.monotonic() > end:
                     raise Failure(f"{self._state} is locked by another process") from None
-                time.sleep(_STEP_SECONDS)
+                time.sleep(_BINDING_RETRY_SECONDS)
             else:
                 return
 
@@ -234,8 +238,8 @@ class NfLogBinding:
 
 
 def _saved_in(record: Mapping[str, Any]) -> dict[int, str | None]:
-    """What a record says was bound to each family; None where it does not."""
-    return {family: record.get("saved", {}).get(str(family)) for family in nf_log.FAMILIES}
+    """Read from a record the logger that was bound to each family; None where it has none."""
+    return {family: record.get("saved", {}).get(str(family)) for family in nf_log.SYSCTL_FAMILIES}
 
 
 def _restore(loggers: Mapping[int, str | None]) -> None:
@@ -265,7 +269,8 @@ def _is_sound(value: object) -> bool:
     saved, owners = value.get("saved"), value.get("owners")
     if not isinstance(saved, dict) or not isinstance(owners, list):
         return False
-    loggers = [saved.get(str(family)) for family in nf_log.FAMILIES]
-    return all(isinstance(one, str) for one in owners) and all(
-        one is None or (isinstance(one, str) and _LOGGER.fullmatch(one)) for one in loggers
+    loggers = [saved.get(str(family)) for family in nf_log.SYSCTL_FAMILIES]
+    return all(isinstance(name, str) for name in owners) and all(
+        logger is None or (isinstance(logger, str) and _LOGGER.fullmatch(logger))
+        for logger in loggers
     )

@@ -1,4 +1,4 @@
-"""What each tracetui that needs the nf_log binding of a namespace tells the others there.
+"""Claims by which the tracetuis that need the nf_log binding of a namespace know each other.
 
 They may have a /run and pids of their own, as in containers, and be killed at any moment. What all
 of one network namespace see, what needs CAP_NET_ADMIN, and what the kernel takes back from the dead
@@ -20,29 +20,29 @@ _FIRST = 0x7400
 """The number of the first group that can be a claim; few programs go beyond the tens."""
 _TURN = _FIRST - 1
 """The group that is held while claims, loggers and the record are looked at and changed."""
-TURN_SECONDS = 1.0
-"""For so long another one's turn is waited for. It takes milliseconds, unless its process was
+CLAIM_TURN_SECONDS = 1.0
+"""Seconds that another one's turn is waited for. It takes milliseconds, unless its process was
 stopped; then whoever waits goes on, for the node's log must be given back."""
-_PAUSE_SECONDS = 0.005
+_CLAIM_PAUSE_SECONDS = 0.005
 _SLOTS = 16
 """Claims that say the same can be so many."""
-_ABSENT, _OWN, _NONE, _NETLINK = range(4)
-"""What was bound to a family: not known, its own logger, none, nfnetlink_log."""
+_ABSENT, _OWN_CLAIM, _NONE, _NETLINK = range(4)
+"""Loggers that a family can have been bound to: not known, its own, none, nfnetlink_log."""
 
 
 class Claim(NamedTuple):
-    """One tracetui that needs the binding."""
+    """The claim of one tracetui that needs the binding."""
 
     originals: Mapping[int, Optional[str]]
-    """What was bound to each family before the first of them came; None where it is not known."""
+    """The logger of each family before the first of them came; None where it is not known."""
     receives: bool
-    """Whether it holds group 0; else it waits for the one that does."""
+    """Whether the claimant holds group 0; else it waits for the one that does."""
 
     @property
     def number(self) -> int:
-        """What it says, as a number."""
+        """Encode the claim as a number."""
         said = 0
-        for family in nf_log.FAMILIES:
+        for family in nf_log.SYSCTL_FAMILIES:
             said = said << 2 | _kind_of(self.originals.get(family))
         return said << 1 | self.receives
 
@@ -51,7 +51,7 @@ class Claim(NamedTuple):
         """The claim that a number says."""
         kinds = number >> 1
         originals: dict[int, Optional[str]] = {}
-        for family in reversed(nf_log.FAMILIES):
+        for family in reversed(nf_log.SYSCTL_FAMILIES):
             originals[family] = _logger_of(kinds & 3, family)
             kinds >>= 2
         return cls(originals, bool(number & 1))
@@ -114,7 +114,7 @@ class Claims:
 @contextlib.contextmanager
 def turn() -> Iterator[None]:
     """Keep every other tracetui of the namespace from looking at claims, or changing loggers."""
-    held = _taken(time.monotonic() + TURN_SECONDS)
+    held = _taken(time.monotonic() + CLAIM_TURN_SECONDS)
     try:
         yield
     finally:
@@ -129,16 +129,16 @@ def _taken(end: float) -> Optional[LogGroup]:
         except OSError as error:
             if error.errno not in (errno.EPERM, errno.EBUSY) or time.monotonic() > end:
                 return None
-        time.sleep(_PAUSE_SECONDS)
+        time.sleep(_CLAIM_PAUSE_SECONDS)
 
 
 def _kind_of(logger: Optional[str]) -> int:
     return {None: _ABSENT, nf_log.NO_LOGGER: _NONE, nf_log.NETLINK_LOGGER: _NETLINK}.get(
-        logger, _OWN
+        logger, _OWN_CLAIM
     )
 
 
 def _logger_of(kind: int, family: int) -> Optional[str]:
-    if kind == _OWN:
+    if kind == _OWN_CLAIM:
         return nf_log.own_logger(family)
     return {_NONE: nf_log.NO_LOGGER, _NETLINK: nf_log.NETLINK_LOGGER}.get(kind)

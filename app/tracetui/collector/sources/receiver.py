@@ -14,13 +14,13 @@ from tracetui.errors import Failure
 from tracetui.model.tracing.guard import Guard
 
 LOSS_SECONDS = 0.1
-"""Between two looks at what the kernel dropped."""
+"""Seconds between two looks at what the kernel dropped."""
 DRAIN_BATCHES = 1000
 """Batches taken from a source that is to be closed; others may still feed it."""
 SOME_BATCHES = 16
-"""The same for one that stays open: some hundredths of a second, in which no order is heard."""
+"""Batches taken from a source that stays open: some hundredths of a second without a command."""
 LAST_BATCHES = 10
-"""The same for one that is closed because it floods."""
+"""Batches taken from a source that is closed because it floods."""
 
 
 class HopReceiver:
@@ -39,7 +39,7 @@ class HopReceiver:
         self.hops = 0
         """Hops received in all."""
         self.hops_of = {"legacy": 0, "nft": 0}
-        """The same by backend."""
+        """Hops received by backend."""
         self._selector = selector
         self._outbox = outbox
         self._tripped = tripped
@@ -92,8 +92,8 @@ class HopReceiver:
 
     def drain(self, backend: str) -> bool:
         """Take what a backend's sources hold; False if they are fed faster than that."""
-        fed = [one for one in self._sources if one.backend == backend]
-        dry = [self._drain(one, SOME_BATCHES) for one in fed]
+        fed = [source for source in self._sources if source.backend == backend]
+        dry = [self._drain(source, SOME_BATCHES) for source in fed]
         return all(dry)
 
     def states(self) -> list[Mapping[str, str]]:

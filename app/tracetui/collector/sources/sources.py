@@ -6,20 +6,20 @@ from typing import Protocol
 
 from tracetui.protocol import frames
 
-CHOICES = ("auto", "nftrace", "nflog", "kmsg")
-BATCH = 1024
+SOURCE_CHOICES = ("auto", "nftrace", "nflog", "kmsg")
+RECORDS_AT_ONCE = 1024
 """Records taken from one source before the others have their turn: keeps their order close."""
 
 
 class RecordSource(Protocol):
-    """What hands out raw records without blocking."""
+    """A receiver that hands out raw records without blocking."""
 
     def fileno(self) -> int:
         """The descriptor to select on."""
         ...
 
     def receive(self, limit: int) -> tuple[list[bytes], list[float], bool]:
-        """At most ``limit`` records that arrived, when they were read, whether none is left.
+        """Take at most ``limit`` records that arrived, when they were read, whether none is left.
 
         Times are seconds since the epoch.
         """
@@ -35,7 +35,7 @@ class RecordSource(Protocol):
 
 
 class Source:
-    """One open source: its records, its losses added up."""
+    """An open source: its records, its losses added up."""
 
     def __init__(self, name: str, receiver: RecordSource) -> None:
         self.name = name
@@ -45,17 +45,17 @@ class Source:
         self.is_dry = True
         """Whether the last look at it found its end."""
         self.backend = "nft" if name == "nftrace" else "legacy"
-        """Whose hops it carries."""
+        """The backend whose hops it carries."""
         self._receiver = receiver
-        self.kind = _KINDS[name]
-        """Of the frames that carry its records."""
+        self.kind = _FRAME_KINDS[name]
+        """The kind of the frames that carry its records."""
 
     def fileno(self) -> int:
         """The descriptor to select on."""
         return self._receiver.fileno()
 
-    def take(self, limit: int = BATCH) -> tuple[list[bytes], list[float]]:
-        """At most ``limit`` records that had arrived, and when: seconds since the epoch."""
+    def take(self, limit: int = RECORDS_AT_ONCE) -> tuple[list[bytes], list[float]]:
+        """Take at most ``limit`` records that had arrived, and when: seconds since the epoch."""
         records, times, self.is_dry = self._receiver.receive(limit)
         return records, times
 
@@ -70,4 +70,8 @@ class Source:
         self._receiver.close()
 
 
-_KINDS = {"nflog": frames.NFLOG, "nftrace": frames.NFTRACE, "kmsg": frames.KMSG}
+_FRAME_KINDS = {
+    "nflog": frames.NFLOG_RECORDS,
+    "nftrace": frames.NFTRACE_RECORDS,
+    "kmsg": frames.KMSG_RECORDS,
+}

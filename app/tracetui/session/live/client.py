@@ -1,4 +1,4 @@
-"""The session's end of the pipes: starts the collector, reads its frames, sees it off."""
+"""The session's end of the pipes: starts the collector, reads its frames, hears it to its end."""
 
 from __future__ import annotations
 
@@ -11,27 +11,28 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, BinaryIO, Optional
+from typing import BinaryIO, Optional
 
 from tracetui.collector import command
 from tracetui.errors import CollectorGone, Failure
-from tracetui.protocol import frames
+from tracetui.protocol import commands, frames
+from tracetui.protocol.commands import Request
 from tracetui.protocol.frames import Frame
 from tracetui.session.live.frame_queue import FrameQueue
 
 LEAVE_SECONDS = 40.0
-"""How long we wait for a collector that is still removing rules; it goes on without us."""
+"""Seconds that a collector that is still removing rules is waited for; it goes on without us."""
 SILENCE_SECONDS = 8.0
-"""A collector that says nothing for so long hangs: it tells its state every second."""
+"""Seconds of silence after which a collector hangs: it sends its state every second."""
 SWEEP_SECONDS = 25.0
-"""How long its watchdog, or a sweep of ours, may take after a collector died."""
+"""Seconds that its watchdog, or a sweep of ours, may take after a collector died."""
 ABANDON_SECONDS = 3.0
-"""How long one that nobody waits for any more may take to end before we end without it."""
+"""Seconds that one that nobody waits for any more may take to end before we end without it."""
 SEND_SECONDS = 2.0
-"""How long a command may wait for the pipe: a collector that takes none for so long hangs."""
-WORDS_BYTES = 64 << 10
-"""The most that is read of what it wrote to its standard error: the end of it."""
-_STEP_SECONDS = 0.01
+"""Seconds that a command may wait for the pipe: a collector that takes none for so long hangs."""
+ERROR_BYTES = 64 << 10
+"""Bytes that are read at most of its standard error: the end of it."""
+_PIPE_STEP_SECONDS = 0.01
 
 
 class CollectorClient:
@@ -52,10 +53,12 @@ class CollectorClient:
         self._launcher = list(launcher)
         self._program = list(program)
         self._pid: Optional[int] = None
-        self._said_bye = False
+        self._received_bye = False
         self._closed = False
-        self._burial = threading.Lock()
-        self._is_buried = False
+        self._is_line_cut = False
+        """Whether only a part of the last command was taken."""
+        self._death_lock = threading.Lock()
+        self._is_death_seen_to = False
         """Whether what a dead collector left was seen to."""
         try:
             self._errors = _in_memory()
@@ -96,13 +99,13 @@ class CollectorClient:
         return self._pid or self._process.pid
 
     @property
-    def gone(self) -> bool:
+    def has_ended(self) -> bool:
         """Whether the collector ended, or can't be understood, and all it sent was taken."""
         return self._queue.is_over
 
     @property
     def fault(self) -> str:
-        """Why a collector that runs is not heard any more; empty where it is."""
+        """The reason why a collector that runs is not heard any more; empty where it is."""
         return self._queue.fault
 
     @property
@@ -111,13 +114,16 @@ class CollectorClient:
         return time.monotonic() - self._queue.heard
 
     @property
-    def said_bye(self) -> bool:
-        """Whether it ended by its own will, with nothing left behind."""
-        return self._said_bye
+    def received_bye(self) -> bool:
+        """Whether the collector ended by its own will, with nothing left behind."""
+        return self._received_bye
 
-    def send(self, name: str, **values: Any) -> None:
-        """Send a command; raises CollectorGone."""
-        left = memoryview(frames.encode_command(name, **values))
+    def send(self, request: Request) -> None:
+        """Send a command; raises CollectorGone, and Failure for one that is too long."""
+        line = commands.encode(request)
+        # What a hanging collector took of an earlier line must not become the beginning of this.
+        left = memoryview(b"\n" + line if self._is_line_cut else line)
+        whole = len(left)
         end = time.monotonic() + SEND_SECONDS
         try:
             while left:
@@ -125,8 +131,10 @@ class CollectorClient:
                     left = left[os.write(self._stdin.fileno(), left) :]
                 except BlockingIOError:
                     if time.monotonic() > end:
+                        self._is_line_cut |= 0 < len(left) < whole
                         raise CollectorGone("the collector takes no commands: it hangs") from None
-                    select.select([], [self._stdin], [], _STEP_SECONDS)
+                    select.select([], [self._stdin], [], _PIPE_STEP_SECONDS)
+            self._is_line_cut = False
         except (OSError, ValueError):
             raise CollectorGone("the collector has ended") from None
 
@@ -142,13 +150,13 @@ class CollectorClient:
             pid = frame.json().get("pid")
             self._pid = pid if isinstance(pid, int) and pid > 1 else None
         if frame.kind == frames.BYE:
-            self._said_bye = True
+            self._received_bye = True
         return frame
 
     def refuse(self, why: str) -> None:
         """Have a collector end that can't be believed, for this reason."""
         self._queue.refuse(why)
-        self._said_bye = False
+        self._received_bye = False
         self.leave()
 
     def leave(self) -> None:
@@ -165,19 +173,19 @@ class CollectorClient:
         self._queue.abandon()
         if self._pid is None and not self._queue.has_hello():
             self._end_unbegun()
-        self._close_pipe(_STEP_SECONDS)
+        self._close_pipe(_PIPE_STEP_SECONDS)
         self._errors.close()
 
-    def close(self, heard: Callable[[Frame], None]) -> list[str]:
+    def close(self, on_frame: Callable[[Frame], None]) -> list[str]:
         """Have the collector clean up and end; what the user has to know of what was left.
 
-        ``heard`` gets the frames it still sends, as they come.
+        ``on_frame`` gets the frames it still sends, as they come.
         """
         if self._closed:
             return []
         self._closed = True
         self.leave()
-        left = self._see_off(heard)
+        left = self._hear_out(on_frame)
         self._queue.abandon()
         if not left:
             left = self.after_death()
@@ -190,13 +198,13 @@ class CollectorClient:
 
         After one that said good-bye that is nothing; nor is there anything the second time.
         """
-        with self._burial:
-            if self._is_buried:
+        with self._death_lock:
+            if self._is_death_seen_to:
                 return []
-            self._is_buried = True
-            return self._bury()
+            self._is_death_seen_to = True
+            return self._wait_for_sweep()
 
-    def _bury(self) -> list[str]:
+    def _wait_for_sweep(self) -> list[str]:
         said = len(self._errors_read())
         try:
             status = self._process.wait(SWEEP_SECONDS)
@@ -204,20 +212,20 @@ class CollectorClient:
             return [f"its watchdog (pid {self._process.pid}) is still removing its rules"]
         lines = self._errors_read()[said:]
         # One that never said who it is has added nothing.
-        if self._said_bye or status == 0 or self._pid is None:
-            return [] if self._said_bye else lines
+        if self._received_bye or status == 0 or self._pid is None:
+            return [] if self._received_bye else lines
         return [*lines, *self._sweep()]
 
-    def last_words(self) -> str:
+    def last_error_line(self) -> str:
         """The last line the collector wrote to its standard error; empty if none."""
         lines = self._errors_read()
         return lines[-1] if lines else ""
 
-    def _see_off(self, heard: Callable[[Frame], None]) -> list[str]:
+    def _hear_out(self, on_frame: Callable[[Frame], None]) -> list[str]:
         """Hear the collector out; why that could not be done to the end."""
         now = heard_last = time.monotonic()
         give_up = now + LEAVE_SECONDS
-        while not self.gone:
+        while not self.has_ended:
             frame = self._taken()
             now = time.monotonic()
             if now > give_up:
@@ -227,13 +235,13 @@ class CollectorClient:
                 ]
             if frame is not None:
                 heard_last = now
-                heard(frame)
+                on_frame(frame)
             elif now - heard_last > SILENCE_SECONDS:
                 if not self._kill():
                     return [f"the collector does not answer; `sudo kill -9 {self.pid}` ends it"]
                 heard_last = now
             else:
-                time.sleep(_STEP_SECONDS)
+                time.sleep(_PIPE_STEP_SECONDS)
         return []
 
     def _taken(self) -> Optional[Frame]:
@@ -302,8 +310,8 @@ class CollectorClient:
         try:
             # Not by seeking: the collector writes at the place that both share.
             fd = self._errors.fileno()
-            start = max(0, os.fstat(fd).st_size - WORDS_BYTES)
-            words = os.pread(fd, WORDS_BYTES, start)
+            start = max(0, os.fstat(fd).st_size - ERROR_BYTES)
+            words = os.pread(fd, ERROR_BYTES, start)
         except (OSError, ValueError):  # closed meanwhile
             return []
         return words.decode(errors="replace").strip().splitlines()

@@ -22,12 +22,20 @@ collector counts what it can't send. The guard ends a flood long before, unless 
 """
 URGENT_BACKLOG = 64 << 20
 """Bytes of frames that go before others, likewise."""
-FRAME_BYTES = 256
+FRAME_OVERHEAD_BYTES = 256
 """Cost of a frame beside its payload."""
 _F_SETPIPE_SZ = 1031
 """fcntl(2); the module has a name for it since Python 3.10."""
 _URGENT = frozenset(
-    (frames.HELLO, frames.STATUS, frames.RULES, frames.NOTICE, frames.NODE, frames.BYE)
+    (
+        frames.HELLO,
+        frames.STATUS,
+        frames.RULES,
+        frames.NOTICE,
+        frames.NODE,
+        frames.REPLY,
+        frames.BYE,
+    )
 )
 """Frames that need not wait behind hops: a trip is known at once, whatever there is to take in."""
 
@@ -38,9 +46,9 @@ class FrameQueue:
     def __init__(self, fd: int) -> None:
         """Begin to read; raises RuntimeError where no thread can be started."""
         self.fault = ""
-        """Why no more is read although the pipe is open; empty while it is read, and at its end."""
+        """The reason why an open pipe is not read; empty while it is read, and at its end."""
         self.heard = time.monotonic()
-        """When something came last, monotonic seconds."""
+        """The time at which something came last, in monotonic seconds."""
         self._fd = fd
         self._frames: deque[Frame] = deque()
         self._urgent: deque[Frame] = deque()
@@ -64,7 +72,7 @@ class FrameQueue:
             return None
         with self._room:
             frame = self._urgent.popleft() if self._urgent else self._frames.popleft()
-            self._held[frame.kind in _URGENT] -= FRAME_BYTES + len(frame.payload)
+            self._held[frame.kind in _URGENT] -= FRAME_OVERHEAD_BYTES + len(frame.payload)
             self._room.notify()
         return frame
 
@@ -120,5 +128,5 @@ class FrameQueue:
             self._room.wait_for(lambda: self._held[is_urgent] < most or self._is_abandoned)
             if self._is_abandoned:
                 return
-            self._held[is_urgent] += FRAME_BYTES + len(frame.payload)
+            self._held[is_urgent] += FRAME_OVERHEAD_BYTES + len(frame.payload)
             (self._urgent if is_urgent else self._frames).append(frame)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -23,16 +24,30 @@ from tracetui.parse.log import kmsg
 from tracetui.parse.netlink.datagrams import Datagrams, Record
 from tracetui.parse.netlink.nflog_datagrams import NflogDatagrams
 from tracetui.parse.netlink.nftrace_datagrams import NftraceDatagrams
-from tracetui.protocol import frames
+from tracetui.protocol import events, frames
+from tracetui.protocol.commands import (
+    AddRules,
+    ArmGuard,
+    Command,
+    DeleteRule,
+    ExtendRules,
+    Flush,
+    ListChain,
+    LoadModule,
+    ReadRulesets,
+    Request,
+    SetThreshold,
+)
 from tracetui.protocol.frames import Frame
-from tracetui.session.live import frame_shapes as shapes
+from tracetui.protocol.replies import ErrorKind, Outcome, Reply
 from tracetui.session.live.client import SILENCE_SECONDS, CollectorClient
-from tracetui.session.live.frame_shapes import Each, checked
 from tracetui.session.live.last_minute import LastMinute
+from tracetui.session.live.outcome_notices import OutcomeNotices
 from tracetui.session.rulesets.rulesets import Rulesets
 from tracetui.session.state.explanations import Explanations
 from tracetui.session.state.guard_state import GuardState
 from tracetui.session.state.notices import Notices
+from tracetui.session.state.sent_command import SentCommand
 from tracetui.session.state.session import (
     POLL_SECONDS,
     ChainListing,
@@ -47,8 +62,9 @@ from tracetui.session.state.trip_report import TripReport
 
 RULESET_BYTES = 512 << 20
 """The largest ruleset that is taken in, some millions of rules."""
-LINKS = 1 << 16
+LINKS_REMEMBERED = 1 << 16
 """Interfaces whose names are remembered; the oldest of more are forgotten."""
+_ENDED = Outcome(ErrorKind.GONE, "the collector has ended", "start tracetui again")
 _MALFORMED = (Failure, LookupError, TypeError, ValueError, ArithmeticError, RecursionError)
 """Errors that taking in a frame raises that is not as ours are."""
 
@@ -97,18 +113,22 @@ class LiveSession:
         self._set_windows()
         self._notices = Notices()
         self._ruleset_bytes = 0
-        """Of the readings that are under way."""
+        """Bytes of the readings that are under way."""
         self._is_silent = False
-        self._funeral: threading.Thread | None = None
+        self._on_exit: threading.Thread | None = None
+        """Waits for what the watchdog of a dead collector removes."""
+        self._ids = itertools.count(1)
+        self._unanswered: dict[int, SentCommand] = {}
+        self._outcome_notices = OutcomeNotices()
         self._last_minute = LastMinute()
         arguments = ["--source", source, "--guard", str(threshold)]
         if netns:
             arguments += ["--netns", netns]
         self._client = CollectorClient(arguments, launcher, program)
         self._takers: dict[int, Callable[[Frame], None]] = {
-            frames.NFLOG: lambda f: self._take_hops(f, self._datagrams["legacy"].hops),
-            frames.NFTRACE: lambda f: self._take_hops(f, self._datagrams["nft"].hops),
-            frames.KMSG: lambda f: self._take_hops(f, partial(starmap, self._kmsg_hop)),
+            frames.NFLOG_RECORDS: lambda f: self._take_hops(f, self._datagrams["legacy"].hops),
+            frames.NFTRACE_RECORDS: lambda f: self._take_hops(f, self._datagrams["nft"].hops),
+            frames.KMSG_RECORDS: lambda f: self._take_hops(f, partial(starmap, self._kmsg_hop)),
             frames.RULESET: self._take_ruleset,
             frames.READING: self._take_reading,
             frames.CHAIN: self._take_chain,
@@ -118,6 +138,7 @@ class LiveSession:
             frames.NODE: self._take_node,
             frames.RULES: self._take_rules,
             frames.NOTICE: self._take_notice,
+            frames.REPLY: self._take_reply,
             frames.BYE: self._take_bye,
         }
 
@@ -139,40 +160,43 @@ class LiveSession:
             self._say("warning", text)
         self.rulesets.forget_before(self.packets.first_id)
         learned = self.rulesets.work(max(until, time.monotonic() + seconds / 2))
-        if self._client.gone and not self.ended:
-            self._mourn()
+        if self._client.has_ended and not self.ended:
+            self._note_end()
             return True
         return taken or learned
 
     def take_notices(self) -> list[Notice]:
-        """What is to be told to the user since the last call, oldest first."""
+        """Take the notices for the user since the last call, oldest first."""
         return self._notices.take()
 
-    def add_rule(self, rule: TraceRule, backend: str, override: bool = False) -> None:
-        """Have the rule installed; the outcome is a notice."""
-        self.trip_report.note_request(rule, backend)
-        self._order("add", rule=rule.to_json(), backend=backend, override=override)
+    def add_rules(
+        self, rules: Sequence[TraceRule], backend: str, override: bool = False
+    ) -> SentCommand:
+        """Have rules installed: all of them, or none."""
+        for rule in rules:
+            self.trip_report.note_request(rule, backend)
+        return self._send(AddRules(tuple(rules), backend, override))
 
-    def delete_rule(self, rule_id: str) -> None:
-        """Have one rule of ours removed; the outcome is a notice."""
-        self._order("delete", id=rule_id)
+    def delete_rule(self, rule_id: str) -> SentCommand:
+        """Have one rule of ours removed."""
+        return self._send(DeleteRule(rule_id))
 
-    def extend_rules(self, rule_ids: Sequence[str] = ()) -> None:
-        """Have rules of this session end later, all of them if none is named; notices tell."""
-        self._order("extend", ids=list(rule_ids))
+    def extend_rules(self, rule_ids: Sequence[str] = ()) -> SentCommand:
+        """Have rules of this session end later, all of them if none is named."""
+        return self._send(ExtendRules(tuple(rule_ids)))
 
-    def flush(self, foreign_ids: Sequence[str] = ()) -> None:
+    def flush(self, foreign_ids: Sequence[str] = ()) -> SentCommand:
         """Have all rules of this session, and the named foreign ones, removed at once."""
-        self._order("flush", ids=list(foreign_ids))
+        return self._send(Flush(tuple(foreign_ids)))
 
     def explain(self, packet: Packet) -> PacketExplanation:
-        """What is known of a packet now."""
+        """Explain a packet by what is known now."""
         return self.explanations.of(packet)
 
     def ask_chain(self, ref: ChainRef) -> None:
         """Have a chain listed with its counters; :meth:`chain_listing` has it when it came."""
         self._asked.add(ref)
-        self._order("chain", **ref._asdict())
+        self._send(ListChain(*ref))
 
     def chain_listing(self, ref: ChainRef) -> Optional[ChainListing]:
         """The newest listing of a chain that was asked for; None before it came."""
@@ -180,7 +204,7 @@ class LiveSession:
 
     def read_rulesets(self) -> None:
         """Have the node's rules read once more, soon."""
-        self._order("read")
+        self._send(ReadRulesets())
 
     def take_readings(self) -> list[dict[str, Any]]:
         """The rulesets read since the last call, each as it is recorded."""
@@ -189,17 +213,17 @@ class LiveSession:
             self._readings = []
         return taken
 
-    def arm(self) -> None:
+    def arm(self) -> SentCommand:
         """Arm the guard again after a trip."""
-        self._order("arm")
+        return self._send(ArmGuard())
 
-    def set_threshold(self, hops_per_second: int) -> None:
+    def set_threshold(self, hops_per_second: int) -> SentCommand:
         """Change the guard's threshold."""
-        self._order("threshold", value=hops_per_second)
+        return self._send(SetThreshold(hops_per_second))
 
-    def load_module(self, name: str) -> None:
-        """Have a kernel module that tracing needs loaded; the outcome is a notice."""
-        self._order("modprobe", module=name)
+    def load_module(self, name: str) -> SentCommand:
+        """Have a kernel module that tracing needs loaded."""
+        return self._send(LoadModule(name))
 
     def leave(self) -> None:
         """Have our rules removed without waiting for that; may be called by a signal's handler."""
@@ -224,18 +248,41 @@ class LiveSession:
             self._say("warning", line)
         self.rulesets.end()
         self.rulesets.work_all()
-        if self._funeral is not None:
-            self._funeral.join()
+        if self._on_exit is not None:
+            self._on_exit.join()
+        self._answer_rest()
         self.ended = True
 
-    def _order(self, name: str, **values: Any) -> None:
+    def _send(self, command: Command) -> SentCommand:
+        sent = SentCommand(next(self._ids), command)
         if self._is_leaving:
             # Nothing else is to be done any more.
-            return
+            sent.outcome = _ENDED
+            return sent
+        self._unanswered[sent.id] = sent
         try:
-            self._client.send(name, **values)
+            self._client.send(Request(sent.id, command))
         except CollectorGone as error:
-            self._say("error", f"{error}; start tracetui again")
+            gone = Outcome(ErrorKind.GONE, str(error), "start tracetui again")
+            self._answer(sent.id, gone)
+            self._notices.keep(Notice(time.time(), "error", gone.why, sent.id))
+        except Failure as error:
+            self._answer(sent.id, Outcome(ErrorKind.INVALID, str(error)))
+        return sent
+
+    def _answer(self, command_id: int, outcome: Outcome) -> None:
+        """Note the outcome of a command, once, and tell the user of it."""
+        sent = self._unanswered.pop(command_id, None)
+        if sent is None:
+            return
+        sent.outcome = outcome
+        for severity, text in self._outcome_notices.of(sent.command, outcome):
+            self._notices.keep(Notice(time.time(), severity, text, command_id))
+
+    def _answer_rest(self) -> None:
+        """Answer what waits for a collector that has ended."""
+        for command_id in list(self._unanswered):
+            self._answer(command_id, _ENDED)
 
     def _take_next(self) -> bool:
         """Take the next frame; False if there is none. One that is malformed ends the trace."""
@@ -257,7 +304,7 @@ class LiveSession:
     def _look_for_silence(self) -> None:
         """Warn, once, of a collector that tells nothing: what is shown is not what is."""
         was, self._is_silent = self._is_silent, self._client.silence > SILENCE_SECONDS
-        if self._is_silent and not was and self.has_begun and not self._client.gone:
+        if self._is_silent and not was and self.has_begun and not self._client.has_ended:
             self._say(
                 "warning",
                 f"the collector has told nothing for {SILENCE_SECONDS:.0f} s: it hangs, or the "
@@ -285,41 +332,41 @@ class LiveSession:
 
     def _take_reading(self, frame: Frame) -> None:
         self._ruleset_bytes = 0
-        record = self.rulesets.take_mark(checked(frame, shapes.READING))
+        record = self.rulesets.take_mark(events.checked(frame))
         self._set_windows()
         self.rulesets.begin_era(self._assembler.next_id)
         if record is not None and self._readings is not None:
             self._readings.append(record)
 
     def _take_chain(self, frame: Frame) -> None:
-        value = checked(frame, shapes.CHAIN)
+        value = events.checked(frame)
         place = ChainRef(value["backend"], value["family"], value["table"], value["chain"])
         if place in self._asked:
             self._listings[place] = ChainListing(
-                float(value["time"]), value.get("text", ""), value.get("error")
+                value["time"], value.get("text", ""), value.get("error")
             )
 
     def _take_hello(self, frame: Frame) -> None:
         self.has_begun = True
-        self._set_status(host=checked(frame, shapes.HELLO)["host"])
+        self._set_status(host=events.checked(frame)["host"])
 
     def _take_links(self, frame: Frame) -> None:
         # Interfaces that went away keep their name: their hops may still be on the way.
-        for index, name in checked(frame, Each(str)).items():
+        for index, name in events.checked(frame).items():
             self._links.pop(int(index), None)
             self._links[int(index)] = name
-        while len(self._links) > LINKS:
+        while len(self._links) > LINKS_REMEMBERED:
             del self._links[next(iter(self._links))]
-        for one in self._datagrams.values():
-            one.set_links(self._links)
+        for datagrams in self._datagrams.values():
+            datagrams.set_links(self._links)
 
     def _set_windows(self) -> None:
         """Have hops that come now stand between the readings that are known now."""
-        for backend, one in self._datagrams.items():
-            one.set_interval(self.rulesets.interval(backend))
+        for backend, datagrams in self._datagrams.items():
+            datagrams.set_interval(self.rulesets.interval(backend))
 
     def _take_status(self, frame: Frame) -> None:
-        value = checked(frame, shapes.STATUS)
+        value = events.checked(frame)
         guard, before = GuardState.from_json(value["guard"]), self.status.guard
         self._set_status(
             rate=value["rate"],
@@ -337,7 +384,7 @@ class LiveSession:
             self._say("error", f"guard tripped: {guard.reason}")
 
     def _take_node(self, frame: Frame) -> None:
-        value = checked(frame, shapes.NODE)
+        value = events.checked(frame)
         known = {name: value[name] for name in Node._fields}
         node = Node(**{**known, "backends": tuple(known["backends"])})
         why_not = (
@@ -346,18 +393,22 @@ class LiveSession:
         self._set_status(node=node, why_not=why_not)
 
     def _take_rules(self, frame: Frame) -> None:
-        value = checked(frame, shapes.RULES)
+        value = events.checked(frame)
         self.rules = tuple(InstalledRule.from_json(rule) for rule in value["rules"])
         self._set_status(sysctls=value["sysctls"])
         self.explanations.explainer.set_sysctls(value["sysctls"], self._assembler.next_id)
         self.is_ready = True
 
     def _take_notice(self, frame: Frame) -> None:
-        value = checked(frame, shapes.NOTICE)
+        value = events.checked(frame)
         self._notices.keep(Notice(frame.time, value["severity"], value["text"]))
 
+    def _take_reply(self, frame: Frame) -> None:
+        reply = Reply.from_frame(frame)
+        self._answer(reply.id, reply.outcome)
+
     def _take_bye(self, frame: Frame) -> None:
-        value = checked(frame, shapes.BYE)
+        value = events.checked(frame)
         self.rules = ()
         self._set_status(hops=value["hops"], lost=value["lost"])
         for text in value["removed"]:
@@ -372,11 +423,12 @@ class LiveSession:
     def _say(self, severity: str, text: str) -> None:
         self._notices.say(severity, text)
 
-    def _mourn(self) -> None:
-        """The collector ended unasked: say so, and what its watchdog removes."""
+    def _note_end(self) -> None:
+        """Note that the collector ended unasked; say so, and what its watchdog removes."""
         self.ended = True
+        self._answer_rest()
         self.rulesets.end()
-        if self._client.said_bye:
+        if self._client.received_bye:
             why_not = self.status.why_not or "the collector was told to end; start tracetui again"
             self._set_status(why_not=why_not, rate=0)
             return
@@ -384,7 +436,7 @@ class LiveSession:
         if fault:
             # It may be well, and not know that it is not heard any more.
             self._client.leave()
-        words = fault or self._client.last_words()
+        words = fault or self._client.last_error_line()
         if not self.has_begun:
             self._set_status(why_not=words or "the collector did not start")
             return
@@ -397,5 +449,5 @@ class LiveSession:
                 self._say("warning", line)
             self.rules = ()
 
-        self._funeral = threading.Thread(target=wait, name="funeral")
-        self._funeral.start()
+        self._on_exit = threading.Thread(target=wait, name="on exit")
+        self._on_exit.start()

@@ -12,13 +12,13 @@ from tracetui.model.trace.packet import Packet
 from tracetui.session.live.live import LiveSession
 from tracetui.session.recording.recording import RecordingWriter
 
-QUIET_SECONDS = 0.3
-"""After this long without a new hop a packet is handed on; if more come, it is again."""
-PATIENCE_SECONDS = 15.0
-"""After this long it is handed on although the ruleset it met is still being read."""
+PACKET_QUIET_SECONDS = 0.3
+"""Seconds without a new hop after which a packet is handed on; if more come, it is again."""
+RULESET_PATIENCE_SECONDS = 15.0
+"""Seconds after which it is handed on although the ruleset it met is still being read."""
 SETTLE_SECONDS = 2.0
-"""How long the end waits for what explains the last packets."""
-STEP_SECONDS = 0.05
+"""Seconds that the end waits for what explains the last packets."""
+POLL_PAUSE_SECONDS = 0.05
 
 
 class Recorder:
@@ -34,7 +34,7 @@ class Recorder:
         self._restless: dict[int, tuple[Packet, float]] = {}
         """Packets that got a hop a moment ago, and when."""
         self._quiet: dict[int, tuple[Packet, float]] = {}
-        """Those that got none since, and are not written yet."""
+        """Packets that got no hop since, and are not written yet."""
         self._count = 0
         self._written: OrderedDict[int, None] = OrderedDict()
         """Packets written that may get hops yet, and be written again."""
@@ -70,7 +70,7 @@ class Recorder:
             self._note(now)
             self._hand_on(now, packets)
             # Where there is more to take in than one look does, there is no time to sleep.
-            time.sleep(max(0.0, STEP_SECONDS - (time.monotonic() - now)))
+            time.sleep(max(0.0, POLL_PAUSE_SECONDS - (time.monotonic() - now)))
         self._settle(packets)
 
     def _settle(self, packets: Optional[int]) -> None:
@@ -79,12 +79,14 @@ class Recorder:
         known, began = self._waiting, time.monotonic()
         while known & self._waiting and not self._session.ended:
             waited = time.monotonic() - began
-            if waited >= PATIENCE_SECONDS or (waited >= SETTLE_SECONDS and not self._is_pending):
+            if waited >= RULESET_PATIENCE_SECONDS or (
+                waited >= SETTLE_SECONDS and not self._is_pending
+            ):
                 break
             self._session.poll()
             self._note(time.monotonic())
             self._hand_on(time.monotonic(), packets)
-            time.sleep(STEP_SECONDS)
+            time.sleep(POLL_PAUSE_SECONDS)
 
     @property
     def _is_pending(self) -> bool:
@@ -133,7 +135,7 @@ class Recorder:
         """
         while self._restless:
             packet, moved = next(iter(self._restless.values()))
-            if moved > now - QUIET_SECONDS:
+            if moved > now - PACKET_QUIET_SECONDS:
                 break
             del self._restless[packet.id]
             self._quiet[packet.id] = packet, moved
@@ -146,7 +148,7 @@ class Recorder:
     def _write(self, packet: Packet, moved: float, now: float, limit: Optional[int]) -> bool:
         """Write a packet if it is let through; False while the ruleset it met is being read."""
         explanation = self._session.explain(packet)
-        if explanation.is_pending and moved > now - PATIENCE_SECONDS:
+        if explanation.is_pending and moved > now - RULESET_PATIENCE_SECONDS:
             return False
         if not self._view.matches(packet, self._session.explain):
             return True

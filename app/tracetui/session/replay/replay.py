@@ -164,9 +164,10 @@ class ReplaySession(NoNode):
         faults, self._faults = self._faults, []
         return faults
 
-    def refuse(self) -> None:
-        """Tell the user why nothing can be traced."""
+    def refuse(self) -> str:
+        """Tell the user why nothing can be traced; the reason."""
         self._notify(Notice(time.time(), "warning", self._why_not))
+        return self._why_not
 
     def explain(self, packet: Packet) -> PacketExplanation:
         """Explain a packet with what is known now."""

@@ -13,6 +13,7 @@ from tracetui.model.tracing.trace_rule import TraceRule
 from tracetui.session.rulesets.rulesets import Rulesets
 from tracetui.session.state.explanations import Explanations
 from tracetui.session.state.guard_state import GuardState
+from tracetui.session.state.sent_command import SentCommand
 from tracetui.session.state.store import PacketStore
 from tracetui.session.state.trip_report import TripReport
 
@@ -88,6 +89,8 @@ class Notice(NamedTuple):
     severity: str
     """``information``, ``warning`` or ``error``."""
     text: str
+    command_id: Optional[int] = None
+    """The command whose outcome it tells; None for an event."""
 
 
 class ChainRef(NamedTuple):
@@ -115,7 +118,11 @@ POLL_SECONDS = 0.04
 
 
 class Session(Protocol):
-    """A trace. No method but ``close`` blocks for longer than a screen's refresh."""
+    """A trace. No method but ``close`` blocks for longer than a screen's refresh.
+
+    Methods that ask for a change return at once; the reply comes with a later :meth:`poll`, and
+    with it the notices that tell the user of it.
+    """
 
     packets: PacketStore
     rulesets: Rulesets
@@ -138,23 +145,25 @@ class Session(Protocol):
         """Take the notices since the last call, oldest first."""
         ...
 
-    def add_rule(self, rule: TraceRule, backend: str, override: bool = False) -> None:
-        """Have the rule installed for each of its families; the outcome is a notice.
+    def add_rules(
+        self, rules: Sequence[TraceRule], backend: str, override: bool = False
+    ) -> SentCommand:
+        """Have rules installed, each for all of its families: all of them, or none.
 
         ``override`` accepts a cost that :func:`tracetui.model.tracing.cost.worst_case` refuses.
         """
         ...
 
-    def delete_rule(self, rule_id: str) -> None:
-        """Have one rule of ours removed, by :attr:`InstalledRule.id`; the outcome is a notice."""
+    def delete_rule(self, rule_id: str) -> SentCommand:
+        """Have one rule of ours removed, by :attr:`InstalledRule.id`."""
         ...
 
-    def extend_rules(self, rule_ids: Sequence[str] = ()) -> None:
-        """Have rules of this session end later, all of them if none is named; notices tell."""
+    def extend_rules(self, rule_ids: Sequence[str] = ()) -> SentCommand:
+        """Have rules of this session end later, all of them if none is named."""
         ...
 
-    def flush(self, foreign_ids: Sequence[str] = ()) -> None:
-        """Have all rules of this session removed at once; a notice names them.
+    def flush(self, foreign_ids: Sequence[str] = ()) -> SentCommand:
+        """Have all rules of this session removed at once.
 
         Foreign rules go too if they are named, by :attr:`InstalledRule.id`.
         """
@@ -172,16 +181,16 @@ class Session(Protocol):
         """The newest listing of a chain that was asked for; None before it came."""
         ...
 
-    def arm(self) -> None:
+    def arm(self) -> SentCommand:
         """Arm the guard again after a trip."""
         ...
 
-    def set_threshold(self, hops_per_second: int) -> None:
+    def set_threshold(self, hops_per_second: int) -> SentCommand:
         """Change the guard's threshold."""
         ...
 
-    def load_module(self, name: str) -> None:
-        """Have a kernel module that tracing needs loaded; the outcome is a notice.
+    def load_module(self, name: str) -> SentCommand:
+        """Have a kernel module that tracing needs loaded.
 
         Any other is refused, and none is ever unloaded.
         """

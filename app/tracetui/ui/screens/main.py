@@ -16,6 +16,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
 
+from tracetui.model.tracing.installed_rule import InstalledRule
 from tracetui.session.node.module_reader import ModuleReader
 from tracetui.session.state.session import Notice, Session
 from tracetui.session.user.settings import SIDE_LEAST, SIDE_MOST, Settings
@@ -85,6 +86,7 @@ class MainScreen(Screen[None]):
         self._bar = StatusBar(keymap)
         self._modules = ModulesPane(modules, keymap)
         self._rules = RulesPane(clock, keymap)
+        self._rules_shown: tuple[InstalledRule, ...] = ()
         self._side = Side(self._modules, self._rules)
         self._packets = packets
         self._notices = NoticeLines(keymap)
@@ -130,6 +132,8 @@ class MainScreen(Screen[None]):
             # A picture is drawn of all that is between what changed: the status at the top and
             # packets further down would make it one of the whole screen.
             later(self, STATUS_DELAY_SECONDS, self._show_status)
+        if self._session.rules is not self._rules_shown:
+            self._show_rules()
         return self._packets.update(self._empty_text)
 
     def _show_status(self) -> None:
@@ -305,9 +309,14 @@ class MainScreen(Screen[None]):
         self.update()
         self._show_status()
         self._bar.sample()
-        ends = [rule.expires for rule in self._session.rules if rule.mine and rule.expires]
+        self._show_rules()
+
+    def _show_rules(self) -> None:
+        """Show the rules, and the time that is left to the first that ends."""
+        rules = self._rules_shown = self._session.rules
+        ends = [rule.expires for rule in rules if rule.mine and rule.expires]
         self._bar.left = min(ends) - self._clock() if ends else None
         empty_text = self._session.status.why_not or self._keymap.with_keys(
             "none yet: {main.add-rule} adds one"
         )
-        self._rules.show(self._session.rules, empty_text)
+        self._rules.show(rules, empty_text)
