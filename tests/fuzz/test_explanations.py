@@ -84,7 +84,7 @@ def test_packets_are_explained_by_a_listing(hops, texts):
     st.lists(WINDOWS, min_size=1, max_size=5),
 )
 def test_packets_are_explained_by_readings(hops, lines, windows):
-    placed = [hop.with_(readings=windows[at % len(windows)]) for at, hop in enumerate(hops)]
+    placed = [hop.with_(interval=windows[at % len(windows)]) for at, hop in enumerate(hops)]
     check_shown(placed, read(lines))
 
 

@@ -37,7 +37,7 @@ def explained(*snapshots: list, settled: tuple[bool, ...] = (True, True)):
     hop = Hop.of(
         "nft", "ip", "filter", "FORWARD", "policy", verdict="accept",
         hook=nft_hook("ip", "filter", "FORWARD"), iif="eth0", oif="eth1", header=HEADER,
-        trace_id=7, time=1e9, readings=(1, 2),
+        trace_id=7, time=1e9, interval=(1, 2),
     )  # fmt: skip
     (packet,) = assembled([hop])
     return Explainer({"legacy": RulesetHistory("legacy"), "nft": history}).explain(packet)

@@ -53,7 +53,7 @@ HOPS = st.builds(
     mac=st.none() | st.just("a > b"),
     time=st.none() | st.floats(0, 2e9) | st.integers(0, 5).map(float),
     trace_id=st.none() | st.integers(0, 1 << 32),
-    readings=st.none() | st.tuples(st.integers(0, 3), st.integers(1, 4)),
+    interval=st.none() | st.tuples(st.integers(0, 3), st.integers(1, 4)),
     header=HEADERS,
 )
 
@@ -122,9 +122,9 @@ SEED = [
 def test_hops_given_other_readings_are_kept_with_them():
     packet = filled(hops_of(SEED), [None] * len(SEED))
     packet.pack()
-    packet.place_in(lambda hop: hop.with_(readings=(7, 8)))
+    packet.place_in(lambda hop: hop.with_(interval=(7, 8)))
     packet.pack()
-    assert {hop.readings for hop in packet.hops} == {(7, 8)}
+    assert {hop.interval for hop in packet.hops} == {(7, 8)}
 
 
 def test_few_are_at_hand():

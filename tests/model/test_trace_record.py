@@ -114,7 +114,7 @@ def explained(one: Hop, *snapshots: Ruleset | None, logged: str = ""):
     legacy, nft = history(*snapshots), RulesetHistory("nft")
     if logged:
         nft.add_given(Ruleset({ChainKey("inet", "t", "c"): Chain("c", (ListedRule(logged, 5),))}))
-    packet = put(Assembler(), one.with_(readings=(1, 2)))
+    packet = put(Assembler(), one.with_(interval=(1, 2)))
     explanation = Explainer({"legacy": legacy, "nft": nft}).explain(packet)
     return packet, explanation, report.packet_json(packet, explanation)["hops"][0]
 

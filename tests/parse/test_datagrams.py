@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.recorded import datagrams
 
 from tracetui.parse.netlink import nflog, nftrace
-from tracetui.parse.netlink.datagrams import KEPT, attributes_at
+from tracetui.parse.netlink.datagrams import BYTES_KEPT, attributes_at
 from tracetui.parse.netlink.nflog_datagrams import NflogDatagrams
 from tracetui.parse.netlink.nftrace_datagrams import NftraceDatagrams
 
@@ -92,11 +92,11 @@ def test_names_and_readings_hold_for_what_comes_after_them(name):
     reader = remembering(name)
     (hop, *_) = (hop for one in FEW[name] if (hop := reader.hop(one, 1.0)) and hop.iif)
     assert hop.iif.startswith("if")
-    assert hop.readings is None
+    assert hop.interval is None
     reader.set_links(dict.fromkeys(LINKS, "renamed"))
     reader.set_interval((3, 4))
     hops = [reader.hop(one, 1.0) for one in FEW[name]]
-    assert {hop.readings for hop in hops} == {(3, 4)}
+    assert {hop.interval for hop in hops} == {(3, 4)}
     assert {hop.iif for hop in hops} <= {"renamed", None}
     assert "renamed" in {hop.iif for hop in hops}
     again = [reader.hop(one, 1.0) for one in FEW[name]]
@@ -107,11 +107,11 @@ def test_what_never_comes_again_is_forgotten():
     reader = remembering("2cpu-interleaved-nflog.bin.gz")
     whole = FEW["2cpu-interleaved-nflog.bin.gz"][0]
     at = dict(attributes_at(whole))[9]
-    for number in range(2 * KEPT):
+    for number in range(2 * BYTES_KEPT):
         one = bytearray(whole)
         one[at + 8 : at + 10] = number.to_bytes(2, "big")
         assert reader.hop(bytes(one), 1.0).header.ip_id == number
-    assert len(reader._states) <= KEPT
+    assert len(reader._states) <= BYTES_KEPT
 
 
 @pytest.mark.parametrize("name", [name for name in SOURCES if name.startswith("2cpu")])

@@ -156,7 +156,7 @@ def policy(sport: int) -> Packet:
     for table, verdict in (("raw", "accept"), ("mangle", "drop")):
         hop = Hop.of(
             *("nft", "ip", table, "PREROUTING", "policy"),
-            verdict=verdict, hook="PREROUTING", header=header, readings=(1, 2),
+            verdict=verdict, hook="PREROUTING", header=header, interval=(1, 2),
         )  # fmt: skip
         packet.add(hop, "PREROUTING")
     return packet

@@ -23,7 +23,7 @@ def hop(backend: str, table: str, chain: str, kind: str = "policy", **more) -> H
     values = {"verdict": "accept"} if backend == "nft" else {"rulenum": 1}
     return Hop.of(
         backend=backend, family=family, table=table, chain=chain, type=kind, header=HEADER,
-        iif="eth0", readings=(1, 2), **{**values, **more},
+        iif="eth0", interval=(1, 2), **{**values, **more},
     )  # fmt: skip
 
 

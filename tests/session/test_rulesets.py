@@ -391,7 +391,7 @@ def test_legacy_rules_that_can_not_be_read_are_not_called_changed(text):
     rulesets.work_all()
     header = Header(4, "udp", "192.0.2.1", "198.51.100.1", 4000, 53, 60, 5, 64)
     hop = Hop.of(
-        "legacy", "ip", "filter", "INPUT", "policy", 1, hook="INPUT", header=header, readings=(1, 2)
+        "legacy", "ip", "filter", "INPUT", "policy", 1, hook="INPUT", header=header, interval=(1, 2)
     )
     (packet,) = assembled([hop])
     explanation = Explanations(rulesets).of(packet)

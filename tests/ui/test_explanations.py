@@ -227,7 +227,7 @@ async def test_paths_are_those_of_the_packets_that_the_filter_lets_through(shown
 async def test_what_a_rule_says_is_shown_inert(shown, lab):
     for packet in lab.packets:
         packet.hops[:] = [
-            hop.with_(rule="-A X -m comment --comment '\x1b[31m[red]' -j X", readings=(90, 91))
+            hop.with_(rule="-A X -m comment --comment '\x1b[31m[red]' -j X", interval=(90, 91))
             for hop in packet.hops
         ]
     async with shown(lab, size=(160, 40)) as screen:

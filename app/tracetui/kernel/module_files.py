@@ -17,7 +17,7 @@ from typing import NamedTuple, Optional
 
 from tracetui.errors import Failure
 
-_MODULE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NAME_OF_MODULE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LONGEST_VALUE = 4096
 """Bytes: a sysfs file is one page at most."""
 _GZIP = 31
@@ -86,7 +86,7 @@ class ModuleFiles:
 
     def details(self, name: str) -> ModuleDetails:
         """Read the texts about one module; none where the name can't be one."""
-        if not _MODULE_NAME.fullmatch(name):
+        if not _NAME_OF_MODULE.fullmatch(name):
             return ModuleDetails(None, {}, {})
         here = self._root / "sys/module" / name
         sysfs = {}

@@ -9,13 +9,12 @@ from pathlib import Path
 
 from tracetui.kernel.links import tunnels
 from tracetui.kernel.names import text_of
+from tracetui.model.explain.routes import ROUTES_SETTING
 
 _SYSCTLS = Path("/proc/sys/net")
 _LOCAL_V4 = Path("/proc/thread-self/net/fib_trie")
 _LOCAL_V6 = Path("/proc/thread-self/net/if_inet6")
 _ROUTES_V6 = Path("/proc/thread-self/net/ipv6_route")
-ROUTES_SETTING = "routes"
-"""The name of :func:`routes` among the settings."""
 TUNNEL_SETTING = "tunnel."
 """The prefix of a tunnel device's name among the settings; its value is the kind."""
 LOCAL_SETTING = "local"

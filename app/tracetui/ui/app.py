@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 PICTURE_SECONDS = 0.1
 """Seconds between two pictures."""
-POLL_SLICE_SECONDS, POLL_PAUSE_SECONDS = 0.008, 0.003
+POLL_SLICE_SECONDS, SCREEN_POLL_SECONDS = 0.008, 0.003
 """Seconds of one poll, and of the pause for keys and drawing if there is more to take in."""
 KEY_ANSWER_SECONDS, KEYS_HELD_SECONDS = 0.05, 0.2
 """Seconds without a poll after a key, so that its effect is seen at once; and the most of them
@@ -218,7 +218,7 @@ class TraceApp(App[None]):
 
     def _take_soon(self) -> None:
         self._is_behind = True
-        later(self, POLL_PAUSE_SECONDS, self._take)
+        later(self, SCREEN_POLL_SECONDS, self._take)
 
     def tell(self, notice: Notice) -> None:
         """Show a notice for some seconds, also above a dialog, and keep it in the log."""

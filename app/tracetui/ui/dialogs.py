@@ -119,13 +119,13 @@ class Dialogs:
         hop, explained = packet.hops[index], self._session.explain(packet).hops[index]
         if explained.chain is None:
             history = self._session.rulesets.histories[hop.backend]
-            why = history.why_unlisted((hop.family, hop.table), hop.readings)
+            why = history.why_unlisted((hop.family, hop.table), hop.interval)
             self.say(why or _NO_CHAIN.get(explained.state, "this chain is not known"))
             return
         end = len(explained.chain.rules) + 1
         ref = ChainRef(hop.backend, hop.family, hop.table, hop.chain)
         visit = Visit(ref, explained.chain, number or explained.number or end)
-        self._app.push_screen(ChainScreen(self._session, visit, hop.readings, self._keymap))
+        self._app.push_screen(ChainScreen(self._session, visit, hop.interval, self._keymap))
 
     def compare(self, first: Packet, second: Packet) -> None:
         """Show two packets side by side."""

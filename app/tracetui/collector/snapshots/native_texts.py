@@ -22,7 +22,7 @@ READING_SHARE = 0.1
 """The part of one core that readings may take, and nft's listings once more."""
 NATIVE_RULES = 20_000
 """A table with more rules that are not iptables' is not read: nft takes 60 µs and 4 kB for each."""
-_PRINTED_HANDLE = re.compile(r" # handle ([0-9]{1,20})$", re.MULTILINE)
+_LISTED_HANDLE = re.compile(r" # handle ([0-9]{1,20})$", re.MULTILINE)
 
 
 class _Wanted(NamedTuple):
@@ -146,5 +146,5 @@ def _listed(wanted: _Wanted) -> _Kept:
         text = xtables.nft_table(family, name)
     else:
         text = xtables.nft_chain(family, name, wanted.chain)
-    handles = frozenset(int(handle) for handle in _PRINTED_HANDLE.findall(text))
+    handles = frozenset(int(handle) for handle in _LISTED_HANDLE.findall(text))
     return _Kept(text, handles, wanted.names)

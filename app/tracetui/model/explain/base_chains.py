@@ -58,7 +58,7 @@ def base_chains(
     for backend, history in histories.items():
         if history.is_empty and all(hop.backend != backend for hop in packet.hops):
             continue
-        interval = last.readings
+        interval = last.interval
         if backend != last.backend and interval is not None:
             interval = (history.latest, history.latest) if history.latest else None
         listed_bases = history.base_chains(interval, families)

@@ -51,7 +51,7 @@ def without_rule(hop: Hop) -> HopExplanation:
 
     A rule that the trace printed itself is not doubted.
     """
-    if hop.rule is None or hop.readings is not None:
+    if hop.rule is None or hop.interval is not None:
         return HopExplanation(CHANGED, hop.verdict)
     return HopExplanation(KNOWN, hop.verdict, ListedRule(hop.rule, hop.handle), hop.rulenum)
 
@@ -68,13 +68,13 @@ def _may_be_made_up(
         return hop.source == NFLOG
     if any(history.may_be_logged(hop.point) for history in histories.values()):
         return True
-    if explanation.state != CHANGED or hop.readings is None:
+    if explanation.state != CHANGED or hop.interval is None:
         return False
     history, key = histories[hop.backend], ChainKey(hop.family, hop.table, hop.chain)
-    chain = history.chain(key, hop.readings).value
+    chain = history.chain(key, hop.interval).value
     if chain is None:
         # A listing can have other names in another form.
-        return _PLAIN_NAME.fullmatch(hop.chain) is not None and history.is_absent(key, hop.readings)
+        return _PLAIN_NAME.fullmatch(hop.chain) is not None and history.is_absent(key, hop.interval)
     return (hop.rulenum or 0) > len(chain.rules) + (hop.type != "rule")
 
 
@@ -134,11 +134,11 @@ def _is_at_rule(hop: Hop, chain: Chain) -> bool:
 
 
 def _legacy_hop(hop: Hop, history: RulesetHistory) -> HopExplanation:
-    lookup = history.chain(ChainKey(hop.family, hop.table, hop.chain), hop.readings)
+    lookup = history.chain(ChainKey(hop.family, hop.table, hop.chain), hop.interval)
     chain, number = lookup.value, hop.rulenum or 0
     if chain is None:
         # The hop proves that there is a table: where none was found, none could be read.
-        is_unread = lookup.state == CHANGED and history.has_no_base_chain(hop.readings)
+        is_unread = lookup.state == CHANGED and history.has_no_base_chain(hop.interval)
         return HopExplanation(NOT_READ if is_unread else lookup.state, hop.verdict)
     if number == len(chain.rules) + 1 and hop.type != "rule":
         if (hop.type == "policy") != chain.is_base:
@@ -156,23 +156,23 @@ def _legacy_hop(hop: Hop, history: RulesetHistory) -> HopExplanation:
     verdict = f"goto {parsed.target}" if parsed.is_goto else parsed.verdict
     if parsed.target is not None and parsed.target not in STANDARD_TARGETS and not parsed.is_goto:
         # A chain can bear the name of a target.
-        target = history.chain(ChainKey(hop.family, hop.table, parsed.target), hop.readings)
+        target = history.chain(ChainKey(hop.family, hop.table, parsed.target), hop.interval)
         verdict = f"jump {parsed.target}" if target.state == KNOWN else verdict
     return HopExplanation(KNOWN, verdict, rule, number, chain)
 
 
 def _nft_hop(hop: Hop, history: RulesetHistory) -> HopExplanation:
     key = ChainKey(hop.family, hop.table, hop.chain)
-    chain_lookup = history.chain(key, hop.readings)
+    chain_lookup = history.chain(key, hop.interval)
     if hop.handle is None:
         # The kernel has said everything: that the chain ended, and how. The next snapshot will tell
         # what the chain was, and with it whether that can be.
         state = PENDING if chain_lookup.state == PENDING else KNOWN
         return HopExplanation(state, hop.verdict, chain=chain_lookup.value)
-    lookup = history.rule(key[:2], hop.handle, hop.readings)
+    lookup = history.rule(key[:2], hop.handle, hop.interval)
     if lookup.value is None:
         # No listing that a user gives has the handles of such a chain.
-        is_unlisted = hop.readings is None and unnamed_chains.is_unnamed(hop.chain)
+        is_unlisted = hop.interval is None and unnamed_chains.is_unnamed(hop.chain)
         return HopExplanation(NOT_READ if is_unlisted else lookup.state, hop.verdict)
     rule_chain, rule = lookup.value
     if rule_chain != key:

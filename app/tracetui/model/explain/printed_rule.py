@@ -24,7 +24,7 @@ def with_printed(hop: Hop, by_ruleset: HopExplanation, history: RulesetHistory) 
     A snapshot that was read while the packets came is preferred; a ruleset that the user gave may
     be another node's, or of another day: where it has another rule the state is ``changed``.
     """
-    if not history.is_given_for(hop.readings):
+    if not history.is_given_for(hop.interval):
         return (
             _printed_rule(hop)
             if by_ruleset.state != KNOWN or by_ruleset.rule is None
@@ -64,7 +64,7 @@ def _by_text(hop: Hop, by_ruleset: HopExplanation, history: RulesetHistory) -> H
     """The rule looked up by its text: ``nft monitor trace`` prints no handles unless asked to."""
     chain, printed = by_ruleset.chain, hop.rule or ""
     if chain is None:
-        chain_lookup = history.chain(ChainKey(hop.family, hop.table, hop.chain), hop.readings)
+        chain_lookup = history.chain(ChainKey(hop.family, hop.table, hop.chain), hop.interval)
         return (
             _printed_against_ruleset(hop) if chain_lookup.state == CHANGED else _printed_rule(hop)
         )

@@ -115,7 +115,7 @@ class Verdicts:
             return _unknown(vanished.accepted_without_next(hook, bases is not None) + likely)
         why_unlisted = self._why_unlisted(packet.hops[last])
         history = self._histories.get(packet.hops[last].backend)
-        was_read = packet.hops[last].readings is not None
+        was_read = packet.hops[last].interval is not None
         is_unread = was_read and hops[last].state == NOT_READ and not why_unlisted
         if is_unread and history is not None and not history.is_empty:
             return _unknown(vanished.UNREADABLE)
@@ -142,7 +142,7 @@ class Verdicts:
     def _why_unlisted(self, hop: Hop) -> str:
         """Why nothing could list the rules of the hop's table; empty where something did."""
         history = self._histories.get(hop.backend)
-        return history.why_unlisted((hop.family, hop.table), hop.readings) if history else ""
+        return history.why_unlisted((hop.family, hop.table), hop.interval) if history else ""
 
     def _sysctls_of(self, packet: Packet) -> Mapping[str, str]:
         """The settings when the packet came; empty where not known."""

@@ -17,12 +17,13 @@ from typing import Optional
 
 from tracetui.model.rules.given_ruleset import GivenRuleset
 from tracetui.model.rules.logged_points import LoggedPoints
-from tracetui.model.rules.lookup import CHANGED, KNOWN, NOT_READ, PENDING, Interval, Lookup
+from tracetui.model.rules.lookup import CHANGED, KNOWN, NOT_READ, PENDING, Lookup
 from tracetui.model.rules.rules_by_handle import RulesByHandle
 from tracetui.model.rules.ruleset import Chain, ChainKey, ListedRule, Ruleset, TableKey
 from tracetui.model.rules.snapshot import Snapshot
 from tracetui.model.rules.snapshot_gaps import SnapshotGaps
 from tracetui.model.rules.spans import Span, Spans, SpanValue
+from tracetui.model.trace.hop import Interval
 from tracetui.model.trace.trace_point import TracePoint
 
 ENDED_RULES_KEPT = 200_000

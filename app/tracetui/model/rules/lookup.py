@@ -7,9 +7,6 @@ from typing import Generic, Optional, TypeVar
 KNOWN, PENDING, CHANGED, NOT_READ = "known", "pending", "changed", "unread"
 """States of a lookup: known; the next snapshot will tell; changed meanwhile; never read."""
 
-Interval = tuple[int, int]
-"""Numbers of the two snapshots around a hop: the last one that was complete when the hop was
-evaluated (0 for none), and the first one after it."""
 LookupValue = TypeVar("LookupValue")
 
 

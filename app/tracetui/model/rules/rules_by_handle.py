@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import NamedTuple
 
-from tracetui.model.rules.lookup import CHANGED, KNOWN, NOT_READ, Interval, Lookup
+from tracetui.model.rules.lookup import CHANGED, KNOWN, NOT_READ, Lookup
 from tracetui.model.rules.ruleset import Chain, ChainKey, ListedRule, TableKey
+from tracetui.model.trace.hop import Interval
 
 HANDLES_KEPT = 200_000
 """nf_tables rules remembered by handle."""

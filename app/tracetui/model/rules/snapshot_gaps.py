@@ -5,10 +5,10 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from typing import Optional
 
-from tracetui.model.rules.lookup import Interval
 from tracetui.model.rules.ruleset import TableKey
 from tracetui.model.rules.snapshot import Snapshot
 from tracetui.model.rules.spans import Spans
+from tracetui.model.trace.hop import Interval
 
 
 class SnapshotGaps:

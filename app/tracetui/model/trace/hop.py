@@ -23,8 +23,8 @@ END_OF_CALENDAR = 253_402_300_800.0
 
 
 Interval = tuple[int, int]
-"""The last snapshot of the ruleset that had ended when a hop was evaluated (0 for none), and the
-first that had not begun."""
+"""Numbers of the two snapshots of the ruleset around a hop: the last one that was complete when the
+hop was evaluated (0 for none), and the first one after it."""
 
 new_hop = new_state = tuple.__new__
 """Makes a hop of its three parts, ``new_hop(Hop, parts)``: faster than a NamedTuple's own call."""
@@ -43,9 +43,8 @@ class PacketState(NamedTuple):
     trace_id: Optional[int] = None
     """The nft trace id: a hash of the skb's address, its flow and device (nf_tables_trace.c,
     nft_trace_init), so neither unique to a packet nor constant over one."""
-    readings: Optional[tuple[int, int]] = None
-    """The last reading of the ruleset that had ended when it was evaluated (0 for none), and the
-    first that had not begun; None where no ruleset was read."""
+    interval: Optional[Interval] = None
+    """The snapshots of the ruleset around the hop; None where no ruleset was read."""
 
 
 class Hop(NamedTuple):
@@ -75,7 +74,7 @@ class Hop(NamedTuple):
         trace_id: Optional[int] = None,
         header: Optional[Header] = None,
         mac: Optional[str] = None,
-        readings: Optional[tuple[int, int]] = None,
+        interval: Optional[tuple[int, int]] = None,
         rule: Optional[str] = None,
         source: Optional[str] = None,
     ) -> Hop:
@@ -84,7 +83,7 @@ class Hop(NamedTuple):
             trace_point(
                 backend, family, table, chain, type, rulenum, handle, verdict, hook, rule, source
             ),
-            PacketState(iif, oif, mark, mac, header, trace_id, readings),
+            PacketState(iif, oif, mark, mac, header, trace_id, interval),
             time,
         )
 
@@ -194,6 +193,6 @@ class Hop(NamedTuple):
         return self.state.trace_id
 
     @property
-    def readings(self) -> Optional[tuple[int, int]]:
+    def interval(self) -> Optional[tuple[int, int]]:
         """The readings of the ruleset around it."""
-        return self.state.readings
+        return self.state.interval

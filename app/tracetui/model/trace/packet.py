@@ -23,7 +23,7 @@ More than this is no traversal, but something that comes again and again."""
 _HEADER_FIELDS = ("src", "sport", "dst", "dport", "ttl")
 
 
-class _Columns:
+class _PacketColumns:
     """The hops of a packet at hand, a list for each field."""
 
     __slots__ = ("hooks", "points", "state_numbers", "states", "times")
@@ -38,7 +38,7 @@ class _Columns:
         self.times: list[Optional[float]] = []
 
     @classmethod
-    def of(cls, hops: Sequence[Hop], hooks: Iterable[Optional[str]]) -> _Columns:
+    def of(cls, hops: Sequence[Hop], hooks: Iterable[Optional[str]]) -> _PacketColumns:
         """The columns of hops."""
         columns = cls()
         columns.hooks += hooks
@@ -96,7 +96,7 @@ class Packet:
         the same time, or the reverse."""
         self.is_recorded = False
         """Whether it was read from a record, which says what distances are known."""
-        self._columns: Optional[_Columns] = _Columns()
+        self._columns: Optional[_PacketColumns] = _PacketColumns()
         self._hops: Optional[list[Hop]] = None
         self._path: Optional[Path] = None
         """None where hops came since it was found."""
@@ -169,17 +169,17 @@ class Packet:
             self._own = marshal.dumps(value)
         self._columns = self._hops = None
 
-    def _at_hand(self) -> _Columns:
+    def _at_hand(self) -> _PacketColumns:
         if self._columns is None:
             path, packed = self.path, self._own or b""
             states, moments = marshal.loads(packed)  # noqa: S302 - written by this process
             each = times.unpacked(moments, len(path.points))
             hops = map(Hop, path.points, path.states(states), each)
-            self._columns = _Columns.of(list(hops), path.hooks)
+            self._columns = _PacketColumns.of(list(hops), path.hooks)
             _keep_at_hand(self)
         return self._columns
 
-    def _to_change(self) -> _Columns:
+    def _to_change(self) -> _PacketColumns:
         columns = self._at_hand()
         self._hops = self._path = self._own = None
         return columns
@@ -244,7 +244,7 @@ class Packet:
         self._set([placed(hop) for hop in self.hops], self.hooks)
 
     def _set(self, hops: Sequence[Hop], hooks: Iterable[Optional[str]]) -> None:
-        self._columns = _Columns.of(hops, hooks)
+        self._columns = _PacketColumns.of(hops, hooks)
         self._hops = self._path = self._own = None
 
     def went_as(self, other: Packet) -> bool:
@@ -378,7 +378,7 @@ class Packet:
         return result
 
 
-def _own_of_each(path: Path, columns: _Columns) -> list[Own]:
+def _own_of_each(path: Path, columns: _PacketColumns) -> list[Own]:
     """The own fields of each of a path's states."""
     fields: list[Own] = []
     for number, index in zip(path.state_numbers, columns.state_numbers):

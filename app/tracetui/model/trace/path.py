@@ -158,16 +158,16 @@ def own(state: PacketState) -> Own:
 
 
 def _traits(state: PacketState) -> Traits:
-    iif, oif, mark, mac, header, _, readings = state
+    iif, oif, mark, mac, header, _, interval = state
     if header is None:
-        return Traits(iif, oif, mark, mac, readings)
-    return Traits(iif, oif, mark, mac, readings, (*header[:6], header[8]))
+        return Traits(iif, oif, mark, mac, interval)
+    return Traits(iif, oif, mark, mac, interval, (*header[:6], header[8]))
 
 
 def _state(traits: Traits, own: Own) -> PacketState:
-    iif, oif, mark, mac, readings, shared = traits
+    iif, oif, mark, mac, interval, shared = traits
     header: Optional[Header] = None
     if shared is not None:
         # The order of Header's fields: six shared ones, length and id, the TTL, the rest.
         header = Header._make((*shared[:6], own[1], own[2], shared[6], *own[3:]))
-    return PacketState._make((iif, oif, mark, mac, header, own[0], readings))
+    return PacketState._make((iif, oif, mark, mac, header, own[0], interval))

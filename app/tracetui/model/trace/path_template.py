@@ -22,7 +22,7 @@ class Traits(NamedTuple):
     oif: Optional[str]
     mark: Optional[int]
     mac: Optional[str]
-    readings: Optional[tuple[int, int]]
+    interval: Optional[tuple[int, int]]
     header: Optional[tuple[Value, ...]] = None
     """Family, protocol, addresses, ports and TTL; None where there is none."""
 

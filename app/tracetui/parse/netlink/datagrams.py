@@ -14,7 +14,7 @@ from typing import Optional
 
 from tracetui.model.trace.hop import Hop, Interval
 
-KEPT = 4096
+BYTES_KEPT = 4096
 """Entries of each cache."""
 MOST_CUTS = 8
 """Places at which a datagram is cut into what comes again and what does not."""
@@ -60,7 +60,7 @@ class Datagrams:
     def _placed(self, hop: Optional[Hop]) -> Optional[Hop]:
         if hop is None or self._interval is None:
             return hop
-        return hop._replace(state=hop.state._replace(readings=self._interval))
+        return hop._replace(state=hop.state._replace(interval=self._interval))
 
 
 def length_of(datagram: bytes) -> int:

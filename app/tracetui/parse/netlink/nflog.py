@@ -16,12 +16,12 @@ from tracetui.parse.netlink import attributes
 
 PACKET = 4 << 8
 """The type of a record: NFNL_SUBSYS_ULOG, NFULNL_MSG_PACKET (nfnetlink_log.h)."""
-_HDR, _MARK, _TIMESTAMP, _INDEV, _OUTDEV, _PAYLOAD, _PREFIX = 1, 2, 3, 4, 5, 9, 10
+_HDR, _NFLOG_MARK, _TIMESTAMP, _INDEV, _OUTDEV, _PAYLOAD, _PREFIX = 1, 2, 3, 4, 5, 9, 10
 _HWTYPE, _HWHEADER = 15, 16
-_FAMILIES = {2: "ip", 10: "ip6"}
+_NFLOG_FAMILIES = {2: "ip", 10: "ip6"}
 _STAMP = struct.Struct(">QQ")
 """Seconds and microseconds (struct nfulnl_msg_packet_timestamp)."""
-_TRACE = re.compile(rb"TRACE: ([^:\s]+):(\S+):(rule|return|policy):([0-9]{1,10})( ?)\0?\Z")
+_TRACE_PREFIX = re.compile(rb"TRACE: ([^:\s]+):(\S+):(rule|return|policy):([0-9]{1,10})( ?)\0?\Z")
 
 
 def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optional[Hop]:
@@ -31,7 +31,7 @@ def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optiona
     own time stamp is taken where there is one: not in OUTPUT and POSTROUTING.
     """
     message = attributes.first_message(datagram)
-    if message is None or message.type != PACKET or message.family not in _FAMILIES:
+    if message is None or message.type != PACKET or message.family not in _NFLOG_FAMILIES:
         return None
     found = message.attributes
     place = _place(found.get(_PREFIX, b""))
@@ -43,7 +43,7 @@ def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optiona
     is_traced = is_as_printed and is_possible(table, chain, kind, number, hook)
     return Hop.of(
         backend="legacy",
-        family=_FAMILIES[message.family],
+        family=_NFLOG_FAMILIES[message.family],
         table=table,
         chain=chain,
         type=kind,
@@ -51,7 +51,7 @@ def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optiona
         hook=hook,
         iif=link_name(found.get(_INDEV), links),
         oif=link_name(found.get(_OUTDEV), links),
-        mark=attributes.number(found.get(_MARK), 4),
+        mark=attributes.number(found.get(_NFLOG_MARK), 4),
         time=stamp(found.get(_TIMESTAMP)) or received,
         header=ip.parse(found.get(_PAYLOAD, b"")),
         mac=_mac(found),
@@ -76,7 +76,7 @@ def _place(prefix: bytes) -> Optional[tuple[str, str, str, int, bool]]:
 
     It ends them with a blank, and a chain's name has its bounds.
     """
-    found = _TRACE.match(prefix)
+    found = _TRACE_PREFIX.match(prefix)
     if found is None:
         return None
     table, chain, kind = (part.decode(errors="backslashreplace") for part in found.groups()[:3])

@@ -17,7 +17,7 @@ from tracetui.parse.headers import ip
 from tracetui.parse.netlink import nflog
 from tracetui.parse.netlink.datagrams import (
     ATTRIBUTE,
-    KEPT,
+    BYTES_KEPT,
     MOST_CUTS,
     Datagrams,
     Record,
@@ -53,9 +53,9 @@ class NflogDatagrams(Datagrams):
 
     def __init__(self) -> None:
         super().__init__()
-        self._points: Memo[bytes, TracePoint] = Memo(KEPT)
-        self._devices: Memo[bytes, _Devices] = Memo(KEPT)
-        self._states: Memo[tuple[bytes, bytes], PacketState] = Memo(KEPT)
+        self._points: Memo[bytes, TracePoint] = Memo(BYTES_KEPT)
+        self._devices: Memo[bytes, _Devices] = Memo(BYTES_KEPT)
+        self._states: Memo[tuple[bytes, bytes], PacketState] = Memo(BYTES_KEPT)
         """By the bytes of the devices and of the packet."""
         self._layouts: list[_Layout] = []
         """The one that was met last is the first."""

@@ -12,16 +12,17 @@ from tracetui.parse.headers import ethernet, ip
 from tracetui.parse.netlink import attributes
 from tracetui.parse.netlink.nflog import link_name
 
-_TRACE = 10 << 8 | 17
+_TRACE_EVENT = 10 << 8 | 17
 _TABLE, _CHAIN, _HANDLE, _TYPE, _VERDICT, _ID = 1, 2, 3, 4, 5, 6
-_LINK, _NETWORK, _TRANSPORT, _IIF, _IIFTYPE, _OIF, _MARK, _POLICY = 7, 8, 9, 10, 11, 12, 14, 16
-_TYPES = {1: "policy", 2: "return", 3: "rule"}
+_LINK, _NETWORK, _TRANSPORT, _IIF, _IIFTYPE = 7, 8, 9, 10, 11
+_OIF, _NFTRACE_MARK, _POLICY = 12, 14, 16
+_EVENT_TYPES = {1: "policy", 2: "return", 3: "rule"}
 _VERDICT_CODE, _VERDICT_CHAIN = 1, 2
 _VERDICTS = {
     0: "drop", 1: "accept", 2: "stolen", 3: "queue", 4: "repeat", 5: "stop",
     -1: "continue", -2: "break", -3: "jump", -4: "goto", -5: "return",
 }  # fmt: skip
-_FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
+_NFTRACE_FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 
 
 def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optional[Hop]:
@@ -31,10 +32,10 @@ def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optiona
     ``received``, seconds since the epoch.
     """
     message = attributes.first_message(datagram)
-    if message is None or message.type != _TRACE:
+    if message is None or message.type != _TRACE_EVENT:
         return None
     found = message.attributes
-    kind = _TYPES.get(attributes.number(found.get(_TYPE), 4) or 0)
+    kind = _EVENT_TYPES.get(attributes.number(found.get(_TYPE), 4) or 0)
     table, chain = _text(found.get(_TABLE, b"")), _text(found.get(_CHAIN, b""))
     handle = attributes.number(found.get(_HANDLE), 8)
     if kind is None or not table or not chain or (handle is None and _HANDLE in found):
@@ -43,7 +44,7 @@ def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optiona
     if kind == "rule" and handle is None and verdict == "continue":
         # Newer kernels send the implicit end of a chain as a rule event without a rule.
         kind = "return"
-    family = _FAMILIES.get(message.family, str(message.family))
+    family = _NFTRACE_FAMILIES.get(message.family, str(message.family))
     return Hop.of(
         backend="nft",
         family=family,
@@ -55,7 +56,7 @@ def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optiona
         hook=nft_hook(family, table, chain),
         iif=link_name(found.get(_IIF), links),
         oif=link_name(found.get(_OIF), links),
-        mark=attributes.number(found.get(_MARK), 4),
+        mark=attributes.number(found.get(_NFTRACE_MARK), 4),
         time=received,
         trace_id=attributes.number(found.get(_ID), 4),
         header=_header(found),

@@ -19,7 +19,7 @@ from tracetui.parse.headers import ethernet, ip
 from tracetui.parse.netlink import nftrace
 from tracetui.parse.netlink.datagrams import (
     ATTRIBUTE,
-    KEPT,
+    BYTES_KEPT,
     MOST_CUTS,
     Datagrams,
     Record,
@@ -42,7 +42,7 @@ class _Context:
         self.oif = oif
         self.mark = mark
         self.is_ethernet = is_ethernet
-        self.states: Memo[bytes, PacketState] = Memo(KEPT)
+        self.states: Memo[bytes, PacketState] = Memo(BYTES_KEPT)
         """By the bytes of the trace id and of the headers."""
 
 
@@ -68,7 +68,7 @@ class _Tail(NamedTuple):
         return network, transport, link
 
 
-_Known = tuple[TracePoint, _Context]
+_KnownEvent = tuple[TracePoint, _Context]
 """The meaning of an event's bytes, but for those of the trace id and of the headers."""
 
 
@@ -82,12 +82,12 @@ class NftraceDatagrams(Datagrams):
 
     def __init__(self) -> None:
         super().__init__()
-        self._bare: Memo[bytes, _Known] = Memo(KEPT)
+        self._bare: Memo[bytes, _KnownEvent] = Memo(BYTES_KEPT)
         """By all bytes but the id's, of events without a header; their length is among them."""
-        self._headed: Memo[bytes, _Known] = Memo(KEPT)
+        self._headed: Memo[bytes, _KnownEvent] = Memo(BYTES_KEPT)
         """By those before the header."""
         self._tails: list[_Tail] = []
-        self._contexts: Memo[object, _Context] = Memo(KEPT)
+        self._contexts: Memo[object, _Context] = Memo(BYTES_KEPT)
 
     def hops(self, records: Iterable[Record]) -> Iterator[Optional[Hop]]:
         """See :meth:`Datagrams.hops`."""

@@ -16,9 +16,9 @@ from tracetui.model.trace.hop import LOG, Hop
 from tracetui.model.trace.trace_point import nft_hook
 from tracetui.parse.tools import nft_header
 
-NFT_FAMILIES = ("ip", "ip6", "inet", "arp", "bridge", "netdev")
+MONITOR_FAMILIES = ("ip", "ip6", "inet", "arp", "bridge", "netdev")
 _EVENT = re.compile(
-    rf"trace id (?:0x)?(?P<id>[0-9a-f]{{1,8}}) (?P<family>{'|'.join(NFT_FAMILIES)}) "
+    rf"trace id (?:0x)?(?P<id>[0-9a-f]{{1,8}}) (?P<family>{'|'.join(MONITOR_FAMILIES)}) "
     r"(?P<table>\S{1,255}) (?P<chain>\S{1,255}) "
     r"(?P<kind>packet:|conntrack:|rule|unknown rule handle|verdict|policy)(?= |$) ?"
 )

@@ -322,7 +322,7 @@ class LiveSession:
 
     def _kmsg_hop(self, record: bytes, received: float) -> Optional[Hop]:
         hop = kmsg.parse(record, received)
-        return None if hop is None else hop.with_(readings=self.rulesets.interval("legacy"))
+        return None if hop is None else hop.with_(interval=self.rulesets.interval("legacy"))
 
     def _take_ruleset(self, frame: Frame) -> None:
         self._ruleset_bytes += len(frame.payload)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from tracetui.model.explain.explanation import PacketExplanation
+from tracetui.model.filter.terms import ExplainPacket
 from tracetui.model.trace import moments
 from tracetui.model.trace.packet import Packet
 from tracetui.session.recording import report
@@ -18,7 +19,6 @@ FORMATS = (TEXT, MARKDOWN, JSON)
 SUFFIXES = {TEXT: ".txt", MARKDOWN: ".md", JSON: ".ndjson"}
 
 Pieces = Iterator[str]
-ExplainPacket = Callable[[Packet], PacketExplanation]
 
 
 def exported(

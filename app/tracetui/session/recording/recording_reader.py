@@ -186,7 +186,7 @@ def _hop(
         time=time,
         header=header,
         mac=mac,
-        readings=None if interval is None else _interval(interval),
+        interval=None if interval is None else _interval(interval),
         rule=_optional(value, "rule", str),
         source=value["source"] if value.get("source") in FORGEABLE else None,
     )

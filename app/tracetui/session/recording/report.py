@@ -293,8 +293,8 @@ def _hop_json(
         value["source"] = source
     if explained.state == CHANGED:
         value["ruleset_changed"] = True
-    if hop.readings is not None:
-        value["readings"] = list(hop.readings)
+    if hop.interval is not None:
+        value["readings"] = list(hop.interval)
     return value
 
 

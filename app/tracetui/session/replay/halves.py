@@ -35,7 +35,7 @@ def missing_hops(
     for packet in islice(packets, PACKETS_CHECKED):
         points = packet.path.points
         backends.update(point.backend for point in points)
-        if len(backends) > 1 or packet.hops[0].readings is not None:
+        if len(backends) > 1 or packet.hops[0].interval is not None:
             return None
         has_raw = has_raw or any(point.table == "raw" for point in points)
         later_hooks += points[0].chain in _FIRST_HOOKS

@@ -98,6 +98,6 @@ class RecordedLines:
 
     def _with_interval(self, hop: Hop) -> Hop:
         """A recorded hop with its interval among the snapshots of all recordings."""
-        if hop.readings is None:
+        if hop.interval is None:
             return hop
-        return hop.with_(readings=self._rulesets.shifted(hop.readings))
+        return hop.with_(interval=self._rulesets.shifted(hop.interval))

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Optional
 
 from tracetui.model.rules.history import RulesetHistory
-from tracetui.model.rules.lookup import Interval
 from tracetui.model.rules.ruleset import Ruleset
 from tracetui.model.rules.snapshot import Snapshot
+from tracetui.model.trace.hop import Interval
 from tracetui.model.tracing.rule_fields import BACKENDS
 
 STEPS_PER_CLOCK_CHECK = 128

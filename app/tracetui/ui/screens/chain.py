@@ -12,8 +12,9 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tracetui.model.rules import chain_names
-from tracetui.model.rules.lookup import KNOWN, Interval
+from tracetui.model.rules.lookup import KNOWN
 from tracetui.model.rules.ruleset import Chain, ChainKey
+from tracetui.model.trace.hop import Interval
 from tracetui.parse.listings import nft_text, xtables_save
 from tracetui.session.state.session import ChainRef, Session
 from tracetui.session.text.width import shown, wrapped

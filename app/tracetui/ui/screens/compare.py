@@ -21,7 +21,7 @@ from tracetui.session.text.width import padded, shown, wrapped
 from tracetui.session.view.path_groups import first_difference
 from tracetui.ui.commands import bindings
 
-_COLUMN_GAP = " │ "
+_SIDES_GAP = " │ "
 COMPARED_RULE_LINES = 4
 """Lines of a rule at most."""
 
@@ -60,7 +60,7 @@ class CompareScreen(ModalScreen[None]):
     def _show(self) -> None:
         explanations = [self._session.explain(packet) for packet in self._pair]
         scroll = self.query_one("#columns", VerticalScroll)
-        width = max(10, (scroll.scrollable_content_region.width - len(_COLUMN_GAP)) // 2)
+        width = max(10, (scroll.scrollable_content_region.width - len(_SIDES_GAP)) // 2)
         # Our own rules say nothing about the node's.
         left_kept, right_kept = (
             [index for index, explained in enumerate(explanation.hops) if not explained.is_own]
@@ -76,7 +76,7 @@ class CompareScreen(ModalScreen[None]):
         for index, (left, right) in enumerate(zip_longest(left_kept, right_kept)):
             if index == parting:
                 text.append(
-                    "the paths differ here".center(2 * width + len(_COLUMN_GAP), "─") + "\n", "bold"
+                    "the paths differ here".center(2 * width + len(_SIDES_GAP), "─") + "\n", "bold"
                 )
                 at_line, lines = lines, lines + 1
             cells = (
@@ -85,7 +85,7 @@ class CompareScreen(ModalScreen[None]):
             )
             style = "bold" if index == parting else "" if index > parting else "dim"
             for a, b in zip_longest(*cells, fillvalue=" " * width):
-                text.append(f"{a}{_COLUMN_GAP}{b}\n", style)
+                text.append(f"{a}{_SIDES_GAP}{b}\n", style)
                 lines += 1
         if parting == len(left_kept) == len(right_kept):
             text.append("the same path to the end\n", "bold")
@@ -103,7 +103,7 @@ def _ends(
         [f"{explanation.verdict} {explanation.why}" for explanation in explanations],
     ):
         cells = [padded(shown(text_of_packet, width), width) for text_of_packet in texts]
-        text.append(f"{cells[0]}{_COLUMN_GAP}{cells[1]}\n", "bold")
+        text.append(f"{cells[0]}{_SIDES_GAP}{cells[1]}\n", "bold")
     count = "1 hop" if parting == 1 else f"{parting} hops"
     return text.append(f"{count} in common")
 

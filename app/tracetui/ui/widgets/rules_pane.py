@@ -12,6 +12,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from tracetui.model.tracing.installed_rule import InstalledRule
+from tracetui.session.live.last_minute import LAST_MINUTE_SECONDS
 from tracetui.session.text.sanitize import sanitize
 from tracetui.session.text.width import wrapped
 from tracetui.ui.commands import bindings
@@ -21,7 +22,6 @@ WIDE_CELLS = 70
 """Cells from which a rule takes two lines instead of up to four."""
 INDENT_CELLS = 4
 """Cells before the text of a rule, and behind it those of the scrollbar."""
-LAST_MINUTE_SECONDS = 60.0
 
 
 def countdown(seconds: float) -> str:

@@ -12,11 +12,12 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from tracetui.model.trace.hop import KMSG
+from tracetui.session.live.last_minute import LAST_MINUTE_SECONDS
 from tracetui.session.state.guard_state import removal_text
 from tracetui.session.state.session import SourceState, Status
 from tracetui.session.text.sanitize import sanitize
 from tracetui.ui.keymap import Keymap
-from tracetui.ui.widgets.rules_pane import LAST_MINUTE_SECONDS, countdown
+from tracetui.ui.widgets.rules_pane import countdown
 
 RATE_SAMPLES = 20
 """Rates in the sparkline, one a second."""
