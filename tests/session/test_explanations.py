@@ -33,7 +33,7 @@ CHANGES = {
     "oif": st.sampled_from((None, "eth0", "cali7")),
     "mark": st.sampled_from((None, 1, 0x4000)),
     "mac": st.sampled_from((None, "02:00:00:00:00:01 > 02:00:00:00:00:02")),
-    "readings": st.tuples(st.integers(0, 6), st.integers(1, 7)),
+    "interval": st.tuples(st.integers(0, 6), st.integers(1, 7)),
     "verdict": st.sampled_from((None, "accept", "drop", "continue", "jump KUBE-SERVICES")),
     "rulenum": st.integers(1, 9),
     "rule": st.sampled_from((None, "-A FORWARD -p udp -j DROP")),
