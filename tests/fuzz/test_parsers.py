@@ -36,11 +36,11 @@ from tracetui.parse.listings import (
     xtables_save,
 )
 from tracetui.parse.log import (
+    body_cache,
     journal,
     json_objects,
     kmsg,
     losses,
-    plain_dmesg,
     record_body,
     stamps,
     trace_record,
@@ -172,14 +172,6 @@ NFT_TRACE = texts(material.NFT_TRACE)
 JOURNAL = texts(material.JOURNAL) | json_texts(material.JOURNAL)
 
 
-def usual(line: str) -> object:
-    """What stands behind the place, which is what it is when it is read with more care."""
-    rest = line[line.find("IN=") :]
-    found = plain_dmesg.read_usual(rest)
-    assert found is None or record_body.read(rest.strip()) == (found, True)
-    return found
-
-
 NFT_STATEMENTS = json_texts(material.NFT_STATEMENTS) | texts(material.NFT_STATEMENTS)
 
 
@@ -302,7 +294,7 @@ PARSERS = {
         module_texts.names_of_files, texts([material.MODULES_DEP])
     ),
     "module_texts.options": Fuzzed(module_texts.options, texts([material.CONFIG])),
-    "plain_dmesg.read_usual": Fuzzed(usual, LOG_LINES),
+    "body_cache.is_odd": Fuzzed(body_cache.is_odd, LOG_LINES),
     "proc_modules.parse": Fuzzed(proc_modules.parse, texts(material.MODULES)),
     "recording_reader.is_ours": Fuzzed(recording_reader.is_ours, OUR_LINES),
     "recording_reader.read_event": Fuzzed(recording_reader.read_event, OUR_LINES, (ValueError,)),
@@ -358,8 +350,12 @@ PARSERS = {
         ),
         LOG_LINES,
     ),
+    "trace_record.point": Fuzzed(
+        lambda text: (found := trace_record.find(text)) and trace_record.point(found, "ip").text,
+        LOG_LINES,
+    ),
     "long_sets.shortened": Fuzzed(long_sets.shortened, texts(material.RULES)),
-    "losses.told_in": Fuzzed(lambda text: losses.told_in(text, 1), texts(material.LOSSES)),
+    "losses.loss_in": Fuzzed(lambda text: losses.loss_in(text, 1), texts(material.LOSSES)),
     "nft_header.flags": Fuzzed(nft_header.flags, texts(["syn", "0x18", "ack,psh"])),
     "nft_header.is_part": Fuzzed(nft_header.is_part, NFT_TRACE),
     "nft_header.joined": Fuzzed(

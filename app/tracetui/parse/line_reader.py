@@ -1,4 +1,4 @@
-"""Lines of whatever text holds hops, one after the other: each is looked at, none is told.
+"""Lines of text of every format that holds hops, recognized line by line.
 
 Logs of the kernel in all wrappers, JSON and journal entries around them, and what xtables-monitor,
 nft, ulogd, nftrace and tshark print.
@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from typing import Optional
 
-from tracetui.model.trace.batch import BatchSegment
 from tracetui.model.trace.hop import Hop
 from tracetui.parse.log import losses, trace_record, wrapper
 from tracetui.parse.log.clock import Clock
 from tracetui.parse.log.line_buffer import LineBuffer
 from tracetui.parse.log.log_text import LogText
-from tracetui.parse.log.losses import Loss
+from tracetui.parse.log.losses import Loss, RecordNumbers
+from tracetui.parse.log.record_cache import REMEMBERED, RecordCache
 from tracetui.parse.structured import NO_HOP, LogMessage, Structured
 from tracetui.parse.tools import nft_monitor, xtables_monitor
 from tracetui.parse.tools.nft_monitor import NftMonitor
@@ -23,16 +23,16 @@ from tracetui.parse.tools.nftrace_tool import NftraceTool
 from tracetui.parse.tools.packet_table import PacketTable
 from tracetui.parse.tools.xtables_monitor import XtablesMonitor
 
-UNREAD = "it looks like a TRACE record, but of no form that is known"
+UNKNOWN_FORM = "it looks like a TRACE record, but of no form that is known"
 _TRACE_LIKE = re.compile(r"\bTRACE: ?[^:\s]{1,255}:\S{1,255}:|\btrace id (?:0x)?[0-9a-f]{1,16}\b")
-NARROWEST = 40
+NARROWEST_TERMINAL = 40
 """Columns of a terminal."""
-MOST_TOLD = 1000
+LINE_FAULTS_KEPT = 1000
 """Skipped lines, and losses, that are remembered until somebody takes them."""
 
 
 class _Widths:
-    """How wide a tool's lines are: a terminal that wrapped them left many of exactly its width."""
+    """Widths of a tool's lines: a terminal that wrapped them left many of exactly its width."""
 
     def __init__(self) -> None:
         self.last_is_full = False
@@ -43,7 +43,7 @@ class _Widths:
         """Note the width of a line, in characters."""
         if width > self._widest:
             self._widest, self._times = width, 0
-        is_widest = width == self._widest >= NARROWEST
+        is_widest = width == self._widest >= NARROWEST_TERMINAL
         self._times += is_widest
         self.last_is_full = is_widest and self._times > 1
 
@@ -54,7 +54,8 @@ class LineReader:
     Nothing raises, whatever the lines.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, remembered: int = REMEMBERED) -> None:
+        """Read the beginning of a file; ``remembered`` is the size of the cache (RecordCache)."""
         self.lines = 0
         """Lines that were read."""
         self.skipped = 0
@@ -63,27 +64,30 @@ class LineReader:
         """Records that the log says are missing, as far as it says how many; of any kind, not only
         hops, and where a copy was filtered those left out are among them."""
         self.unread: dict[str, int] = {}
-        """How many of the skipped lines begin as a TRACE record does, by why they gave nothing."""
+        """Counts of skipped lines that begin as a TRACE record does, by why they gave nothing."""
         self._skipped: list[tuple[int, str]] = []
         self._losses: list[Loss] = []
         self._clock = Clock()
-        self._log = LogText(self._clock)
+        self._numbers = RecordNumbers()
+        self._log = LogText(self._clock, RecordCache(self._clock, self._numbers, remembered))
         self._nft = NftMonitor()
         self._xtables = XtablesMonitor()
         self._structured = Structured(self._clock)
         self._nftrace = NftraceTool()
         self._table = PacketTable()
-        self._sequence = losses.Sequence()
         self._begun: Optional[int] = None
+        self._is_looked_up = False
+        """Whether :meth:`take_known` left the next line to :meth:`feed`."""
         self._is_calm = False
-        """Whether nothing waits for the next line: the last one was a whole one of plain dmesg."""
+        """Whether nothing waits for the next line: the cache knew the last one."""
         self._widths = _Widths()
 
     def feed(self, line: str) -> list[Hop]:
         """The hops that are known with this line, in the log's order."""
-        plain = self.take_plain(LineBuffer(line), 0)
-        if plain:
-            return [hop for piece in plain for hop in piece.hops]
+        is_looked_up, self._is_looked_up = self._is_looked_up, False
+        known = [] if is_looked_up else self._look_up(LineBuffer(line), 0)
+        if known:
+            return known
         self._is_calm = False
         self.lines += 1
         out: list[Hop] = []
@@ -94,20 +98,24 @@ class LineReader:
             self._take(text, self.lines, out)
         return out
 
-    def take_plain(self, block: LineBuffer, most: int) -> list[BatchSegment]:
-        """The hops of lines of plain dmesg that a block goes on with, for speed.
+    def take_known(self, block: LineBuffer, most: int) -> list[Hop]:
+        """The hops of the next lines, as far as all their parts came before.
 
-        Of lines of so many characters at most, or of one; they are taken from it. None leaves the
-        next line to :meth:`feed`: nothing was done.
+        The lines, of about so many characters at most, are taken from the block. None leaves the
+        next one to :meth:`feed`: nothing was done.
         """
+        self._is_looked_up = True
+        return self._look_up(block, most)
+
+    def _look_up(self, block: LineBuffer, most: int) -> list[Hop]:
         if not self._is_calm and (
             self._nft.is_waiting or self._xtables.is_waiting or self._structured.is_open
         ):
             return []
-        found = self._log.take_dmesg(block, most)
+        found = self._log.take_known(block, most)
         if found:
             self._is_calm = True
-            self.lines += sum(len(piece.points) for piece in found)
+            self.lines += len(found)
         return found
 
     def pass_by(self, lines: int = 1) -> None:
@@ -126,12 +134,12 @@ class LineReader:
         return out
 
     def take_skipped(self) -> list[tuple[int, str]]:
-        """Number and reason of the lines skipped since the last call; the first MOST_TOLD."""
+        """Number and reason of the lines skipped since the last call; the first FAULTS_KEPT."""
         taken, self._skipped = self._skipped, []
         return taken
 
     def take_losses(self) -> list[Loss]:
-        """The gaps that the log told of since the last call; the first MOST_TOLD."""
+        """The gaps that the log told of since the last call; the first FAULTS_KEPT."""
         taken, self._losses = self._losses, []
         return taken
 
@@ -139,18 +147,18 @@ class LineReader:
         """A line of text, or a message that was inside another format."""
         sequence = wrapper.sequence_of(text)
         if sequence is not None:
-            self._miss(self._sequence.missing(sequence), number)
+            self._miss(self._numbers.missing(sequence), number)
         found = trace_record.find(text)
         if found is None:
             self._table.read_title(text)
         if found is None and (spaced := wrapper.with_blanks(text)) is not text:
             text, found = spaced, trace_record.find(spaced)
-        used = self._take_other(text, out) if found is None else self._take_place(text, found, out)
+        used = self._take_other(text, out) if found is None else self._take_legacy(text, found, out)
         self._end_beginning(not (found is None and used and self._log.took_beginning))
         self._count_cut_off()
         if used or wrapper.is_dictionary(text):
             return
-        loss = losses.told_in(text, number)
+        loss = losses.loss_in(text, number)
         if loss is not None:
             self._note(loss)
         elif self._log.has_begun:
@@ -158,7 +166,7 @@ class LineReader:
         else:
             why = self._log.why or NO_HOP
             if _TRACE_LIKE.search(text):
-                why = UNREAD if why == NO_HOP else why
+                why = UNKNOWN_FORM if why == NO_HOP else why
                 self.unread[why] = self.unread.get(why, 0) + 1
             self._skip(number, why)
 
@@ -173,8 +181,8 @@ class LineReader:
             self._log.cut_off -= 1
             self._skip(self.lines, "a record cut off in its rule's number")
 
-    def _take_place(self, text: str, found: re.Match[str], out: list[Hop]) -> bool:
-        """A line with a place of legacy."""
+    def _take_legacy(self, text: str, found: re.Match[str], out: list[Hop]) -> bool:
+        """Take a line with a trace point of legacy."""
         if self._nft.is_waiting or self._xtables.is_waiting:
             self._release_tools(out)
         if text[found.end() : found.end() + 4] != " IN=":
@@ -189,7 +197,7 @@ class LineReader:
         return self._log.take(text, found, out)
 
     def _take_other(self, text: str, out: list[Hop]) -> bool:
-        """A line without one."""
+        """Take a line without one."""
         self._log.why = ""
         if "trace id " in text and (events := nft_monitor.find_all(text)):
             self._log.release(out)
@@ -248,10 +256,10 @@ class LineReader:
 
     def _note(self, loss: Loss) -> None:
         self.lost += loss.records or 0
-        if len(self._losses) < MOST_TOLD:
+        if len(self._losses) < LINE_FAULTS_KEPT:
             self._losses.append(loss)
 
     def _skip(self, number: int, why: str) -> None:
         self.skipped += 1
-        if len(self._skipped) < MOST_TOLD:
+        if len(self._skipped) < LINE_FAULTS_KEPT:
             self._skipped.append((number, why))

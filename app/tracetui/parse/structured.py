@@ -13,13 +13,13 @@ from tracetui.parse.tools import ulogd
 
 NO_HOP = "no TRACE record"
 OF_A_PROGRAM = "a program wrote it, not the kernel"
-_LATEST = 1e8
+_LONGEST_UPTIME = 1e8
 """Seconds of uptime."""
-_BROKEN = "JSON that is broken"
-_TEXTS = ("log", "message", "MSG", "short_message", "line")
+_BROKEN_JSON = "JSON that is broken"
+_LINE_KEYS = ("log", "message", "MSG", "short_message", "line")
 """Keys under which others keep a whole line of a log: container engines, GELF, Loki."""
 _NANOSECONDS = re.compile(r"[0-9]{19}")
-_TIMES = ("time", "@timestamp", "timestamp")
+_TIME_KEYS = ("time", "@timestamp", "timestamp")
 _PAIR = re.compile(
     r'"([A-Za-z_@][\w.@]{0,63})"\s{0,8}:\s{0,8}("(?:[^"\\]|\\.){0,4096}"|-?\d{1,20}(?=[\s,}])|true|false)'
 )
@@ -27,7 +27,7 @@ _CUT_PAIR = re.compile(r'"([A-Za-z_@][\w.@]{0,63})"\s{0,8}:\s{0,8}"((?:[^"\\]|\\
 
 
 class LogMessage(NamedTuple):
-    """What came of an object or an entry."""
+    """A hop or a line of a log that was in an object or an entry, or why it gave neither."""
 
     line: int
     """The number of its line, from 1."""
@@ -77,7 +77,7 @@ class Structured:
         return self._broken(number) + read, True
 
     def close(self, number: int) -> list[LogMessage]:
-        """What is open, as far as it can be read."""
+        """End what is open; its messages, as far as they can be read."""
         found = self._end_entry(number)
         self._objects.close()
         return found + self._broken(number)
@@ -87,17 +87,17 @@ class Structured:
         return [] if found is None else [self._of_journal(found, line)]
 
     def _broken(self, number: int) -> list[LogMessage]:
-        """What objects that are not whole still tell: the fields that are."""
+        """Messages of objects that are not whole, by the fields that are."""
         found = []
         for text in self._objects.broken:
             value = _pairs(text)
             message = self._read(value, number) if json_objects.is_record(value) else None
-            found.append(message or LogMessage(number, why=_BROKEN))
+            found.append(message or LogMessage(number, why=_BROKEN_JSON))
         self._objects.broken.clear()
         return found
 
     def _read_all(self, value: dict[str, Any], number: int) -> list[LogMessage]:
-        """What an object tells: one message, or those of a stream of Loki's, a pair each."""
+        """Messages of an object: one, or those of a stream of Loki's, a pair each."""
         pairs = value.get("values")
         if not isinstance(pairs, list):
             return [self._read(value, number)]
@@ -119,9 +119,9 @@ class Structured:
             return LogMessage(number, hop, why="" if hop else NO_HOP)
         if isinstance(value.get("msg"), str):
             return self._of_dmesg(value, number)
-        for key in _TEXTS:
+        for key in _LINE_KEYS:
             if isinstance(value.get(key), str):
-                stamps = (_stamp(value.get(name)) for name in _TIMES)
+                stamps = (_stamp(value.get(name)) for name in _TIME_KEYS)
                 stamp = next(filter(None, stamps), "")
                 return LogMessage(number, text=f"{stamp} {value[key].rstrip()}".lstrip())
         return LogMessage(number, why=NO_HOP)
@@ -153,7 +153,7 @@ class Structured:
         else:
             # Compared first: an int can be too large for a float.
             time = None
-            if isinstance(stamp, (int, float)) and 0 <= stamp < _LATEST:
+            if isinstance(stamp, (int, float)) and 0 <= stamp < _LONGEST_UPTIME:
                 time = float(stamp)
         return LogMessage(number, trace_record.hop(found, trace_record.body_of(text, found), time))
 
@@ -170,9 +170,9 @@ def _stamp(value: object) -> str:
 def _pairs(text: str) -> dict[str, Any]:
     """The fields of an object that is broken; the last word of a text that is cut may be, too."""
     found: dict[str, Any] = {}
-    for one in _PAIR.finditer(text):
+    for pair in _PAIR.finditer(text):
         try:
-            found.setdefault(one[1], json_text.read(one[2]))
+            found.setdefault(pair[1], json_text.read(pair[2]))
         except ValueError:
             continue
     cut = _CUT_PAIR.search(text)

@@ -113,25 +113,3 @@ def _goes_on(points: list[TracePoint], state: PacketState, point: TracePoint) ->
     is_first = point is points[0] or (point.table == "raw" and last.table != "raw")
     is_beginning = is_first and state[4] is not None
     return not is_beginning and point.voice == last.voice
-
-
-class BatchSegment(NamedTuple):
-    """Hops that came one after the other with one state."""
-
-    points: tuple[TracePoint, ...]
-    state: PacketState
-    times: tuple[Optional[float], ...]
-
-    @property
-    def hops(self) -> list[Hop]:
-        """The hops."""
-        return [Hop(point, self.state, time) for point, time in zip(self.points, self.times)]
-
-
-def runs(segments: Iterable[BatchSegment]) -> Iterator[HopBatch]:
-    """Batches of the hops of segments."""
-    return batches_of(
-        Hop(point, state, time)
-        for points, state, times in segments
-        for point, time in zip(points, times)
-    )

@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple, Optional
 
-_FIELD = re.compile(r"\s{0,8}([A-Z_][A-Z0-9_]{0,63})=(.*)", re.DOTALL)
-_BEGINS = re.compile(r"(?:__CURSOR|__REALTIME_TIMESTAMP)=|.{10,60} \[s=[0-9a-f]{4,32};i=")
+_ENTRY_FIELD = re.compile(r"\s{0,8}([A-Z_][A-Z0-9_]{0,63})=(.*)", re.DOTALL)
+_ENTRY_BEGIN = re.compile(r"(?:__CURSOR|__REALTIME_TIMESTAMP)=|.{10,60} \[s=[0-9a-f]{4,32};i=")
 _MOST_FIELDS = 256
-_LONGEST = 64 << 10
+_LONGEST_MESSAGE = 64 << 10
 """Characters of a message."""
 
 
 class JournalEntry(NamedTuple):
-    """What an entry says of one message."""
+    """A message and its stamps, as an entry has them."""
 
     message: str
     is_of_kernel: bool
@@ -44,11 +44,11 @@ class JournalText:
 
     def begins(self, text: str) -> bool:
         """Whether an entry begins on a line; that is also one of its fields in ``-o export``."""
-        return _BEGINS.match(text) is not None
+        return _ENTRY_BEGIN.match(text) is not None
 
     def take(self, text: str, number: int) -> bool:
         """Take a line into the open entry, or begin one; False for a line that is of neither."""
-        found = _FIELD.match(text)
+        found = _ENTRY_FIELD.match(text)
         if self._fields is None:
             if not self.begins(text):
                 return False
@@ -56,7 +56,7 @@ class JournalText:
         elif found is None or found[1] in self._fields or len(self._fields) >= _MOST_FIELDS:
             return False
         if found is not None:
-            self._fields[found[1]] = found[2][:_LONGEST]
+            self._fields[found[1]] = found[2][:_LONGEST_MESSAGE]
             self.line = number if found[1] == "MESSAGE" else self.line
         return True
 
@@ -86,7 +86,7 @@ def _text(value: Any) -> Optional[str]:
     """A message, which comes as a list of bytes if it is no UTF-8, or of the field's values."""
     if isinstance(value, str):
         return value
-    if not isinstance(value, list) or not value or len(value) > _LONGEST:
+    if not isinstance(value, list) or not value or len(value) > _LONGEST_MESSAGE:
         return None
     if all(type(one) is int and 0 <= one < 256 for one in value):
         return bytes(value).decode(errors="backslashreplace")

@@ -7,12 +7,12 @@ from typing import Any, Optional
 
 from tracetui.parse import json_text
 
-_BEGINS = re.compile(r"\s{0,40}(?:\x1e|data: ?)?[\[\s]{0,8}\{\s{0,40}(?:\"|$)")
+_OBJECT_BEGIN = re.compile(r"\s{0,40}(?:\x1e|data: ?)?[\[\s]{0,8}\{\s{0,40}(?:\"|$)")
 """An object as a program writes it; ``{1}[Hardware Error]`` of the kernel is none."""
 _AFTER_OTHER = re.compile(r"\s{0,40}\},?\s{0,40}\{\s{0,40}$")
 _NEXT_KEY = re.compile(r"\s{0,40}[\"}\],{]|\s{0,40}$")
 _TOKEN = re.compile(r"[\"\\{}]")
-_LONGEST = 128 << 10
+_LONGEST_OBJECT = 128 << 10
 """Characters of an object."""
 _DEEPEST = 16
 _MESSAGES = frozenset((
@@ -39,7 +39,7 @@ class JsonObjects:
 
     def begins(self, text: str) -> bool:
         """Whether an object begins on a line."""
-        return _BEGINS.match(text) is not None or _AFTER_OTHER.match(text) is not None
+        return _OBJECT_BEGIN.match(text) is not None or _AFTER_OTHER.match(text) is not None
 
     def whole(self, text: str) -> Optional[dict[str, Any]]:
         """The object that a line is; None if it is none, or no whole one."""
@@ -58,7 +58,7 @@ class JsonObjects:
             self.close()
         self._text += text
         found = self._scan()
-        if len(self._text) > _LONGEST or len(self._starts) > _DEEPEST:
+        if len(self._text) > _LONGEST_OBJECT or len(self._starts) > _DEEPEST:
             self.close()
         return found
 

@@ -11,7 +11,7 @@ from tracetui.parse.log import trace_record
 _KERN_LEVELS = tuple("01234567")
 """Facility 0 (kern) << 3 | level."""
 _MICROSECONDS = re.compile(r"[0-9]{1,18}")
-_ESCAPE = re.compile(rb"\\x([0-9a-fA-F]{2})")
+_KERNEL_ESCAPE = re.compile(rb"\\x([0-9a-fA-F]{2})")
 
 
 def parse(record: Union[bytes, str], received: Optional[float]) -> Optional[Hop]:
@@ -40,7 +40,7 @@ def unescape(name: str) -> str:
     if "\\x" not in name:
         return name
     raw = name.encode(errors="backslashreplace")
-    data = _ESCAPE.sub(lambda found: bytes((int(found[1], 16),)), raw)
+    data = _KERNEL_ESCAPE.sub(lambda found: bytes((int(found[1], 16),)), raw)
     return data.decode(errors="backslashreplace")
 
 

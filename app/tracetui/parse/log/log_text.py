@@ -9,27 +9,26 @@ from __future__ import annotations
 import re
 from typing import NamedTuple, Optional
 
-from tracetui.model.trace.batch import BatchSegment
 from tracetui.model.trace.hop import LOG, Hop
 from tracetui.parse.log import kmsg, record_body, trace_record, wrapper
 from tracetui.parse.log.clock import Clock
 from tracetui.parse.log.line_buffer import LineBuffer
-from tracetui.parse.log.plain_dmesg import PlainDmesg
+from tracetui.parse.log.record_cache import RecordCache
 
-_KMSG = re.compile(r"\s{0,2}\d+,\d+,\d+,[^;]*;", re.ASCII)
+_KMSG_PREFIX = re.compile(r"\s{0,2}\d+,\d+,\d+,[^;]*;", re.ASCII)
 _KMSG_INSIDE = re.compile(r"(?:^|(?<=\s))(\d{1,3},\d{1,20},\d{1,20},[^;\s]{0,64};)", re.ASCII)
-_LONGEST = 8192
+_LONGEST_JOINED = 8192
 """Characters of a record with the lines that go on with it."""
 _BEGUN = re.compile(r"TRACE:?[ \t]?[^\s=]{0,300}$")
-"""A record whose place does not end on its line."""
-_NARROWEST = 40
+"""A record whose trace point does not end on its line."""
+_NARROWEST_WRAP = 40
 """Columns that lines are wrapped at, at least."""
-_REST = re.compile(
+_UNREAD_REST = re.compile(
     r"\s{0,16}(?:O?P?T ?)?\(?(?:[0-9A-F]{2,80}|TRUNCATED)?\) ?(?:UID=\d{1,10} GID=\d{1,10} ?)?",
     re.ASCII,
 )
-"""What may follow the last word that has a meaning to us: TCP options, and a socket's owner."""
-_PIECE = re.compile(r"[0-9A-Fa-fx.:)\]]{1,48}\s*$")
+"""TCP options and a socket's owner, which may follow the last field that is read."""
+_VALUE_REST = re.compile(r"[0-9A-Fa-fx.:)\]]{1,48}\s*$")
 """The rest of a value and no more."""
 _WRAPPERS = (
     r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) "
@@ -38,11 +37,11 @@ _WRAPPERS = (
 )
 _AHEAD = re.compile(_WRAPPERS, re.ASCII)
 _AHEAD_INSIDE = re.compile(rf"(?:^|(?<=\s))(?:{_WRAPPERS})", re.ASCII)
-"""Where the next record begins."""
+"""The beginning of the next record."""
 _LAST_WORD = re.compile(r"(?<!\S)\S{1,300}$")
 _KEYS = "|".join(sorted(record_body.KEYS))
-_BARE = "|".join((*record_body.FLAGS, *record_body.WORDS))
-_OWN = re.compile(rf"(?:{_KEYS})=|(?:{_BARE})(?!\S)|OPT \(|FRAG:|\[SRC=")
+_BARE = "|".join((*record_body.TCP_FLAGS, *record_body.WORDS))
+_KERNEL_WORD = re.compile(rf"(?:{_KEYS})=|(?:{_BARE})(?!\S)|OPT \(|FRAG:|\[SRC=")
 _WHOLE_WORD = re.compile(rf"(?:{_KEYS})=\S{{0,128}}|{_BARE}|FRAG:\d+|\]|\)|bytes\]")
 """A word as the kernel prints it, or one whose end could be missing only if more of it followed."""
 
@@ -51,7 +50,7 @@ class _Pending(NamedTuple):
     text: str
     """From its first line's beginning."""
     body: int
-    """Where the place ends."""
+    """Offset of the end of the trace point."""
     width: int
     """Characters of the line that came last."""
     time: Optional[float]
@@ -64,9 +63,9 @@ class LogText:
     was, too, if it waits for the next or goes on with one that did.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, cache: RecordCache) -> None:
         self._clock = clock
-        self._dmesg = PlainDmesg()
+        self._cache = cache
         self._pending: Optional[_Pending] = None
         self._head: Optional[str] = None
         self._wrapped_at: Optional[int] = None
@@ -79,19 +78,19 @@ class LogText:
         self.took_beginning = False
         """Whether the last line ended a record that the line before it began."""
 
-    def take_dmesg(self, block: LineBuffer, most: int) -> list[BatchSegment]:
-        """The hops of lines of plain dmesg that a block goes on with (``PlainDmesg.pieces``)."""
+    def take_known(self, block: LineBuffer, most: int) -> list[Hop]:
+        """The hops of the next lines, as far as the cache knows them."""
         if self._pending is not None or self._head is not None:
             return []
-        found = self._dmesg.pieces(block, most, self._wrapped_at)
+        found = self._cache.hops(block, most, self._wrapped_at)
         if found:
-            self._ended_at = block.last_length
+            self._ended_at = self._cache.last_length or self._ended_at
         return found
 
     def take(self, text: str, found: re.Match[str], out: list[Hop]) -> bool:
-        """A line with a place."""
+        """Take a line with a trace point."""
         self._head = None
-        if text[:1] != "[" and _KMSG.match(text):
+        if text[:1] != "[" and _KMSG_PREFIX.match(text):
             return self._take_kmsg(text, out)
         prefix = text[: found.start()]
         if wrapper.is_of_a_program(prefix):
@@ -102,17 +101,11 @@ class LogText:
         if text.find("TRACE:", found.end()) >= 0:
             self.release(out)
             return self._take_joined(text, time, out)
-        if self._pending is None:
-            body = trace_record.body_of(text, found)
-            if body.is_whole and len(text) != self._wrapped_at:
-                out.append(trace_record.hop(found, body, time))
-                self._ended_at = len(text)
-                return True
         self._take_record(_Pending(text, found.end(), len(text), time), found, out)
         return True
 
     def take_other(self, text: str, out: list[Hop]) -> bool:
-        """A line without a whole place."""
+        """Take a line without a whole trace point."""
         head, self._head = self._head, None
         self.took_beginning = False
         if head is not None and not _AHEAD.match(text):
@@ -127,7 +120,7 @@ class LogText:
         if self._goes_on(text, out):
             return True
         ended, self._ended_at = self._ended_at, 0
-        if ended >= _NARROWEST and self._pending is None and _REST.fullmatch(text):
+        if ended >= _NARROWEST_WRAP and self._pending is None and _UNREAD_REST.fullmatch(text):
             self._wrapped_at = ended
             return True
         self.release(out)
@@ -175,11 +168,11 @@ class LogText:
     def _goes_on(self, text: str, out: list[Hop]) -> bool:
         """Whether a line goes on with the record that waits."""
         pending = self._pending
-        if pending is None or _AHEAD.match(text) or len(pending.text) + len(text) > _LONGEST:
+        if pending is None or _AHEAD.match(text) or len(pending.text) + len(text) > _LONGEST_JOINED:
             return False
         rest = _unindented(text)
-        is_own = any(_OWN.match(word) for word in rest.split(None, 2)[:2])
-        if not is_own and not _PIECE.fullmatch(rest) and not _REST.fullmatch(rest):
+        is_own = any(_KERNEL_WORD.match(word) for word in rest.split(None, 2)[:2])
+        if not is_own and not _VALUE_REST.fullmatch(rest) and not _UNREAD_REST.fullmatch(rest):
             return False
         whole = _joined(pending.text, rest)
         found = trace_record.find(whole) or trace_record.find_headless(whole)
@@ -202,7 +195,7 @@ class LogText:
         return used
 
     def _take_joined(self, text: str, time: Optional[float], out: list[Hop]) -> bool:
-        """Several records on one line, each with its wrapper in front."""
+        """Take several records that were joined on one line, each with its wrapper in front."""
         points = trace_record.find_all(text)
         is_forged = False
         for found, after in zip(points, [*points[1:], None]):
@@ -212,7 +205,7 @@ class LogText:
             if not is_forged:
                 out.append(
                     trace_record.hop(
-                        found, record_body.read(body[: record_body.LONGEST].strip()), time
+                        found, record_body.read(body[: record_body.LONGEST_BODY].strip()), time
                     )
                 )
             prefix = part[ahead.start() :] if ahead else ""
@@ -234,6 +227,6 @@ def _joined(head: str, tail: str) -> str:
     """
     last = _LAST_WORD.search(head)
     is_end = last is not None and _WHOLE_WORD.fullmatch(last[0]) is not None
-    if is_end and not tail[:1].isspace() and _OWN.match(tail):
+    if is_end and not tail[:1].isspace() and _KERNEL_WORD.match(tail):
         return f"{head} {tail}"
     return head + tail

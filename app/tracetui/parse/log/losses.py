@@ -1,14 +1,15 @@
-"""What a log itself says was lost on the way to it."""
+"""Records that were lost on the way to a log, by the log's own words."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple, Optional
 
-_LARGEST = 10**15
+_MOST_LOST = 10**15
 """Records; a number beyond is damage."""
-_SAYS = ("lost", "rop", "uppressed", "issed", "epeated", "No buffer space")
-_NOTES = tuple(
+_LOSS_WORDS = ("lost", "rop", "uppressed", "issed", "epeated", "No buffer space")
+_LOSS_NOTES = tuple(
     re.compile(pattern)
     for pattern in (
         # rsyslog: imklog, imuxsock, imjournal.
@@ -37,16 +38,16 @@ class Loss(NamedTuple):
     line: int
     """The number of the line that tells of it, from 1."""
     records: Optional[int]
-    """How many are missing, of any kind; None where the log does not say."""
+    """Count of missing records of any kind; None where the log does not tell it."""
     text: str
     """In words."""
 
 
-def told_in(text: str, line: int) -> Optional[Loss]:
-    """What a line of a log says of lost records; None if it does not."""
-    if not any(word in text for word in _SAYS):
+def loss_in(text: str, line: int) -> Optional[Loss]:
+    """Read the loss that a line of a log tells of; None if it tells of none."""
+    if not any(word in text for word in _LOSS_WORDS):
         return None
-    for pattern in _NOTES:
+    for pattern in _LOSS_NOTES:
         found = pattern.search(text)
         if found is not None:
             count = found.groupdict().get("count")
@@ -54,14 +55,24 @@ def told_in(text: str, line: int) -> Optional[Loss]:
     return None
 
 
-class Sequence:
+class RecordNumbers:
     """The numbers that /dev/kmsg gives its records (Documentation/ABI/testing/dev-kmsg)."""
 
     def __init__(self) -> None:
         self._last: Optional[int] = None
 
     def missing(self, number: int) -> int:
-        """How many records are missing before this one; a lower number is another boot's."""
+        """Count the records missing before this one; a lower number is another boot's."""
         last, self._last = self._last, number
         gap = 0 if last is None else number - last - 1
-        return gap if 0 < gap < _LARGEST else 0
+        return gap if 0 < gap < _MOST_LOST else 0
+
+    def take(self, numbers: Iterable[int]) -> int:
+        """Take numbers up to the first gap; how many."""
+        taken = 0
+        for number in numbers:
+            if self._last is not None and number != self._last + 1:
+                break
+            self._last = number
+            taken += 1
+        return taken

@@ -1,8 +1,9 @@
-"""What follows the place in a TRACE record (net/netfilter/nf_log_syslog.c).
+"""Bodies of TRACE records, behind the trace point (net/netfilter/nf_log_syslog.c).
 
-It is read left to right: a key that comes twice means different things (LEN of IP and UDP, ID of IP
-and ICMP), and what stands in brackets belongs to another packet. Copies lose blanks, so a key is
-also looked for inside a word; an interface may be named as any key, so there only if it is missing.
+A body is read left to right: a key that comes twice means different things (LEN of IP and UDP, ID
+of IP and ICMP), and what stands in brackets belongs to another packet. Copies lose blanks, so a key
+is also looked for inside a word; an interface may be named as any key, so there only if it is
+missing.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from tracetui.model.trace.header import Header
 from tracetui.model.trace.hop import PacketState
 from tracetui.parse.headers import ethernet
 
-LONGEST = 4096
+LONGEST_BODY = 4096
 """Characters: the kernel prints 1019 at most, and /dev/kmsg shows one of them as four."""
 KEYS = frozenset((
     "IN", "OUT", "PHYSIN", "PHYSOUT", "MAC", "MACSRC", "MACDST", "MACPROTO", "VPROTO", "VID",
@@ -26,31 +27,31 @@ KEYS = frozenset((
     "GATEWAY", "MTU", "SPI", "UID", "GID", "MARK",
 ))  # fmt: skip
 WORDS = frozenset(("CE", "DF", "MF", "INCOMPLETE", "OPT", "bytes]"))
-FLAGS = ("AE", "CWR", "ECE", "URG", "ACK", "PSH", "RST", "SYN", "FIN")
+TCP_FLAGS = ("AE", "CWR", "ECE", "URG", "ACK", "PSH", "RST", "SYN", "FIN")
 _INTERFACES = frozenset(("IN", "OUT", "PHYSIN", "PHYSOUT"))
-_ECHO = {"icmp": (0, 8), "icmpv6": (128, 129)}
+_PRINTED_ECHO_TYPES = {"icmp": (0, 8), "icmpv6": (128, 129)}
 _OF_IPV4, _OF_IPV6 = frozenset(("TTL", "TOS", "PREC")), frozenset(("HOPLIMIT", "TC", "FLOWLBL"))
-_PROTOCOLS = {
+_PROTO_WORDS = {
     "TCP": "tcp", "UDP": "udp", "UDPLITE": "udplite", "ICMP": "icmp", "ICMPv6": "icmpv6",
     "AH": "ah", "ESP": "esp", "132": "sctp", "33": "dccp", "47": "gre", "2": "igmp", "4": "ipip",
     "41": "ipv6", "103": "pim", "112": "vrrp",
 }  # fmt: skip
-_PROTOCOL = re.compile("[0-9]{1,3}", re.ASCII)
+_PROTO_NUMBER = re.compile("[0-9]{1,3}", re.ASCII)
 """The kernel has no name for it."""
-_NUMBER = re.compile(r"[0-9]{1,18}(?=$|[A-Z\"',;)\]])")
+_LEADING_NUMBER = re.compile(r"[0-9]{1,18}(?=$|[A-Z\"',;)\]])")
 """No field of a header has more; int() would refuse a far longer one. Words can be glued to
 it (``ID=45471DF``); dots behind it say that its end was left out."""
-_HEX = re.compile(r"(?:0x)?([0-9a-fA-F]{1,16})(?![0-9a-fA-F.])")
+_LEADING_HEX = re.compile(r"(?:0x)?([0-9a-fA-F]{1,16})(?![0-9a-fA-F.])")
 _BRACKETS = re.compile(r"(?<!\S)\[[^\[\]]*(?:\]|$)")
 """Another packet's header; the name of an interface may hold a bracket too."""
 _OPTIONS = re.compile(r"OPT ?\(([^()]*)\)")
 _OPEN_OPTIONS = re.compile(r"(?<!\S)OPT ?(?:\([^()]*)?$")
 _KEY_INSIDE = re.compile("(" + "|".join(sorted(KEYS, key=len, reverse=True)) + ")=")
-_FLAGS = re.compile(
-    rf"(?:RES=0x[0-9A-Fa-f]{{2}}|WINDOW=[0-9]{{1,5}})((?:\s{{1,8}}|{'|'.join(FLAGS)}){{0,32}})URGP="
+_PRINTED_FLAGS = re.compile(
+    rf"(?:RES=0x[0-9A-Fa-f]{{2}}|WINDOW=[0-9]{{1,5}})((?:\s{{1,8}}|{'|'.join(TCP_FLAGS)}){{0,32}})URGP="
 )
-"""All that are set stand there; where an end is missing, so can others be."""
-_FLAG = re.compile("|".join(FLAGS))
+"""The flags that are set, all of them: where an end is missing, so can others be."""
+_FLAG_NAME = re.compile("|".join(TCP_FLAGS))
 _LEFT_OUT = re.compile(r"\S*(?:\.{3}|\u2026)\S*")
 """A word of which a copy says that something is missing."""
 
@@ -114,7 +115,7 @@ def _unglued(word: str, own: frozenset[str]) -> Iterator[str]:
 
 @lru_cache(maxsize=4096)
 def read(text: str) -> Body:
-    """Everything behind the place; all hops of one hook share it byte for byte."""
+    """Decode a body; all hops of one hook share it byte for byte."""
     outer = _BRACKETS.sub(" ", text) if "[" in text else text
     if "..." in outer or "\u2026" in outer:
         outer = _LEFT_OUT.sub(" ? ", outer)
@@ -145,7 +146,7 @@ def _header(fields: _Fields, options: list[str], text: str) -> Optional[Header]:
     if family is None:
         return None
     proto = _proto(first("PROTO"), options)
-    is_icmp, is_tcp = proto in _ECHO, proto == "tcp"
+    is_icmp, is_tcp = proto in _PRINTED_ECHO_TYPES, proto == "tcp"
     ids = fields.all.get("ID", [])
     icmp_ids = ids[1:] if family == 4 else ids
     fragment_id, fragment = _fragment(family, fields.bare, options)
@@ -173,8 +174,8 @@ def _header(fields: _Fields, options: list[str], text: str) -> Optional[Header]:
 
 
 def _flags(text: str) -> Optional[str]:
-    found = _FLAGS.search(text)
-    return None if found is None else " ".join(_FLAG.findall(found[1]))
+    found = _PRINTED_FLAGS.search(text)
+    return None if found is None else " ".join(_FLAG_NAME.findall(found[1]))
 
 
 def _family(known: Optional[str], fields: _Fields) -> Optional[int]:
@@ -195,8 +196,8 @@ def _is_whole(text: str, fields: _Fields, header: Header) -> bool:
         return bool(fields.first("URGP"))
     if header.proto in ("udp", "udplite"):
         return len([one for one in found.get("LEN", ()) if one]) > 1
-    if header.proto in _ECHO:
-        is_echo = header.icmp_type in _ECHO[header.proto]
+    if header.proto in _PRINTED_ECHO_TYPES:
+        is_echo = header.icmp_type in _PRINTED_ECHO_TYPES[header.proto]
         return bool(fields.first("CODE")) and (not is_echo or bool(fields.first("SEQ")))
     return True
 
@@ -205,7 +206,7 @@ def _proto(printed: Optional[str], options: list[str]) -> Optional[str]:
     if printed is None:
         # After ESP as an IPv6 extension header nothing is printed any more.
         return "esp" if any("ESP" in option for option in options) else None
-    return _PROTOCOLS.get(printed) or (printed if _PROTOCOL.fullmatch(printed) else None)
+    return _PROTO_WORDS.get(printed) or (printed if _PROTO_NUMBER.fullmatch(printed) else None)
 
 
 def _fragment(
@@ -243,11 +244,11 @@ def number(printed: Optional[str]) -> Optional[int]:
     """The digits a value begins with: copies glue words to them (``ID=45471DF``)."""
     if not printed:
         return None
-    found = _NUMBER.match(printed)
+    found = _LEADING_NUMBER.match(printed)
     return int(found[0]) if found else None
 
 
 def hexadecimal(printed: Optional[str]) -> Optional[int]:
-    """The same for a number in hex, with ``0x`` in front or without."""
-    found = _HEX.match(printed) if printed else None
+    """The hexadecimal digits a value begins with, behind ``0x`` or without."""
+    found = _LEADING_HEX.match(printed) if printed else None
     return int(found[1], 16) if found else None

@@ -12,10 +12,10 @@ from functools import lru_cache
 from typing import NamedTuple, Optional
 
 _MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
-_NAMES = _MONTHS.split("|")
+_MONTH_NAMES = _MONTHS.split("|")
 _DAYS = "Mon|Tue|Wed|Thu|Fri|Sat|Sun"
 _UPTIME = re.compile(r"\[\s{0,12}(\d{1,12}\.\d{6})(?: <\s{0,12}\d{1,12}\.\d{6} ?>)?\]", re.ASCII)
-_GAP = re.compile(r"\[(?:<\s{0,12}(\d{1,12}\.\d{6})>|\s{0,12}\+(\d{1,12}\.\d{6}))\]", re.ASCII)
+_DELTA = re.compile(r"\[(?:<\s{0,12}(\d{1,12}\.\d{6})>|\s{0,12}\+(\d{1,12}\.\d{6}))\]", re.ASCII)
 _MINUTE = re.compile(rf"\[({_MONTHS}) ?(\d{{1,2}}) (\d\d):(\d\d)\]", re.ASCII)
 _ISO = re.compile(
     r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2})(?:[.,](\d{1,6})\d{0,6})?(Z|[+-]\d{2}:?\d{2})?",
@@ -33,12 +33,12 @@ _SYSLOG = re.compile(
 )
 """A blank between day and hour is lost in some copies."""
 _EPOCH = re.compile(r"(?:^|\s)(\d{9,11}\.\d{6})(?=\s)", re.ASCII)
-_LEAP_YEAR = 1972
-"""It has a 29th of February, and the days behind it are as far from its end in any year."""
+_YEAR_OF_STAMPS = 1972
+"""A year with a 29th of February; the days behind that are as far from its end in any year."""
 
 
 class Stamps(NamedTuple):
-    """What the stamps of one line say; None for what it has not."""
+    """Stamps of one line; None for those that it has not."""
 
     wall: Optional[float] = None
     """Seconds since the epoch."""
@@ -49,12 +49,12 @@ class Stamps(NamedTuple):
     gap: Optional[float] = None
     """Seconds since the record before, whichever that was."""
     minute: Optional[float] = None
-    """As ``in_year``, where no more than the minute is told."""
+    """Seconds like ``in_year``, where only the minute is told."""
     host: str = ""
-    """What stands between a wall clock's stamp and that of the kernel."""
+    """The text between a wall clock's stamp and that of the kernel."""
 
 
-NOTHING = Stamps()
+NO_STAMPS = Stamps()
 
 
 @lru_cache(maxsize=1024)
@@ -68,13 +68,13 @@ def read(prefix: str) -> Stamps:
         return Stamps(wall, uptime, host=host)
     if uptime is not None:
         return Stamps(uptime=uptime)
-    if found := _GAP.search(prefix):
+    if found := _DELTA.search(prefix):
         return Stamps(gap=float(found[1] or found[2]))
     if found := _MINUTE.search(prefix):
-        return Stamps(minute=_in_year(*found.groups(), "0"))
+        return Stamps(minute=_in_year(found))
     if found := _SYSLOG.search(prefix):
-        return Stamps(in_year=_in_year(*found.groups()))
-    return NOTHING
+        return Stamps(in_year=_in_year(found))
+    return NO_STAMPS
 
 
 def of_iso(text: str) -> Optional[float]:
@@ -111,15 +111,17 @@ def _iso(found: re.Match[str]) -> Optional[float]:
     return whole + _fraction(fraction) if whole >= 0 else None
 
 
-def _in_year(*parts: str) -> Optional[float]:
-    moment = _moment(_LEAP_YEAR, *parts)
-    return None if moment is None else moment - _START
+def _in_year(found: re.Match[str]) -> Optional[float]:
+    month, day, hour, minute, *more = found.groups()
+    second, part = more or ("0", None)
+    moment = _moment(_YEAR_OF_STAMPS, month, day, hour, minute, second)
+    return None if moment is None else moment - _YEAR_BEGIN + _fraction(part)
 
 
 def _moment(
     year: int, month: str, day: str, hour: str, minute: str, second: str, part: Optional[str] = None
 ) -> Optional[float]:
-    date = (year, _NAMES.index(month) + 1, int(day))
+    date = (year, _MONTH_NAMES.index(month) + 1, int(day))
     try:
         whole = datetime(*date, int(hour), int(minute), int(second), tzinfo=timezone.utc)
     except ValueError:
@@ -132,4 +134,4 @@ def _fraction(digits: Optional[str]) -> float:
     return int(digits.ljust(6, "0")) / 1e6 if digits else 0.0
 
 
-_START = datetime(_LEAP_YEAR, 1, 1, tzinfo=timezone.utc).timestamp()
+_YEAR_BEGIN = datetime(_YEAR_OF_STAMPS, 1, 1, tzinfo=timezone.utc).timestamp()

@@ -1,4 +1,4 @@
-"""What stands before the message in a copy of the kernel log, and who it says wrote it.
+"""Wrappers: the text before the message in a copy of the kernel log, and who wrote it by that.
 
 A wrapper that is not known costs the time only: the message after it is read all the same.
 """
@@ -10,9 +10,9 @@ from functools import lru_cache
 from typing import Optional
 
 _ANSI = re.compile(r"(?:\x1b|\^\[|#033)\[[0-9;]{0,20}[mK]")
-"""As dmesg and journalctl paint, also where a pager or a logger made the escape visible."""
+"""Colours of dmesg and journalctl, also where a pager or a logger made the escape visible."""
 _QUOTE = re.compile(r"(?:[ \t]{0,8}>){1,16} ?")
-_KMSG = re.compile(r"\d{1,10},(\d{1,20}),\d{1,20},[^;\s]{0,64};", re.ASCII)
+_NUMBERED_RECORD = re.compile(r"\d{1,10},(\d{1,20}),\d{1,20},[^;\s]{0,64};", re.ASCII)
 _DICTIONARY = re.compile(r" [A-Z][A-Z0-9_]{0,63}=\S{0,256}$", re.ASCII)
 _OF_DICTIONARY = re.compile(r" (?:SUBSYSTEM|DEVICE)=", re.ASCII)
 """The keys that the kernel puts into it (drivers/base/core.c, set_dev_info)."""
@@ -27,8 +27,8 @@ _WROTE = re.compile(
     rf"|(?P<dotted>{_FACILITIES})\.(?:{_LEVELS})\s)",
     re.ASCII,
 )
-"""As ``dmesg -r``, ``dmesg -x`` and busybox tell it."""
-_LONGEST = 512
+"""Facility and level as ``dmesg -r``, ``dmesg -x`` and busybox print them."""
+_LONGEST_WRAPPER = 512
 """Characters that are looked at; no wrapper is so long."""
 
 
@@ -63,13 +63,13 @@ def _dashes(found: re.Match[str]) -> str:
 
 
 def with_blanks(text: str) -> str:
-    """The same with blanks for what web pages and editors put in their place."""
+    """A line with blanks for the signs that web pages and editors put in their place."""
     return text if text.isascii() and "\t" not in text else text.translate(_BLANKS)
 
 
 def sequence_of(text: str) -> Optional[int]:
     """The number of a record of /dev/kmsg; None for a line of another log."""
-    found = _KMSG.match(text) if text[:1].isdigit() else None
+    found = _NUMBERED_RECORD.match(text) if text[:1].isdigit() else None
     return int(found[1]) if found else None
 
 
@@ -82,16 +82,16 @@ def is_of_a_program(prefix: str) -> bool:
     """Whether the wrapper says that a program wrote the message: none can write as the kernel."""
     if prefix.startswith("[") or not prefix:
         return False
-    return _tells_of_a_program(prefix[:_LONGEST])
+    return _tells_of_a_program(prefix[:_LONGEST_WRAPPER])
 
 
 @lru_cache(maxsize=1024)
 def _tells_of_a_program(prefix: str) -> bool:
     if _OF_DICTIONARY.match(prefix):
         return True
-    told = _WROTE.search(prefix)
-    if told is None:
+    source = _WROTE.search(prefix)
+    if source is None:
         return False
-    if told["raw"] is not None:
-        return int(told["raw"]) >= 8
-    return (told["named"] or told["dotted"]) != "kern"
+    if source["raw"] is not None:
+        return int(source["raw"]) >= 8
+    return (source["named"] or source["dotted"]) != "kern"

@@ -12,7 +12,7 @@ from tracetui.parse.headers import ethernet, ip
 from tracetui.parse.netlink import attributes
 from tracetui.parse.netlink.nflog import link_name
 
-_TRACE_EVENT = 10 << 8 | 17
+_TRACE_MESSAGE = 10 << 8 | 17
 _TABLE, _CHAIN, _HANDLE, _TYPE, _VERDICT, _ID = 1, 2, 3, 4, 5, 6
 _LINK, _NETWORK, _TRANSPORT, _IIF, _IIFTYPE = 7, 8, 9, 10, 11
 _OIF, _NFTRACE_MARK, _POLICY = 12, 14, 16
@@ -32,7 +32,7 @@ def parse(datagram: bytes, links: Mapping[int, str], received: float) -> Optiona
     ``received``, seconds since the epoch.
     """
     message = attributes.first_message(datagram)
-    if message is None or message.type != _TRACE_EVENT:
+    if message is None or message.type != _TRACE_MESSAGE:
         return None
     found = message.attributes
     kind = _EVENT_TYPES.get(attributes.number(found.get(_TYPE), 4) or 0)

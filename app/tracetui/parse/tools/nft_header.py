@@ -11,7 +11,7 @@ from typing import NamedTuple, Optional
 from tracetui.model.trace.header import Header
 from tracetui.parse.headers import ip
 from tracetui.parse.headers.ip import PROTOCOL_NAMES
-from tracetui.parse.log.record_body import FLAGS, address, hexadecimal, number
+from tracetui.parse.log.record_body import TCP_FLAGS, address, hexadecimal, number
 
 _EXPRESSION = re.compile(
     r"(?:^|(?<=\s))"
@@ -235,13 +235,13 @@ def flags(printed: str) -> Optional[str]:
         value = int(printed, 16) if re.fullmatch("0x[0-9a-f]{1,4}", printed) else number(printed)
         if value is None:
             return None
-        return " ".join(flag for flag in FLAGS if value >> _FLAG_BITS[flag] & 1)
+        return " ".join(flag for flag in TCP_FLAGS if value >> _FLAG_BITS[flag] & 1)
     names = [flag.upper() for flag in printed.split(",") if flag]
-    names_of_log = {"ECN": "ECE", **{flag: flag for flag in FLAGS}}
+    names_of_log = {"ECN": "ECE", **{flag: flag for flag in TCP_FLAGS}}
     if not all(flag in names_of_log for flag in names):
         return None
     flag_names = {names_of_log[flag] for flag in names}
-    return " ".join(flag for flag in FLAGS if flag in flag_names)
+    return " ".join(flag for flag in TCP_FLAGS if flag in flag_names)
 
 
 def _icmp(proto: Optional[str], field: str, fields: dict[str, str]) -> Optional[int]:

@@ -108,7 +108,7 @@ def _header(ip: str, source: str, destination: str, rest: str) -> Header:
         dst=dst,
         sport=sport,
         dport=dport,
-        flags=" ".join(flag for flag in record_body.FLAGS if flag in given) if flags else None,
+        flags=" ".join(flag for flag in record_body.TCP_FLAGS if flag in given) if flags else None,
         icmp_type=kinds[echo[1]] if echo else None,
         icmp_code=0 if echo else None,
         icmp_id=int(echo[2]) if echo else None,

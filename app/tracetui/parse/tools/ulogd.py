@@ -10,9 +10,13 @@ from tracetui.model.trace.hop import Hop, PacketState
 from tracetui.model.trace.trace_point import HOOKS
 from tracetui.parse.headers.ip import PROTOCOL_NAMES
 from tracetui.parse.log import stamps, trace_record
-from tracetui.parse.log.record_body import FLAGS, Body, address
+from tracetui.parse.log.record_body import TCP_FLAGS, Body, address
 
-_FLAG_FIELDS = {"CWR": "tcp.cwr", "ECE": "tcp.ece", **{f: f"tcp.{f.lower()}" for f in FLAGS}}
+_FLAG_FIELDS = {
+    "CWR": "tcp.cwr",
+    "ECE": "tcp.ece",
+    **{f: f"tcp.{f.lower()}" for f in TCP_FLAGS},
+}
 
 
 def parse(record: Mapping[str, Any]) -> Optional[Hop]:
@@ -102,4 +106,4 @@ def _flags(record: Mapping[str, Any]) -> Optional[str]:
     if all(value is None for value in values.values()):
         return None
     # A flag that is set is printed as 1 or true.
-    return " ".join(flag for flag in FLAGS if values.get(flag) in (1, True))
+    return " ".join(flag for flag in TCP_FLAGS if values.get(flag) in (1, True))

@@ -17,7 +17,7 @@ from tracetui.model.trace.header import Header
 from tracetui.model.trace.hop import LOG, Hop
 from tracetui.model.trace.trace_point import nft_hook
 from tracetui.parse.headers import ip
-from tracetui.parse.log.record_body import FLAGS, address, hexadecimal, number
+from tracetui.parse.log.record_body import TCP_FLAGS, address, hexadecimal, number
 
 _PACKET_EVENT = re.compile(r"PACKET: [0-9]{1,3} (?P<id>[0-9a-f]{8})(?=\s|$)", re.ASCII)
 _TRACE_EVENT = re.compile(
@@ -215,7 +215,7 @@ def _header(text: str, fields: dict[str, str]) -> Optional[Header]:
     if src is None and dst is None and not fields.keys() & {"TTL", "HOPLIMIT"}:
         return None
     words = frozenset(text.split())
-    flags = " ".join(flag for flag in FLAGS if flag in words) if "SPORT" in fields else ""
+    flags = " ".join(flag for flag in TCP_FLAGS if flag in words) if "SPORT" in fields else ""
     fragment = _FRAGMENT_OFFSET.search(text)
     return Header(
         family=family,

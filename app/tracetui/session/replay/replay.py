@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Optional
 
 from tracetui.model.explain.explanation import PacketExplanation
 from tracetui.model.trace.assembler import Assembler
-from tracetui.model.trace.batch import batches_of, runs
+from tracetui.model.trace.batch import batches_of
 from tracetui.model.trace.hop import Hop
 from tracetui.model.trace.packet import Packet
 from tracetui.model.tracing.installed_rule import InstalledRule
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 LINES_PER_CLOCK_CHECK = 128
 """Lines read between two checks of the clock."""
-DMESG_CHARACTERS = 1 << 16
-"""Characters of plain dmesg read between two checks; a packet has some thousand."""
+KNOWN_CHARACTERS = 1 << 16
+"""Characters of known lines read between two checks of the clock; a packet has some thousand."""
 POLL_WAIT_SECONDS = 0.002
 """Seconds one poll waits for a file that has nothing to read now."""
 READ_WAIT_SECONDS = 0.05
@@ -43,7 +43,7 @@ READ_WAIT_SECONDS = 0.05
 FAULTS_KEPT = 1000
 """Faults kept until they are taken."""
 NO_NODE = "this is a replay: there is no node to trace"
-_EMPTY_LINES = ("", "\r")
+_LINES_WITHOUT_TEXT = ("", "\r")
 
 
 class Fault(NamedTuple):
@@ -115,9 +115,9 @@ class ReplaySession(NoNode):
         lines = 0
         self._files.is_idle = False
         while not self._pace.is_waiting and not self.rulesets.is_behind:
-            plain = self._take_plain()
-            hops, lines = hops + plain, lines + plain
-            if plain < LINES_PER_CLOCK_CHECK:
+            known = self._take_known()
+            hops, lines = hops + known, lines + known
+            if known < LINES_PER_CLOCK_CHECK:
                 # The next one is of another kind, nearly always.
                 line = self._files.next_line()
                 if line is not NEED_MORE:
@@ -188,13 +188,13 @@ class ReplaySession(NoNode):
             self._reader_of_file = LineReader()
         return self._reader_of_file
 
-    def _take_plain(self) -> int:
-        """Take in lines of plain dmesg, for speed: how many."""
+    def _take_known(self) -> int:
+        """Take in the next lines, as far as the reader knows them: how many."""
         if not self._pace.is_none or self._files.block.is_done:
             return 0
-        segments = self._reader.take_plain(self._files.block, DMESG_CHARACTERS)
-        self._assembler.take(runs(segments), self.packets.took)
-        return sum(len(segment.points) for segment in segments)
+        hops = self._reader.take_known(self._files.block, KNOWN_CHARACTERS)
+        self._assembler.take(batches_of(hops), self.packets.took)
+        return len(hops)
 
     def _take(self, line: Optional[str]) -> int:
         """Take in one line, or the end of a file; the number of hops it brought."""
@@ -212,7 +212,7 @@ class ReplaySession(NoNode):
             self._tell_unread(reader)
         else:
             hops = reader.feed(line)
-            if line in _EMPTY_LINES:
+            if line in _LINES_WITHOUT_TEXT:
                 # The first of them ends what an empty line ends.
                 reader.pass_by(self._files.block.pass_empty())
         self._skipped += reader.skipped - skipped

@@ -1,4 +1,4 @@
-"""Runs hold the hops they were made of, in their order, and end where another packet may begin."""
+"""Batches hold hops in their order, and end where another packet may begin."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.fuzz.hops import arrivals
 from tests.recorded import put
 
 from tracetui.model.trace.assembler import Assembler
-from tracetui.model.trace.batch import LONGEST_BATCH, BatchSegment, batches_of, runs
+from tracetui.model.trace.batch import LONGEST_BATCH, batches_of
 from tracetui.model.trace.header import Header
 from tracetui.model.trace.hop import Hop
 from tracetui.model.trace.packet import MOST_HOPS, Packet
@@ -29,28 +29,22 @@ def event(table: str, trace_id: int, handle: int = 1, **fields) -> Hop:
 
 
 def sizes(hops: list[Hop]) -> list[int]:
-    return [len(run.points) for run in batches_of(hops)]
+    return [len(batch.points) for batch in batches_of(hops)]
 
 
 @given(arrivals(), st.data())
 def test_what_is_left_behind_some_hops_are_the_others(hops, data):
     found = list(batches_of(hops))
-    assert [one for run in found for one in run.hops] == hops
-    for run in found:
-        assert all(count > 0 for count in run.counts)
-        if len(run.points) > 1:
-            cut = data.draw(st.integers(1, len(run.points) - 1))
-            assert run.after(cut).hops == run.hops[cut:]
-        assert run.head().hops == run.hops[:1]
+    assert [one for batch in found for one in batch.hops] == hops
+    for batch in found:
+        assert all(count > 0 for count in batch.counts)
+        if len(batch.points) > 1:
+            cut = data.draw(st.integers(1, len(batch.points) - 1))
+            assert batch.after(cut).hops == batch.hops[cut:]
+        assert batch.head().hops == batch.hops[:1]
 
 
-@given(arrivals())
-def test_pieces_make_the_same_runs_as_their_hops(hops):
-    pieces = [BatchSegment((one.point,), one.state, (one.time,)) for one in hops]
-    assert [run.hops for run in runs(pieces)] == [run.hops for run in batches_of(hops)]
-
-
-def test_a_packet_that_was_turned_is_in_one_run():
+def test_a_packet_that_was_turned_is_in_one_batch():
     path = [hop("raw", header=ONE), hop("nat", header=ONE), hop("mangle", "FORWARD", header=TURNED)]
     assert sizes(path) == [3]
 
@@ -65,17 +59,17 @@ def test_a_packet_that_was_turned_is_in_one_run():
     ],
     ids=["another IP id", "no header", "a trace id", "another backend"],
 )
-def test_what_can_be_another_packets_is_in_another_run(second):
+def test_what_can_be_another_packets_is_in_another_batch(second):
     assert sizes([hop("raw", header=ONE), second]) == [1, 1]
 
 
-def test_the_next_packet_that_looks_the_same_begins_another_run():
+def test_the_next_packet_that_looks_the_same_begins_another_batch():
     path = [hop("raw", header=ONE), hop("mangle", header=ONE)]
     assert sizes(path * 3) == [2, 2, 2]
     assert sizes(path[1:] + path * 2) == [1, 2, 2]
 
 
-def test_events_of_one_trace_id_are_in_one_run():
+def test_events_of_one_trace_id_are_in_one_batch():
     assert sizes([event("raw", 5, header=ONE), event("raw", 5, 2), event("raw", 6)]) == [2, 1]
 
 
@@ -85,13 +79,12 @@ def test_no_run_is_longer_than_what_is_looked_up_by_it_should_be():
     assert sum(sizes(loop)) == len(loop)
 
 
-def test_a_piece_of_a_thousand_hops_is_several_runs():
+def test_a_thousand_hops_that_look_alike_are_several_batches():
     """Lines that are all alike behind their places, as no kernel prints so many of."""
     hops = [hop("a", header=ONE, time=1.0).with_(rulenum=number) for number in range(1, 1201)]
-    piece = BatchSegment(tuple(one.point for one in hops), hops[0].state, (1.0,) * len(hops))
-    found = list(runs([piece]))
-    assert max(len(run.points) for run in found) < 2 * LONGEST_BATCH
-    assert [one for run in found for one in run.hops] == hops
+    found = list(batches_of(hops))
+    assert max(len(batch.points) for batch in found) < 2 * LONGEST_BATCH
+    assert [one for batch in found for one in batch.hops] == hops
     assert [len(each) for each in together(hops)] == [MOST_HOPS, 1200 - MOST_HOPS]
 
 
