@@ -8,8 +8,9 @@ lines are left to ``LogText``, which decodes these to the same hops.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from itertools import groupby, takewhile
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import groupby, repeat, takewhile
 from operator import itemgetter
 from typing import Optional
 
@@ -48,8 +49,10 @@ _LINE = re.compile(
 """A line; of a record of /dev/kmsg that the kernel wrote, its level, number and microseconds since
 boot; of others their date and the fraction of its second, what else stands before the kernel's own
 stamp, that, and what stands behind it; the trace point and the body. Other lines have none."""
-_ALIKE = itemgetter(1, 4, 6, 8, 10)
-"""The columns in which hops of one hook agree: level, wrapper, body."""
+_BODY = itemgetter(10)
+_WRAPPER_COLUMNS = (1, 4, 6, 8)
+"""The level and the parts of the wrapper: hops of one hook agree in them, as in the body."""
+_NEW_HOP = partial(new_hop, Hop)
 _POINT = re.compile(r"TRACE: [^:\s]{1,255}:\S{1,255}:(?:rule|return|policy):[0-9]{1,10}", re.ASCII)
 _USUAL_PREFIX = re.compile(r"(?:[\w<+\[][\w <>:.+/()@\[\]-]{0,250})?", re.ASCII)
 _SIX_DIGITS = re.compile("[0-9]{6}")
@@ -75,6 +78,16 @@ class _Points(Memo[str, TracePoint]):
 
 
 _KnownBody = tuple[PacketState, _Points]
+
+
+def _by_wrapper(rows: list[_Row]) -> Iterator[tuple[_Row, ...]]:
+    """The columns of lines, apart where they differ in level or wrapper: seldom in one hook."""
+    columns = tuple(zip(*rows))
+    if all(columns[at].count(columns[at][0]) == len(rows) for at in _WRAPPER_COLUMNS):
+        yield columns
+    else:
+        for _, alike in groupby(rows, itemgetter(*_WRAPPER_COLUMNS)):
+            yield tuple(zip(*alike))
 
 
 class RecordCache:
@@ -110,7 +123,7 @@ class RecordCache:
             rows = list(takewhile(lambda row: len(row[0]) != but, rows))
         if not rows or not rows[0][-1]:
             return []
-        hops = list(self._read(rows))
+        hops = self._read(rows)
         taken = len(hops)
         if taken:
             block.pass_to(block.at + sum([len(row[0]) for row in rows[:taken]]) + taken - 1)
@@ -131,30 +144,37 @@ class RecordCache:
             rows = self._rows = _LINE.findall(block.text, block.at, block.end_of(most))
         return rows[self._next :] if self._next else rows
 
-    def _read(self, rows: list[_Row]) -> Iterator[Hop]:
+    def _read(self, rows: list[_Row]) -> list[Hop]:
         """The hops of lines, up to the first that is not known or stands behind a gap."""
-        for (level, date, before, behind, body), alike in groupby(rows, _ALIKE):
-            known = self._known(body)
-            wrapper_key = date, before, behind
-            zero = self._wrappers.get(wrapper_key) or self._learn_wrapper(*wrapper_key)
-            if zero is None or known is None:
-                return
-            _, _, numbers, microseconds, _, fractions, _, uptimes, _, words, _ = zip(*alike)
-            state, points = known
-            try:
-                found = tuple(map(points.__getitem__, words))
-            except KeyError:
-                return
-            if not level:
-                for point, time in zip(found, self._clock.times(zero, fractions, uptimes)):
-                    yield new_hop(Hop, (point, state, time))
-                continue
+        hops: list[Hop] = []
+        for _, same_body in groupby(rows, _BODY):
+            for columns in _by_wrapper(list(same_body)):
+                found = self._looked_up(*columns)
+                hops += found
+                if len(found) < len(columns[0]):
+                    return hops
+        return hops
+
+    def _looked_up(self, *columns: _Row) -> list[Hop]:
+        """The hops of lines that have one wrapper and one body, as far as they are known."""
+        _, (level, *_), numbers, microseconds, (date, *_), fractions = columns[:6]
+        (before, *_), uptimes, (behind, *_), words, (body, *_) = columns[6:]
+        known = self._known(body)
+        wrapper_key = date, before, behind
+        zero = self._wrappers.get(wrapper_key) or self._learn_wrapper(*wrapper_key)
+        if zero is None or known is None:
+            return []
+        state, points = known
+        try:
+            found = list(map(points.__getitem__, words))
+        except KeyError:
+            return []
+        if not level:
+            times: Iterable[Optional[float]] = self._clock.times(zero, fractions, uptimes)
+        else:
             count = self._numbers.take(map(int, numbers))
-            if count:
-                for point, digits in zip(found[:count], microseconds):
-                    yield new_hop(Hop, (point, state, int(digits) / 1e6))
-            if count < len(found):
-                return
+            times = [int(digits) / 1e6 for digits in microseconds[:count]]
+        return list(map(_NEW_HOP, zip(found, repeat(state), times)))
 
     def _known(self, body: str) -> Optional[_KnownBody]:
         """The state that a body shows, and the trace points of its family."""
