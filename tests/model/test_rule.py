@@ -181,3 +181,19 @@ def test_the_same_rule_has_the_same_comment_in_every_chain_but_its_own():
     comments = {trace_rule._replace(chain=chain).specification(4, TAG)[-3] for chain in RULE_CHAINS}
     assert len(comments) == 2
     assert trace_rule.specification(4, TAG) == trace_rule.specification(4, TAG)
+
+
+@pytest.mark.parametrize("limit", [1, 20, 333, 1000, 2500, 3333, 5000, 9500, 10_000])
+def test_a_limit_that_iptables_keeps_is_taken(limit):
+    assert rule(limit=str(limit)).limit == limit
+
+
+@pytest.mark.parametrize(("limit", "told"), [("6000", "5,000"), ("4000", "3,333")])
+def test_a_limit_that_iptables_would_raise_is_refused_with_the_next_that_it_keeps(limit, told):
+    """6,000 a second would be installed as 10,000 (iptables 1.8.9, tests/kernel/test_limits.py)."""
+    with pytest.raises(InvalidRule) as caught:
+        rule(limit=limit)
+    assert caught.value.fields["limit"].endswith(f"it can keep {told}")
+    typed_in_json = {**rule().to_json(), "limit": int(limit)}
+    with pytest.raises(InvalidRule):
+        TraceRule.from_json(typed_in_json)

@@ -13,6 +13,7 @@ from tests.session.scripted import COMMAND, UNTIL_TOLD, hello, poll_until, reply
 from tracetui.errors import CollectorGone
 from tracetui.model.tracing.installed_rule import InstalledRule
 from tracetui.model.tracing.trace_rule import TraceRule
+from tracetui.protocol import frames
 from tracetui.protocol.commands import (
     AddRules,
     ArmGuard,
@@ -257,3 +258,38 @@ def test_commands_that_are_left_out_are_told_once_in_a_while(monkeypatch):
     monkeypatch.setattr(outcome_notices, "BUSY_SECONDS", 0.0)
     told = OutcomeNotices()
     assert told.of(ADD, busy) == told.of(ADD, busy) == [("error", busy.text)]
+
+
+@pytest.mark.parametrize(
+    ("backend", "rules_on_nft", "traced_on_nft", "is_said"),
+    [
+        ("legacy", 12, False, True),
+        ("legacy", 12, True, False),
+        ("legacy", 0, False, False),
+        ("nft", 12, False, False),
+    ],
+    ids=["only legacy traces", "nft traces too", "nft has no rules", "a rule on nft"],
+)
+def test_a_legacy_rule_beside_rules_of_nft_says_what_it_may_not_show(
+    backend, rules_on_nft, traced_on_nft, is_said
+):
+    """findings/legacy-trace-shows-nft-hops-only-beside-an-nft-rule.sh."""
+    rule = {**scripted.RULE, "backend": backend, "mine": True}
+    listed = [rule, {**scripted.RULE, "backend": "nft"}] if traced_on_nft else [rule]
+    node = {**scripted.NODE, "rules": {"legacy": 3, "nft": rules_on_nft}}
+    one = begun(
+        f"write({scripted.json_frame(frames.NODE, node)!r})",
+        COMMAND,
+        f"write({scripted.json_frame(frames.RULES, {'rules': listed, 'sysctls': {}})!r})",
+        reply(rules=[rule]),
+        UNTIL_TOLD,
+    )
+    try:
+        poll_until(one, lambda: one.status.node)
+        sent = one.add_rules([WANTED], backend)
+        poll_until(one, lambda: sent.outcome)
+        told = [notice.text for notice in one.take_notices()]
+        assert any("nf_tables has rules here too" in text for text in told) == is_said
+        assert any(text.startswith("added ") for text in told)
+    finally:
+        one.close()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tracetui.model.tracing.rule_fields import kept_limit
 from tracetui.model.tracing.trace_rule import TraceRule
 
 SCAN_SECONDS = {"legacy": 2.3e-9, "nft": 4.9e-9}
@@ -55,7 +56,7 @@ def worst_case(rule: TraceRule, backend: str, scanned: int) -> Cost:
     """
     per_packet = HOPS_PER_FLOW * HOP_SECONDS[backend]
     per_packet += SCANNING_HOPS[backend] * SCAN_SECONDS[backend] * scanned
-    share = None if rule.limit is None else per_packet * rule.limit * len(rule.families)
+    share = None if rule.limit is None else per_packet * kept_limit(rule.limit) * len(rule.families)
     return Cost(per_packet, share, _refusal(rule, backend, per_packet, share))
 
 

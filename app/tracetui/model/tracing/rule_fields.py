@@ -15,6 +15,8 @@ DEFAULT_LIMIT = 20
 """Packets per second the kernel traces for one rule."""
 MAX_LIMIT = 10_000
 """xt_limit counts in 1/10,000 s (XT_LIMIT_SCALE, include/uapi/linux/netfilter/xt_limit.h)."""
+LIMIT_TOLERANCE = 1.1
+"""How far above what was asked for a limit may be that iptables keeps."""
 DEFAULT_EXPIRY = 600
 """Seconds after which the kernel stops matching the rule by itself."""
 MAX_EXPIRY = 24 * 3600
@@ -93,9 +95,34 @@ def limit(typed: str) -> int | None:
     if typed.lower() == "none":
         return None
     number = re.fullmatch(r"([0-9]{1,6})(/s|/sec|/second)?", typed)
-    if not number or not 0 < int(number[1]) <= MAX_LIMIT:
+    if not number:
         raise ValueError(f"packets per second, 1 to {MAX_LIMIT}, or none")
+    check_limit(int(number[1]))
     return int(number[1])
+
+
+def check_limit(packets_per_second: int) -> None:
+    """Raise ValueError for a limit that iptables would not keep."""
+    if not 0 < packets_per_second <= MAX_LIMIT:
+        raise ValueError(f"packets per second, 1 to {MAX_LIMIT}, or none")
+    kept = kept_limit(packets_per_second)
+    if kept > packets_per_second * LIMIT_TOLERANCE:
+        below = next_kept_limit(packets_per_second)
+        raise ValueError(f"iptables would make it {kept:,} a second; it can keep {below:,}")
+
+
+def kept_limit(packets_per_second: int) -> int:
+    """The limit that iptables makes of one: packets are whole tenths of a millisecond apart.
+
+    The time between two is rounded down (iptables' libxt_limit.c, parse_rate), so high limits
+    grow: 6,000 becomes 10,000, on both backends.
+    """
+    return MAX_LIMIT // (MAX_LIMIT // packets_per_second)
+
+
+def next_kept_limit(packets_per_second: int) -> int:
+    """The largest limit that iptables keeps as it is and that is not above this one."""
+    return MAX_LIMIT // -(-MAX_LIMIT // packets_per_second)
 
 
 def duration(typed: str) -> int | None:

@@ -19,7 +19,6 @@ from tracetui.model.tracing.digest import digest
 from tracetui.model.tracing.rule_fields import (
     DEFAULT_EXPIRY,
     DEFAULT_LIMIT,
-    MAX_LIMIT,
     RULE_CHAINS,
 )
 
@@ -229,7 +228,7 @@ def _raise(errors: Mapping[str, str]) -> None:
         raise InvalidRule(errors)
 
 
-def _try(errors: dict[str, str], name: str, check: Any, typed: str) -> Any:
+def _try(errors: dict[str, str], name: str, check: Any, typed: object) -> Any:
     """The checked value, or None and the reason under the field's name."""
     try:
         return check(typed)
@@ -286,6 +285,6 @@ def _cross_checks(rule: TraceRule) -> dict[str, str]:
             errors[name] = f"needs a protocol: {', '.join(_PROTOCOLS_WITH_PORTS)}"
     if (rule.syn or rule.syn_ack) and rule.proto != "tcp":
         errors["syn"] = "needs protocol tcp"
-    if rule.limit is not None and not 0 < rule.limit <= MAX_LIMIT:
-        errors["limit"] = f"packets per second, 1 to {MAX_LIMIT}, or none"
+    if rule.limit is not None:
+        _try(errors, "limit", rule_fields.check_limit, rule.limit)
     return errors

@@ -42,7 +42,7 @@ from tracetui.protocol.frames import Frame
 from tracetui.protocol.replies import ErrorKind, Outcome, Reply
 from tracetui.session.live.client import SILENCE_SECONDS, CollectorClient
 from tracetui.session.live.last_minute import LastMinute
-from tracetui.session.live.outcome_notices import OutcomeNotices
+from tracetui.session.live.outcome_notices import OutcomeNotices, untraced_half
 from tracetui.session.rulesets.rulesets import Rulesets
 from tracetui.session.state.explanations import Explanations
 from tracetui.session.state.guard_state import GuardState
@@ -276,7 +276,10 @@ class LiveSession:
         if sent is None:
             return
         sent.outcome = outcome
-        for severity, text in self._outcome_notices.of(sent.command, outcome):
+        sentences = self._outcome_notices.of(sent.command, outcome)
+        if isinstance(sent.command, AddRules):
+            sentences += untraced_half(outcome, self.status.node, self.rules)
+        for severity, text in sentences:
             self._notices.keep(Notice(time.time(), severity, text, command_id))
 
     def _answer_rest(self) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Optional
 
 from tracetui.model.tracing.installed_rule import InstalledRule
 from tracetui.protocol.commands import (
@@ -17,6 +17,7 @@ from tracetui.protocol.commands import (
     LoadModule,
 )
 from tracetui.protocol.replies import ErrorKind, Outcome
+from tracetui.session.state.session import Node
 
 BUSY_SECONDS = 10.0
 """Seconds between two notices that commands are left out: there are many of them then."""
@@ -51,6 +52,26 @@ def _added(_: AddRules, outcome: Outcome) -> Iterator[Sentence]:
         return
     again = f" (removed again: {_named(outcome.undone)})" if outcome.undone else ""
     yield "error", f"no rule added: {outcome.why}{again}"
+
+
+def untraced_half(
+    outcome: Outcome, node: Optional[Node], rules: Iterable[InstalledRule]
+) -> Iterator[Sentence]:
+    """Say that chains of nf_tables stay out of a trace that only legacy rules begin.
+
+    nf_tables looks at the flag that TRACE sets only while some rule of nft can set it, in any
+    namespace (static key nft_trace_enabled, net/netfilter/nft_meta.c).
+    """
+    is_legacy = any(rule.backend == "legacy" for rule in outcome.rules)
+    has_nft_rules = node is not None and node.rules.get("nft", 0) > 0
+    if is_legacy and has_nft_rules and all(rule.backend == "legacy" for rule in rules):
+        yield (
+            "warning",
+            (
+                "nf_tables has rules here too: its hops may be missing while no rule traces on nft; "
+                "add the rule with the backend nft as well"
+            ),
+        )
 
 
 def _deleted(_: DeleteRule, outcome: Outcome) -> Iterator[Sentence]:

@@ -7,6 +7,7 @@ from typing import NamedTuple, Optional
 
 from tracetui.errors import InvalidRule
 from tracetui.model.trace.header import endpoint
+from tracetui.model.tracing.rule_fields import MAX_LIMIT, next_kept_limit
 from tracetui.model.tracing.talkers import Talkers, Target
 from tracetui.model.tracing.trace_rule import TraceRule
 
@@ -36,6 +37,7 @@ def suggest(
     hops_per_match = talkers.hops_per_match(rule.chain) * len(rule.families)
     limit = max(1, int(threshold * THRESHOLD_SHARE / hops_per_match))
     limit = limit if rule.limit is None else min(limit, max(1, rule.limit // 2))
+    limit = next_kept_limit(min(limit, MAX_LIMIT))
     suggestions = [
         Suggestion(
             rule._replace(limit=limit),
