@@ -68,8 +68,8 @@ def untraced_half(
         yield (
             "warning",
             (
-                "nf_tables has rules here too: its hops may be missing while no rule traces on nft; "
-                "add the rule with the backend nft as well"
+                "nf_tables has rules here too: its hops may be missing while no rule traces on "
+                "nft; add the rule with the backend nft as well"
             ),
         )
 
