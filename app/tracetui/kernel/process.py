@@ -17,13 +17,42 @@ _SET_NAME = 15
 def start_time(pid: int) -> int | None:
     """Clock ticks from boot to the start of a process (proc(5), stat field 22); None if it is gone.
 
-    A zombie counts as gone: it can't clean up any more. Raises OSError where it can't be looked up,
-    which says nothing of the process.
+    A zombie counts as gone: it can't clean up any more. The ticks are those of the initial time
+    namespace, wherever this process is, one tick more at most. Raises OSError where it can't be
+    looked up, which says nothing of the process.
     """
     fields = _stat(pid)
     if len(fields) < 20 or fields[0] in ("Z", "X"):
         return None
-    return int(fields[19])
+    return int(fields[19]) - _boot_offset()
+
+
+def is_same_start(ticks: int | None, other: int) -> bool:
+    """Whether two start times can be one process's: read in time namespaces they differ by a tick.
+
+    No pid is given again so soon.
+    """
+    return ticks is not None and abs(ticks - other) <= 1
+
+
+def _boot_offset() -> int:
+    """The clock ticks by which this process's time namespace moves the boot of the node.
+
+    The kernel adds them to the start of every process that is read here (fs/proc/array.c,
+    do_task_stat; time_namespaces(7)). Raises OSError where they are not known.
+    """
+    path = Path("/proc/self/ns/time")
+    if not path.exists():
+        # Before Linux 5.6, or built without them: there is one namespace.
+        return 0
+    if path.readlink() != Path("/proc/self/ns/time_for_children").readlink():
+        raise OSError("the offsets of this process's time namespace can't be read")
+    for line in Path("/proc/self/timens_offsets").read_text().splitlines():
+        clock, seconds, nanoseconds = line.split()
+        if clock in ("boottime", "7"):
+            moved = int(seconds) * 1_000_000_000 + int(nanoseconds)
+            return moved * os.sysconf("SC_CLK_TCK") // 1_000_000_000
+    raise OSError("/proc/self/timens_offsets has no boottime")
 
 
 def start_time_in(pid_namespace: int, pid: int) -> int | None:

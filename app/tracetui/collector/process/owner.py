@@ -48,10 +48,11 @@ def is_dead(text: str) -> bool:
         return False
     try:
         if owner.pid_namespace == process.pid_namespace():
-            return process.start_time(owner.pid) != owner.start
+            return not process.is_same_start(process.start_time(owner.pid), owner.start)
         if not process.sees_every_process():
             return False
-        return process.start_time_in(owner.pid_namespace, owner.pid) != owner.start
+        start = process.start_time_in(owner.pid_namespace, owner.pid)
+        return not process.is_same_start(start, owner.start)
     except OSError:
         return False
 
