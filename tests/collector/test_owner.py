@@ -11,7 +11,6 @@ import pytest
 from tracetui.collector.process.owner import Owner, is_dead, unattended
 from tracetui.kernel import process
 
-
 IN_TIME_NAMESPACE = """
 import ctypes, os, sys
 CLONE_NEWTIME = 0x80

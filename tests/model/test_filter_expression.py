@@ -201,5 +201,6 @@ def test_any_text_is_a_filter_or_is_said_to_be_wrong(typed):
 @given(st.text(min_size=1, max_size=20))
 def test_a_quoted_text_is_looked_for_as_it_is(text):
     packet = natted()
-    packet.hops[1] = packet.hops[1].with_(rule=f"x{text}y")
+    second = packet.hops[1]
+    packet.place_in(lambda hop: hop.with_(rule=f"x{text}y") if hop is second else hop)
     assert ViewFilter.parse(expression=f"text {quote(text)}").matches(packet)

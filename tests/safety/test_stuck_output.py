@@ -61,7 +61,7 @@ def test_a_signal_removes_the_rule_at_once_and_ends_it(faults, tmp_path, eventua
             eventually(lambda: not faults.namespace.trace_rules(), 5.0)
             _, err = process.communicate(timeout=20)
     assert process.returncode == 128 + number
-    assert "standard output: took nothing any more" in err
+    assert "standard output: writing was blocked" in err
     assert "Traceback" not in err
     leaves_nothing(faults, STANDS_STILL, eventually)
 

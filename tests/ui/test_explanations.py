@@ -226,10 +226,11 @@ async def test_paths_are_those_of_the_packets_that_the_filter_lets_through(shown
 
 async def test_what_a_rule_says_is_shown_inert(shown, lab):
     for packet in lab.packets:
-        packet.hops[:] = [
-            hop.with_(rule="-A X -m comment --comment '\x1b[31m[red]' -j X", interval=(90, 91))
-            for hop in packet.hops
-        ]
+        packet.place_in(
+            lambda hop: hop.with_(
+                rule="-A X -m comment --comment '\x1b[31m[red]' -j X", interval=(90, 91)
+            )
+        )
     async with shown(lab, size=(160, 40)) as screen:
         await screen.press("home", "enter", "down")
         whole = screen.whole()

@@ -8,6 +8,8 @@ import json
 import pytest
 from textual.widgets import Input
 
+from tracetui.model.trace.hop import Hop
+
 from .conftest import NOW, SEED, Desk
 
 
@@ -43,13 +45,15 @@ async def test_a_text_that_is_nowhere_is_said_and_the_cursor_stays(shown, seed):
         assert screen.timeline.selected.id == 1
 
 
+DROP = Hop.of("nft", "ip", "filter", "INPUT", "rule", handle=9, verdict="drop", hook="INPUT")
+
+
 async def test_dropped_packets_are_gone_to(shown):
     desk = Desk()
     desk.feed(SEED)
     drops = [packet.id for packet in list(desk.packets)[2::2]]
     for packet_id in drops:
-        hops = desk.packets.get(packet_id).hops
-        hops[-1] = hops[-1].with_(backend="nft", verdict="drop")
+        desk.packets.get(packet_id).add(DROP, "INPUT")
     async with shown(desk) as screen:
         await screen.press("home")
         met = []
