@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from typing import NamedTuple
 
 from tracetui.kernel import process
@@ -59,4 +58,4 @@ def is_dead(text: str) -> bool:
 
 def unattended() -> str:
     """A new owner for one rule that outlives this command."""
-    return f"{UNATTENDED}.{secrets.token_hex(3)}"
+    return f"{UNATTENDED}.{os.urandom(3).hex()}"

@@ -7,7 +7,6 @@ import os
 import select
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -324,5 +323,7 @@ def _in_memory() -> BinaryIO:
     """A file that needs no directory; raises OSError."""
     if not hasattr(os, "memfd_create"):
         # Built with a C library older than glibc 2.27.
+        import tempfile
+
         return tempfile.TemporaryFile(buffering=0)
     return os.fdopen(os.memfd_create("collector", os.MFD_CLOEXEC), "w+b", buffering=0)
