@@ -72,23 +72,33 @@ def batches_of(hops: Iterable[Hop]) -> Iterator[HopBatch]:
     states: list[PacketState] = []
     counts: list[int] = []
     last: Optional[PacketState] = None
+    first = before = None
     for point, state, time in hops:
-        if last is not None:
-            # Most are nft's without a header. No other backend has ids, so these are of one.
-            is_named = state[4] is None and state[5] == last[5] is not None
-            if len(points) >= LONGEST_BATCH or not (
-                is_named or (_go_together(last, state) and _goes_on(points, state, point))
-            ):
-                yield HopBatch(tuple(points), tuple(times), tuple(states), tuple(counts))
-                points, times, states, counts, last = [], [], [], [], None
+        if state is last and point is not first and before is not None:
+            # Most hops: of the hook that the one before is of.
+            is_next = (state[4] is None and state[5] is not None) or (
+                state[4] is not None
+                and point.voice == before.voice
+                and (point.table != "raw" or before.table == "raw")
+            )
+        elif last is None or before is None:
+            is_next = True
+        else:
+            is_next = _go_together(last, state) and _goes_on(first, before, state, point)
+        if not is_next or len(points) >= LONGEST_BATCH:
+            yield HopBatch(tuple(points), tuple(times), tuple(states), tuple(counts))
+            points, times, states, counts, last = [], [], [], [], None
         if state is last:
             counts[-1] += 1
         else:
+            if last is None:
+                first = point
             states.append(state)
             counts.append(1)
             last = state
         points.append(point)
         times.append(time)
+        before = point
     if points:
         yield HopBatch(tuple(points), tuple(times), tuple(states), tuple(counts))
 
@@ -104,12 +114,15 @@ def _go_together(earlier: PacketState, later: PacketState) -> bool:
     return first is second or is_alike(first, second)
 
 
-def _goes_on(points: list[TracePoint], state: PacketState, point: TracePoint) -> bool:
+def _goes_on(
+    first: Optional[TracePoint], before: TracePoint, state: PacketState, point: TracePoint
+) -> bool:
     """Whether a trace point does not look like the beginning of a traversal.
 
     A packet that looks like this one can come behind it: the batch would hold both.
     """
-    last = points[-1]
-    is_first = point is points[0] or (point.table == "raw" and last.table != "raw")
-    is_beginning = is_first and state[4] is not None
-    return not is_beginning and point.voice == last.voice
+    if state[4] is None:
+        # nft shows no header between base chains. No other backend has ids.
+        return True
+    is_first = point is first or (point.table == "raw" and before.table != "raw")
+    return not is_first and point.voice == before.voice

@@ -8,7 +8,7 @@ lines are left to ``LogText``, which decodes these to the same hops.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby, repeat, takewhile
 from operator import itemgetter
@@ -49,7 +49,13 @@ _LINE = re.compile(
 """A line; of a record of /dev/kmsg that the kernel wrote, its level, number and microseconds since
 boot; of others their date and the fraction of its second, what else stands before the kernel's own
 stamp, that, and what stands behind it; the trace point and the body. Other lines have none."""
-_BODY = itemgetter(10)
+_PLAIN_LINE = re.compile(
+    r"(\[( {0,11}[0-9]{1,12}\.[0-9]{6})\] (TRACE: [^ \n]+) (IN=.*)|.+)\n?|\n", re.ASCII
+)
+"""A line of plain dmesg: the kernel's stamp, the trace point and the body; others have none.
+
+Many logs have no other lines, and fewer parts are cut in less time."""
+_PLAIN_WRAPPER = ("", "", "] ")
 _WRAPPER_COLUMNS = (1, 4, 6, 8)
 """The level and the parts of the wrapper: hops of one hook agree in them, as in the body."""
 _NEW_HOP = partial(new_hop, Hop)
@@ -107,6 +113,8 @@ class RecordCache:
         """Lines of the block in their parts."""
         self._next = self._begin = 0
         """The first of them that was not read, and where in the block it begins."""
+        self._is_plain = False
+        """Whether they are plain dmesg's."""
         self.last_length: Optional[int] = None
         """Characters of the line taken last that is no record of /dev/kmsg; None without one."""
 
@@ -123,12 +131,12 @@ class RecordCache:
             rows = list(takewhile(lambda row: len(row[0]) != but, rows))
         if not rows or not rows[0][-1]:
             return []
-        hops = self._read(rows)
+        hops = self._read_plain(rows) if self._is_plain else self._read(rows)
         taken = len(hops)
         if taken:
             block.pass_to(block.at + sum([len(row[0]) for row in rows[:taken]]) + taken - 1)
             self._next, self._begin = self._next + taken, block.at
-            wrapped = (len(row[0]) for row in rows[taken - 1 :: -1] if not row[1])
+            wrapped = (len(row[0]) for row in rows[taken - 1 :: -1] if self._is_plain or not row[1])
             self.last_length = next(wrapped, None)
         return hops
 
@@ -139,42 +147,69 @@ class RecordCache:
             while self._begin < block.at and self._next < len(rows):
                 self._begin += len(rows[self._next][0]) + 1
                 self._next += 1
-        if block is not self._block or self._begin != block.at or self._next == len(rows):
+        is_used_up = block is not self._block or self._begin != block.at or self._next == len(rows)
+        if is_used_up or (self._is_plain and not rows[self._next][-1]):
             self._block, self._begin, self._next = block, block.at, 0
-            rows = self._rows = _LINE.findall(block.text, block.at, block.end_of(most))
+            rows = self._rows = self._cut_anew(block, block.end_of(most))
         return rows[self._next :] if self._next else rows
+
+    def _cut_anew(self, block: LineBuffer, end: int) -> list[_Row]:
+        """The next lines in their parts: plain dmesg's, if the first one is one."""
+        if block.text.startswith("[", block.at):
+            rows = _PLAIN_LINE.findall(block.text, block.at, end)
+            self._is_plain = bool(rows) and bool(rows[0][-1])
+            if self._is_plain:
+                return rows
+        self._is_plain = False
+        return _LINE.findall(block.text, block.at, end)
+
+    def _read_plain(self, rows: list[_Row]) -> list[Hop]:
+        """The hops of plain dmesg's lines, up to the first that is not known."""
+        hops: list[Hop] = []
+        for body, same_body in groupby(rows, itemgetter(3)):
+            _, uptimes, words, _ = zip(*same_body)
+            parts = self._parts(body, _PLAIN_WRAPPER, words)
+            if parts is None:
+                return hops
+            zero, state, points = parts
+            times = self._clock.times(zero, ("",) * len(points), uptimes)
+            hops += map(_NEW_HOP, zip(points, repeat(state), times))
+        return hops
 
     def _read(self, rows: list[_Row]) -> list[Hop]:
         """The hops of lines, up to the first that is not known or stands behind a gap."""
         hops: list[Hop] = []
-        for _, same_body in groupby(rows, _BODY):
+        for body, same_body in groupby(rows, itemgetter(10)):
             for columns in _by_wrapper(list(same_body)):
-                found = self._looked_up(*columns)
-                hops += found
-                if len(found) < len(columns[0]):
+                _, levels, numbers, microseconds, dates, fractions = columns[:6]
+                befores, uptimes, behinds, words, _ = columns[6:]
+                parts = self._parts(body, (dates[0], befores[0], behinds[0]), words)
+                if parts is None:
+                    return hops
+                zero, state, points = parts
+                if not levels[0]:
+                    times: Sequence[Optional[float]] = self._clock.times(zero, fractions, uptimes)
+                else:
+                    count = self._numbers.take(map(int, numbers))
+                    times = [int(digits) / 1e6 for digits in microseconds[:count]]
+                hops += map(_NEW_HOP, zip(points, repeat(state), times))
+                if len(times) < len(points):
                     return hops
         return hops
 
-    def _looked_up(self, *columns: _Row) -> list[Hop]:
-        """The hops of lines that have one wrapper and one body, as far as they are known."""
-        _, (level, *_), numbers, microseconds, (date, *_), fractions = columns[:6]
-        (before, *_), uptimes, (behind, *_), words, (body, *_) = columns[6:]
+    def _parts(
+        self, body: str, wrapper_key: tuple[str, str, str], words: Iterable[str]
+    ) -> Optional[tuple[stamps.Stamps, PacketState, list[TracePoint]]]:
+        """The stamps, state and trace points of lines of one wrapper and body, if all are known."""
         known = self._known(body)
-        wrapper_key = date, before, behind
         zero = self._wrappers.get(wrapper_key) or self._learn_wrapper(*wrapper_key)
         if zero is None or known is None:
-            return []
+            return None
         state, points = known
         try:
-            found = list(map(points.__getitem__, words))
+            return zero, state, list(map(points.__getitem__, words))
         except KeyError:
-            return []
-        if not level:
-            times: Iterable[Optional[float]] = self._clock.times(zero, fractions, uptimes)
-        else:
-            count = self._numbers.take(map(int, numbers))
-            times = [int(digits) / 1e6 for digits in microseconds[:count]]
-        return list(map(_NEW_HOP, zip(found, repeat(state), times)))
+            return None
 
     def _known(self, body: str) -> Optional[_KnownBody]:
         """The state that a body shows, and the trace points of its family."""
