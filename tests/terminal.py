@@ -19,11 +19,11 @@ class Terminal(terminal.Terminal):
     """The program in a terminal of so many cells."""
 
     def __init__(
-        self, *argv: str | bytes, columns: int = 120, rows: int = 40, env=None, before=()
+        self, *argv: str | bytes, columns: int = 120, rows: int = 40, env=None, before=(), **more
     ) -> None:
         mark = f"{time.monotonic_ns()}"
         colours = {"COLORTERM": "truecolor", **(env or {})}
-        super().__init__(*argv, mark=mark, env=colours, size=(columns, rows), before=before)
+        super().__init__(*argv, mark=mark, env=colours, size=(columns, rows), before=before, **more)
 
     def press(self, keys: str, seconds: float = 0.4) -> None:
         """Type when the picture is whole, and give the program time to answer.

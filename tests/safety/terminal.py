@@ -25,6 +25,12 @@ _ON_BY_DEFAULT = (b"7", b"25")
 """Wrapping at the right edge, and the cursor."""
 NEWEST = 20_000
 """Characters in which a text is looked for that may be broken into lines."""
+PROGRAM = (
+    (sys.executable, os.path.abspath(os.environ["TRACETUI_PROGRAM"]))  # noqa: PTH100
+    if "TRACETUI_PROGRAM" in os.environ
+    else (sys.executable, "-m", "tracetui")
+)
+"""The words that start the program: of the one file that TRACETUI_PROGRAM names, if it does."""
 MARK = "TRACETUI_TEST_MARK"
 """In the environment of everything the program starts, to find it again."""
 
@@ -41,6 +47,7 @@ class Terminal:
         before: tuple[str, ...] = (),
         cwd: str | Path | None = None,
         keep: int | None = None,
+        program: tuple[str, ...] = PROGRAM,
     ) -> None:
         """``before`` are the words in front of the program's: ``unshare -m``, say.
 
@@ -59,7 +66,7 @@ class Terminal:
         # COLUMNS and LINES would count more than the terminal's own size.
         inherited = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
         self.process = subprocess.Popen(
-            [*before, sys.executable, "-m", "tracetui", *argv],
+            [*before, *program, *argv],
             stdin=self.slave, stdout=self.slave, stderr=self.slave, cwd=cwd,
             env={**inherited, **(env or {}), MARK: mark, "TERM": "xterm-256color"},
             start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),

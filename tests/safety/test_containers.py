@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -21,10 +20,10 @@ from tracetui.kernel.netlink import LogGroup, NfLog
 
 from .conftest import LOGGERS
 from .live import send
+from .terminal import PROGRAM as TRACETUI
 
 pytestmark = pytest.mark.kernel
 
-TRACETUI = (sys.executable, "-m", "tracetui")
 RULE = ("--chain", "OUTPUT", "-4", "-p", "udp", "--backend", "legacy", "--limit", "none", "--force")
 OWN_RUN = 'mount -t tmpfs none /run && exec "$0" "$@"'
 BOUND = {2: "nfnetlink_log", 10: "nfnetlink_log"}

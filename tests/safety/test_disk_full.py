@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from .terminal import MARK
+from .terminal import MARK, PROGRAM
 
 pytestmark = pytest.mark.kernel
 
@@ -33,7 +32,7 @@ def full_disk(path: Path, kilobytes: int = 0):
 
 def recorder(namespace, *argv: str, before: tuple[str, ...] = ()) -> subprocess.Popen:
     return subprocess.Popen(
-        [*before, sys.executable, "-m", "tracetui", "--netns", namespace.name, "record", *argv],
+        [*before, *PROGRAM, "--netns", namespace.name, "record", *argv],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL,
         env={**os.environ, MARK: namespace.name},
     )  # fmt: skip

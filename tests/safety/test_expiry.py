@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from .live import Told, add, live, poll_for, poll_until, quiet, rule, send, sender
-from .terminal import Terminal
+from .terminal import PROGRAM, Terminal
 
 pytestmark = pytest.mark.kernel
 
@@ -160,7 +160,7 @@ def test_without_limit_a_rule_on_legacy_needs_an_override(faults, lacking):
 
 
 def test_without_xt_time_no_rule_is_added_that_nobody_watches(faults, lacking):
-    argv = [*lacking("time"), sys.executable, "-m", "tracetui", "--netns", faults.namespace.name]
+    argv = [*lacking("time"), *PROGRAM, "--netns", faults.namespace.name]
     done = subprocess.run(
         [*argv, "rules", "add", "-4", "-p", "udp"], capture_output=True, text=True, timeout=60,
         check=False,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from .live import add, live, rule
-from .terminal import MARK, Terminal
+from .terminal import MARK, PROGRAM, Terminal
 from .users import NAME, PASSWORD, UID, as_user
 
 pytestmark = pytest.mark.kernel
@@ -149,7 +149,7 @@ def test_a_recording_under_sudo_belongs_to_the_invoking_user(faults, home):
     file = home / "home" / "trace.ndjson"
     name = faults.namespace.name
     argv = [
-        *as_user(home, "NOPASSWD: ALL"), "sudo", sys.executable, "-m", "tracetui",
+        *as_user(home, "NOPASSWD: ALL"), "sudo", *PROGRAM,
         *("--netns", name, "record", *RULE, "--seconds", "1", "-w", str(file)),
     ]  # fmt: skip
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
@@ -205,7 +205,7 @@ def test_the_collector_takes_no_code_from_where_it_is_started(faults, tmp_path):
 def recorded(before: tuple[str, ...], namespace, file, *words: str) -> subprocess.CompletedProcess:
     """``record`` for a second, by a user whom ``before`` makes."""
     argv = [
-        *before, *(words or ("sudo", sys.executable, "-m", "tracetui")),
+        *before, *(words or ("sudo", *PROGRAM)),
         *("--netns", namespace.name, "record", *RULE, "--seconds", "1", "-w", str(file)),
     ]  # fmt: skip
     return subprocess.run(

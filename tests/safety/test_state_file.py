@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,9 +15,10 @@ from tracetui.collector.process.owner import Owner, is_dead
 from tracetui.collector.sources.nf_log_binding import NfLogBinding
 from tracetui.kernel import netns, nf_log, process
 
+from .terminal import PROGRAM as TRACETUI
+
 pytestmark = pytest.mark.kernel
 
-TRACETUI = (sys.executable, "-m", "tracetui")
 SAVED = {"2": "nf_log_ipv4", "10": "nf_log_ipv6"}
 RECORDS = {
     "empty": "",

@@ -6,12 +6,11 @@ import os
 import shlex
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from .terminal import MARK, Terminal
+from .terminal import MARK, PROGRAM, Terminal
 
 pytestmark = pytest.mark.kernel
 
@@ -50,7 +49,7 @@ def test_messages_go_to_the_file_and_the_screen_to_the_terminal(faults, tmp_path
 @pytest.mark.parametrize("redirection", ["<&- >&- 2>&-", ">&-", ">/dev/full", "2>/dev/full"])
 @pytest.mark.parametrize("command", ["rules", "flush", "modules", "record", "screen"])
 def test_every_command_ends_without_a_traceback(faults, command, redirection):
-    words = [sys.executable, "-m", "tracetui", "--netns", faults.namespace.name]
+    words = [*PROGRAM, "--netns", faults.namespace.name]
     words += {"record": ["record", *RULE, "--seconds", "0.3"], "screen": []}.get(command, [command])
     if command == "modules":
         words[-3:-1] = []
@@ -65,7 +64,7 @@ def test_every_command_ends_without_a_traceback(faults, command, redirection):
 def test_a_rules_add_that_is_ended_while_it_waits_adds_nothing(faults, lock, eventually, number):
     """Its iptables must not get the lock after it."""
     name = faults.namespace.name
-    argv = [sys.executable, "-m", "tracetui", "rules", "add", "--netns", name, *RULE]
+    argv = [*PROGRAM, "rules", "add", "--netns", name, *RULE]
     with lock():
         adding = subprocess.Popen(
             argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -104,7 +103,7 @@ def _words(pid: str) -> list[bytes]:
 )
 def test_ids_that_no_user_can_have_are_refused(faults, tmp_path, ids):
     """Nobody knows whose files would be touched, and root's are not to be."""
-    argv = [sys.executable, "-m", "tracetui", "--netns", faults.namespace.name, "record", *RULE]
+    argv = [*PROGRAM, "--netns", faults.namespace.name, "record", *RULE]
     file = tmp_path / "trace.ndjson"
     done = subprocess.run(
         [*argv, "--seconds", "0.3", "-w", str(file)],

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 from tests.stuck import KINDS, fill, stuck, wait_until_stuck
 
-from .terminal import MARK, environment, pids
+from .terminal import MARK, PROGRAM, environment, pids
 
 pytestmark = pytest.mark.kernel
 
@@ -27,7 +26,7 @@ STANDS_STILL = "SIGINT, SIGTERM or SIGHUP to `record` whose reader stands still"
 def recording(namespace, *argv: str, out: int | None = None, err=subprocess.PIPE) -> Iterator:
     """A recorder in the namespace; killed should a test fail."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tracetui", "--netns", namespace.name, "record", *argv],
+        [*PROGRAM, "--netns", namespace.name, "record", *argv],
         stdin=subprocess.DEVNULL, stdout=out, stderr=err, text=True,
         env={**os.environ, MARK: namespace.name},
     )  # fmt: skip
@@ -131,7 +130,7 @@ def test_a_reader_that_is_slow_gets_everything(faults, eventually):
 def test_a_listing_whose_reader_stands_still_is_left_at_once(faults, tmp_path, words, number):
     with stuck("pipe", tmp_path) as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tracetui", *words, "--netns", faults.namespace.name],
+            [*PROGRAM, *words, "--netns", faults.namespace.name],
             stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         wait_until_stuck(process.pid)

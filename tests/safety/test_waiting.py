@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import termios
 import time
 from contextlib import ExitStack
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from .terminal import MARK, Terminal, command_line, environment, parent, pids
+from .terminal import MARK, PROGRAM, Terminal, command_line, environment, parent, pids
 from .users import NAME, as_user
 
 pytestmark = pytest.mark.kernel
@@ -77,7 +76,7 @@ def test_a_signal_to_a_recorder_that_waits(faults, lock, eventually, number, sta
     wanted = f"{MARK}={name}".encode()
     with lock():
         process = subprocess.Popen(
-            [sys.executable, "-m", "tracetui", "--netns", name, "record", *RULE],
+            [*PROGRAM, "--netns", name, "record", *RULE],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
             env={**os.environ, MARK: name},
         )  # fmt: skip

@@ -6,12 +6,14 @@ kernel 6.18.
 
 from __future__ import annotations
 
-from importlib import resources
+import io
+import pkgutil
 from typing import BinaryIO
 
 _RECORDING_NAME = "recording.ndjson"
 
 
 def open_recording() -> BinaryIO:
-    """Open the recording; the caller closes it."""
-    return (resources.files("tracetui.lab") / _RECORDING_NAME).open("rb")  # type: ignore[return-value]
+    """Open the recording; the caller closes it. Raises OSError."""
+    # The loader of the package reads it, out of an archive too.
+    return io.BytesIO(pkgutil.get_data("tracetui.lab", _RECORDING_NAME) or b"")

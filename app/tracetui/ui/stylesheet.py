@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 from pathlib import Path
 
 NAME = "screens.tcss"
@@ -10,8 +11,13 @@ NAME = "screens.tcss"
 def text() -> str:
     """The stylesheet: that of the package when it was installed, else of the checkout.
 
-    Textual could read the file itself, but only when root may have been given up already.
+    Textual could read the file itself, but only when root may have been given up already, and not
+    out of an archive.
     """
-    packaged = Path(__file__).parents[1] / NAME
-    path = packaged if packaged.exists() else Path(__file__).parents[3] / NAME
-    return path.read_text(encoding="utf-8")
+    try:
+        packaged = pkgutil.get_data("tracetui", NAME)
+    except FileNotFoundError:
+        packaged = None
+    if packaged is None:
+        packaged = (Path(__file__).parents[3] / NAME).read_bytes()
+    return packaged.decode()

@@ -282,6 +282,8 @@ OWN_FILES = {
     "~/.local/state/tracetui/filters": "Filters of earlier sessions, one a line.",
     "~/.local/state/tracetui/fault.txt": "The report of the last internal error. "
     "It may name files and rules: read it before you send it.",
+    "~/.cache/tracetui": "Compiled code of tracetui.pyz, the one file; whatever HOME says it is in "
+    "the home that the password database knows, and can be removed at any time.",
     "/run/tracetui": "Settings changed besides rules, to be restored even after a crash.",
     "/run/netns": "The named network namespaces.",
 }

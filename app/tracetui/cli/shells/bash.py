@@ -6,6 +6,7 @@ called ``$(reboot)``.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 from tracetui.cli.grammar.grammar import (
@@ -107,7 +108,7 @@ _tracetui() {
     esac
 }
 
-complete -F _tracetui tracetui
+complete -F _tracetui @program@
 """
 _BASH_CALLS = {
     FILE_NAMES: "_tracetui_files", NAMESPACE_NAMES: "_tracetui_namespaces",
@@ -115,9 +116,10 @@ _BASH_CALLS = {
 }  # fmt: skip
 
 
-def script(commands: Sequence[CommandGrammar]) -> str:
-    """The script; it is sourced."""
+def script(commands: Sequence[CommandGrammar], program: str) -> str:
+    """The script; it is sourced. ``program`` is the name whose words it completes."""
     parts = {
+        "program": shlex.quote(program),
         "valued": _pattern(
             [f"{command.name} {flag}" for command in commands for flag in command.valued]
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 from tracetui.cli.grammar.grammar import (
@@ -52,7 +53,7 @@ function __tracetui_modules
     and string replace -r ' .*' '' < /proc/modules
 end
 
-complete -c tracetui -f
+complete -c @program@ -f
 """
 _FISH_CALLS = {
     NAMESPACE_NAMES: "(__tracetui_names /run/netns)",
@@ -61,13 +62,18 @@ _FISH_CALLS = {
 }
 
 
-def script(commands: Sequence[CommandGrammar]) -> str:
-    """The script; it is sourced, or lies in a directory of completions as tracetui.fish."""
+def script(commands: Sequence[CommandGrammar], program: str) -> str:
+    """The script; it is sourced, or lies in a directory of completions as tracetui.fish.
+
+    ``program`` is the name whose words it completes.
+    """
+    name = shlex.quote(program)
     valued = [f"{command.name} {flag}" for command in commands for flag in command.valued]
     below = [f"{command.name} {word}" for command in commands for word in command.below]
     head = _FISH_HEAD.replace("@valued@", _cases(valued)).replace("@below@", _cases(below))
+    head = head.replace("@program@", name)
     summaries = {command.name: command.page.summary for command in commands}
-    lines = [line for command in commands for line in _lines(command, summaries)]
+    lines = [line for command in commands for line in _lines(command, summaries, name)]
     return head + "\n".join(lines) + "\n"
 
 
@@ -75,8 +81,8 @@ def _cases(words: Sequence[str]) -> str:
     return " \\\n                ".join(f"'{word}'" for word in words)
 
 
-def _lines(command: CommandGrammar, summaries: dict[str, str]) -> Iterator[str]:
-    start = f"complete -c tracetui -n '__tracetui_at {command.name}'"
+def _lines(command: CommandGrammar, summaries: dict[str, str], program: str) -> Iterator[str]:
+    start = f"complete -c {program} -n '__tracetui_at {command.name}'"
     for word in command.below:
         yield f"{start} -a {word} -d {_quoted(summaries[f'{command.name} {word}'])}"
     for option in command.options:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 from tracetui.cli.grammar.grammar import (
@@ -14,7 +15,7 @@ from tracetui.cli.grammar.grammar import (
     Value,
 )
 
-_ZSH_HEAD = r"""#compdef tracetui
+_ZSH_HEAD = r"""#compdef @program@
 # zsh completion for tracetui, made by `tracetui completion zsh`
 
 _tracetui_names() {
@@ -46,7 +47,7 @@ _ZSH_TAIL = r"""
 if [[ $funcstack[1] == _tracetui ]]; then
     _tracetui "$@"
 else
-    compdef _tracetui tracetui
+    compdef _tracetui @program@
 fi
 """
 _ZSH_CALLS = {
@@ -55,11 +56,16 @@ _ZSH_CALLS = {
 }  # fmt: skip
 
 
-def script(commands: Sequence[CommandGrammar]) -> str:
-    """The script; it is sourced, or lies in a directory of $fpath as _tracetui."""
+def script(commands: Sequence[CommandGrammar], program: str) -> str:
+    """The script; it is sourced, or lies in a directory of $fpath as _tracetui.
+
+    ``program`` is the name whose words it completes.
+    """
+    name = shlex.quote(program)
+    head, tail = (text.replace("@program@", name) for text in (_ZSH_HEAD, _ZSH_TAIL))
     summaries = {command.name: command.page.summary for command in commands}
     functions = ["\n".join(_function(command, summaries)) for command in reversed(commands)]
-    return "\n".join([_ZSH_HEAD, *functions, _ZSH_TAIL])
+    return "\n".join([head, *functions, tail])
 
 
 def _function(command: CommandGrammar, summaries: dict[str, str]) -> Iterator[str]:

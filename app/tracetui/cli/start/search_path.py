@@ -81,7 +81,7 @@ def _keep_what_is_left() -> None:
         if path and "." not in name and not _are_readable([f"{path[0]}/__init__.py"])
     ]
     if packages:
-        from tracetui.cli.start import kept_sources
+        from tracetui.onefile import kept_sources
 
         kept_sources.keep(packages)
 
