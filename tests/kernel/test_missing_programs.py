@@ -52,7 +52,7 @@ def test_legacy_rules_without_iptables_legacy_have_no_text_and_that_is_why(names
     shown, said = recorded(namespace, without(tmp_path / "sbin", *LEGACY), tmp_path, "nft")
     why = "iptables-legacy is not installed, and /proc/net/ip_tables_names names filter"
     assert f"rules can't be read: {why}; install the iptables package" in said
-    assert "legacy filter:OUTPUT:rule:1" in shown
+    assert "legacy filter:OUTPUT rule 1" in shown
     assert f"its rules can't be listed: {why}" in shown
     assert not is_said_to_have_changed(shown, "legacy")
 

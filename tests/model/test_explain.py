@@ -537,3 +537,28 @@ def test_the_longest_packet_is_gone_through_as_often_as_a_short_one():
         assert len(list(report.packet_text(packet, explanation))) == length + 2
         times.append(Counted.count)
     assert times[0] == times[1]
+
+
+RAW_ONLY = "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n"
+
+
+def test_a_trace_that_ends_behind_an_accepting_chain_is_accepted_so_far():
+    _, explanation = explained(RAW_ONLY, line("raw:PREROUTING:policy:1"))
+    assert explanation.verdict == "unknown"
+    assert explanation.is_accepted_so_far
+    assert explanation.why.startswith("accepted in PREROUTING")
+
+
+@pytest.mark.parametrize(
+    ("rules", "ttl"),
+    [
+        (RAW_ONLY, 1),
+        (RAW_ONLY + FILTER.format(policy="ACCEPT"), 64),
+        ("", 64),
+    ],
+    ids=["a TTL of 1", "a chain not reached", "no rules"],
+)
+def test_what_may_be_lost_is_unknown(rules, ttl):
+    _, explanation = explained(rules, line("raw:PREROUTING:policy:1", ttl=ttl))
+    assert explanation.verdict == "unknown"
+    assert not explanation.is_accepted_so_far

@@ -7,6 +7,10 @@ import json
 import pytest
 from tests.recorded import RECORDINGS, assembled, hops_of
 
+from tracetui import __version__
+from tracetui.model.trace.header import Header
+from tracetui.model.trace.hop import Hop
+from tracetui.model.trace.packet import Packet
 from tracetui.session.recording import export, report
 from tracetui.session.recording.recording_reader import read_packet
 from tracetui.session.rulesets.rulesets import Rulesets
@@ -35,7 +39,7 @@ def explained(name: str, *rulesets: str):
 
 @pytest.mark.parametrize(
     ("rulesets", "place"),
-    [((RULES,), "inet filter:input rule 2 (handle 4)"), ((), "inet filter:input:rule")],
+    [((RULES,), "inet filter:input rule 2 (handle 4)"), ((), "inet filter:input rule")],
 )
 def test_an_nft_rule_is_told_by_its_number_and_its_handle(rulesets, place):
     packet, explanation = explained("m3.txt", *rulesets)
@@ -46,10 +50,65 @@ def test_an_nft_rule_is_told_by_its_number_and_its_handle(rulesets, place):
         assert place in text
 
 
+@pytest.mark.parametrize("form", [export.TEXT, export.MARKDOWN])
+def test_a_ticket_has_when_where_which_rule_and_what_was_rewritten(form):
+    rulesets = Rulesets()
+    rulesets.fix(RULES)
+    header = Header(4, "tcp", "10.0.0.1", "10.0.0.2", 4000, 443, flags="SYN")
+    first = Hop.of(
+        "nft", "inet", "nat", "pre", "policy", verdict="accept", hook="PREROUTING",
+        iif="eth0", header=header._replace(dst="10.96.0.1"), time=1_795_546_120.25,
+    )  # fmt: skip
+    last = Hop.of(
+        "nft", "inet", "filter", "input", "rule", handle=4, verdict="drop", hook="INPUT",
+        iif="eth0", header=header, time=1_795_546_120.25,
+    )  # fmt: skip
+    packet = Packet(1)
+    packet.add(first, "PREROUTING")
+    packet.add(last, "INPUT")
+    explanation = Explanations(rulesets).of(packet)
+    status = Status(host="node-7", netns="shop")
+    (text,) = export.exported(form, [packet], lambda _: explanation, status)
+    plain = text.replace("`", "")
+    assert "2026-11-24 18:48:40.250 UTC" in plain
+    assert "dropped by rule 2 (handle 4) of input, why (nft table inet filter)" in plain
+    assert "rule: tcp dport 443 counter" in plain
+    assert "NAT: dst 10.96.0.1:443 → 10.0.0.2:443" in plain
+    assert f"host node-7, namespace shop, tracetui {__version__}" in plain
+    assert "inet filter:input rule 2 (handle 4)" in plain
+
+
 def test_a_handle_whose_rule_is_not_known_is_called_a_handle():
     packet, explanation = explained("x2.txt")
     assert "filter:INPUT handle 7" in report.hop_text(packet, explanation, 0)
     assert "rule:7" not in "\n".join(report.packet_text(packet, explanation))
+
+
+def test_an_accepted_packet_whose_trace_ends_is_accepted_so_far_and_in_json_unknown():
+    header = Header(family=6, proto="icmpv6", src="fd00::1", dst="fd00::2", icmp_type=129)
+    hop = Hop.of(
+        "nft", "ip6", "raw", "PREROUTING", "policy", verdict="accept", iif="eth0", header=header
+    )
+    (packet,) = assembled([hop])
+    explanation = Explanations(Rulesets()).of(packet)
+    assert report.head_text(packet, explanation).endswith("1 hops  accepted so far")
+    assert "verdict    accepted so far" in list(about.about(packet, explanation))
+    value = report.packet_json(packet, explanation)
+    assert (value["verdict"], value["accepted_so_far"]) == ("unknown", True)
+    assert not value["complete"]
+
+
+def test_json_has_the_number_and_the_handle_of_an_nft_rule_and_legacy_s_number_twice():
+    rulesets = Rulesets()
+    rulesets.fix(RULES)
+    hop = Hop.of("nft", "inet", "filter", "input", "rule", handle=4, verdict="drop")
+    (packet,) = assembled([hop])
+    (hop,) = report.packet_json(packet, Explanations(rulesets).of(packet))["hops"]
+    assert (hop["rulenum"], hop["handle"], hop["number"]) == (None, 4, 2)
+    line = "TRACE: filter:INPUT:rule:6 IN=eth0 OUT= SRC=10.0.0.1 DST=10.0.0.2 LEN=60 PROTO=UDP"
+    (packet,) = assembled(hops_of([line]))
+    (hop,) = report.packet_json(packet, Explanations(Rulesets()).of(packet))["hops"]
+    assert (hop["rulenum"], hop["handle"], hop["number"]) == (6, None, 6)
 
 
 def test_a_protocol_that_the_tool_does_not_print_is_told_by_the_rule_that_matched():

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 
+import pytest
+
 from tracetui.session.replay.replay import ReplaySession
-from tracetui.session.state.session import ChainListing, ChainRef
+from tracetui.session.state.session import ChainListing, ChainRef, Notice
 from tracetui.ui.screens.chain import ChainScreen
 from tracetui.ui.widgets.chain_list import ChainList
 
@@ -49,20 +51,64 @@ async def test_a_hop_shows_its_comment_its_change_and_its_rule(shown, lab):
         await open_packet(screen, is_web)
         lines = screen.lines()
         service = next(line for line in lines if "└ KUBE-SERVICES" in line)
-        assert "→ KUBE-SVC-WEB" in service
+        assert "jump KUBE-SVC-WEB" in service
         assert service.index("shop/web") < service.index("-d 10.96.0.80/32 -p tcp")
         assert "all services" in service
         assert any("service shop/web" in line and "KUBE-SVC-WEB" in line for line in lines)
         endpoint = next(line for line in lines if "└ KUBE-SEP-WEB" in line)
-        assert "dst 10.96.0.80:80 → 10.200.2.2:8080" in endpoint
+        assert "DNAT → 10.200.2.2:8080" in endpoint
         assert "-p tcp -m tcp -j DNAT" in endpoint
-        assert sum("slowest" in line for line in lines) == 1
+        assert not any("µs" in line for line in lines)
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40)])
+async def test_unfolding_shows_the_hop_that_dropped_with_its_chain_and_number(shown, lab, size):
+    async with shown(lab, size=size) as screen:
+        packet = next(one for one in reversed(list(lab.packets)) if is_dropped(one))
+        decided = lab.explain(packet).decided
+        screen.timeline.go_to_packet(packet)
+        await screen.settle()
+        sight = range(screen.timeline.top, screen.timeline.top + screen.timeline.size.height)
+        in_sight = [screen.timeline.text_of(y) for y in sight]
+        assert sum("rule 1 ✗ drop" in line for line in in_sight) == 1
+        assert screen.timeline.selected_hop in (None, decided)
+        assert screen.timeline.has_in_sight(screen.timeline.cursor_line)
+
+
+async def test_under_30_lines_the_packets_have_more_of_them_than_all_else(shown, lab):
+    async with shown(lab, size=(80, 24)) as screen:
+        assert screen.timeline.size.height >= 12
+        screen.session._notices += [Notice(0.0, "warning", f"notice {n}") for n in range(9)]
+        await screen.settle()
+        assert "notice 8" in screen.whole()
+        assert screen.timeline.size.height >= 9
+
+
+async def test_times_are_gaps_and_stand_only_where_they_are_asked_for_and_known(shown, lab):
+    async with shown(lab, size=(160, 60)) as screen:
+        row = await open_packet(screen, is_web)
+        await screen.press("w")
+        lines = screen.lines()[row:]
+        assert sum("µs" in line for line in lines) > 5
+        assert not any("+0 µs" in line or "slowest" in line for line in lines)
+        legacy = [line for line in lines if "cali-" in line]
+        assert legacy
+        assert not any("µs" in line for line in legacy)
+        await screen.press("w")
+        assert not any("µs" in line for line in screen.lines())
+
+
+async def test_a_log_s_stamps_are_no_times_of_hops(shown, seed):
+    async with shown(seed, size=(160, 60)) as screen:
+        await screen.press("home", "enter", "w")
+        assert len(screen.lines()) == 6 + 22
+        assert not any("µs" in line or " ms" in line for line in screen.lines())
 
 
 async def test_under_the_packets_stands_the_exact_rule(shown, lab):
     async with shown(lab, size=(160, 50)) as screen:
         row = await open_packet(screen, is_web)
-        assert "accept at nat:POSTROUTING:policy" in screen.text("#detail")
+        assert "accepted by the policy of POSTROUTING (nft table ip nat)" in screen.text("#detail")
         await go_to(screen, row, "└ KUBE-SERVICES")
         detail = screen.text("#detail")
         assert (
@@ -71,7 +117,7 @@ async def test_under_the_packets_stands_the_exact_rule(shown, lab):
         ) in detail
         assert "rule 2 of 3" in detail
         assert "all services (kube-proxy)" in detail
-        assert "jump KUBE-SVC-WEB, by the kernel" in detail
+        assert "jump KUBE-SVC-WEB (verdict from the kernel)" in detail
 
 
 async def test_of_a_packet_stands_who_dropped_it(shown, lab):
@@ -79,7 +125,7 @@ async def test_of_a_packet_stands_who_dropped_it(shown, lab):
         row = row_of(lab, is_dropped)
         await screen.press("home", *["down"] * row)
         detail = screen.text("#detail")
-        assert "drop at filter:cali-tw-cali7:rule:1" in detail
+        assert "dropped by rule 1 of cali-tw-cali7 (legacy table ip filter)" in detail
         assert "-A cali-tw-cali7 -p tcp -m tcp --dport 9999 -j DROP" in detail
 
 
@@ -182,7 +228,7 @@ async def test_two_packets_are_compared_from_the_first_hop_where_they_part(shown
         assert "10.200.2.2:9999" in whole
         after = whole[whole.index("the paths differ here") :].splitlines()[1]
         assert "nat:KUBE-SERVICES rule 2 (handle" in after
-        assert "nat:KUBE-SERVICES:return" in after
+        assert "nat:KUBE-SERVICES return" in after
         await screen.press("escape")
         assert not screen.timeline.marked
 

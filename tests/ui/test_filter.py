@@ -23,6 +23,23 @@ async def test_each_letter_narrows_what_is_there(shown, seed):
         assert len(screen.lines()) == 6
 
 
+async def test_it_is_there_while_it_is_open_or_in_force(shown, seed):
+    async with shown(seed) as screen:
+        assert "src" not in screen.whole()
+        await screen.press("slash")
+        assert "src" in screen.whole()
+        assert "filter" in screen.whole().split("Packets")[1]
+        await screen.write("172.31")
+        await screen.press("down")
+        assert "src 172.31" in " ".join(screen.whole().split())
+        await screen.press("escape")
+        await screen.settle()
+        assert "src" not in screen.whole()
+        await screen.press("slash", "down")
+        await screen.settle()
+        assert "src" not in screen.whole()
+
+
 async def test_it_applies_to_what_comes(shown):
     desk = Desk()
     async with shown(desk) as screen:

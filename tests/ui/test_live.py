@@ -177,7 +177,7 @@ async def test_a_rule_of_the_panel_shows_every_hop_and_leaves_nothing(kind):
             assert "-j TRACE" not in "".join(screen.lines())
             await screen.press("o")
             assert screen.timeline.line_count == len(packets) + len(WEB_SYN[kind])
-            assert any("→ KUBE-SVC-WEB  shop/web" in line for line in screen.lines())
+            assert any("jump KUBE-SVC-WEB  shop/web" in line for line in screen.lines())
             assert "10.96.0.80:80 ⇒ 10.200.2.2:8080" in screen.lines()[0]
 
             await screen.press("2", "d")

@@ -8,7 +8,7 @@ import json
 import pytest
 from textual.widgets import Input
 
-from tracetui.model.trace.hop import Hop
+from tracetui import __version__
 
 from .conftest import NOW, SEED, Desk
 
@@ -45,15 +45,15 @@ async def test_a_text_that_is_nowhere_is_said_and_the_cursor_stays(shown, seed):
         assert screen.timeline.selected.id == 1
 
 
-DROP = Hop.of("nft", "ip", "filter", "INPUT", "rule", handle=9, verdict="drop", hook="INPUT")
-
-
 async def test_dropped_packets_are_gone_to(shown):
     desk = Desk()
     desk.feed(SEED)
     drops = [packet.id for packet in list(desk.packets)[2::2]]
     for packet_id in drops:
-        desk.packets.get(packet_id).add(DROP, "INPUT")
+        packet = desk.packets.get(packet_id)
+        last = packet.hops[-1]
+        dropped = last.with_(backend="nft", verdict="drop")
+        packet.place_in(lambda hop, last=last, dropped=dropped: dropped if hop == last else hop)
     async with shown(desk) as screen:
         await screen.press("home")
         met = []
@@ -84,7 +84,9 @@ async def test_a_packet_is_copied_as_text(shown, seed, copied):
     async with shown(seed) as screen:
         await screen.press("home", "y")
         (text,) = copied
-        assert text.count("\n") == 23
+        assert len([line for line in text.splitlines() if line.startswith("  legacy ")]) == 22
+        assert "accepted by the policy of POSTROUTING (legacy table ip nat)" in text
+        assert f"host node-7, host namespace, tracetui {__version__}" in text
         assert "172.31.47.174:22896 → 172.31.55.27:8090" in text
         assert "OSC 52" in screen.app.notices[-1].text
 

@@ -7,6 +7,7 @@ from textual.events import MouseScrollDown, MouseScrollUp
 
 from tracetui.session.state.explanations import Explanations
 from tracetui.session.state.store import PacketStore
+from tracetui.session.text.width import cells_of
 
 from .conftest import SEED, Desk
 
@@ -18,8 +19,67 @@ async def test_packets_are_rows_with_what_is_known_of_them(shown, seed):
         assert "15:01:24" in lines[0]
         assert "tcp SYN" in lines[0]
         assert "172.31.47.174:22896 → 172.31.55.27:8090" in lines[0]
-        assert "22 hops" in lines[0]
-        assert [line.split(" hops")[0].split()[-1] for line in lines] == ["22", *["6"] * 5]
+        assert [line.split()[-3] for line in lines] == ["22", *["6"] * 5]
+
+
+def web_lines(screen) -> list[str]:
+    """The lines of packets to the lab's service, whose destination is rewritten."""
+    return [line for line in screen.lines() if "⇒ 10.200.2.2:8080" in line]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120, 200])
+async def test_a_rewritten_end_is_whole_at_every_width(shown, lab, columns):
+    async with shown(lab, size=(columns, 24)) as screen:
+        expected = [one for one in lab.packets if (one.nat or {}).get("dst") == "10.200.2.2"]
+        expected = [one for one in expected if one.header.dport == 80]
+        assert expected
+        assert len(web_lines(screen)) == len(expected)
+        assert all("10.200.1.2" in line for line in web_lines(screen))
+        assert all(cells_of(line) <= screen.timeline.width for line in screen.lines())
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        (200, "18:48:41.500 tcp ACK 10.200.1.2:48642 → 10.96.0.80:80 ⇒ 10.200.2.2:8080"),
+        (80, "18:48:41 tcp ACK 10.200.1.2 → 10.96.0.80:80 ⇒ 10.200.2.2:8080"),
+        (68, "18:48 tcp ACK 10.200.1.2 ⇒ 10.200.2.2:8080"),
+        (60, "tcp ACK 10.200.1.2 ⇒ 10.200.2.2:8080"),
+    ],
+)
+async def test_ports_flags_and_seconds_give_way_to_addresses(shown, lab, columns, words):
+    async with shown(lab, size=(columns, 24)) as screen:
+        assert words in " ".join(web_lines(screen)[1].split())
+
+
+ECHO = (
+    "[1.5] TRACE: raw:PREROUTING:policy:2 IN=eth0 OUT= SRC={} DST={} LEN=84 TOS=0x00 PREC=0x00 "
+    "TTL=64 ID={} PROTO=ICMP TYPE={} CODE=0 ID=9 SEQ=1"
+)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+async def test_an_echo_s_request_and_reply_are_told_apart(shown, columns):
+    desk = Desk()
+    desk.feed(
+        [ECHO.format("10.0.0.1", "10.0.0.2", 1, 8), ECHO.format("10.0.0.2", "10.0.0.1", 2, 0)]
+    )
+    async with shown(desk, size=(columns, 24)) as screen:
+        request, reply = screen.lines()
+        assert "echo req" in request
+        assert "echo rep" in reply
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120, 200])
+async def test_each_column_has_its_heading_right_above(shown, lab, columns):
+    async with shown(lab, size=(columns, 24)) as screen:
+        heads = screen.text("#headings")
+        row = next(line for line in web_lines(screen) if "✓" in line)
+        assert heads.index("source") == row.index("10.200.1.2")
+        assert heads.index("proto") == row.index("tcp")
+        if "verdict" in heads:
+            assert heads.index("verdict") == row.index("✓")
+        assert "src" not in screen.whole()
 
 
 async def test_a_row_unfolds_into_its_hops_by_hook_and_table(shown, seed):

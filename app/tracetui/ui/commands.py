@@ -116,6 +116,7 @@ COMMANDS = (
         "timeline.outline", "v", "outline", "outline", "a line for each hook, or one for each hop"
     ),
     Command("timeline.own-hops", "o", "own", "own hops", "show the hops of our own TRACE rules"),
+    Command("timeline.times", "w", "times", "times", "show the time since the hop before"),
     Command(
         "timeline.compare",
         "c",

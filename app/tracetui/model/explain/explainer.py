@@ -44,7 +44,9 @@ class Explainer:
         hops = self._hops(packet)
         judgement = self._verdicts.judge(packet, hops)
         is_final = judgement.verdict != "unknown" and all(hop.state == KNOWN for hop in hops)
-        return PacketExplanation(hops, tuple(changes(packet, hops)), *judgement, is_final)
+        verdict, decided, why, is_accepted_so_far = judgement
+        changed = tuple(changes(packet, hops))
+        return PacketExplanation(hops, changed, verdict, decided, why, is_final, is_accepted_so_far)
 
     def conditions(self, packet: Packet) -> tuple[Condition, ...]:
         """The conditions on addresses and ports that the packet's explanation rests on."""

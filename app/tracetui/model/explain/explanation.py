@@ -76,6 +76,9 @@ class PacketExplanation(NamedTuple):
     """One sentence; empty where the verdict says it all."""
     is_final: bool
     """Whether nothing more can become known about these hops."""
+    is_accepted_so_far: bool = False
+    """Whether the verdict is unknown only because the trace ends: the last hop accepted the packet,
+    and nothing speaks for a loss."""
 
     @property
     def is_pending(self) -> bool:

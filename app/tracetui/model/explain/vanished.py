@@ -168,12 +168,13 @@ def _too_large(header: Optional[Header]) -> list[str]:
 
 def accepted_without_next(hook: Optional[str], are_rules_known: bool) -> str:
     """The sentence on a packet that was accepted where no chain behind would have a hop of it."""
+    accepted = f"accepted in {hook}" if hook else "accepted here"
     if hook == "PREROUTING" and are_rules_known:
         return (
-            "accepted here; delivered to this node, forwarded or stopped by routing: no chain "
+            f"{accepted}; delivered to this node, forwarded or stopped by routing: no chain "
             "behind it would show that"
         )
-    return "accepted here; where it went from here is not in the trace"
+    return f"{accepted}; where it went from there is not in the trace"
 
 
 def _last_header(packet: Packet) -> Optional[Header]:

@@ -35,6 +35,8 @@ class Judgement(NamedTuple):
     """The hop that decided; None where none did."""
     why: str
     """One sentence; empty where the verdict says it all."""
+    is_accepted_so_far: bool = False
+    """As :attr:`PacketExplanation.is_accepted_so_far` has it."""
 
 
 class Verdicts:
@@ -63,7 +65,8 @@ class Verdicts:
         if not is_refused:
             return judgement
         why = f"{OTHER_RULESET}: it has other rules; {judgement.why}"
-        return judgement._replace(why=why if judgement.why else OTHER_RULESET)
+        why = why if judgement.why else OTHER_RULESET
+        return judgement._replace(why=why, is_accepted_so_far=False)
 
     def _judged(
         self, packet: Packet, hops: tuple[HopExplanation, ...], is_refused: bool
@@ -78,7 +81,9 @@ class Verdicts:
             return judgement
         sure = [base for base in bases if base.was_present]
         is_the_same = judgement == self._by_bases(packet, hops, sure)
-        return judgement if is_the_same else self._by_bases(packet, hops, None)
+        if is_the_same:
+            return judgement
+        return self._by_bases(packet, hops, None)._replace(is_accepted_so_far=False)
 
     def _by_bases(
         self, packet: Packet, hops: tuple[HopExplanation, ...], bases: Optional[list[BaseChain]]
@@ -112,7 +117,8 @@ class Verdicts:
             return _unknown(untraced or proxied or "")
         likely = vanished.likely_routing(packet, hook, self._sysctls_of(packet))
         if is_accepted:
-            return _unknown(vanished.accepted_without_next(hook, bases is not None) + likely)
+            why = vanished.accepted_without_next(hook, bases is not None)
+            return _unknown(f"{why}{likely}")._replace(is_accepted_so_far=not likely)
         why_unlisted = self._why_unlisted(packet.hops[last])
         history = self._histories.get(packet.hops[last].backend)
         was_read = packet.hops[last].interval is not None

@@ -42,6 +42,17 @@ def clock(time: Optional[float]) -> str:
     return f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}"
 
 
+def dated(time: Optional[float]) -> str:
+    """A time with its date and zone, as far as the source tells them."""
+    if time is None or not OF_A_YEAR <= time < END_OF_CALENDAR:
+        return "not known"
+    if time < 0:
+        return f"{stamp(time)}, in a year that the log does not tell"
+    if time < SINCE_EPOCH:
+        return f"{stamp(time)} s since boot"
+    return f"{datetime.fromtimestamp(time, timezone.utc):%Y-%m-%d %H:%M:%S.%f} UTC"
+
+
 def _in_year(time: float) -> datetime:
     # A year with a 29th of February: the days are as far from its beginning as the log's are.
     return datetime.fromtimestamp(_LEAP_YEAR + round(time - OF_A_YEAR, 6), timezone.utc)

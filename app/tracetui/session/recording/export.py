@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+from tracetui import __version__
 from tracetui.model.explain.explanation import PacketExplanation
 from tracetui.model.filter.terms import ExplainPacket
 from tracetui.model.trace import moments
@@ -30,30 +31,68 @@ def exported(
         return
     for packet in packets:
         explanation = explain(packet)
-        yield _markdown(packet, explanation) if form == MARKDOWN else _text(packet, explanation)
+        write = _markdown if form == MARKDOWN else _text
+        yield write(packet, explanation, _origin(status))
 
 
-def _text(packet: Packet, explanation: PacketExplanation) -> str:
-    return "\n".join(report.packet_text(packet, explanation)) + "\n"
+def _text(packet: Packet, explanation: PacketExplanation, origin: str) -> str:
+    """A packet for a ticket: when, which, what became of it and by which rule, NAT, the path."""
+    lines = [
+        f"{_when(packet)}  {report.protocol(packet.header)}  {report.endpoints(packet.header)}"
+        f"  in {packet.iif or '-'}  out {packet.oif or '-'}",
+        *_outcome(packet, explanation),
+        origin,
+        "",
+        *_hops(packet, explanation),
+    ]
+    return "\n".join(map(sanitize, lines)) + "\n"
 
 
 def _when(packet: Packet) -> str:
-    return f"{moments.stamp(packet.stamped)}{'' if packet.time is None else ' UTC'}"
+    """The packet's time with its date and zone; milliseconds are enough for a person."""
+    when = moments.dated(packet.stamped)
+    return when if packet.time is None else f"{when[:-7]} UTC"
 
 
-def _markdown(packet: Packet, explanation: PacketExplanation) -> str:
-    """A summary line, the deciding trace point, and the hops in a fence they can't end."""
+def _origin(status: Status) -> str:
+    """Where the trace was taken, and by what: host, namespace, program."""
+    netns = f"namespace {status.netns}" if status.netns else "host namespace" if status.live else ""
+    parts = (f"host {status.host}" if status.host else "", netns, f"tracetui {__version__}")
+    return ", ".join(filter(None, parts))
+
+
+def _outcome(
+    packet: Packet, explanation: PacketExplanation, quoted: Callable[[str], str] = str
+) -> Iterator[str]:
+    """What became of a packet in a sentence, the rule that decided, and NAT; a line for each."""
+    yield report.outcome_text(packet, explanation, quoted)
+    decided = explanation.decided
+    if decided is not None and explanation.hops[decided].rule is not None:
+        yield f"rule: {quoted(report.rule_text(explanation.hops[decided]))}"
+    yield from report.caveats(packet, explanation)
+    nat = [change for change in explanation.changes if change.field in ("src", "dst")]
+    if nat:
+        yield f"NAT: {quoted(', '.join(map(report.change_text, nat)))}"
+
+
+def _hops(packet: Packet, explanation: PacketExplanation) -> Iterator[str]:
+    """A line for each hop, those of TRACE rules of ours left out."""
+    for index, explained in enumerate(explanation.hops):
+        if not explained.is_own:
+            yield f"  {report.hop_text(packet, explanation, index)}"
+
+
+def _markdown(packet: Packet, explanation: PacketExplanation, origin: str) -> str:
+    """A summary line, what became of the packet, and the hops in a fence they can't end."""
     ends = sanitize(report.endpoints(packet.header))
     after = f" ⇒ {_code(sanitize(report.destination(packet)))}" if packet.nat else ""
     head = f"**{_when(packet)} {sanitize(report.protocol(packet.header))}**"
-    lines = [f"{head} {_code(ends)}{after}: **{explanation.verdict}**", ""]
-    if explanation.decided is not None:
-        decided = explanation.decided
-        point = report.point_text(packet.hops[decided], explanation.hops[decided])
-        lines += [f"Decided at {_code(sanitize(point))}.", ""]
-    hops = list(report.packet_text(packet, explanation))[1:]
+    outcome = _outcome(packet, explanation, lambda text: _code(sanitize(text)))
+    lines = [f"{head} {_code(ends)}{after}: **{report.verdict_text(explanation)}**", ""]
+    lines += [f"- {line}" for line in (*outcome, sanitize(origin))]
+    hops = list(_hops(packet, explanation))
     fence = "`" * max(3, 1 + _longest_run("\n".join(hops)))
-    return "\n".join([*lines, f"{fence}text", *hops, fence, "", ""])
+    return "\n".join([*lines, "", f"{fence}text", *hops, fence, "", ""])
 
 
 def _records(packets: Iterable[Packet], explain: ExplainPacket, status: Status) -> Iterator[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Optional
 
 from tracetui import __version__
+from tracetui.model.explain.action import action, is_told
 from tracetui.model.explain.explanation import FieldChange, HopExplanation, PacketExplanation
 from tracetui.model.rules.lookup import CHANGED, PENDING
 from tracetui.model.rules.parsed_rule import parse_rule
@@ -24,13 +25,15 @@ VERSION = 1
 POINT_CELLS = 44
 """Cells that most trace points fit in."""
 SOURCE_TEXTS = {
-    KMSG: "from the kernel log: other programs can write there",
-    LOG: "from a log: other programs can write there",
+    KMSG: "from the kernel log (could be forged)",
+    LOG: "from a log (could be forged)",
     NFLOG: "may be forged: a rule that logs to nflog can produce it",
     FORGED: "forged: TRACE can't produce this, a rule that logs to nflog did",
 }
 """Caveats of a hop's source, by its name."""
 
+HOP_BY_HOP = "0"
+"""IPv6's hop-by-hop options, as the protocol of what has them first (IANA calls it HOPOPT)."""
 AMBIGUOUS = "ambiguous: an identical packet was on its way too, and some hops may be that one's"
 """Caveat of a packet whose hops can't be told from another's."""
 
@@ -65,6 +68,8 @@ def packet_json(packet: Packet, explanation: PacketExplanation) -> dict[str, Any
         "why": explanation.why or None,
         "complete": packet.is_whole and explanation.verdict != "unknown",
     }
+    if explanation.is_accepted_so_far:
+        value["accepted_so_far"] = True
     if packet.ambiguous:
         value["ambiguous"] = True
     return value
@@ -111,13 +116,9 @@ def packet_text(
     yield head_text(packet, explanation)
     if explanation.why:
         yield sanitize(f"  {explanation.why}")
-    slowest, stamps = packet.slowest, packet.stamps()
     for index, explained in enumerate(explanation.hops):
-        if explained.is_own and not own_hops:
-            continue
-        us = stamps[index]
-        when = "" if us is None else f"+{us} µs{'!' if index == slowest else ''}"
-        yield f"  {when:>12}  {hop_text(packet, explanation, index)}"
+        if own_hops or not explained.is_own:
+            yield f"  {hop_text(packet, explanation, index)}"
 
 
 def head_text(packet: Packet, explanation: PacketExplanation) -> str:
@@ -127,14 +128,49 @@ def head_text(packet: Packet, explanation: PacketExplanation) -> str:
     return sanitize(
         f"{stamp(packet.stamped)}  {_protocol_of(packet)}  {endpoints(packet.header)}{nat}"
         f"  {packet.iif or '-'} → {packet.oif or '-'}  {len(packet.hops)} hops"
-        f"  {explanation.verdict}{doubt}"
+        f"  {verdict_text(explanation)}{doubt}"
     )
 
 
+def outcome_text(
+    packet: Packet, explanation: PacketExplanation, quoted: Callable[[str], str] = str
+) -> str:
+    """What became of a packet, in a sentence: ``dropped by rule 2 of NETPOL-SHOP, quarantine``.
+
+    ``quoted`` marks texts of others in it.
+    """
+    decided, why = explanation.decided, explanation.why
+    cause = f": {quoted(why)}" if why else ""
+    if decided is None:
+        return f"{verdict_text(explanation)}{cause}"
+    hop, explained = packet.hops[decided], explanation.hops[decided]
+    chain, table = quoted(hop.chain), quoted(f"{hop.family} {hop.table}")
+    where = f"{hop.backend} table {table}"
+    number = explained.number if explained.rule is not None else None
+    handle = "" if hop.handle is None else f" (handle {hop.handle})"
+    if number is not None:
+        rule = f"rule {number}{handle} of {chain}"
+    elif hop.handle is not None:
+        rule = f"the rule with handle {hop.handle} of {chain}"
+    else:
+        rule = f"the {'policy' if hop.type == 'policy' else 'end'} of {chain}"
+    comment = f", {quoted(explained.comment)}" if explained.comment else ""
+    return f"{_PAST[explanation.verdict]} by {rule}{comment} ({where}){cause}"
+
+
+def verdict_text(explanation: PacketExplanation) -> str:
+    """The verdict in words: ``unknown`` is for doubt, not for a trace that simply ends."""
+    return "accepted so far" if explanation.is_accepted_so_far else explanation.verdict
+
+
 def hop_text(packet: Packet, explanation: PacketExplanation, index: int) -> str:
-    """A hop on one inert line: trace point, verdict, changes, rule."""
+    """A hop on one inert line: trace point, action, changes, rule."""
     hop, explained = packet.hops[index], explanation.hops[index]
-    parts = (explained.verdict, changes_text(explanation, index), rule_text(explained))
+    parts = (
+        action_text(explanation, index),
+        changes_text(explanation, index),
+        rule_text(explained),
+    )
     outcome = "  ".join(part for part in parts if part)
     point = sanitize(point_text(hop, explained))
     gap = " " * (POINT_CELLS - cells_of(point))
@@ -142,22 +178,53 @@ def hop_text(packet: Packet, explanation: PacketExplanation, index: int) -> str:
 
 
 def point_text(hop: Hop, explained: HopExplanation) -> str:
-    """A hop's trace point: legacy's as the kernel prints it, with the rule number.
+    """A hop's trace point, its rule by the number that ``iptables -L --line-numbers`` prints.
 
     nft has handles: a rule's number is the ruleset's, where that is known. A family other than
-    IPv4's, of which legacy's hops tell by their addresses, stands before the table.
+    IPv4's stands before the table.
     """
-    if hop.backend == "legacy":
-        return hop.place
     family = "" if hop.family == "ip" else f"{hop.family} "
     chain = f"{family}{hop.table}:{hop.chain}"
+    if hop.backend == "legacy":
+        return f"{chain} {end_text(hop, explained)}"
     handle = hop.handle
     if handle is None and explained.rule is not None:
         handle = explained.rule.handle
     if explained.number is not None:
         handle_text = "" if handle is None else f" (handle {handle})"
         return f"{chain} rule {explained.number}{handle_text}"
-    return f"{chain}:{hop.type}" if handle is None else f"{chain} handle {handle}"
+    return f"{chain} {hop.type}" if handle is None else f"{chain} handle {handle}"
+
+
+def end_text(hop: Hop, explained: HopExplanation) -> str:
+    """A legacy hop in its chain: ``rule 6``, or ``return 4`` where that may be the chain's end.
+
+    The kernel calls a rule that matches every packet the end of its chain (net/ipv4/netfilter/
+    ip_tables.c, get_chainname_rulenum): the ruleset tells which it was.
+    """
+    if explained.rule is not None and explained.number is not None:
+        return f"rule {explained.number}"
+    return f"{hop.type} {'?' if hop.rulenum is None else hop.rulenum}"
+
+
+def position_text(hop: Hop, explained: HopExplanation) -> str:
+    """Where in its chain a hop was, for behind the chain: ``  rule 2 of 7 (handle 6)``."""
+    handle = "" if hop.handle is None else f" (handle {hop.handle})"
+    chain, number = explained.chain, explained.number
+    if number is not None and explained.rule is not None:
+        total = "" if chain is None else f" of {len(chain.rules):,}"
+        return f"  rule {number:,}{total}{handle}"
+    if chain is not None:
+        count = len(chain.rules)
+        return f"  end of the chain, after {count:,} rule{'' if count == 1 else 's'}"
+    if hop.backend == "legacy":
+        return f"  {end_text(hop, explained)}"
+    return f"  {hop.type}" if hop.handle is None else f"  handle {hop.handle}"
+
+
+def action_text(explanation: PacketExplanation, index: int) -> str:
+    """The action of a hop: ``DNAT → 10.50.3.2:8080``, ``jump X``, ``accept``."""
+    return action(explanation.hops[index], explanation.changes_at(index))
 
 
 def rule_text(explained: HopExplanation) -> str:
@@ -172,6 +239,13 @@ def rule_text(explained: HopExplanation) -> str:
 def changes_text(explanation: PacketExplanation, index: int) -> str:
     """Changes a hop made to the packet: ``dst 10.96.0.10:80 → 10.244.0.7:8080``."""
     return ", ".join(change_text(change) for change in explanation.changes_at(index))
+
+
+def other_changes_text(explanation: PacketExplanation, index: int) -> str:
+    """The changes of a hop that its action does not tell."""
+    own_action = action_text(explanation, index)
+    changes = explanation.changes_at(index)
+    return ", ".join(change_text(change) for change in changes if not is_told(change, own_action))
 
 
 def change_text(change: FieldChange) -> str:
@@ -194,6 +268,8 @@ def protocol(header: Optional[Header]) -> str:
     """The protocol with what tells its packets apart: TCP flags, ICMP type."""
     if header is None or header.proto is None:
         return "?"
+    if header.proto == HOP_BY_HOP:
+        return "hopopt"
     if header.flags:
         return f"{header.proto} {header.flags}"
     if header.icmp_type is not None:
@@ -252,6 +328,14 @@ def source_of(hop: Hop, explained: HopExplanation) -> Optional[str]:
     return hop.source or explained.source
 
 
+def caveats(packet: Packet, explanation: PacketExplanation) -> Iterator[str]:
+    """Why some hops may not be the packet's, or not the kernel's; one sentence each."""
+    if packet.ambiguous:
+        yield AMBIGUOUS
+    sources = {source_of(*pair) for pair in zip(packet.hops, explanation.hops)}
+    yield from (text for source, text in SOURCE_TEXTS.items() if source in sources)
+
+
 def _doubt(packet: Packet, explanation: PacketExplanation) -> str:
     """The caveat of a packet whose hops may be forged, unless it came from a log."""
     sources = {source_of(*pair) for pair in zip(packet.hops, explanation.hops)}
@@ -283,6 +367,7 @@ def _hop_json(
         "type": hop.type,
         "rulenum": hop.rulenum,
         "handle": hop.handle,
+        "number": _number(hop, explained),
         "in": hop.iif,
         "out": hop.oif,
         "verdict": explained.verdict,
@@ -298,15 +383,23 @@ def _hop_json(
     return value
 
 
+def _number(hop: Hop, explained: HopExplanation) -> Optional[int]:
+    """The number that iptables' ``-L --line-numbers`` prints; None for no rule, or not known."""
+    if explained.number is not None and explained.rule is not None:
+        return explained.number
+    return hop.rulenum if hop.type == "rule" else None
+
+
+_PAST = {"accept": "accepted", "drop": "dropped", "reject": "rejected", "unknown": "unknown"}
 _ICMP_NAMES = {
-    0: "echo-reply",
+    0: "echo rep",
     3: "unreachable",
     5: "redirect",
-    8: "echo-request",
-    11: "time-exceeded",
+    8: "echo req",
+    11: "ttl exceeded",
 }
 _ICMPV6_NAMES = {
-    1: "unreachable", 2: "too-big", 3: "time-exceeded", 128: "echo-request", 129: "echo-reply",
-    133: "router-solicit", 134: "router-advert", 135: "neighbour-solicit", 136: "neighbour-advert",
-    143: "mld-report",
+    1: "unreachable", 2: "too big", 3: "ttl exceeded", 128: "echo req", 129: "echo rep",
+    133: "router sol", 134: "router adv", 135: "neigh sol", 136: "neigh adv",
+    143: "mld report",
 }  # fmt: skip

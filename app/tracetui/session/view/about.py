@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timezone
 from typing import Optional
 
 from tracetui.model.explain.explanation import PacketExplanation
 from tracetui.model.trace.header import Header
-from tracetui.model.trace.hop import END_OF_CALENDAR, SINCE_EPOCH, Hop
-from tracetui.model.trace.moments import OF_A_YEAR, stamp
+from tracetui.model.trace.hop import Hop
+from tracetui.model.trace.moments import dated
 from tracetui.model.trace.packet import Packet
 from tracetui.session.recording import report
 
@@ -24,14 +23,14 @@ def about(packet: Packet, explanation: PacketExplanation) -> Iterator[str]:
 
     Text of others in it is as it came; whoever shows a line makes it inert.
     """
-    yield _field("verdict", explanation.verdict)
+    yield _field("verdict", report.verdict_text(explanation))
     if explanation.why:
         yield _field("why", explanation.why)
     if explanation.decided is not None:
         yield _field("decided at", _point(packet, explanation, explanation.decided))
     if packet.ambiguous:
         yield report.AMBIGUOUS
-    yield _field("time", _moment(packet.stamped))
+    yield _field("time", dated(packet.stamped))
     yield _field("hops", f"{len(packet.hops)}, {_sources(packet, explanation)}")
     ids = sorted({hop.trace_id for hop in packet.hops if hop.trace_id is not None})
     if ids:
@@ -93,16 +92,6 @@ def _bytes(raw: Optional[bytes]) -> Iterator[str]:
         piece = raw[offset : offset + BYTES_A_LINE]
         letters = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in piece)
         yield f"{offset:04x}  {piece.hex(' '):<{3 * BYTES_A_LINE}} {letters}"
-
-
-def _moment(time: Optional[float]) -> str:
-    if time is None or not OF_A_YEAR <= time < END_OF_CALENDAR:
-        return "not known"
-    if time < 0:
-        return f"{stamp(time)}, in a year that the log does not tell"
-    if time < SINCE_EPOCH:
-        return f"{stamp(time)} s since boot"
-    return f"{datetime.fromtimestamp(time, timezone.utc):%Y-%m-%d %H:%M:%S.%f} UTC"
 
 
 def _sources(packet: Packet, explanation: PacketExplanation) -> str:

@@ -100,7 +100,7 @@ def _ends(
     for texts in (
         [report.endpoints(packet.header) for packet in pair],
         [f"{moments.clock(p.stamped)} {report.protocol(p.header)} {p.iif or '·'}" for p in pair],
-        [f"{explanation.verdict} {explanation.why}" for explanation in explanations],
+        [f"{report.verdict_text(explanation)} {explanation.why}" for explanation in explanations],
     ):
         cells = [padded(shown(text_of_packet, width), width) for text_of_packet in texts]
         text.append(f"{cells[0]}{_SIDES_GAP}{cells[1]}\n", "bold")
@@ -115,8 +115,8 @@ def _cells(
     if index is None:
         return [" " * width]
     hop, explained = packet.hops[index], explanation.hops[index]
-    verdict = "" if explained.verdict in (None, "continue") else f"  {explained.verdict}"
-    lines = [f"{report.point_text(hop, explained)}{verdict}"]
+    action = report.action_text(explanation, index)
+    lines = [f"{report.point_text(hop, explained)}  {action}".rstrip()]
     rule = report.rule_text(explained)
     if rule:
         lines += [f"  {part}" for part in wrapped(rule, width - 2, COMPARED_RULE_LINES)]

@@ -47,8 +47,8 @@ STATUS_DELAY_SECONDS = 0.04
 """Seconds between the pictures of packets and of the status."""
 WIDTHS = ((110, "-wide"), (0, "-narrow"))
 """The cells from which the panes stand side by side, and one above the other."""
-HEIGHTS = ((17, "-high"), (13, "-low"), (0, "-lowest"))
-"""The lines from which everything has its place, less of it, and the packets alone."""
+HEIGHTS = ((30, "-tall"), (17, "-high"), (13, "-low"), (0, "-lowest"))
+"""The lines from which everything has its place, less of it, the least, and the packets alone."""
 
 
 class MainScreen(Screen[None]):

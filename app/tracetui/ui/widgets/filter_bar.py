@@ -24,6 +24,7 @@ EXPRESSION_COLUMN = len("filter  ")
 class FilterBar(Vertical):
     """Source, destination, port, protocol, and a line in tcpdump's words; all of it must hold.
 
+    It is shown while it is open, and of a filter in force the lines that have something in them.
     A field that can't be parsed is marked, with the reason, and changes nothing.
     """
 
@@ -73,8 +74,17 @@ class FilterBar(Vertical):
 
     def focus_first(self) -> None:
         """Go to the first field, or to the expression if there is one."""
+        self.add_class("-open")
         first = self._expression if self.expression else self._quick[0]
         self.screen.set_focus(first)
+
+    def on_descendant_blur(self) -> None:
+        """Close where nothing is in force, unless another field of it is gone to."""
+        self.call_after_refresh(self._close)
+
+    def _close(self) -> None:
+        if not self.has_focus_within:
+            self.remove_class("-open")
 
     def set_expression(self, expression: str) -> None:
         """Put another expression in the place of what is there."""
@@ -107,6 +117,7 @@ class FilterBar(Vertical):
         self._reason_line.update(next(iter(wrong.values()), ""))
         self.set_class(bool(wrong), "-wrong")
         self.set_class(bool(self.expression), "-expression")
+        self.set_class(any(field.value for field in self._quick), "-quick")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Go back to the packets."""

@@ -5,20 +5,25 @@ from __future__ import annotations
 from typing import Optional
 
 from rich.text import Text
+from textual.geometry import Size
 from textual.widgets import Static
 
-from tracetui.model.explain.explanation import PacketExplanation
+from tracetui.model.explain.explanation import HopExplanation, PacketExplanation
 from tracetui.model.rules import chain_names
+from tracetui.model.trace.hop import Hop
 from tracetui.model.trace.packet import Packet
 from tracetui.session.recording import report
 from tracetui.session.text.width import shown, wrapped
 
 DETAIL_LINES = 4
-"""Lines of the widget, as in screens.tcss."""
+"""Lines of the widget at most, as in screens.tcss."""
 
 
 class HopDetail(Static):
-    """Four lines under the packets, always as many: nothing moves while packets come."""
+    """Lines under the packets, always as many: nothing moves while packets come.
+
+    On few lines there are two of them.
+    """
 
     def __init__(self) -> None:
         super().__init__("", id="detail", markup=False)
@@ -42,67 +47,70 @@ class HopDetail(Static):
         self._draw()
 
     def _draw(self) -> None:
-        packet, explanation, width = self._packet, self._explanation, self.content_size.width
+        packet, explanation = self._packet, self._explanation
+        size = Size(self.content_size.width, min(DETAIL_LINES, self.content_size.height))
         if packet is None or explanation is None:
             text = Text()
         elif self._hop is None:
-            text = _of_packet(packet, explanation, width)
+            text = _of_packet(packet, explanation, size)
         else:
-            text = _of_hop(packet, explanation, self._hop, width)
+            text = _of_hop(packet, explanation, self._hop, size)
         # Its height is fixed, so that nothing else has to be laid out anew.
         self.update(text, layout=False)
 
 
-def _of_packet(packet: Packet, explanation: PacketExplanation, width: int) -> Text:
-    verdict, decided, why = explanation.verdict, explanation.decided, explanation.why
-    source = _source_of(packet, explanation)
+def _of_packet(packet: Packet, explanation: PacketExplanation, size: Size) -> Text:
+    verdict, decided, why = report.verdict_text(explanation), explanation.decided, explanation.why
+    source, width = _source_of(packet, explanation), size.width
     if decided is None:
-        return _page(Text(), f"{verdict}: {why}" if why else verdict, "", source, width)
+        return _page(Text(), f"{verdict}: {why}" if why else verdict, "", source, size)
     explained = explanation.hops[decided]
-    head = Text(f"{verdict} at ", style="bold")
-    head.append(shown(report.point_text(packet.hops[decided], explained), width))
-    if explained.comment:
-        head.append(f"  {shown(explained.comment, width)}", style="not bold")
+    sentence = report.outcome_text(packet, explanation._replace(why=""))
+    head = Text(shown(sentence, width), style="bold")
     changes = [change for change in explanation.changes if change.field in ("src", "dst", "mark")]
     return _page(
         head,
         why if explained.rule is None else report.rule_text(explained),
         ", ".join(report.change_text(change) for change in changes),
         source,
-        width,
+        size,
     )
 
 
-def _of_hop(packet: Packet, explanation: PacketExplanation, index: int, width: int) -> Text:
-    hop, explained = packet.hops[index], explanation.hops[index]
-    point = (
-        report.point_text(hop, explained) if hop.backend == "legacy" else f"{hop.table}:{hop.chain}"
-    )
-    head = Text(shown(f"{hop.backend} {hop.family} {point}", width), style="bold")
-    position = ""
-    handle = "" if hop.handle is None else f"  handle {hop.handle}"
-    if explained.number is not None and explained.chain is not None:
-        position = f"  rule {explained.number:,} of {len(explained.chain.rules):,}{handle}"
-    elif explained.chain is not None:
-        count = len(explained.chain.rules)
-        position = f"  end of the chain, after {count:,} rule{'' if count == 1 else 's'}"
-    else:
-        position = handle
+def _of_hop(packet: Packet, explanation: PacketExplanation, index: int, size: Size) -> Text:
+    hop, explained, width = packet.hops[index], explanation.hops[index], size.width
+    family = "" if hop.family == "ip" else f"{hop.family} "
+    head = Text(shown(f"{hop.backend} {family}{hop.table}:{hop.chain}", width), style="bold")
+    position = report.position_text(hop, explained)
     comment = explanation.hops[index - 1].comment if index else None
     if name := chain_names.chain_label(hop.chain, explained.chain, comment, table=hop.table):
         position += f"  {name}"
     head.append(shown(position, width), style="not bold")
-    parts = (_verdict(explained.verdict, hop.backend), report.changes_text(explanation, index))
+    action = report.action_text(explanation, index)
+    parts = (
+        f"{action} ({_origin(hop, explained)})" if action else "",
+        report.changes_text(explanation, index),
+    )
     source = report.SOURCE_TEXTS.get(report.source_of(hop, explained) or "", "")
     outcome = "  ".join(part for part in parts if part)
-    return _page(head, report.rule_text(explained), outcome, source, width)
+    return _page(head, report.rule_text(explained), outcome, source, size)
 
 
-def _page(head: Text, rule: str, outcome: str, source: str, width: int) -> Text:
-    """The head on a line, the rule on as many as the others leave, what happened, the source."""
+def _page(head: Text, rule: str, outcome: str, source: str, size: Size) -> Text:
+    """The head on a line, the rule on as many as the others leave, what happened, the source.
+
+    Where there are but two lines, what happened stands behind the head, and the source first.
+    """
+    width, height = size
+    if height < DETAIL_LINES and source and head:
+        head.append(f"  {source}", style="not bold")
+        source = ""
+    if height < DETAIL_LINES and rule and outcome and head:
+        head.append(f"  {shown(outcome, width)}", style="not bold")
+        outcome = ""
     head.truncate(max(0, width), overflow="ellipsis")
     lines = [head] if head else []
-    room = DETAIL_LINES - len(lines) - bool(source)
+    room = height - len(lines) - bool(source)
     outcome_lines = wrapped(outcome, width, room - bool(rule))
     lines += [
         Text(line) for line in (*wrapped(rule, width, room - len(outcome_lines)), *outcome_lines)
@@ -126,7 +134,7 @@ def _source_of(packet: Packet, explanation: PacketExplanation) -> str:
     return count + report.SOURCE_TEXTS.get(sources[0], "")
 
 
-def _verdict(verdict: Optional[str], backend: str) -> str:
-    if verdict is None:
-        return ""
-    return f"{verdict}, {'by the kernel' if backend == 'nft' else 'by the ruleset'}"
+def _origin(hop: Hop, explained: HopExplanation) -> str:
+    """The origin of what is known of a hop."""
+    is_kernel_s = hop.verdict is not None and hop.backend == "nft"
+    return "verdict from the kernel" if is_kernel_s else "inferred from the ruleset"

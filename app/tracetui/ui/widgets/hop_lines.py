@@ -13,7 +13,7 @@ from tracetui.model.rules.lookup import KNOWN
 from tracetui.model.rules.parsed_rule import mismatch, parse_rule
 from tracetui.model.rules.ruleset import ListedRule
 from tracetui.model.trace.hook_hops import HookHops, TableHops, by_hook
-from tracetui.model.trace.hop import Hop
+from tracetui.model.trace.hop import KMSG, LOG, Hop
 from tracetui.model.trace.packet import Packet
 from tracetui.model.trace.trace_point import built_in_hook
 from tracetui.session.recording import report
@@ -24,6 +24,12 @@ UNMATCHED_SHOWN = 20
 """Unmatched rules listed before one hop: those next to it."""
 RULE_CHARACTERS = 2000
 """Characters of a rule that are drawn: more than a line has cells."""
+ACTION_CELLS = 24
+"""Cells of a hop's action that a chain's name gives way to."""
+LEAST_CHAIN_CELLS = 9
+"""Cells of a chain's name, with the blank behind it, that indents give way to."""
+MICROSECONDS_SHOWN = 1000
+"""From here on a time is shown in milliseconds."""
 _FOLDED, _UNFOLDED = "▸", "▾"
 _CHAIN_OF_RULE = re.compile(r"^-A \S+ ", re.ASCII)
 _COMMENT_OF_RULE = re.compile(
@@ -54,6 +60,8 @@ class HopDisplay(NamedTuple):
     """Rules that were evaluated and did not match."""
     outline: bool = False
     """A line for each hook instead of one for each hop."""
+    times: bool = False
+    """The time since the hop before, where the kernel stamped both."""
 
 
 def details(
@@ -97,7 +105,6 @@ class _Lines:
         self._display = display
         self._width = width
         self._is_mixed = len({hop.backend for hop in packet.hops}) > 1
-        self._slowest = packet.slowest
         self._chain: Optional[str] = None
         """Chain of the hop shown last."""
 
@@ -128,10 +135,10 @@ class _Lines:
                     columns = _Columns(hook_index, hook, label, depth, "")
                     hook_lines += _unmatched_lines(packet, index, columns, unmatched, width)
                     hook = label = ""
-                us = _us(packet, index, self._slowest)
+                gap = _gap(packet, index) if display.times else ""
                 name = _name(explanation, index, hop) if hop.chain != self._chain else ""
                 columns = _Columns(hook_index, hook, label, depth, name)
-                line = _hop_line(hop, explanation, index, columns, us, width)
+                line = _hop_line(hop, explanation, index, columns, gap, width)
                 hook_lines.append(DetailLine(index, hook_index, line))
                 self._chain = hop.chain
                 hook = label = ""
@@ -144,7 +151,7 @@ class _Lines:
         hook = lines[0].line[0].text[1:].strip()
         chains = dict.fromkeys(self._packet.hops[index].chain for index in hops)
         changes = (report.changes_text(explanation, index) for index in hops)
-        verdict = explanation.hops[last.hop].verdict or ""
+        verdict = report.action_text(explanation, last.hop)
         pieces = [
             TextPart(f"{_FOLDED} {hook:<12}", "hook"),
             TextPart(cell(f"{len(hops)} hop{'' if len(hops) == 1 else 's'}", 8), "hops"),
@@ -190,26 +197,32 @@ class _Columns(NamedTuple):
 
 
 def _hop_line(
-    hop: Hop, explanation: PacketExplanation, index: int, columns: _Columns, us: str, width: int
+    hop: Hop, explanation: PacketExplanation, index: int, columns: _Columns, gap: str, width: int
 ) -> Line:
-    explained = explanation.hops[index]
-    pieces = [
-        TextPart(f"  {columns.hook:<12}", "hook"),
-        TextPart(cell(columns.table, 13), "table"),
-        TextPart(shown(_what(hop, explained, columns.depth), width), "hop"),
-    ]
-    if explained.verdict and explained.verdict != "continue":
-        role = explained.verdict if explained.verdict in VERDICT_MARKS else "jump"
-        pieces.append(TextPart(f" {shown(_verdict(explained.verdict), width)}", role))
-    change = report.changes_text(explanation, index)
+    explained, action = explanation.hops[index], report.action_text(explanation, index)
+    is_plain_end = action == hop.type == "return" and explained.rule is None
+    action_shown = "" if is_plain_end else shown(VERDICT_MARKS.get(action, action), width)
+    head = [TextPart(f"  {columns.hook:<12}", "hook"), TextPart(cell(columns.table, 13), "table")]
+    # A long name of a chain gives way to what was done there.
+    room = width - sum(cells_of(part.text) for part in head) - len(gap)
+    room -= min(cells_of(action_shown), ACTION_CELLS) + 1
+    pieces = [*head, TextPart(_in_chain(hop, explained, columns.depth, room), "hop")]
+    if action_shown:
+        pieces.append(TextPart(f" {action_shown}", _role(action)))
     parts = (
-        (change, "change"),
+        (report.other_changes_text(explanation, index), "change"),
         (explained.comment, "comment"),
         (columns.name, "name"),
         (_rule(explained), "rule" if explained.rule is not None else "unread"),
     )
     pieces += [TextPart(f"  {shown(text, width)}", role) for text, role in parts if text]
-    return _with_time(pieces, us, width)
+    return _with_time(pieces, gap, width)
+
+
+def _role(action: str) -> str:
+    if action in VERDICT_MARKS:
+        return action
+    return "jump" if action.startswith(("jump ", "goto ", "return")) else "change"
 
 
 def _name(explanation: PacketExplanation, index: int, hop: Hop) -> str:
@@ -267,40 +280,43 @@ def _is_own(rule: ListedRule) -> bool:
     return HopExplanation(KNOWN, None, rule).is_own
 
 
-def _us(packet: Packet, index: int, slowest: Optional[int]) -> str:
-    us = packet.us(index)
-    if us is None:
+def _gap(packet: Packet, index: int) -> str:
+    """The time since the hop before; empty where it is not known.
+
+    A log's stamps are of its printing, and the two backends' clocks are two.
+    """
+    if index == 0:
         return ""
-    return f"{'slowest ' if index == slowest else ''}+{us:,} µs "
+    hop, before = packet.hops[index], packet.hops[index - 1]
+    us, us_before = packet.us(index), packet.us(index - 1)
+    if us is None or us_before is None or us <= us_before or hop.backend != before.backend:
+        return ""
+    if {hop.source, before.source} & {KMSG, LOG}:
+        return ""
+    gap = us - us_before
+    return f"+{gap} µs " if gap < MICROSECONDS_SHOWN else f"+{gap / 1000:,.1f} ms "
 
 
-def _with_time(pieces: list[TextPart], us: str, width: int) -> Line:
+def _with_time(pieces: list[TextPart], gap: str, width: int) -> Line:
     """The pieces, cut where they would reach into the time at the right."""
-    room = max(0, width - len(us) - 1)
-    line = list(fit(pieces, room))
+    line = list(fit(pieces, max(0, width - len(gap) - bool(gap))))
     used = sum(cells_of(piece.text) for piece in line)
-    role = "slowest" if us.startswith("slowest") else "us"
-    return (*line, TextPart(" " * max(0, width - used - len(us)) + us, role))
+    return (*line, TextPart(" " * max(0, width - used - len(gap)) + gap, "us"))
 
 
-def _what(hop: Hop, explained: HopExplanation, depth: int) -> str:
-    """The hop's chain, indented as deep as its jumps lead, and its number there."""
-    chain = "" if hop.is_in_base_chain else f"{'  ' * max(0, depth - 1)}└ {hop.chain} "
+def _in_chain(hop: Hop, explained: HopExplanation, depth: int, width: int) -> str:
+    """The hop's chain, indented as deep as its jumps lead, and its number there, which is whole."""
     if hop.backend == "legacy":
-        return f"{chain}{hop.type} {'?' if hop.rulenum is None else hop.rulenum}"
-    if hop.handle is None:
-        return f"{chain}{hop.type}"
-    return (
-        f"{chain}{hop.type} {explained.number}"
-        if explained.number
-        else f"{chain}handle {hop.handle}"
-    )
-
-
-def _verdict(verdict: str) -> str:
-    if verdict.startswith(("jump ", "goto ")):
-        return verdict.replace("jump ", "→ ", 1)
-    return VERDICT_MARKS.get(verdict, verdict)
+        end = report.end_text(hop, explained)
+    elif hop.handle is None:
+        end = hop.type
+    else:
+        end = f"{hop.type} {explained.number}" if explained.number else f"handle {hop.handle}"
+    if hop.is_in_base_chain:
+        return shown(end, width)
+    indent = " " * min(2 * max(0, depth - 1), max(0, width - cells_of(end) - LEAST_CHAIN_CELLS))
+    chain = shown(f"{indent}└ {hop.chain}", max(LEAST_CHAIN_CELLS, width - cells_of(end)) - 1)
+    return f"{chain} {shown(end, width)}"
 
 
 def _depth(chains: list[str], hop: Hop) -> int:

@@ -16,6 +16,10 @@ from tracetui.ui.keymap import Keymap
 NOTICE_SECONDS = 8.0
 NOTICE_LINES = 5
 """Lines that all notices take at most."""
+LINES_FOR_ALL = 30
+"""Lines of the terminal from which there is room for them, as in ``screens.main``."""
+NOTICE_LINES_OF_FEW = 3
+"""Lines that all notices take at most on a terminal of fewer lines."""
 OLDER_NOTICE_LINES = 2
 """Lines that a notice other than the newest takes at most."""
 SEVERITY_MARKS = {"error": "✗", "warning": "!", "information": "·"}
@@ -62,10 +66,11 @@ class NoticeLines(Static):
     def _text(self, width: int) -> Text:
         """The newest notice as whole as it can be, others where there is room, and how many not."""
         lines: list[Text] = []
-        limit = NOTICE_LINES if len(self._notices) == 1 else NOTICE_LINES - 1
+        room = NOTICE_LINES if self.app.size.height >= LINES_FOR_ALL else NOTICE_LINES_OF_FEW
+        limit = room if len(self._notices) == 1 else room - 1
         for older, notice in zip(range(len(self._notices) - 1, -1, -1), reversed(self._notices)):
             notice_lines = _lines(notice, width, limit)
-            if len(lines) + len(notice_lines) + (older > 0) > NOTICE_LINES:
+            if len(lines) + len(notice_lines) + (older > 0) > room:
                 more = f"  and {older + 1} more: {{main.log}} shows all notices"
                 lines.insert(0, Text(shown(self._keymap.with_keys(more), width), style="dim"))
                 break

@@ -32,7 +32,7 @@ class PacketList(LineList):
         f"timeline--{role}"
         for role in (
             *("fold", "time", "proto", "endpoints", "nat", "device", "hops", "accept", "drop"),
-            *("reject", "unknown", "hook", "table", "hop", "jump", "change", "us", "slowest"),
+            *("reject", "unknown", "hook", "table", "hop", "jump", "change", "us"),
             *("comment", "name", "rule", "unread", "unmatched", "cursor", "empty", "bar"),
         )
     }
@@ -224,6 +224,16 @@ class PacketList(LineList):
         top = self._lines.line_of(LineKey(packet.id, 0)) or 0
         self.see(top, below=len(self._under(packet)))
         self._note_sight()
+        self._see_decision(packet)
+
+    def _see_decision(self, packet: Packet) -> None:
+        """Go to the hop that stopped a packet, where that is not in sight."""
+        explanation = self._explanations.of(packet)
+        if explanation.decided is None or explanation.verdict == "accept":
+            return
+        line = self._lines.line_of(self._lines.key_of(packet.id, explanation.decided))
+        if line is not None and not self.has_in_sight(line):
+            self._go_to(line)
 
     def _fold(self, packet: Packet) -> None:
         self._lines.fold(packet.id)

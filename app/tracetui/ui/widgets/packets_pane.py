@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.events import Resize
 from textual.geometry import Region
+from textual.widgets import Static
 
 from tracetui.session.state.session import Session
 from tracetui.session.user.filter_history import FilterHistory
@@ -21,6 +23,7 @@ from tracetui.ui.later import later
 from tracetui.ui.widgets.filter_bar import FilterBar
 from tracetui.ui.widgets.hop_detail import HopDetail
 from tracetui.ui.widgets.messages import FilterRequested, NoticeRequested
+from tracetui.ui.widgets.packet_line import Columns, headings
 from tracetui.ui.widgets.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -30,6 +33,18 @@ FILTER_SLICE_SECONDS, FILTER_PAUSE_SECONDS = 0.02, 0.005
 """Seconds a filter is applied before the screen has its turn, and seconds of that turn."""
 READABLE_SECONDS = 0.4
 """Seconds a count and the newest packet's detail stay: nobody reads them faster."""
+
+
+class ColumnHeadings(Static):
+    """The names of the packets' columns, above them."""
+
+    def __init__(self) -> None:
+        super().__init__("", id="headings", markup=False)
+
+    def on_resize(self, event: Resize) -> None:
+        """Stand above the columns as they are now."""
+        # The last cell is the list's scrollbar.
+        self.update(headings(Columns.fitting(event.size.width - 1)), layout=False)
 
 
 class PacketsPane(Vertical):
@@ -57,8 +72,9 @@ class PacketsPane(Vertical):
         """Whether the next update is left out."""
 
     def compose(self) -> ComposeResult:
-        """Lay out the three."""
+        """Lay out the filter, the packets under their headings, and the detail."""
         yield self.filter_bar
+        yield ColumnHeadings()
         yield self.timeline
         yield self._detail
 

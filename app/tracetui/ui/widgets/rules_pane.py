@@ -120,6 +120,10 @@ class RulesPane(OptionList):
         tail = sanitize(f"{rule.packets:,} packets · {limit} · ")
         ends = Text(self._expiry(rule), style="bold reverse" if self._is_last_minute(rule) else "")
         is_wide, match = self.size.width >= WIDE_CELLS, rule.text or "every packet"
+        one_line = Text(f"{head} · ").append(sanitize(match), style="bold")
+        one_line.append(f" · {tail}").append_text(ends)
+        if is_wide and one_line.cell_len < self.size.width - 1:
+            return one_line
         lines = wrapped(match, max(10, self.size.width - INDENT_CELLS), 1 if is_wide else 2)
         match = "\n".join(f"  {line}" for line in lines)
         if is_wide:
@@ -139,10 +143,10 @@ class RulesPane(OptionList):
 
 
 def _keyed(rules: Sequence[InstalledRule]) -> dict[str, InstalledRule]:
-    """Rules by a key of their own: a foreign one may stand twice, word for word."""
+    """Rules by a key of their own, ours first: a foreign one may stand twice, word for word."""
     counts: Counter[str] = Counter()
     keyed: dict[str, InstalledRule] = {}
-    for rule in rules:
+    for rule in sorted(rules, key=lambda rule: (not rule.mine, not rule.is_ours)):
         keyed[f"{rule.id}-{counts[rule.id]}"] = rule
         counts[rule.id] += 1
     return keyed

@@ -74,6 +74,10 @@ class Timeline(PacketList):
         """Show the rules that were passed by, or hide them again."""
         self._change_display(unmatched=not self._lines.display.unmatched)
 
+    def action_times(self) -> None:
+        """Show the times between hops, or hide them again."""
+        self._change_display(times=not self._lines.display.times)
+
     def action_outline(self) -> None:
         """Show a line for each hook under every unfolded packet, or one for each hop again."""
         self._lines.turn_none()
