@@ -47,7 +47,7 @@ def test_every_word_of_a_filter_is_told():
     words = set(re.findall(r"[a-z0-9]+", " ".join(re.findall("`([^`]+)`", table))))
     from tracetui.model.filter.expression import KEYWORDS
 
-    rare = {"icmpv6", "sctp", "dccp", "udplite", "esp", "ah", "gre", "igmp", "arp"}
+    rare = {"icmpv6", "sctp", "dccp", "udplite", "esp", "ah", "gre", "igmp", "arp", "pim", "vrrp"}
     assert set(KEYWORDS) - rare <= words
 
 

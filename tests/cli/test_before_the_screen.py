@@ -36,3 +36,14 @@ def test_a_signal_ends_a_screen_that_has_only_begun(number, seconds):
         assert b"Traceback" not in terminal.end()
         assert "killed" not in terminal.text
     assert terminal.process.returncode == 0
+
+
+def test_a_burst_over_a_slow_line_is_taken_in_the_order_typed(tmp_path):
+    with Terminal("replay", SEED, env={"XDG_STATE_HOME": str(tmp_path)}) as terminal:
+        # Before that the terminal itself takes Backspace and Enter.
+        terminal.wait_for("6 · following")
+        # To the expression, edited there, and back to the packets, where a key ends it all.
+        terminal.type("/\t\t\t\tport 809\x7f7\rq")
+        assert b"Traceback" not in terminal.end()
+    assert terminal.process.returncode == 0
+    assert (tmp_path / "tracetui/filters").read_text() == "port 807\n"

@@ -171,6 +171,36 @@ def test_modules_of_a_node_that_was_copied(tracetui, tmp_path):
     assert "no loadable modules" in done.out
 
 
+def test_modules_of_another_node_are_read_from_its_list(tracetui, tmp_path):
+    listed = (RECORDINGS / "seed-proc-modules.txt").read_text()
+    (tmp_path / "modules").write_text(listed)
+    lsmod = "Module                  Size  Used by\nxt_theirs 16384 1 x_theirs\n"
+    (tmp_path / "lsmod.txt").write_text(lsmod)
+    value = json.loads(tracetui("modules", "--json", str(tmp_path / "modules")).out)
+    assert len(value["modules"]) == len(listed.splitlines())
+    assert {need["state"] for need in value["needs"]} <= {"loaded", "not known", "unknown"}
+    for done in (
+        tracetui("modules", str(tmp_path / "lsmod.txt")),
+        tracetui("modules", "-", stdin=lsmod.encode()),
+    ):
+        assert done.status == 0
+        assert [line.split()[0] for line in done.out.splitlines()[1:2]] == ["xt_theirs"]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("./missing", "./missing: No such file or directory"),
+        ("-", "-: not a list of modules; /proc/modules and lsmod have one"),
+        ("nosuchmodule", "nosuchmodule is not known: no module of that name is loaded"),
+    ],
+)
+def test_no_modules_there_is_said(tracetui, name, reason):
+    done = tracetui("modules", name, stdin=b"no module at all\n")
+    assert done.status == 1
+    assert reason in done.err
+
+
 def test_help_and_version(tracetui):
     for argv in (["--help"], ["record", "--help"], ["rules", "add", "--help"]):
         done = tracetui(*argv)

@@ -8,8 +8,12 @@ from .conftest import NOW, Desk
 
 
 async def fill(screen, **fields: str) -> None:
-    """Type into the form's fields by their names."""
+    """Open the form, and type into its fields by their names."""
     await screen.press("a")
+    await fill_more(screen, **fields)
+
+
+async def fill_more(screen, **fields: str) -> None:
     for name, text in fields.items():
         screen.app.screen.query_one(f"#{name}").focus()
         await screen.pilot.pause()
@@ -33,6 +37,34 @@ async def test_it_shows_the_exact_commands_and_the_worst_case(shown):
         )
         assert "CPU a packet" in screen.text("#cost")
         assert screen.session.orders == []
+
+
+async def test_an_interface_that_is_not_there_is_warned_of(shown):
+    desk = Desk()
+    desk.status = desk.status.with_(interfaces=frozenset(("lo", "eth0")))
+    async with shown(desk) as screen:
+        await fill(screen, proto="tcp", iif="eth9")
+        assert "! there is no interface eth9 now" in screen.text("#cost")
+        await screen.press("backspace", "0")
+        assert "no interface" not in screen.text("#cost")
+        await screen.press("backspace", "plus")
+        assert "no interface" not in screen.text("#cost")
+        # It may come, so the rule can be added all the same.
+        await screen.press("backspace", "9", "enter")
+        assert screen.session.orders[0][0] == "add"
+
+
+async def test_replies_that_cannot_match_are_warned_of(shown, lab):
+    desk = Desk()
+    desk.packets = lab.packets
+    async with shown(desk, size=(120, 40)) as screen:
+        await fill(screen, proto="tcp", dst="10.96.0.80", dport="80")
+        assert "can't match" not in screen.text("#cost")
+        await fill_more(screen, both="→")
+        assert (
+            "! replies too can't match: 10.96.0.80 is DNATed, and 10.200.2.2 replies"
+            in (screen.text("#cost").splitlines()[0])
+        )
 
 
 async def test_enter_adds_what_is_shown(shown):

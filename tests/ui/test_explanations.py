@@ -155,8 +155,14 @@ async def test_enter_on_a_hop_opens_its_chain_and_jumps_are_followed_and_come_ba
         assert [chain.text_of(number)[0] for number in (1, 2, 3, 4)] == [" ", "▶", " ", " "]
         assert "--dport 80 -j KUBE-SVC-WEB" in chain.text_of(2)
         assert "end: return" in chain.text_of(4)
-        assert "nat KUBE-SERVICES" in screen.whole()
+        whole = screen.whole()
+        assert "nat KUBE-SERVICES" in whole
+        assert "rule     packets  text" in whole
+        assert "back to the packets" in whole
+        # All of it fits, so it begins with its first rule.
+        assert chain.top == 0
         await screen.press("down", "enter")
+        assert "back to KUBE-SERVICES" in screen.whole()
         assert "nat KUBE-SVC-API" in screen.whole()
         assert "-j KUBE-MARK-MASQ" in chain.text_of(1)
         await screen.press("backspace")

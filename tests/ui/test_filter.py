@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from textual.events import Key
 from textual.widgets import Input
 
@@ -61,6 +62,53 @@ async def test_an_invalid_one_is_marked_and_changes_nothing(shown, seed):
         assert len(screen.lines()) == 6
         await screen.press("backspace")
         assert "✗ port" not in screen.whole()
+
+
+async def burst(screen, *keys: str) -> None:
+    """Have all keys there before the first one is looked at, as over a slow line."""
+    characters = {"slash": "/", "tab": "\t", "full_stop": ".", "space": " "}
+    for key in keys:
+        character = characters.get(key, key if len(key) == 1 else None)
+        screen.app.post_message(Key(key, character))
+    await screen.pilot.pause(0.2)
+    await screen.settle()
+
+
+def value(screen, field: str) -> str:
+    return screen.app.screen.query_one(f"#{field}", Input).value
+
+
+@pytest.mark.parametrize(
+    ("keys", "typed"),
+    [
+        ("1 0 full_stop 9 backspace 5", "10.5"),
+        ("x y z ctrl+u a b c", "abc"),
+        ("1 3 left 2 end 4", "1234"),
+        ("a b home delete c", "cb"),
+        ("a b backspace backspace backspace 1 backspace 2", "2"),
+    ],
+)
+async def test_a_burst_is_edited_in_the_order_typed(shown, seed, keys, typed):
+    async with shown(seed) as screen:
+        await burst(screen, "slash", *keys.split())
+        assert value(screen, "src") == typed
+
+
+async def test_a_burst_opens_leaves_and_goes_on_where_it_was_meant(shown, seed):
+    async with shown(seed, size=(120, 40)) as screen:
+        # Into the filter, to its expression, back to the packets, and a key there.
+        await burst(screen, *["slash", "tab", "tab", "tab", "tab", "t", "c", "p", "enter", "x"])
+        assert value(screen, "expression") == "tcp"
+        assert len(screen.timeline.marked) == 1
+        # A key that opens a dialog, and what is typed into that.
+        await burst(screen, *["f", "n", "o", "w", "h", "e", "r", "e", "enter"])
+        assert "not found: nowhere" in screen.app.notices[-1].text
+        await burst(screen, *["T", "ctrl+u", "7", "7", "backspace", "8", "enter"])
+        assert screen.session.orders == [("threshold", 78)]
+        await burst(screen, *["question_mark", "slash", "d", "r", "o", "p"])
+        assert "next packet that was dropped" in screen.text("#help Static")
+        await burst(screen, *["escape", "escape", "2", "d", "3", "space"])
+        assert screen.timeline.paused
 
 
 async def test_keys_that_arrive_at_once_go_where_they_were_meant(shown, seed):

@@ -89,7 +89,7 @@ async def test_a_chain_its_rules_and_its_title_are_shown_as_they_are_spelled(sho
         title = screen.whole().split("\n")[0]
         assert f" legacy ip raw [b]宽{REPLACEMENT}[2J{REPLACEMENT}[/b] " in title
         assert is_plain(screen.whole())
-        assert "… │" in screen.whole().split("\n")[1]
+        assert "… │" in screen.whole().split("\n")[2]
         # The rule leads to a chain that is not there, which is said without its markup.
         await screen.press("enter")
         (told,) = screen.app._notifications

@@ -67,7 +67,7 @@ NAMES = {
         "add-rule arm clear colours export extend filter guard keys log maximise modules "
         "narrower paths quit threshold to-modules to-packets to-rules wider "
     ),
-    "modules": "about find load reverse sort",
+    "modules": "about find fold load reverse sort unfold",
     "rules": "delete extend",
     "timeline": (
         "about compare copy down drop-before find first fold follow found-before hide "
@@ -185,6 +185,68 @@ async def test_the_palette_has_every_command_and_runs_it(shown, seed):
         assert "no packet here was dropped" in screen.app.notices[-1].text
 
 
+async def test_a_replay_offers_no_key_that_needs_a_node(shown, lab):
+    async with shown(lab, size=(120, 40)) as screen:
+        footer = screen.whole().splitlines()[-1]
+        for word in ("add rule", "modules", "FLUSH", "trace"):
+            assert word not in footer, word
+        for word in ("hops", "filter", "keys", "quit"):
+            assert word in footer, word
+        await screen.press("question_mark")
+        helped = screen.text("#help Static")
+        for command in COMMANDS:
+            is_told = f"  {written(command):<12} {command.help}\n" in helped
+            assert is_told != command.needs_node, command
+        await screen.press("escape", "ctrl+p")
+        await screen.write("flush")
+        await screen.pilot.pause(0.6)
+        assert "remove our rules at once" not in screen.whole()
+        await screen.press("escape")
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40), (200, 50)])
+async def test_a_replay_shows_nothing_of_this_machine(shown, lab, size):
+    async with shown(lab, size=size) as screen:
+        whole = screen.whole()
+        assert "Modules" not in whole
+        assert "TRACE rules" not in whole
+        for key in ("m", "1", "2", "backslash"):
+            await screen.press(key)
+            assert "this is a replay" in screen.app.notices[-1].text
+            assert screen.timeline.has_focus
+
+
+@pytest.mark.parametrize(
+    ("keys", "first"),
+    [
+        ([], "In the packets"),
+        (["2"], "In the TRACE rules"),
+        (["1"], "In the modules"),
+    ],
+)
+async def test_the_list_of_keys_begins_with_those_of_the_pane(shown, seed, keys, first):
+    async with shown(seed, size=(120, 40)) as screen:
+        await screen.press(*keys, "question_mark")
+        assert screen.text("#help Static").splitlines()[0] == first
+
+
+async def test_keys_are_found_by_a_word_or_by_the_key(shown, seed):
+    async with shown(seed, size=(120, 40)) as screen:
+        await screen.press("question_mark", "slash")
+        await screen.write("dropp")
+        lines = screen.text("#help Static").strip().splitlines()
+        assert [line.split()[0] for line in lines[1:]] == ["d", "D"]
+        await screen.press("escape")
+        assert len(screen.text("#help Static").splitlines()) > 40
+        await screen.press("slash", "g")
+        found = screen.text("#help Static").splitlines()
+        assert any(line.split()[:3] == ["g", "the", "guard:"] for line in found)
+        await screen.write("nosuch")
+        assert "no key of that name" in screen.text("#help Static")
+        await screen.press("escape", "escape")
+        assert screen.timeline.has_focus
+
+
 async def test_the_left_side_is_resized_and_that_is_remembered(shown, seed):
     async with shown(seed, size=(140, 40)) as screen:
         side = screen.app.screen.query_one("#side")
@@ -192,7 +254,7 @@ async def test_the_left_side_is_resized_and_that_is_remembered(shown, seed):
         await screen.press("greater_than_sign", "greater_than_sign", "less_than_sign")
         assert side.size.width == before + 4
         await screen.press("m")
-        assert (screen.app.settings.side, screen.app.settings.modules) == (before + 4, True)
+        assert (screen.app.settings.side, screen.app.settings.modules) == (before + 4, False)
     async with shown(seed, size=(140, 40), settings=screen.app.settings) as screen:
         side = screen.app.screen.query_one("#side")
         assert side.size.width == before + 4

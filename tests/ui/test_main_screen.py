@@ -36,6 +36,46 @@ async def test_every_pane_and_the_keys_are_in_sight(shown, seed, size):
         assert "✓ accept" in whole or "· unknown" in whole
 
 
+@pytest.mark.parametrize("is_tripped", [False, True])
+@pytest.mark.parametrize("width", [40, 60, 72, 80, 100, 120, 200])
+async def test_guard_rate_and_time_left_stay_at_every_width(shown, width, is_tripped):
+    desk = Desk()
+    trip = Trip(NOW - 40, "6,120 hops/s, more than 5,000", ())
+    desk.status = desk.status.with_(
+        host="a-node-with-a-long-name.example.net",
+        guard=GuardState(5000, is_tripped, trips=(trip, trip, trip)),
+        rate=12_345, lost=123_456, unshown=98_765, netns="/run/netns/some-namespace",
+        sources=(SourceState("nftrace", "on"), SourceState("nflog", "on")),
+    )  # fmt: skip
+    desk.rules = tuple(rule._replace(expires=NOW + 521) if rule.mine else rule for rule in rules())
+    async with shown(desk, size=(width, 24)) as screen:
+        top = screen.whole().splitlines()[0]
+        for part in ("12,345/5,000", "ends 8:41", "TRIPPED" if is_tripped else "ARMED", "lost"):
+            assert part in top, part
+        if width >= 60:
+            assert top.startswith(" tracetui")
+
+
+async def test_without_colours_a_drop_and_the_focus_stand_out(shown, lab, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    desk = Desk()
+    desk.packets, desk.rulesets, desk.explanations = lab.packets, lab.rulesets, lab.explanations
+    async with shown(desk, size=(120, 70)) as screen:
+        await screen.press("home")
+        styles = {
+            segment.text.strip(): segment.style
+            for strip in screen.app.screen._compositor.render_strips()
+            for segment in strip
+        }
+        drop = next(style for text, style in styles.items() if text.startswith("✗ drop"))
+        accept = next(style for text, style in styles.items() if text.startswith("✓ accept"))
+        assert drop.reverse
+        assert not accept.reverse
+        focused, other = styles["Packets"], styles["TRACE rules"]
+        assert focused.reverse
+        assert not other.reverse
+
+
 @pytest.mark.parametrize("before", [[], ["a"], ["slash"], ["question_mark"], ["T"], ["2"]])
 async def test_our_rules_are_flushed_from_anywhere_without_a_dialog(shown, before):
     async with shown() as screen:
@@ -158,6 +198,16 @@ async def test_the_packets_look_as_what_keys_go_to_at_the_start_and_behind_a_dia
         await screen.press("2", "m", "question_mark", "escape")
         assert pane.has_focus_within
         assert pane.styles.border.top == at_start
+
+
+async def test_rules_of_other_tracetuis_are_named_as_theirs(shown):
+    desk = Desk()
+    theirs = SAVED.replace("tracetui:1.2.3/abcdef", "tracetui:9.9.9/fedcba")
+    desk.rules = (*rules(), *installed(theirs, "tracetui:1.2.3")[:1])
+    async with shown(desk, size=(120, 40)) as screen:
+        whole = screen.whole()
+        assert "1 ours · 1 other tracetui" in whole
+        assert "other tracetui · nft IPv4 PREROUTING" in whole
 
 
 async def test_modules_unfold_at_80_columns(shown):

@@ -7,6 +7,7 @@ from textual.widgets import Tree
 
 from tracetui.kernel.module_files import ModuleDetails
 from tracetui.model.node.module import Module
+from tracetui.model.node.needs import LOADABLE
 
 from .conftest import MODULES
 
@@ -49,6 +50,36 @@ async def test_a_key_turns_the_tree_round(shown):
         await screen.press("enter")
         node = tree.cursor_node
         assert [child.data.name for child in node.children] == ["libcrc32c", "nf_conntrack"]
+
+
+async def test_arrows_unfold_and_fold(shown):
+    async with shown(size=(120, 60)) as screen:
+        tree = await go_to(screen, "nf_nat")
+        await screen.press("right")
+        assert tree.cursor_node.is_expanded
+        await screen.press("right")
+        assert tree.cursor_node.data.name == "nf_nat_ipv4"
+        await screen.press("left")
+        assert tree.cursor_node.data.name == "nf_nat"
+        await screen.press("left", "left")
+        assert not tree.cursor_node.is_expanded
+        assert "r users/needs" in screen.whole()
+
+
+async def test_they_fold_by_themselves_where_nothing_is_missing(shown):
+    everything = "".join(f"{name} 1 0 - Live 0x0\n" for name in sorted(LOADABLE))
+    async with shown(size=(120, 40), modules=everything) as screen:
+        assert "Modules" not in screen.whole()
+        assert "TRACE rules" in screen.whole()
+        await screen.press("m")
+        assert f"Modules · {len(LOADABLE)} loaded" in screen.whole()
+        assert screen.app.settings.modules is True
+        await screen.press("m", "1")
+        assert screen.app.focused.id == "tree"
+    async with shown(size=(80, 24), modules=everything) as screen:
+        assert "Modules" not in screen.whole()
+        await screen.press("m")
+        assert "what tracing needs" in screen.whole()
 
 
 async def test_one_is_looked_for_by_a_part_of_its_name(shown):

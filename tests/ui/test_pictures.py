@@ -27,7 +27,7 @@ from .test_main_screen import rules
 PICTURES = Path(__file__).parent / "pictures"
 SCREENSHOT = Path(__file__).parents[2] / "docs/packets-120x40.svg"
 """The README's: held against the program by its words."""
-SIZES = ((80, 24), (120, 40), (200, 50))
+SIZES = ((60, 20), (80, 24), (120, 40), (200, 50))
 TRIP = Trip(NOW - 40, "6,120 hops/s, more than 5,000", ("nft IPv4 PREROUTING -p udp --dport 53",))
 STATES = {
     "packets": "",

@@ -87,7 +87,7 @@ async def test_a_reader_that_stands_still_holds_no_screen_up(shown, tmp_path, mo
             await until(screen, "takes no data for now")
             # Keys are answered meanwhile, and so is the wish to leave.
             await screen.press("question_mark")
-            assert "Everywhere" in screen.whole()
+            assert "In the packets" in screen.whole()
             await screen.press("escape")
             assert screen.app.unfinished == [str(tmp_path / "fifo")]
             assert len([n for n in screen.app.notices if "takes no data" in n.text]) == 1

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Optional
 
 from rich.console import RenderableType
 from textual.app import App
-from textual.events import Event, Key
+from textual.events import Event, Key, Paste
 from textual.screen import Screen
+from textual.widgets import Input
 
 from tracetui.session.node.module_reader import ModuleReader
 from tracetui.session.state.session import Notice, Session
@@ -22,10 +23,12 @@ from tracetui.session.user.settings import Settings
 from tracetui.ui import stylesheet
 from tracetui.ui.commands import bindings
 from tracetui.ui.garbage import Garbage
+from tracetui.ui.key_order import KeyOrder
 from tracetui.ui.keymap import Keymap
 from tracetui.ui.later import later
 from tracetui.ui.palette import Commands
 from tracetui.ui.screens.main import MainScreen
+from tracetui.ui.widgets.field import Field
 from tracetui.ui.widgets.notice_lines import NOTICE_SECONDS
 from tracetui.ui.widgets.packets_pane import PacketsPane
 
@@ -41,6 +44,8 @@ KEY_ANSWER_SECONDS, KEYS_HELD_SECONDS = 0.05, 0.2
 while one key follows the other."""
 DIALOGS_SECONDS = 0.3
 """Seconds until the dialogs are imported, so that the first one opens at once."""
+FLUSHING_KEYS = ("ctrl+c", "ctrl+f")
+"""Keys that end a trace: they wait for nothing."""
 BUSY_HOPS = 100
 """Hops between two pictures above which the session counts as busy."""
 TYPING_SECONDS = 1.0
@@ -86,6 +91,7 @@ class TraceApp(App[None]):
         """Keys that came before there was a screen; None since there is one."""
         self._keyed = self._took = 0.0
         """Time of the last key and of the last poll, in monotonic seconds."""
+        self._key_order = KeyOrder()
         self._garbage = Garbage()
         self._hops = 0
         """Hops received by the last picture."""
@@ -156,7 +162,30 @@ class TraceApp(App[None]):
             if self._early is not None:
                 self._early.append(event)
                 return
+        if isinstance(event, (Key, Paste)) and not event.is_forwarded:
+            if not (isinstance(event, Key) and event.key in FLUSHING_KEYS):
+                await self._key_order.settle(self.screen)
+            self._key_order.touch(self.focused, self.screen)
+            if isinstance(event, Key) and await self._take_key(event):
+                return
         await super().on_event(event)
+
+    async def _take_key(self, event: Key) -> bool:
+        """Do at once what a key does; False where a widget of Textual's own takes its characters.
+
+        No widget of ours has a handler of keys: they type into a field, or are bound.
+        """
+        focused = self.focused
+        if isinstance(focused, Input) and not isinstance(focused, Field):
+            return False
+        self.app_focus = True
+        if await self._check_bindings(event.key, priority=True):
+            return True
+        if isinstance(focused, Field) and event.is_printable and event.character is not None:
+            focused.type_character(event.character)
+        else:
+            await self._check_bindings(event.key)
+        return True
 
     def _begin(self) -> None:
         """Draw the first picture and replay the keys typed before it."""
@@ -175,7 +204,7 @@ class TraceApp(App[None]):
 
     def action_keys(self) -> None:
         """Show every key."""
-        self._dialogs.keys()
+        self._dialogs.keys(self._main.focused_scopes)
 
     def action_log(self) -> None:
         """Show all notices."""

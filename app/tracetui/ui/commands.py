@@ -42,10 +42,21 @@ class Command(NamedTuple):
         return self.name.partition(".")[0]
 
     @property
+    def needs_node(self) -> bool:
+        """Whether it can do nothing in a replay, where there is no node, and one pane alone."""
+        return self.scope in ("rules", "modules") or self.name in _NEEDING_A_NODE
+
+    @property
     def is_fixed(self) -> bool:
         """Whether its key can't be bound otherwise: what ends a trace must be where it is known."""
         return self.scope == "anywhere"
 
+
+_NEEDING_A_NODE = frozenset((
+    "main.add-rule", "anywhere.flush", "anywhere.flush-now", "main.guard", "main.arm",
+    "main.threshold", "main.extend", "main.modules", "main.to-modules", "main.to-rules",
+    "main.to-packets", "main.narrower", "main.wider", "main.maximise", "timeline.trace",
+))  # fmt: skip
 
 COMMANDS = (
     Command("main.add-rule", "a", "add_rule", "add rule", "add a TRACE rule", footer=True),
@@ -227,10 +238,12 @@ COMMANDS = (
         "modules.reverse",
         "r",
         "reverse",
-        "reverse",
-        "what uses it, or what it depends on",
+        "users/needs",
+        "unfold into users of a module, or into what it needs",
         footer=True,
     ),
+    Command("modules.unfold", "right", "unfold", "unfold", "unfold a module; so does Enter", "→"),
+    Command("modules.fold", "left", "fold", "fold", "fold it, or go to the one above it", "←"),
     Command("modules.find", "slash", "find", "find", "find modules by a part of their name", "/"),
     Command("modules.load", "l", "load", "load", "load a module that tracing needs (asks first)"),
     Command("filter.packets", "down", "leave", "packets", "to the packets", "↓ Enter", footer=True),
@@ -285,6 +298,11 @@ SCOPES = {
     "chain": "In a chain",
     "chain-screen": "",
 }
+
+
+def offered(is_replay: bool) -> list[Command]:
+    """The commands that can work: what footer, list of keys and palette show."""
+    return [command for command in COMMANDS if not (is_replay and command.needs_node)]
 
 
 def bindings(scope: str) -> list[BindingType]:

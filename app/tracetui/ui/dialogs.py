@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
-from typing import Optional
+from typing import Optional, Union
 
 from textual.app import App
 
@@ -16,8 +16,9 @@ from tracetui.session.node.modules import need_state
 from tracetui.session.recording.export import TEXT, Pieces, exported
 from tracetui.session.state.session import ChainRef, Notice, Session
 from tracetui.session.state.suggestions import Suggestion
-from tracetui.session.view import presets
+from tracetui.session.view import presets, rule_warnings
 from tracetui.session.view.presets import Preset
+from tracetui.ui.commands import offered
 from tracetui.ui.keymap import Keymap
 from tracetui.ui.saving import Saving
 from tracetui.ui.screens.add_rule import AddRuleScreen, RuleRequest
@@ -76,7 +77,7 @@ class Dialogs:
     def add_rule(self, prefill: Optional[Preset] = None) -> None:
         """Open the form, if rules can be added here."""
         if self._may_trace():
-            form = AddRuleScreen(self._session.status.node, self._clock, prefill)
+            form = self._form(prefill)
             self._app.push_screen(form, self._add)
 
     def trace(self, packet: Packet) -> None:
@@ -152,9 +153,10 @@ class Dialogs:
 
         self._app.push_screen(ConfirmScreen("Load a kernel module?", lines), load)
 
-    def keys(self) -> None:
-        """Show every key."""
-        self._app.push_screen(HelpScreen(self._keymap))
+    def keys(self, focused_scopes: Sequence[str]) -> None:
+        """Show every key that can work here, first those of the pane with the cursor."""
+        commands = offered(self._session.status.is_replay)
+        self._app.push_screen(HelpScreen(self._keymap, commands, focused_scopes))
 
     def log(self, notices: Sequence[Notice]) -> None:
         """Show all notices."""
@@ -172,6 +174,11 @@ class Dialogs:
     def copy(self, packet: Packet) -> None:
         """Copy a packet as text to the clipboard."""
         self._write(ExportRequest((packet,), TEXT, None))
+
+    def _form(self, prefill: Union[Suggestion, Preset, None]) -> AddRuleScreen:
+        status = self._session.status
+        targets = rule_warnings.dnat_targets(reversed(self._session.packets))
+        return AddRuleScreen(status.node, self._clock, prefill, status.interfaces, targets)
 
     def _may_trace(self) -> bool:
         why_not = self._session.status.why_not
@@ -208,7 +215,7 @@ class Dialogs:
                 self._session.arm()
                 self._add(request)
 
-        form = AddRuleScreen(self._session.status.node, self._clock, suggestion)
+        form = self._form(suggestion)
         self._app.push_screen(form, add)
 
     def _write(self, request: Optional[ExportRequest]) -> None:

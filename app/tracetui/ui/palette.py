@@ -11,7 +11,8 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.dom import DOMNode
 from textual.screen import Screen
 
-from tracetui.ui.commands import COMMANDS, SCOPES, Command
+from tracetui.session.state.session import Session
+from tracetui.ui.commands import SCOPES, Command, offered
 from tracetui.ui.keymap import Keymap
 
 PANES = {"timeline": "#timeline", "filter": "FilterBar", "rules": "#rules", "modules": "#modules"}
@@ -41,7 +42,8 @@ class Commands(Provider):
         return f"{command.label}{f' · {scope}' if scope else ''}  {keymap.written(command)}"
 
     def _offered(self) -> Iterator[tuple[Command, Callable[[], Awaitable[None]]]]:
-        for command in COMMANDS:
+        session: Session = self.app.session  # type: ignore[attr-defined]
+        for command in offered(session.status.is_replay):
             node = _node(self.screen, command)
             if node is not None and command.name != "anywhere.palette":
                 yield command, partial(_run, self.app, node, command)

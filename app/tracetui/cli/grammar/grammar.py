@@ -19,7 +19,7 @@ FILE_NAMES, NAMESPACE_NAMES, INTERFACE_NAMES, MODULE_NAMES = (
 """Kinds of values that a shell finds on the node."""
 _VALUE_KINDS = {
     "FILE": FILE_NAMES, "NAME|PATH|PID": NAMESPACE_NAMES,
-    "IFACE": INTERFACE_NAMES, "NAME": MODULE_NAMES,
+    "IFACE": INTERFACE_NAMES, "NAME|FILE": MODULE_NAMES,
 }  # fmt: skip
 """By the name of the value in the help."""
 _VALUE_WORDS = {

@@ -178,6 +178,7 @@ PAGES = {
         (
             Example("All of them, the largest first", "tracetui modules --sort size"),
             Example("Everything known of one", "tracetui modules nf_conntrack"),
+            Example("Another node's", "ssh node-7 lsmod | tracetui modules -"),
             Example(
                 "What is missing for tracing",
                 "tracetui modules --json | jq '.needs[] | select(.state == \"missing\")'",
@@ -271,8 +272,11 @@ TRUST = (
 ENDED = "signal n ended it: 130 for Ctrl+C (SIGINT), 143 for SIGTERM, 129 for a hang-up"
 FILTERS = (
     "A filter is written in tcpdump's words: `src 10.0.0.0/8 and dst port 8090 or icmp`, with "
-    "`host`, `net`, `port`, `portrange`, `proto`, `less`, `greater`, `not` and parentheses. "
-    "Addresses and ports match on both sides of NAT.",
+    "`host`, `net`, `port`, `portrange`, `proto`, `less`, `greater`, `ether`, `vlan`, "
+    "`multicast`, `not` and parentheses. Addresses and ports match on both sides of NAT.",
+    "TCP's flags are words: `syn and not ack`. Numbers are compared as in "
+    "`tcp[tcpflags] & tcp-syn != 0` or `len > 100`, where the header has such a field; payload "
+    "bytes are not in a trace.",
     "Of our own are `chain`, `table`, `backend`, `iface`, `in`, `out`, `mark` and `text` with a "
     "word behind them, `verdict` with accept, drop, reject or unknown, and `nat` by itself.",
 )

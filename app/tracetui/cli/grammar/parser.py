@@ -160,9 +160,13 @@ def _add_flush(top: Parser) -> None:
 
 
 def _add_modules(top: Parser) -> None:
-    modules = _command(top, "modules", "[NAME]")
+    modules = _command(top, "modules", "[NAME|FILE]")
     modules.group("the modules").add_argument(
-        "name", nargs="?", metavar="NAME", help="only this module, with all its details"
+        "name",
+        nargs="?",
+        metavar="NAME|FILE",
+        help="only this module, with all its details; or another node's: a copy of its "
+        "/proc/modules, or what lsmod printed there, - for standard input",
     )
     output = modules.group(OUTPUT)
     output.add_argument(

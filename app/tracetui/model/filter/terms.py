@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Optional, Union
 
 from tracetui.model.explain.explanation import PacketExplanation
+from tracetui.model.filter.names import PORT_NUMBERS, did_you_mean, protocol_name
 from tracetui.model.trace.header import Header
 from tracetui.model.trace.hop import Hop
 from tracetui.model.trace.packet import Packet
@@ -19,11 +20,12 @@ Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 PROTOCOL_KEYWORDS = (
     *("tcp", "udp", "icmp", "icmp6", "icmpv6", "sctp", "dccp", "udplite", "esp", "ah", "gre"),
-    *("igmp", "arp", "ip", "ip6"),
+    *("igmp", "pim", "vrrp", "arp", "ip", "ip6"),
 )
 """Protocols that a word alone asks for."""
 VERDICTS = ("accept", "drop", "reject", "unknown")
-_PROTO_NAMES = {"6": "tcp", "17": "udp", "1": "icmp", "58": "icmpv6", "icmp6": "icmpv6"}
+_MAC = re.compile(r"[0-9a-f]{1,2}([:-][0-9a-f]{1,2}){5}")
+_HIGHEST_VLAN = 4095
 
 
 class Case:
@@ -80,9 +82,9 @@ def of_some_hop(test: Callable[[Hop], bool]) -> FilterTest:
     return of_packet(lambda case: any(map(test, case.packet.hops)))
 
 
-def address(direction: str, typed: str) -> FilterTest:
+def address(direction: str, typed: str, mask: Optional[str] = None) -> FilterTest:
     """``src``, ``dst``, ``src or dst`` or ``src and dst`` is an address or in a network."""
-    is_meant = _address(typed)
+    is_meant = _address(typed, mask)
     return at_header(_both(direction, lambda h: is_meant(h.src), lambda h: is_meant(h.dst)))
 
 
@@ -98,11 +100,62 @@ def ports(direction: str, typed: str) -> FilterTest:
 
 def protocol(typed: str) -> FilterTest:
     """A protocol by name or number; ``ip`` and ``ip6`` are the families."""
-    if typed in ("ip", "ip6"):
-        family = 4 if typed == "ip" else 6
-        return at_header(lambda header: header.family == family)
     name = protocol_name(typed)
+    if name == "ip":
+        return at_header(lambda header: header.family == 4 and header.proto != "arp")
+    if name == "ip6":
+        return at_header(lambda header: header.family == 6)
     return at_header(lambda header: header.proto == name)
+
+
+def flag(name: str) -> FilterTest:
+    """A TCP flag that is set, whatever others are."""
+    wanted = name.upper()
+    return at_header(lambda header: wanted in (header.flags or "").split())
+
+
+def multicast() -> FilterTest:
+    """The destination is a multicast address."""
+    return at_header(
+        lambda header: header.dst is not None and ipaddress.ip_address(header.dst).is_multicast
+    )
+
+
+def mac_address(direction: str, typed: str) -> FilterTest:
+    """``src``, ``dst`` or either of the Ethernet header is this address; raises ValueError."""
+    if not _MAC.fullmatch(typed):
+        raise ValueError("a MAC address like 02:42:ac:11:00:02")
+    mac = ":".join(part.zfill(2) for part in re.split("[:-]", typed))
+
+    def is_meant(hop: Hop) -> bool:
+        source, _, rest = (hop.mac or "").partition(" > ")
+        is_source, is_destination = source == mac, rest.partition(" ")[0] == mac
+        if direction in ("src", "dst"):
+            return is_source if direction == "src" else is_destination
+        is_both = direction == "src and dst"
+        return is_source and is_destination if is_both else is_source or is_destination
+
+    return of_some_hop(is_meant)
+
+
+def mac_multicast() -> FilterTest:
+    """The destination in the Ethernet header is a group's: a multicast or the broadcast."""
+
+    def is_group(hop: Hop) -> bool:
+        first_byte = (hop.mac or "").partition(" > ")[2][:2]
+        return first_byte != "" and int(first_byte, 16) & 1 == 1
+
+    return of_some_hop(is_group)
+
+
+def vlan(typed: Optional[str] = None) -> FilterTest:
+    """A VLAN tag in the Ethernet header, of this id where one is given; raises ValueError."""
+    if typed is None:
+        return of_some_hop(lambda hop: " vlan " in (hop.mac or ""))
+    vlan_id = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 5 else -1
+    if not 0 <= vlan_id <= _HIGHEST_VLAN:
+        raise ValueError(f"a VLAN id up to {_HIGHEST_VLAN}")
+    return of_some_hop(lambda hop: (hop.mac or "").endswith(f" vlan {vlan_id}"))
 
 
 def length(word: str, typed: str) -> FilterTest:
@@ -127,14 +180,14 @@ def table(typed: str) -> FilterTest:
 def backend(typed: str) -> FilterTest:
     """Hops of legacy tables, or of nf_tables; raises ValueError."""
     if typed not in BACKENDS:
-        raise ValueError("legacy or nft")
+        raise ValueError(f"legacy or nft{did_you_mean(typed, BACKENDS)}")
     return of_some_hop(lambda hop: hop.backend == typed)
 
 
 def verdict(typed: str) -> FilterTest:
     """The packet's verdict; raises ValueError."""
     if typed not in VERDICTS:
-        raise ValueError(", ".join(VERDICTS))
+        raise ValueError(f"{', '.join(VERDICTS)}{did_you_mean(typed, VERDICTS)}")
 
     def is_meant(case: Case) -> bool:
         verdict_now = case.packet.verdict if case.explanation is None else case.explanation.verdict
@@ -185,38 +238,38 @@ def text(typed: str) -> FilterTest:
     return of_packet(is_there)
 
 
-def network(typed: str) -> Optional[Network]:
-    """``ADDR``, ``ADDR/N``, or the beginning of an IPv4 address; None for anything else."""
-    if re.fullmatch(r"\d{1,3}(\.\d{1,3}){0,2}\.?", typed):
-        parts = typed.rstrip(".").split(".")
-        typed = f"{'.'.join([*parts, *['0'] * (4 - len(parts))])}/{8 * len(parts)}"
+def network(typed: str, mask: Optional[str] = None) -> Optional[Network]:
+    """``ADDR``, ``ADDR/N`` or the beginning of an IPv4 address; None for anything else.
+
+    ``10.50`` is 10.50.0.0/16, and so is ``10.50/16``; ``mask`` stands in the place of the length.
+    """
+    beginning = re.fullmatch(r"(\d{1,3}(?:\.\d{1,3}){0,2})\.?(/\d{1,2})?", typed, re.ASCII)
+    if beginning:
+        parts = beginning[1].split(".")
+        address = ".".join([*parts, *["0"] * (4 - len(parts))])
+        typed = address + (beginning[2] or (f"/{8 * len(parts)}" if mask is None else ""))
     try:
-        return ipaddress.ip_network(typed, strict=False)
+        return ipaddress.ip_network(typed if mask is None else f"{typed}/{mask}", strict=False)
     except ValueError:
         return None
 
 
 def port_range(typed: str) -> tuple[int, int]:
-    """``53`` or ``8000-8100``; raises ValueError."""
+    """``53``, ``http`` or ``8000-8100``; raises ValueError."""
+    if typed.lower() in PORT_NUMBERS:
+        return (PORT_NUMBERS[typed.lower()],) * 2
     ports = re.fullmatch(r"(\d{1,5})(?:[-:](\d{1,5}))?", typed, re.ASCII)
     if not ports:
-        raise ValueError("a port, or a range like 8000-8100")
+        near = did_you_mean(typed, PORT_NUMBERS) if typed[:1].isalpha() else ""
+        raise ValueError(f"a port, or a range like 8000-8100{near}")
     first, last = int(ports[1]), int(ports[2] or ports[1])
     if not first <= last <= 65535:
-        raise ValueError("ports go up to 65535, ranges upwards")
+        raise ValueError("a port from 0 to 65535, in a range the lower one first")
     return first, last
 
 
-def protocol_name(typed: str) -> str:
-    """A protocol as headers have it; raises ValueError."""
-    is_name = re.fullmatch(r"[a-z0-9-]{1,10}", typed, re.ASCII)
-    if not is_name or (typed.isdigit() and int(typed) > 255):
-        raise ValueError("a name like tcp, or a number up to 255")
-    return _PROTO_NAMES.get(typed, typed)
-
-
-def _address(typed: str) -> Callable[[Optional[str]], bool]:
-    parsed = network(typed)
+def _address(typed: str, mask: Optional[str] = None) -> Callable[[Optional[str]], bool]:
+    parsed = network(typed, mask)
     if parsed is not None:
         net = parsed
         if net.prefixlen == net.max_prefixlen:
@@ -225,7 +278,11 @@ def _address(typed: str) -> Callable[[Optional[str]], bool]:
         return lambda address: address is not None and ipaddress.ip_address(address) in net
     if ":" in typed and re.fullmatch(r"[0-9a-f:]+", typed):
         return lambda address: address is not None and ":" in address and address.startswith(typed)
-    raise ValueError("an address, ADDR/N, or the beginning of one")
+    if mask is not None:
+        raise ValueError("an address and a mask like 255.255.0.0")
+    if re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+\.?", typed) and not typed[-1].isdigit():
+        raise ValueError("an IP address: names are not looked up")
+    raise ValueError("an IP address, a network like 10.1.0.0/16, or the beginning of one")
 
 
 def _both(

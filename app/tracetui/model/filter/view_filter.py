@@ -30,12 +30,12 @@ class ViewFilter:
         self,
         tests: tuple[FilterTest, ...] = (),
         needs_explanations: bool = False,
-        needs_lengths: bool = False,
+        needs_own_values: bool = False,
     ) -> None:
         self._tests = tests
         self.needs_explanations = needs_explanations
         """Whether a packet's answer changes when more is known of the rules it met."""
-        self.needs_lengths = needs_lengths
+        self.needs_own_values = needs_own_values
         """Whether packets of one path (``model.trace.path``) can have different answers."""
 
     @classmethod
@@ -56,7 +56,7 @@ class ViewFilter:
         if not expression.strip():
             return cls(tuple(tests))
         parsed = parse_expression(expression)
-        return cls((*tests, parsed.test), parsed.needs_explanations, parsed.needs_lengths)
+        return cls((*tests, parsed.test), parsed.needs_explanations, parsed.needs_own_values)
 
     @property
     def is_empty(self) -> bool:

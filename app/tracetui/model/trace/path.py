@@ -31,7 +31,7 @@ class Path:
 
     Paths that are equal are one object: they compare, and hash, by identity. An explanation rests
     on nothing else of a packet, but for the node's settings when it came, and neither does a
-    filter, but for a length.
+    filter, but for what is the packet's own.
     """
 
     __slots__ = (

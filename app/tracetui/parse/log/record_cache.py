@@ -182,8 +182,8 @@ class RecordCache:
         for body, same_body in groupby(rows, itemgetter(10)):
             for columns in _by_wrapper(list(same_body)):
                 _, levels, numbers, microseconds, dates, fractions = columns[:6]
-                befores, uptimes, behinds, words, _ = columns[6:]
-                parts = self._parts(body, (dates[0], befores[0], behinds[0]), words)
+                prefixes, uptimes, suffixes, words, _ = columns[6:]
+                parts = self._parts(body, (dates[0], prefixes[0], suffixes[0]), words)
                 if parts is None:
                     return hops
                 zero, state, points = parts

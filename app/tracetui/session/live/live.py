@@ -355,7 +355,9 @@ class LiveSession:
 
     def _take_links(self, frame: Frame) -> None:
         # Interfaces that went away keep their name: their hops may still be on the way.
-        for index, name in events.checked(frame).items():
+        names = events.checked(frame)
+        self._set_status(interfaces=frozenset(names.values()))
+        for index, name in names.items():
             self._links.pop(int(index), None)
             self._links[int(index)] = name
         while len(self._links) > LINKS_REMEMBERED:
@@ -383,7 +385,7 @@ class LiveSession:
             guard=guard,
         )
         if guard.trip is not None and (before.trip is None or before.trip.at != guard.trip.at):
-            self.trip_report.note_trip(guard.trip.at)
+            self.trip_report.note_trip(guard.trip.at, [rule for rule in self.rules if rule.mine])
             self._say("error", f"guard tripped: {guard.reason}")
 
     def _take_node(self, frame: Frame) -> None:

@@ -75,6 +75,13 @@ class Status(NamedTuple):
     guard: GuardState = GuardState()
     sysctls: Mapping[str, str] = {}
     """The routing settings of the traced namespace (``kernel.procfs.routing_sysctls``)."""
+    interfaces: frozenset[str] = frozenset()
+    """The interfaces of the traced namespace; empty where they are not known."""
+
+    @property
+    def is_replay(self) -> bool:
+        """Whether packets come from files: then nothing can be asked of a node."""
+        return not self.live and bool(self.sources)
 
     def with_(self, **changes: object) -> Status:
         """A copy with some fields replaced."""

@@ -55,11 +55,11 @@ def suggest(
 def _cause(
     talkers: Talkers, requests: Sequence[tuple[TraceRule, str]]
 ) -> Optional[tuple[TraceRule, str]]:
-    """The rule that traced the busiest flow; the last one asked for where that is not known."""
+    """The newest rule that traced the busiest flow; the last one where that is not known."""
     packet = talkers.example
     if packet is not None and packet.header is not None:
         hook = packet.hook_of(0)
-        for rule, backend in requests:
+        for rule, backend in reversed(requests):
             if rule.covers(packet.header, hook, packet.iif):
                 return rule, backend
     return requests[-1] if requests else None

@@ -23,8 +23,8 @@ class Settings(NamedTuple):
     theme: Optional[str] = None
     """The name of a theme; None for the usual one."""
     side: int = SIDE
-    modules: bool = False
-    """Whether the modules are folded where they are shown at first, or shown where folded."""
+    modules: Optional[bool] = None
+    """Whether the modules are shown; None for where they say something."""
     keys: Mapping[str, str] = {}
     """Keys by the name of what they do: ``{"timeline.pause": "space,p"}``."""
 

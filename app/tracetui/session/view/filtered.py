@@ -127,7 +127,7 @@ class FilteredView:
         """Ask the filter, or use its answer for a packet of the same path."""
         if self._filter.is_empty:
             return True
-        if self._filter.needs_lengths:
+        if self._filter.needs_own_values:
             return self._ask_filter(packet)
         path = packet.path
         answer = self._answers.get(path)

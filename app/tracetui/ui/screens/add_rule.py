@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
 from typing import NamedTuple, Optional, Union
 
 from textual import on
@@ -18,7 +19,7 @@ from tracetui.model.tracing.trace_rule import TraceRule
 from tracetui.session.state.session import Node
 from tracetui.session.state.suggestions import Suggestion
 from tracetui.session.text.sanitize import sanitize
-from tracetui.session.view import preview
+from tracetui.session.view import preview, rule_warnings
 from tracetui.session.view.presets import Preset
 from tracetui.ui.commands import bindings
 from tracetui.ui.widgets.choice import Choice
@@ -68,11 +69,17 @@ class AddRuleScreen(ModalScreen[Optional[RuleRequest]]):
         node: Node,
         clock: Callable[[], float],
         prefill: Union[Suggestion, Preset, None] = None,
+        interfaces: Collection[str] = (),
+        dnat_targets: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Begin with the fields of ``prefill``, or with empty ones."""
+        """Begin with the fields of ``prefill``, or with empty ones.
+
+        ``interfaces`` and ``dnat_targets`` are as :func:`rule_warnings.warnings` takes them.
+        """
         super().__init__()
         self._node = node
         self._clock = clock
+        self._interfaces, self._dnat_targets = interfaces, dnat_targets
         self._prefilled = prefill.rule.to_fields() if prefill else {}
         self._backend = prefill.backend if isinstance(prefill, Suggestion) else node.backend
         self._both = "yes" if isinstance(prefill, Preset) and prefill.both else "no"
@@ -185,6 +192,9 @@ class AddRuleScreen(ModalScreen[Optional[RuleRequest]]):
         self._request = RuleRequest(rules, backend, refusal is not None) if may_add else None
         each = "each rule: " if len(costs) > 1 else ""
         text = f"{each}{costs[0].text}" if costs else ""
+        if rules:
+            cautions = rule_warnings.warnings(rules, self._interfaces, self._dnat_targets)
+            text = "\n".join([*(sanitize(f"! {caution}") for caution in cautions), text])
         cost = self.query_one("#cost", Static)
         cost.update(f"✗ {refusal}" if refusal else text)
         cost.set_class(refusal is not None, "-refused")

@@ -20,7 +20,7 @@ from tracetui.session.state.session import ChainRef, Session
 from tracetui.session.text.width import shown, wrapped
 from tracetui.ui.commands import bindings
 from tracetui.ui.keymap import Keymap
-from tracetui.ui.widgets.chain_list import ChainList
+from tracetui.ui.widgets.chain_list import HEADING, ChainList
 
 COUNTER_POLL_SECONDS = 0.1
 LONGEST_NAME = 128
@@ -59,6 +59,7 @@ class ChainScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Lay out the chain."""
         with Vertical(id="chain-box"):
+            yield Static(HEADING, id="chain-heading", markup=False)
             yield self._list
             yield Static("", id="chain-rule", markup=False)
 
@@ -105,13 +106,11 @@ class ChainScreen(ModalScreen[None]):
         ref, box = visit.ref, self.query_one("#chain-box", Vertical)
         label = chain_names.chain_label(ref.chain, visit.chain, table=ref.table)
         title = f"{ref.backend} {ref.family} {ref.table} {ref.chain}"
-        trail = " → ".join(visit_before.ref.chain for visit_before in self._visits[:-1])
-        key = self._keymap.with_keys("{chain-screen.back}" if trail else "{chain.follow}")
+        before = self._visits[-2].ref.chain if len(self._visits) > 1 else "the packets"
+        keys = self._keymap.with_keys("{chain.follow} follows a jump · {chain-screen.back} back to")
         width = self.app.size.width
         box.border_title = Content(shown(f"{title} · {label}" if label else title, width))
-        box.border_subtitle = Content(
-            shown(f"{trail} → · {key}" if trail else f"{key} follows a jump", width)
-        )
+        box.border_subtitle = Content(shown(f"{keys} {before}", width))
         self._list.show(visit.chain, visit.number)
         self._show_rule()
         self._counted_at = None

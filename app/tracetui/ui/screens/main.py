@@ -21,7 +21,7 @@ from tracetui.session.node.module_reader import ModuleReader
 from tracetui.session.state.session import Notice, Session
 from tracetui.session.user.settings import SIDE_LEAST, SIDE_MOST, Settings
 from tracetui.session.view.empty_state import empty_text
-from tracetui.ui.commands import bindings
+from tracetui.ui.commands import bindings, offered
 from tracetui.ui.keymap import Keymap
 from tracetui.ui.later import later
 from tracetui.ui.widgets.key_bar import KeyBar
@@ -76,7 +76,10 @@ class MainScreen(Screen[None]):
     ) -> None:
         super().__init__()
         self._width = settings.side
-        self.set_class(settings.modules, "-modules")
+        self._modules_chosen = settings.modules
+        """Whether the user wants the modules to be shown; None for where they say something."""
+        self._has_all = False
+        """Whether all that tracing needs was there at the start."""
         self._session = session
         self._dialogs = dialogs
         self._keymap = keymap
@@ -95,6 +98,7 @@ class MainScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Lay out the panes."""
         # Now, so that styles are worked out once.
+        self.set_class(self._session.status.is_replay, "-replay")
         self._take_classes(self.app.size, update=False)
         self.focused = self._packets.timeline
         self.focused.set_reactive(Widget.has_focus, True)
@@ -103,10 +107,14 @@ class MainScreen(Screen[None]):
             yield self._side
             yield self._packets
         yield self._notices
-        yield KeyBar()
+        yield KeyBar(offered(self._session.status.is_replay))
 
     def on_mount(self) -> None:
         """Draw the first picture and start the clock."""
+        self._has_all = bool(self._modules.needs) and all(
+            need.is_there for need in self._modules.needs
+        )
+        self._fold_modules()
         self._packets.timeline.post_message(Focus())
         self._lay_out()
         self.update()
@@ -123,6 +131,15 @@ class MainScreen(Screen[None]):
         x, y = int(event.screen_x), int(event.screen_y)
         if self._is_wide and not self._maximised and self._side.has_edge_at(x, y):
             self._side.hold_edge()
+
+    @property
+    def focused_scopes(self) -> tuple[str, ...]:
+        """The scopes of the keys that the pane with the cursor has (``ui.commands``)."""
+        if self._packets.filter_bar.has_focus_within:
+            return ("filter", "expression")
+        if self._modules.has_focus_within:
+            return ("modules",)
+        return ("rules",) if self._rules.has_focus_within else ("timeline",)
 
     def update(self) -> bool:
         """Show what the session has now; False if something of it is left to the next call."""
@@ -198,21 +215,27 @@ class MainScreen(Screen[None]):
 
     def action_modules(self) -> None:
         """Show the modules where they are folded, or fold them where they are shown."""
+        if self._refuses_in_replay():
+            return
         if not self._side.display or self._maximised:
             self.action_pane("timeline" if self._modules.has_focus_within else "modules")
             return
-        self.toggle_class("-modules")
-        self.post_message(self.SettingChanged(modules=self.has_class("-modules")))
-        if self.query_one("#tree").display and self.has_class("-modules"):
+        self._modules_chosen = not self._shows_modules
+        self._fold_modules()
+        self.post_message(self.SettingChanged(modules=self._modules_chosen))
+        if self._modules_chosen and not self._is_wide:
             self.set_focus(self.query_one("#tree"))
         else:
             self.set_focus(self._packets.timeline)
 
     def action_pane(self, name: str) -> None:
         """Go to a pane."""
+        if name != "timeline" and self._refuses_in_replay():
+            return
         self._show_only(None)
-        if name == "modules" and not self.query_one("#tree").display:
-            self.add_class("-modules")
+        if name == "modules" and not self._shows_modules:
+            self._modules_chosen = True
+            self._fold_modules()
         if name != "timeline" and not self._side.display:
             # A screen of few lines has no room for the left side.
             self._show_only(self._modules if name == "modules" else self._rules)
@@ -220,6 +243,8 @@ class MainScreen(Screen[None]):
 
     def action_maximise(self) -> None:
         """Give the pane with the cursor all the room of the panes, or take it back."""
+        if self._refuses_in_replay():
+            return
         if self._maximised:
             self._show_only(None)
             return
@@ -229,7 +254,8 @@ class MainScreen(Screen[None]):
 
     def action_resize(self, cells: int) -> None:
         """Give the left side so many cells more."""
-        self._set_width(self._width + cells)
+        if not self._refuses_in_replay():
+            self._set_width(self._width + cells)
 
     @on(Side.EdgeDragged)
     def _draw_edge(self, event: Side.EdgeDragged) -> None:
@@ -288,7 +314,30 @@ class MainScreen(Screen[None]):
         for cells, steps in ((size.width, WIDTHS), (size.height, HEIGHTS)):
             chosen = next(name for least, name in steps if cells >= least)
             classes.update({name: name == chosen for _, name in steps})
+        classes["-modules"] = self._wants_modules(classes["-wide"])
         self.update_classes(classes, update=update, animate=False)
+
+    def _wants_modules(self, is_wide: bool) -> bool:
+        """Whether the modules have more than their title on a screen, by choice or by need."""
+        if self._modules_chosen is not None:
+            return self._modules_chosen
+        return is_wide and not self._has_all
+
+    @property
+    def _shows_modules(self) -> bool:
+        return self.has_class("-modules")
+
+    def _fold_modules(self) -> None:
+        """Show the modules or fold them; where nothing is missing not even their title is left."""
+        wants = self._wants_modules(self._is_wide)
+        self.update_classes({"-modules": wants, "-has-all": self._has_all}, animate=False)
+
+    def _refuses_in_replay(self) -> bool:
+        """Whether it is a replay, where the left side would tell of this machine, not the node."""
+        is_replay = self._session.status.is_replay
+        if is_replay:
+            self._dialogs().say("this is a replay: its node's modules and rules are not here")
+        return is_replay
 
     def _show_only(self, pane: Optional[Widget]) -> None:
         """Show one pane of the three, or all; the status stays, and so do the notices."""

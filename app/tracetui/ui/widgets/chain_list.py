@@ -15,6 +15,8 @@ from tracetui.ui.commands import bindings
 from tracetui.ui.widgets.line_list import LineList
 from tracetui.ui.widgets.text_parts import Line, TextPart
 
+HEADING = f" {'rule':>6}  {'packets':>10}  text"
+"""Names of the columns of a rule's line."""
 RULE_CELLS = 2000
 """Cells of a rule that are drawn: more than any line has."""
 
@@ -52,7 +54,7 @@ class ChainList(LineList):
             if rule.packets is not None
         }
         self.cursor = hit or 1
-        self._see_cursor(centre=True)
+        self._see_first()
 
     def count(self, packets: Mapping[int, int]) -> None:
         """Show these packet counters, by rule number."""
@@ -73,7 +75,7 @@ class ChainList(LineList):
 
     def on_mount(self) -> None:
         """Bring the rule into sight once the size is known."""
-        self.call_after_refresh(self._see_cursor, centre=True)
+        self.call_after_refresh(self._see_first)
 
     @property
     def line_count(self) -> int:
@@ -126,6 +128,15 @@ class ChainList(LineList):
 
     class RuleSelected(Message):
         """The cursor moved to another rule."""
+
+    def _see_first(self) -> None:
+        """Have the chain begin with its first rule, if the one under the cursor is in sight then.
+
+        Without a size yet nothing can be in sight.
+        """
+        self.go_to_top(0)
+        if self.size.height:
+            self._see_cursor(centre=True)
 
     def _see_cursor(self, centre: bool = False) -> None:
         self.see(self.cursor - 1, centre=centre)

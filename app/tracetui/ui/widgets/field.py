@@ -28,6 +28,13 @@ class Field(Input):
         """Turn the blinking off."""
         self.cursor_blink = False
 
+    def type_character(self, character: str) -> None:
+        """Put a character where the cursor is, or in the place of what is selected."""
+        if self.selection.is_empty:
+            self.insert_text_at_cursor(character)
+        else:
+            self.replace(character, *self.selection)
+
     def replace(self, text: str, start: int, end: int) -> None:
         """Put a text in the place of another."""
         super().replace(sanitize(text), start, end)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar, NamedTuple, Optional
 
 from rich.text import Text
@@ -13,6 +14,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from tracetui.session.text.width import cells_of
+from tracetui.ui.commands import Command
 
 KEY_GAP = 1
 """Cells between two keys."""
@@ -45,8 +47,10 @@ class KeyBar(Widget):
     under: reactive[Optional[int]] = reactive(None)
     """Index of the item under the mouse."""
 
-    def __init__(self) -> None:
+    def __init__(self, commands: Iterable[Command]) -> None:
+        """Show the keys of these commands; of others nothing, though they are bound."""
         super().__init__()
+        self._actions = frozenset(command.action for command in commands if command.footer)
         self._bindings_shown: list[Binding] = []
         self._items: list[_Item] = []
 
@@ -90,7 +94,7 @@ class KeyBar(Widget):
         shown = {
             active.binding.action: active.binding
             for active in reversed(screen.active_bindings.values())
-            if active.binding.show and active.enabled
+            if active.binding.show and active.enabled and active.binding.action in self._actions
         }
         bindings_shown = [*reversed(shown.values())]
         if bindings_shown != self._bindings_shown:

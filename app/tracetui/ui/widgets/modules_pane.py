@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Union
+from typing import Optional, Union
 
 from rich.text import Text
 from textual import on
@@ -31,6 +31,14 @@ NEEDS = "needs"
 """Data of the tree node of the checklist."""
 
 Entry = Union[Module, Need, str]
+
+
+class ModulesTree(Tree[Entry]):
+    """Textual's, with the arrows left to the pane: they unfold, and nothing scrolls sideways."""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> Optional[bool]:
+        """Leave left and right to the pane."""
+        return action not in ("scroll_left", "scroll_right")
 
 
 class ModulesPane(Vertical):
@@ -66,7 +74,7 @@ class ModulesPane(Vertical):
         self._shown: object = None
         self._listing = ModuleListing(ModuleTree(()), True, 0, ())
         # Kept, not looked up: while the program ends, a timer may still find them gone.
-        self._tree: Tree[Entry] = Tree("modules", id="tree")
+        self._tree = ModulesTree("modules", id="tree")
         self._sentence = Static("", id="sentence", markup=False)
         self._find = Field(placeholder="find a module", id="find", max_length=64)
 
@@ -117,6 +125,24 @@ class ModulesPane(Vertical):
         """Unfold modules into what they need instead of what uses them, or back."""
         self._is_reversed = not self._is_reversed
         self._show()
+
+    def action_unfold(self) -> None:
+        """Unfold what is under the cursor; where it is unfolded, go to the first below it."""
+        node = self._tree.cursor_node
+        if node is not None and node.allow_expand and not node.is_expanded:
+            node.expand()
+        elif node is not None and node.children:
+            self._tree.move_cursor(node.children[0])
+
+    def action_fold(self) -> None:
+        """Fold what is under the cursor; where it is folded, go to what it stands under."""
+        node = self._tree.cursor_node
+        if node is None:
+            return
+        if node.is_expanded and node.allow_expand:
+            node.collapse()
+        elif node.parent is not None and node.parent is not self._tree.root:
+            self._tree.move_cursor(node.parent)
 
     def action_find(self) -> None:
         """Look for modules by a part of their name."""

@@ -82,11 +82,14 @@ class RulesPane(OptionList):
         elif keyed or self._rules or empty_text != self._empty_text:
             self._empty_text = empty_text
             self._relist(keyed, empty_text)
-        ours = sum(rule.is_ours for rule in rules)
-        foreign = len(rules) - ours
+        ours = sum(rule.mine for rule in rules)
+        others = sum(rule.is_ours and not rule.mine for rule in rules)
+        foreign = len(rules) - ours - others
         ending = any(rule.mine and self._is_last_minute(rule) for rule in rules)
         hint = self._keymap.with_keys("{rules.extend} extends · ") if ending else ""
-        subtitle = f"{hint}{ours} ours" + (f" · {foreign} foreign" if foreign else "")
+        subtitle = f"{hint}{ours} ours"
+        subtitle += f" · {others} other tracetui" if others else ""
+        subtitle += f" · {foreign} foreign" if foreign else ""
         # Setting it paints the pane anew, whether it says something new or not.
         if self.border_subtitle != subtitle:
             self.border_subtitle = subtitle

@@ -23,6 +23,12 @@ RATE_SAMPLES = 20
 """Rates in the sparkline, one a second."""
 SPARKLINE_CELLS = 73
 """Cells at the right from which the sparkline has its place."""
+NAME_CELLS = len(" tracetui ")
+"""Cells of the name, which goes last of the left side."""
+LEAST_PLACE_CELLS = 6
+"""Cells below which the beginning of the host's name says nothing."""
+BREVITIES, FEWEST_PARTS, FEWEST_WORDS = 4, 2, 3
+"""The right side whole, in fewer words, with a loss without its number, and the guard in a word."""
 PROGRESS_CELLS = 10
 """Cells of the bar that shows how much was read."""
 _BARS = "▁▂▃▄▅▆▇█"
@@ -56,12 +62,24 @@ class StatusBar(Widget):
         self.set_class(status.guard.tripped, "-tripped")
 
     def render(self) -> RenderResult:
-        """Draw the line, the right side whole and the left side as far as it fits."""
+        """Draw the line: the left side as far as it fits, the right side as short as it must be.
+
+        The guard, the rate and the time left stay at every width; numbers that are 0 go first,
+        then the sources, then words.
+        """
         width = self.size.width
         left = self._left()
         right = self._right(width - left.cell_len)
-        left.truncate(max(0, width - right.cell_len - 2), overflow="ellipsis")
-        gap = " " * max(1, width - left.cell_len - right.cell_len)
+        for brevity in range(1, BREVITIES):
+            if right.cell_len + NAME_CELLS <= width:
+                break
+            right = self._right(0, brevity)
+        right.truncate(width)
+        room = width - right.cell_len - 1
+        if room < NAME_CELLS + LEAST_PLACE_CELLS:
+            left = left[: NAME_CELLS - 1] if room >= NAME_CELLS - 1 else Text()
+        left.truncate(room, overflow="ellipsis")
+        gap = " " * max(0, width - left.cell_len - right.cell_len)
         line = left + Text(gap) + right
         if self.status.guard.tripped:
             line += Text("\n") + self._trip(width)
@@ -72,7 +90,7 @@ class StatusBar(Widget):
         if status.live:
             parts = [f"netns {status.netns}" if status.netns else "host netns"]
         else:
-            parts = ["replay" if status.sources else "not tracing"]
+            parts = ["replay" if status.is_replay else "not tracing"]
         if status.node.backends:
             parts.append(status.node.backend)
         named = [_named(source) for source in status.sources]
@@ -83,36 +101,50 @@ class StatusBar(Widget):
         where = f"  {status.host} · " if status.host else "  "
         return text.append(sanitize(where + " · ".join(parts)))
 
-    def _right(self, room: int) -> Text:
+    def _right(self, room: int, brevity: int = 0) -> Text:
         status, guard = self.status, self.status.guard
         bad = self.get_component_rich_style("status-bar--bad")
-        good = self.get_component_rich_style("status-bar--good")
         if not status.live:
             read = f"{_bar(status.progress)}{status.hops:,} hops  {status.skipped:,} lines skipped "
             read += f" {status.lost:,} lost " if status.lost else ""
             return Text(read if status.sources else "")
         text = Text(f"{self._sparkline()} " if room >= SPARKLINE_CELLS else "")
-        text.append(f"{status.rate:,}/{guard.threshold:,} hops/s  ")
-        text.append(f"lost {status.lost:,}", style=bad if status.lost else "")
-        if status.unshown:
-            text.append(f"  unshown {status.unshown:,}", style=bad)
+        gap = "  " if brevity == 0 else " "
+        text.append(f"{status.rate:,}/{guard.threshold:,}{'/s' if brevity else ' hops/s'}{gap}")
+        if brevity < FEWEST_PARTS:
+            if status.lost or not brevity:
+                text.append(f"lost {status.lost:,}", style=bad if status.lost else "")
+                text.append(gap)
+            if status.unshown:
+                text.append(f"unshown {status.unshown:,}", style=bad)
+                text.append(gap)
+        elif status.lost or status.unshown:
+            text.append("lost!", style=bad)
+            text.append(gap)
         if self.left is not None:
-            text.append("  ")
             text.append(
                 f"ends {countdown(self.left)}",
                 style=bad if self.left <= LAST_MINUTE_SECONDS else "",
             )
+            text.append(gap)
+        return text.append(self._guard_state(brevity))
+
+    def _guard_state(self, brevity: int) -> Text:
+        guard = self.status.guard
         if guard.tripped:
-            text.append("  guard TRIPPED ", style=bad)
-        elif status.why_not:
-            text.append("  no guard ")
-        else:
-            text.append("  guard ARMED", style=good)
-            trips = len(guard.trips)
-            text.append(
-                f" (tripped {trips} times) " if trips > 1 else " (tripped) " if trips else " "
-            )
-        return text
+            style = self.get_component_rich_style("status-bar--bad")
+            name = "TRIPPED" if brevity == FEWEST_WORDS else "guard TRIPPED"
+            return Text.assemble((name, style), " ")
+        if self.status.why_not:
+            return Text("no guard ")
+        trips = len(guard.trips)
+        times = f" (tripped {trips} times)" if trips > 1 else " (tripped)" if trips else ""
+        if brevity:
+            times = f" ({trips}x)" if trips else ""
+        style = self.get_component_rich_style("status-bar--good")
+        if brevity == FEWEST_WORDS:
+            return Text.assemble(("ARMED", style))
+        return Text.assemble(("guard ARMED", style), f"{times} ")
 
     def _trip(self, width: int) -> Text:
         trip = self.status.guard.trip
