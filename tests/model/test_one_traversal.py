@@ -155,3 +155,25 @@ def test_both_traversals_of_loopback_keep_to_themselves_whichever_backend_tells_
         found = packets_of(order)
         assert sorted(map(sorted, points(found))) == [["OUTPUT"] * 2, ["PREROUTING"] * 2]
         assert not any(packet.ambiguous for packet in found)
+
+
+@pytest.mark.parametrize("later", ["filter:FORWARD", "nat:PREROUTING"])
+def test_what_this_node_sent_is_no_packet_that_it_forwards(packets_of, later):
+    """A trace id that is another packet's now, without a header in between, in one batch."""
+    hops = [
+        nft("ip:raw:OUTPUT:return", "continue"),
+        nft(f"ip:{later}:rule", "continue"),
+        nft(f"ip:{later}:rule", "continue", oif="eth1", header=HEADER),
+    ]
+    assert [len(packet.hops) for packet in packets_of(hops)] == [2, 1]
+
+
+def test_a_hop_of_output_is_in_no_packet_that_came_in_whatever_its_backend(packets_of):
+    hops = [
+        nft("ip:nat:PREROUTING:rule", iif="eth0", oif="eth1", header=HEADER),
+        legacy("filter:app:rule:1", oif="eth1"),
+        legacy("filter:app:rule:1", oif="eth1"),
+        legacy("filter:OUTPUT:rule:2", oif="eth1"),
+    ]
+    packets = packets_of(hops)
+    assert all({"PREROUTING", "OUTPUT"} - set(packet.hooks) for packet in packets)

@@ -197,3 +197,21 @@ def test_a_limit_that_iptables_would_raise_is_refused_with_the_next_that_it_keep
     typed_in_json = {**rule().to_json(), "limit": int(limit)}
     with pytest.raises(InvalidRule):
         TraceRule.from_json(typed_in_json)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"proto": "icmp"}, {"proto": "udp", "sport": "53", "dport": "53"}, {}],
+    ids=["ICMP", "the same port on both sides", "everything"],
+)
+def test_a_rule_that_is_its_own_answer_is_not_asked_for_twice(fields):
+    """It was refused as "there already", by itself."""
+    mirrored = rule(**fields).mirrored()
+    assert [answer.chain for answer in mirrored] == ["OUTPUT"]
+
+
+def test_a_field_that_is_not_known_is_refused():
+    """It could be one that narrows the rule: a newer program's, say."""
+    with pytest.raises(InvalidRule) as caught:
+        TraceRule.from_json({**rule().to_json(), "cgroup": "x"})
+    assert list(caught.value.fields) == ["cgroup"]

@@ -37,5 +37,6 @@ def _session(options: argparse.Namespace, rules: list[TraceRule]) -> Session:
             raise
         say(str(error))
         return ReplaySession([], why_not=f"not tracing: {error}; quit and type `sudo tracetui`")
-    tracing.add_rules(session, rules, options)
+    if rules:
+        tracing.add_rules(session, rules, options)
     return session

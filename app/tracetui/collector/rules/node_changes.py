@@ -182,8 +182,7 @@ class NodeChanges:
                 left.append(LeftRule(as_installed(inserted), str(error)))
         if self._is_overtaken(removals):
             # An extension that was under way has put a rule in: it goes too.
-            self.remove_noted()
-            outcome = self._overtaken().outcome
+            outcome = self._overtaken().outcome._replace(undone=self._removed_noted())
         else:
             outcome = Outcome(
                 ErrorKind.FAILED if left else None,
@@ -240,6 +239,10 @@ class NodeChanges:
         The kernel may take so many seconds to tell of a table's, or as many as usual.
         """
         return [inserted.text for inserted in self._remove_leftover(seconds)]
+
+    def _removed_noted(self) -> tuple[InstalledRule, ...]:
+        """Remove what this collector inserted, and return it for a reply."""
+        return tuple(map(as_installed, self._remove_noted()))
 
     def _remove_mine(self) -> list[InsertedRule]:
         return self._remove_noted() + self._remove_leftover()
@@ -360,8 +363,8 @@ class NodeChanges:
             with self._lock:
                 self._adding -= 1
         if self._is_overtaken(removals):
-            self.remove_noted()
-            raise self._overtaken()
+            overtaken = self._overtaken().outcome
+            raise CommandRefused(overtaken._replace(undone=self._removed_noted()))
         self._reactor.read_rulesets()
         return Outcome(rules=tuple(map(as_installed, added)))
 

@@ -10,12 +10,13 @@ from tracetui.model.trace.batch import HopBatch
 from tracetui.model.trace.header import Header, is_alike, is_to_many, lasting
 from tracetui.model.trace.hop import Hop, PacketState
 from tracetui.model.trace.packet import MOST_HOPS, Packet
-from tracetui.model.trace.trace_point import TracePoint
 from tracetui.model.trace.traversal import (
+    IS_LOCAL,
     NO_HEADER,
     OTHER_DESTINATION,
     SAME_DESTINATION,
     BackendCursor,
+    Transition,
     Transitions,
     TraversalState,
 )
@@ -26,9 +27,6 @@ PAST_SECONDS = 1.0
 """A packet without a hop for so long is no rival of one that goes on: a retransmission comes later,
 the hops of one packet come at once."""
 NO_FIT, BEST_FIT = 0, 4
-_IS_LOCAL = {"OUTPUT": True, "PREROUTING": False, "INPUT": False, "FORWARD": False}
-"""By hook of IP: whether packets there were sent by this node. One traversal is of one sort, and
-loopback's second one begins at PREROUTING (net/ipv4/ip_output.c, net/ipv4/ip_input.c)."""
 
 
 class OpenPacket:
@@ -138,6 +136,10 @@ class OpenPacket:
             batch = batch.head()
         shown, devices = self._shown(batch, cursor.destination)
         transition = transitions.of(cursor.traversal, batch, shown)
+        if len(batch.points) > 1 and not self._is_of_one_origin(transition):
+            batch = batch.head()
+            shown, devices = self._shown(batch, cursor.destination)
+            transition = transitions.of(cursor.traversal, batch, shown)
         size = len(transition.points)
         states, numbers, moments = batch.states, transition.state_numbers, batch.times
         if size < len(batch.points):
@@ -149,10 +151,16 @@ class OpenPacket:
         else:
             self.packet.add(batch.first, hooks[0])
         self._devices = devices
-        self._note_hook(batch.points[0], hooks[0])
+        if self._is_local is None and len(transition.origins) == 1:
+            (self._is_local,) = transition.origins
         header = next((state[4] for state in reversed(states) if state[4] is not None), None)
         self._moved_to(transition.traversal, cursor, header, states[-1], _last_known(moments))
         return size
+
+    def _is_of_one_origin(self, transition: Transition) -> bool:
+        """Whether hops and the packet agree on whether this node sent it, whatever backend."""
+        known = () if self._is_local is None else (self._is_local,)
+        return len(transition.origins.union(known)) < 2
 
     def _may_take_several(self, batch: HopBatch) -> bool:
         """Whether hops behind the first of a batch need not be looked at one by one.
@@ -230,16 +238,12 @@ class OpenPacket:
         self.seen = header or self.seen
         self.time = time if time is not None else self.time
 
-    def _note_hook(self, at: TracePoint, hook: Optional[str]) -> None:
-        if self._is_local is None and at.layer == "ip":
-            self._is_local = _IS_LOCAL.get(hook or "")
-
     def _is_of_one_sort(self, hop: Hop, cursor: BackendCursor) -> bool:
         """Whether the hop can be of a traversal that began as this one did, whatever backend."""
         if self._is_local is None or hop.point.layer != "ip":
             return True
         hook = cursor.traversal.hook_of(hop.point, hop.state.header is not None)
-        return _IS_LOCAL.get(hook or "", self._is_local) == self._is_local
+        return IS_LOCAL.get(hook or "", self._is_local) == self._is_local
 
     def _in_time(self, hop: Hop) -> bool:
         if hop.time is None or self.time is None:

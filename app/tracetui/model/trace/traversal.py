@@ -21,6 +21,9 @@ _FOLLOWS = {
     "INPUT": (),
     "POSTROUTING": (),
 }
+IS_LOCAL = {"OUTPUT": True, "PREROUTING": False, "INPUT": False, "FORWARD": False}
+"""By hook of IP: whether packets there were sent by this node. One traversal is of one sort, and
+loopback's second one begins at PREROUTING (net/ipv4/ip_output.c, net/ipv4/ip_input.c)."""
 PROGRESS = {"PREROUTING": 0, "OUTPUT": 0, "INPUT": 1, "FORWARD": 1, "POSTROUTING": 2}
 _TABLES = {table: rank for rank, table in enumerate(TABLES)}
 _NAT_OF_SOURCE = 5
@@ -193,7 +196,7 @@ TRANSITIONS_KEPT = 8192
 class Transition:
     """Hops in a row, their hooks, and the traversal state behind them; one object for the same."""
 
-    __slots__ = ("hooks", "points", "state_numbers", "traversal")
+    __slots__ = ("hooks", "origins", "points", "state_numbers", "traversal")
 
     def __init__(
         self,
@@ -207,6 +210,12 @@ class Transition:
         self.points = points
         self.hooks = hooks
         """The hook of each hop."""
+        self.origins = frozenset(
+            IS_LOCAL[hook]
+            for point, hook in zip(points, hooks)
+            if point.layer == "ip" and hook in IS_LOCAL
+        )
+        """What hooks of IP tell of whether this node sent the packet: both where they disagree."""
         self.state_numbers = state_numbers
         """The index of each hop's state among the states of its batch."""
 

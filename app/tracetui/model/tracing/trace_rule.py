@@ -109,7 +109,8 @@ class TraceRule(NamedTuple):
         """The rules that trace the answers to what this rule traces.
 
         Answers enter through PREROUTING, or leave from this node through OUTPUT; raw comes before
-        NAT, so the answer of a packet that was DNATed bears the other host's address there.
+        NAT, so the answer of a packet that was DNATed bears the other host's address there. One
+        that is this rule itself, as ICMP's can be, is left out: it traces the answers already.
         """
         turned = self._replace(
             src=self.dst, dst=self.src, sport=self.dport, dport=self.sport,
@@ -117,10 +118,11 @@ class TraceRule(NamedTuple):
         )  # fmt: skip
         if self.chain == "OUTPUT":
             return (turned._replace(chain="PREROUTING", iif=self.oif),)
-        return (
+        answers = (
             turned._replace(chain="PREROUTING"),
             turned._replace(chain="OUTPUT", oif=self.iif),
         )
+        return tuple(rule for rule in answers if rule != self)
 
     def covers(self, header: Header, hook: Optional[str], iif: Optional[str]) -> bool:
         """Whether a packet that was first seen at ``hook`` can have been traced by this rule.
@@ -157,6 +159,8 @@ class TraceRule(NamedTuple):
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> TraceRule:
         """Build a rule from :meth:`to_json`, every value in iptables' form; raises InvalidRule."""
+        unknown = [str(name) for name in value if name not in cls._fields]
+        _raise(dict.fromkeys(unknown, "no such field"))
         given = {name: value[name] for name in cls._fields if name in value}
         _raise(
             {name: "no such value" for name, field in given.items() if not _is_kind(name, field)}

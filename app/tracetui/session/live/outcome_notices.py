@@ -87,6 +87,9 @@ def _extended(_: ExtendRules, outcome: Outcome) -> Iterator[Sentence]:
         yield "error", f"not extended: {_name(rule)} ({why})"
     if outcome.error is ErrorKind.INTERNAL:
         yield "error", outcome.why
+    if outcome.error is ErrorKind.OVERTAKEN:
+        removed = f" (removed: {_named(outcome.undone)})" if outcome.undone else ""
+        yield "warning", f"nothing extended: {outcome.why}{removed}"
     by_end: dict[str, list[InstalledRule]] = {}
     for rule in outcome.rules:
         clock = time.strftime("%H:%M:%S", time.gmtime(rule.expires or 0))
@@ -98,14 +101,12 @@ def _extended(_: ExtendRules, outcome: Outcome) -> Iterator[Sentence]:
 
 
 def _flushed(_: Flush, outcome: Outcome) -> Iterator[Sentence]:
-    if outcome.error is ErrorKind.OVERTAKEN:
-        # The removal that goes on tells of what is left.
-        return
-    if outcome.error is not None:
+    if outcome.error not in (None, ErrorKind.OVERTAKEN):
         yield "error", outcome.why
     elif outcome.rules:
         yield "information", f"flushed {len(outcome.rules)}: {_named(outcome.rules)}"
-    else:
+    elif outcome.error is None:
+        # Else the removal that goes on tells of what is left.
         yield "information", "nothing to flush: no rule of ours"
 
 
