@@ -412,7 +412,7 @@ def test_nothing_is_left_by_what_is_killed(onefile, homes, namespace, eventually
 def test_the_demo_draws_its_first_picture(onefile, homes):
     program = (sys.executable, str(onefile))
     with Terminal("demo", before=homes.before, program=program) as terminal:
-        terminal.wait_for("TRACE rules", 60.0)
+        terminal.wait_for("Packets", 60.0)
         terminal.press("?", 1.0)
         terminal.wait_for("Everywhere")
         terminal.press("\x1b", 1.0)
@@ -432,7 +432,7 @@ def test_it_runs_for_a_user_who_may_not_read_it(onefile, homes, namespace, event
     program, environ = (sys.executable, str(onefile)), {"SUDO_UID": str(NOBODY), "SUDO_GID": "0"}
     for words in (("replay", SEED), ("--netns", namespace.name, *TRACE), ("demo",)):
         with Terminal(*words, env=environ, before=homes.before, program=program) as terminal:
-            terminal.wait_for("TRACE rules", 60.0)
+            terminal.wait_for("Packets", 60.0)
             terminal.press("?", 1.0)
             terminal.wait_for("Everywhere")
             terminal.press("\x1b", 1.0)

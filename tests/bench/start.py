@@ -85,7 +85,7 @@ def ran(words: tuple[str, ...]) -> float:
 def painted(program: tuple[str, ...], *words: str) -> float:
     began = time.monotonic()
     with Terminal(*words, mark="start", size=(120, 40), program=program) as terminal:
-        while b"TRACE rules" not in terminal._seen:
+        while b"Packets" not in terminal._seen:
             time.sleep(0.002)
         return time.monotonic() - began
 

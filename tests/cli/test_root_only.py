@@ -158,7 +158,7 @@ def test_a_trace_is_recorded_with_its_rules(environment, namespace, eventually):
 def test_the_screen_and_its_dialogs_open(environment, namespace, what):
     words = ("replay", SEED) if what == "replay" else ("--netns", namespace.name)
     with Terminal(*words, env=environment) as terminal:
-        terminal.wait_for("TRACE rules")
+        terminal.wait_for("Packets")
         if what == "replay":
             terminal.wait_for("22896")
         terminal.type("?")
@@ -174,7 +174,7 @@ def test_the_demo_plays(environment, tmp_path):
     (tmp_path / "ip").symlink_to(shutil.which("ip"))
     for path in (os.environ["PATH"], str(tmp_path)):
         with Terminal("demo", env={**environment, "PATH": path}) as terminal:
-            terminal.wait_for("TRACE rules", 60.0)
+            terminal.wait_for("Packets", 60.0)
             terminal.settle()
             terminal.type("q")
             assert b"Traceback" not in terminal.end()

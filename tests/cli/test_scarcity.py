@@ -123,7 +123,7 @@ READ_ONLY = (
 def test_a_screen_on_a_read_only_root_without_a_temporary_directory(namespace, what):
     words = ("replay", SEED) if what == "replay" else ("--netns", namespace.name)
     with Terminal(*words, before=READ_ONLY) as terminal:
-        terminal.wait_for("TRACE rules")
+        terminal.wait_for("Packets")
         terminal.press(">")
         terminal.type("q")
         written = terminal.end().decode()

@@ -19,7 +19,7 @@ REWRITING = {
     "SNAT": "src", "MASQUERADE": "src", "SNPT": "src",
 }  # fmt: skip
 """Actions that rewrite an address, and which; NETMAP either, by its hook."""
-_VALUES = {
+_VALUE_OPTIONS = {
     "DNAT": "--to-destination", "SNAT": "--to-source", "NETMAP": "--to",
     "MARK": "--set-xmark", "TEE": "--gateway",
 }  # fmt: skip
@@ -139,7 +139,7 @@ def _of_target(text: str) -> Optional[RuleAction]:
         return RuleAction(name, _mark(values))
     if name == "REDIRECT" and "--to-ports" in values:
         return RuleAction(name, f":{values['--to-ports']}")
-    return RuleAction(name, values.get(_VALUES.get(name, ""), ""))
+    return RuleAction(name, values.get(_VALUE_OPTIONS.get(name, ""), ""))
 
 
 def _mark(values: dict[str, str]) -> str:

@@ -46,14 +46,14 @@ _WITH_A_WORD: dict[str, Callable[[str], FilterTest]] = {
     "proto": terms.protocol,
 }
 _FLAG_WORDS = {
-    **{flag: flag for flag in header_bytes.TCP_FLAGS},
-    **{f"tcp-{flag}": flag for flag in header_bytes.TCP_FLAGS},
+    **{flag: flag for flag in header_bytes.FLAG_BITS},
+    **{f"tcp-{flag}": flag for flag in header_bytes.FLAG_BITS},
     "tcp-push": "psh",
 }
 """Words that ask for a TCP flag."""
 KEYWORDS = (
     *(*_DIRECTIONS, *_ADDRESS_TYPES, *terms.PROTOCOL_KEYWORDS, *_WITH_A_WORD, "ether", "vlan"),
-    *("multicast", "len", *header_bytes.TCP_FLAGS, "nat", "and", "or", "not"),
+    *("multicast", "len", *header_bytes.FLAG_BITS, "nat", "and", "or", "not"),
 )
 _NOT_IN_A_TRACE = {
     **dict.fromkeys(("gateway", "rnr", "srnr", "subrulenum", "ruleset", "rset", "reason"), ""),

@@ -18,12 +18,12 @@ from tracetui.model.trace.header import Header
 Number = Callable[[Header], Optional[int]]
 """A number of a header, 32 bits without a sign; None where the header has no such field."""
 
-TCP_FLAGS = ("fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr")
+FLAG_BITS = ("fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr")
 """From the lowest bit of byte 13 (RFC 9293)."""
-_TCP_FLAG_BITS = {name.upper(): 1 << bit for bit, name in enumerate(TCP_FLAGS)}
+_TCP_FLAG_BITS = {name.upper(): 1 << bit for bit, name in enumerate(FLAG_BITS)}
 CONSTANTS = {
     "tcpflags": 13, "icmptype": 0, "icmpcode": 1, "icmp6type": 0, "icmp6code": 1,
-    **{f"tcp-{name}": 1 << bit for bit, name in enumerate(TCP_FLAGS)}, "tcp-push": 8,
+    **{f"tcp-{name}": 1 << bit for bit, name in enumerate(FLAG_BITS)}, "tcp-push": 8,
     "icmp-echoreply": 0, "icmp-unreach": 3, "icmp-sourcequench": 4, "icmp-redirect": 5,
     "icmp-echo": 8, "icmp-routeradvert": 9, "icmp-routersolicit": 10, "icmp-timxceed": 11,
     "icmp-paramprob": 12, "icmp-tstamp": 13, "icmp-tstampreply": 14, "icmp-ireq": 15,

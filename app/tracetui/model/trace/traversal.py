@@ -215,7 +215,7 @@ class Transition:
             for point, hook in zip(points, hooks)
             if point.layer == "ip" and hook in IS_LOCAL
         )
-        """What hooks of IP tell of whether this node sent the packet: both where they disagree."""
+        """Whether this node sent the packet, by hooks of IP: both answers where they disagree."""
         self.state_numbers = state_numbers
         """The index of each hop's state among the states of its batch."""
 

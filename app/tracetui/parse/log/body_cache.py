@@ -16,14 +16,14 @@ from tracetui.parse.log import record_body
 
 _INTERFACE = r"[^\s=\[()]{0,15}"
 _ADDR = "[0-9a-f.:]{2,45}"
-_FLAG_WORDS = "|".join(record_body.TCP_FLAGS)
+_BODY_FLAGS = "|".join(record_body.TCP_FLAGS)
 _CUT = re.compile(
     rf"(IN={_INTERFACE} OUT={_INTERFACE} (?:MAC=[0-9a-f:]{{0,80}} )?SRC={_ADDR} DST={_ADDR} LEN=)"
     r"([0-9]{1,5})( TOS=0x[0-9A-F]{2} PREC=0x[0-9A-F]{2} TTL=[0-9]{1,3} ID=|"
     r" TC=[0-9]{1,3} HOPLIMIT=[0-9]{1,3} FLOWLBL=)([0-9]{1,7})((?: CE)?(?: DF)? PROTO="
     r"(?:(?:TCP|UDP) SPT=|ICMP(?:v6)? TYPE=[0-9]{1,3} CODE=[0-9]{1,3} ID=))([0-9]{1,5})"
     r"( DPT=| SEQ=)([0-9]{1,5})(?:( LEN=)[0-9]{1,5}| SEQ=([0-9]{1,10}) ACK=([0-9]{1,10}) "
-    rf"WINDOW=[0-9]{{1,5}} (RES=0x[0-9A-F]{{2}} (?:(?:{_FLAG_WORDS}) ){{0,9}}URGP=)[0-9]{{1,5}}"
+    rf"WINDOW=[0-9]{{1,5}} (RES=0x[0-9A-F]{{2}} (?:(?:{_BODY_FLAGS}) ){{0,9}}URGP=)[0-9]{{1,5}}"
     r"(?: OPT \([0-9A-F]{2,80}\))?)?(?: UID=[0-9]{1,10} GID=[0-9]{1,10})?"
     r"(?: MARK=0x([0-9a-f]{1,8}))? ?",
     re.ASCII,

@@ -64,7 +64,7 @@ def _origin(status: Status) -> str:
 def _outcome(
     packet: Packet, explanation: PacketExplanation, quoted: Callable[[str], str] = str
 ) -> Iterator[str]:
-    """What became of a packet in a sentence, the rule that decided, and NAT; a line for each."""
+    """The fate of a packet in a sentence, the rule that decided, and NAT; a line for each."""
     yield report.outcome_text(packet, explanation, quoted)
     decided = explanation.decided
     if decided is not None and explanation.hops[decided].rule is not None:

@@ -135,7 +135,7 @@ def head_text(packet: Packet, explanation: PacketExplanation) -> str:
 def outcome_text(
     packet: Packet, explanation: PacketExplanation, quoted: Callable[[str], str] = str
 ) -> str:
-    """What became of a packet, in a sentence: ``dropped by rule 2 of NETPOL-SHOP, quarantine``.
+    """The fate of a packet in a sentence: ``dropped by rule 2 of NETPOL-SHOP, quarantine``.
 
     ``quoted`` marks texts of others in it.
     """
