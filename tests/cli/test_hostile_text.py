@@ -115,7 +115,8 @@ def test_a_file_of_any_name_is_replayed(tmp_path):
         assert acting(written) == set()
 
 
-def test_a_node_that_was_copied_lies_in_vain(tmp_path):
+@pytest.mark.kernel
+def test_a_node_that_was_copied_lies_in_vain(tmp_path, namespace):
     (tmp_path / "proc").mkdir()
     bad = "nf_\x1b[31mx 1 1 - Live 0x0\nnf_nat 1 1 [bold],\x1b[31m,宽, \x1b[2J 0x0 (O\x1b)\n"
     good = "nf_conntrack 143360 1 nf_nat,[red]x, Live 0x0\n"
@@ -126,7 +127,7 @@ def test_a_node_that_was_copied_lies_in_vain(tmp_path):
             written = terminal.end()
         assert b"nf_nat" in written
         assert acting(written) == set(), argv
-    with Terminal("replay", SEED, env=env) as terminal:
+    with Terminal("--netns", namespace.name, env=env) as terminal:
         terminal.wait_for("nf_conntrack")
         for keys in ("1", "\x1b[H", " ", "\x1b[B", " ", "q"):
             terminal.press(keys)

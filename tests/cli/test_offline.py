@@ -303,11 +303,11 @@ def test_a_filter_holds_packets_back_in_text_and_json(tracetui):
 
 
 def test_a_wrong_filter_is_shown_where_it_is_wrong(tracetui):
-    done = tracetui("replay", SEED, "--filter", "tcp and port http")
+    done = tracetui("replay", SEED, "--filter", "tcp and port nosuchport")
     assert (done.status, done.out) == (2, "")
     first, typed, caret = done.err.splitlines()
     assert "expected a port" in first
-    assert typed[len(caret) - 1 :] == "http"
+    assert typed[len(caret) - 1 :] == "nosuchport"
 
 
 def test_which_lines_held_nothing_is_said_on_request(tracetui):

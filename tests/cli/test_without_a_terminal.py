@@ -153,4 +153,4 @@ def test_without_unicode_every_cell_of_the_screen_is_one_cell(encoding, tmp_path
         written = terminal.end()
     assert terminal.process.returncode == 0
     assert b"\\u" not in written
-    assert "+- TRACE rules ---" in terminal.text
+    assert "+- Packets ---" in terminal.text

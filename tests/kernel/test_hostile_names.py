@@ -122,7 +122,7 @@ def test_nothing_in_a_name_acts_on_the_screen(namespace, backend, columns, rows)
         terminal.wait_for("FOREIGN")
         time.sleep(1.5)  # in which the rules are read: the screen does not say so
         namespace.ping(count=2)
-        terminal.wait_for("echo-r")
+        terminal.wait_for("echo r")
         time.sleep(1.0)  # in which they are read again
         terminal.press("\x1b[H")
         terminal.press("\r")
