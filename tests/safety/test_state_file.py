@@ -92,7 +92,7 @@ def stop(pid: int) -> None:
 def test_an_owner_in_a_container_is_dead_when_it_is():
     with owner_in_a_pid_namespace() as (owner, pid):
         assert not is_dead(str(owner))
-        assert is_dead(str(owner._replace(start=owner.start + 1)))
+        assert is_dead(str(owner._replace(start=owner.start + 2)))
         assert is_dead(str(owner._replace(pid=2)))
         os.kill(pid, 9)
         while process.start_time(pid) is not None:
