@@ -10,7 +10,7 @@ from typing import Any
 from tracetui.protocol import frames
 from tracetui.session.live.live import LiveSession
 
-GUARD = {"threshold": 5000, "tripped": False, "deaf": False, "trips": []}
+GUARD = {"threshold": 5000, "tripped": False, "muted": False, "trips": []}
 STATUS = {
     "rate": 0, "hops": 0, "lost": 0, "unshown": 0, "guard": GUARD,
     "sources": [{"name": "nftrace", "state": "on", "detail": ""}],

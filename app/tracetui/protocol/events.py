@@ -24,7 +24,7 @@ _TRIP = {
     "at": float, "reason": str, "removed": Maybe([str]),
     "foreign": [{"rate": int, "rule": INSTALLED_RULE}],
 }  # fmt: skip
-_GUARD_STATE = {"threshold": int, "tripped": bool, "deaf": bool, "trips": [_TRIP]}
+_GUARD_STATE = {"threshold": int, "tripped": bool, "muted": bool, "trips": [_TRIP]}
 _SHAPES: Mapping[int, Any] = {
     frames.HELLO: {"host": str, "pid": int},
     frames.STATUS: {

@@ -90,7 +90,7 @@ class Alarm:
         return {
             "threshold": self._guard.threshold,
             "tripped": self._guard.tripped,
-            "deaf": self._is_muted,
+            "muted": self._is_muted,
             "trips": tuple(self._trips),
         }
 

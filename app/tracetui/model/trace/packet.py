@@ -342,18 +342,6 @@ class Packet:
         hook = self.hooks[0]
         return hook in ("PREROUTING", "OUTPUT") and table_rank(hook, self.hops[0].table) == 0
 
-    @property
-    def slowest(self) -> Optional[int]:
-        """The hop before which most time passed; None without stamps, or with one hop only."""
-        stamps = self.stamps()
-        gaps = [
-            (after - before, index)
-            for index, (before, after) in enumerate(zip(stamps, stamps[1:]), start=1)
-            if before is not None and after is not None
-        ]
-        gap, at = max(gaps, default=(0, 0), key=lambda one: one[0])
-        return at if gap > 0 else None
-
     def changed_at_each(self) -> list[dict[str, Value]]:
         """The changed fields of each hop, as :meth:`changed` has them."""
         seen: dict[str, set[Any]] = {}

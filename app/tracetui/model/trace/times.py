@@ -1,26 +1,22 @@
-"""The times of some hops, as few objects or bytes as they need."""
+"""The times of a packet's hops, packed into few bytes."""
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from typing import Any, Optional, Union
-
-Times = Union[None, float, tuple[Optional[float], ...]]
-"""One that all have, or that of each."""
-
-
-def one_time(times: Sequence[Optional[float]]) -> Times:
-    """The times as one where they are the same."""
-    return times[0] if times.count(times[0]) == len(times) else tuple(times)
+from typing import Any, Optional
 
 
 def packed(times: Sequence[Optional[float]]) -> object:
-    """The times as ``marshal`` writes them shortest; :func:`unpacked` reads it."""
-    found = one_time(times)
-    if not isinstance(found, tuple) or None in found:
-        return found
-    return array("d", [time for time in found if time is not None]).tobytes()
+    """The times as ``marshal`` writes them shortest: one for all, bytes, or a tuple.
+
+    :func:`unpacked` reads it.
+    """
+    if times.count(times[0]) == len(times):
+        return times[0]
+    if None in times:
+        return tuple(times)
+    return array("d", [time for time in times if time is not None]).tobytes()
 
 
 def unpacked(packed: Any, count: int) -> Sequence[Optional[float]]:

@@ -59,7 +59,7 @@ class GuardState(NamedTuple):
     def from_json(cls, value: Mapping[str, Any]) -> GuardState:
         """Build a state from what the collector sends."""
         trips = tuple(Trip.from_json(trip) for trip in value["trips"])
-        return cls(value["threshold"], value["tripped"], value["deaf"], trips)
+        return cls(value["threshold"], value["tripped"], value["muted"], trips)
 
     @property
     def trip(self) -> Optional[Trip]:
