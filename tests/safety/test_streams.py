@@ -115,3 +115,19 @@ def test_ids_that_no_user_can_have_are_refused(faults, tmp_path, ids):
     assert done.stderr.count("\n") == 1
     assert not file.exists()
     faults.leaves_nothing("SUDO_UID names no user")
+
+
+@pytest.mark.parametrize("words", [(), ("--source", "nflog")], ids=["plain", "a source named"])
+def test_a_screen_without_a_rule_tells_of_no_rule_that_was_not_added(faults, words):
+    """Nothing was asked for: it said so in red, at every such start."""
+    name = faults.namespace.name
+    with Terminal("--netns", name, *words, mark=name) as program:
+        program.wait_for("guard ARMED")
+        program.type_until("L", "Notices")
+        program.settle()
+        assert "no rule added" not in program.text
+        program.type("\x1b")
+        program.settle()  # or the two are one key, Alt+q
+        program.type("q")
+        program.process.wait(20)
+        assert program.process.returncode == 0
